@@ -1,0 +1,21 @@
+# One image for the web server, the worker, beat and the migrations.
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/srv/var
+WORKDIR /srv
+COPY requirements.lock .
+RUN pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY manage.py ./
+COPY config config
+COPY usage usage
+COPY credits credits
+COPY organizations organizations
+COPY templates templates
+# Static files need settings, but neither the real secret nor a database.
+RUN SECRET_KEY=unused DATABASE_URL=postgres://unused/unused python manage.py collectstatic --noinput \
+    && useradd --system purser && chown -R purser /srv/var
+USER purser
+EXPOSE 8000
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
+     "--blocking-threads", "2", "--blocking-threads-idle-timeout", "600", "--no-ws", \
+     "--respawn-failed-workers", "config.wsgi:application"]

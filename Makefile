@@ -1,0 +1,59 @@
+# Everything there is to do with Purser. It needs Python 3.11 or newer with venv and pip, and make.
+#
+#   make run     serve on this machine: web, worker, beat and a PostgreSQL of its own; Ctrl-C stops all
+#   make test    run the tests, on a PostgreSQL of their own
+#   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
+#
+# PORT (8000), DATA_DIR (./var), DATABASE_URL and REDIS_URL are taken from the environment.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Settings that a public installation would have.
+PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
+	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
+
+.PHONY: run test test-slow check lock
+
+# One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
+run: .venv/requirements.lock
+	@exec $(BIN)/python -m config.run
+
+test: .venv/requirements-dev.lock
+	@exec $(PYTEST) -m 'not slow' $(ARGS)
+
+# Five is pytest's word for "no such test".
+test-slow: .venv/requirements-dev.lock
+	$(PYTEST) -m slow $(ARGS) || test $$? -eq 5
+
+check: .venv/requirements-dev.lock
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy manage.py config usage credits organizations examples tests
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Both locks, from what pyproject.toml asks for; `make lock UPGRADE=--upgrade` takes newer versions.
+# They hold for every Python and system that we support, not only for this one, and they carry
+# hashes and no addresses, so plain pip installs them from any index or folder.
+COMPILE = .venv/lock-tools/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command 'make lock'
+
+lock:
+	$(PYTHON) -m venv .venv/lock-tools
+	.venv/lock-tools/bin/python -m pip install --quiet uv
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock \
+		pyproject.toml
+
+# A copy of the lock says what is installed: nothing to do until the lock changes.
+.venv/%.lock: %.lock
+	@echo "Installing $< into .venv ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) -r $<
+	@cp $< $@

@@ -1,0 +1,237 @@
+"""How a domain error becomes an HTTP response. The only place that knows both.
+
+An error that is not in `ERRORS` is a bug: 500, logged, and not a word of it told. An exception may carry `details`, a mapping that is
+shown to the client beside the code.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from config.parsers import BodyTooLarge, MalformedJson
+from credits import services as credits
+from credits.ledger import InsufficientCredits
+from organizations import authentication, idempotency, permissions, services, wire
+from usage import services as usage
+from usage.pricing import ImpossibleTokens, Unpriced
+from usage.services import controls, groups, profiles, subjects
+
+log = logging.getLogger(__name__)
+
+ERRORS: dict[type[Exception], tuple[int, str]] = {
+    authentication.Unauthenticated: (401, "UNAUTHENTICATED"),
+    drf.NotAuthenticated: (401, "UNAUTHENTICATED"),
+    permissions.ForbiddenScope: (403, "FORBIDDEN_SCOPE"),
+    services.ScopeNotDelegable: (403, "FORBIDDEN_SCOPE"),
+    services.OrganizationSuspended: (503, "KILL_SWITCH"),
+    services.OrganizationArchived: (409, "CONFLICT"),
+    services.KeyNotCurrent: (409, "CONFLICT"),
+    services.MetadataTooLarge: (422, "VALIDATION"),
+    InsufficientCredits: (402, "BILLING_EXHAUSTED"),
+    credits.BillingExhausted: (402, credits.BillingExhausted.code),
+    usage.AiNotConfigured: (402, usage.AiNotConfigured.code),
+    usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
+    usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
+    usage.NotInTokens: (422, "VALIDATION"),
+    controls.AiNotEnabled: (403, "AI_NOT_CONFIGURED"),
+    controls.DowngradeAboveShutoff: (422, "VALIDATION"),
+    subjects.UnknownSubject: (404, "NOT_FOUND"),
+    groups.InAnotherEntityGroup: (409, "CONFLICT"),
+    groups.GroupInUse: (409, "CONFLICT"),
+    groups.ProfileIsForTeams: (422, "VALIDATION"),
+    profiles.SystemProfile: (409, "CONFLICT"),
+    profiles.ProfileInUse: (409, "CONFLICT"),
+    Unpriced: (422, "VALIDATION"),
+    ImpossibleTokens: (422, "VALIDATION"),
+    credits.ForeignProfile: (422, "VALIDATION"),
+    credits.RechargeLimitReached: (422, "VALIDATION"),
+    credits.InvalidAmount: (422, "VALIDATION"),
+    credits.NotARoot: (422, "VALIDATION"),
+    credits.RefillRequiresThresholdAndAmount: (422, "VALIDATION"),
+    credits.HasActiveChildren: (409, "CONFLICT"),
+    credits.ReservationClosed: (409, "CONFLICT"),
+    idempotency.MalformedKey: (422, "VALIDATION"),
+    idempotency.IdempotencyRequired: (400, "IDEMPOTENCY_REQUIRED"),
+    idempotency.IdempotencyConflict: (409, "IDEMPOTENCY_CONFLICT"),
+    MalformedJson: (400, "VALIDATION"),
+    BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
+    Http404: (404, "NOT_FOUND"),
+    drf.NotFound: (404, "NOT_FOUND"),
+    drf.MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
+    drf.UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
+    drf.ValidationError: (422, "VALIDATION"),
+    drf.Throttled: (429, "RATE_LIMITED"),
+}
+"""Every anticipated error. A subclass is its nearest base unless it has a line of its own."""
+
+# What PostgreSQL says, by its five characters.
+_DUPLICATE = {"23505"}
+_GONE = {"23503"}
+_UNREPRESENTABLE = {"22003", "22021", "22P02", "22P05"}
+_BUSY = {"40001", "40P01", "55P03", "57014", "25P03", "53300", "57P01", "57P02", "57P03"}
+
+# Where the exception's own words would tell too much, or nothing.
+_NOT_FOUND = "not found"
+_MALFORMED = "the request is malformed"
+_OUR_FAULT = "something went wrong here; the request id helps us find it"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as a client may see it, whatever the contract."""
+
+    status: int
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
+    """Answer any exception of a view, in the envelope of the view's contract."""
+    request: HttpRequest = context["request"]._request
+    failure = explain(exc)
+    if failure.status == 500:
+        log.error("unexpected error on %s %s", request.method, request.path, exc_info=exc)
+    contract = getattr(context["view"], "envelope", "layers")
+    status, body = envelope(failure, contract=contract, request_id=request_id(request))
+    return Response(body, status=status, headers=dict(failure.headers))
+
+
+def explain(exc: Exception) -> Failure:
+    """Return what may be told of an exception."""
+    if isinstance(exc, DatabaseError):
+        return _explain_database(exc)
+    known = next((ERRORS[cls] for cls in type(exc).__mro__ if cls in ERRORS), None)
+    if isinstance(exc, SuspiciousOperation):
+        return Failure(400, "VALIDATION", _MALFORMED)
+    if known is None:
+        return Failure(500, "INTERNAL", _OUR_FAULT)
+    status, code = known
+    if isinstance(exc, drf.ValidationError):
+        fields = dict(_flatten(exc.detail))
+        return Failure(status, code, _first(fields), {"fields": fields})
+    message = _NOT_FOUND if isinstance(exc, Http404) else str(exc)
+    return Failure(status, code, message, getattr(exc, "details", {}), _headers(exc, status))
+
+
+def envelope(failure: Failure, *, contract: str, request_id: str) -> tuple[int, dict[str, Any]]:
+    """Return the status and the body by which a contract says that something failed."""
+    if failure.status in (405, 413, 415):
+        contract = "layers"
+    if contract == "layers":
+        return failure.status, _layers(failure, request_id)
+    status = 400 if failure.status == 422 else failure.status
+    return status, (_omni if contract == "omni" else _i5)(failure, status)
+
+
+def request_id(request: HttpRequest) -> str:
+    """Return the id that the middleware gave the request."""
+    return str(request.META.get("REQUEST_ID", ""))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler of 400: a bad host, a bad query."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    return _plain(request, Failure(400, "VALIDATION", _MALFORMED))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler of 404: a path that nobody owns."""
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return _plain(request, explain(Http404()))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler of 500: what broke outside of a view. Django has logged it."""
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return _plain(request, Failure(500, "INTERNAL", _OUR_FAULT))
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def _plain(request: HttpRequest, failure: Failure) -> HttpResponse:
+    body = _layers(failure, request_id(request))
+    content = wire.dumps(body)
+    return HttpResponse(content, status=failure.status, content_type="application/json")
+
+
+def _explain_database(exc: DatabaseError) -> Failure:
+    state = idempotency.sqlstate(exc)
+    if state in _DUPLICATE:
+        return Failure(409, "CONFLICT", "somebody else did this at the same moment, or before")
+    if state in _GONE:
+        return Failure(409, "CONFLICT", "what this refers to was deleted at the same moment")
+    if state in _UNREPRESENTABLE:
+        return Failure(400, "VALIDATION", "a value cannot be stored")
+    lost = state is None and isinstance(exc, OperationalError | InterfaceError)
+    if lost or state in _BUSY or (state or "").startswith("08"):
+        busy = "the database is busy or restarting; try again"
+        return Failure(503, "UNAVAILABLE", busy, headers={"Retry-After": "1"})
+    return Failure(500, "INTERNAL", _OUR_FAULT)
+
+
+def _headers(exc: Exception, status: int) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": 'Bearer realm="api"'}
+    wait: float | None = getattr(exc, "wait", None)
+    return {} if wait is None else {"Retry-After": str(ceil(wait))}
+
+
+def _layers(failure: Failure, request_id: str) -> dict[str, Any]:
+    error = {"code": failure.code, "message": failure.message, "requestId": request_id}
+    return {"error": error | ({"details": failure.details} if failure.details else {})}
+
+
+def _omni(failure: Failure, status: int) -> dict[str, Any]:
+    if status >= 429:
+        return {"error": str(status), "message": failure.message}
+    return {"detail": f"{HTTPStatus(status).phrase}: {failure.message}", "status": status}
+
+
+def _i5(failure: Failure, status: int) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "error": HTTPStatus(status).phrase,
+        "message": failure.message,
+        "code": failure.code,
+    }
+
+
+def _flatten(detail: Any, path: str = "") -> list[tuple[str, list[str]]]:
+    """Return (field, sentences) for each field of a nested validation error."""
+    if isinstance(detail, Mapping):
+        children = [(str(name), child) for name, child in detail.items()]
+    elif any(isinstance(child, Mapping | list) for child in detail):
+        children = [(str(number), child) for number, child in enumerate(detail) if child]
+    else:
+        return [(path or "body", [str(sentence) for sentence in detail])]
+    return [
+        pair
+        for name, child in children
+        for pair in _flatten(
+            child if isinstance(child, Mapping | list) else [child],
+            path if name == "non_field_errors" else f"{path}.{name}".lstrip("."),
+        )
+    ]
+
+
+def _first(fields: Mapping[str, list[str]]) -> str:
+    name, sentences = next(iter(fields.items()))
+    return f"{name}: {sentences[0]}"

@@ -1,0 +1,33 @@
+"""Whether this process can do its work: the database answers, and its tables are the ones we know."""
+
+from functools import cache
+
+from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+
+
+class NotMigrated(Exception):
+    """The database is older than the code."""
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when requests can be served, else 503."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        _require_migrated()
+    except (Error, NotMigrated):
+        return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "1"})
+    return JsonResponse({"status": "ok"})
+
+
+@cache
+def _require_migrated() -> None:
+    """Do nothing if every migration is applied. That is looked up until it is true, then remembered.
+
+    :raises NotMigrated: if one is missing
+    """
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise NotMigrated

@@ -1,0 +1,61 @@
+"""What every request gets, whoever answers it: an id, its rate-limit headers, a body that was read."""
+
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+
+from config.exceptions import bad_request
+from config.throttling import Standing, default_class
+from organizations.ids import new_id, write
+
+DRAIN_BYTES = 8 * 1024 * 1024
+"""How much of an unwanted body is read off, so that the client sees the answer and not a reset."""
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+def request_id(get_response: Next) -> Next:
+    """Give the request an id, and say it in `x-request-id`."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.META["REQUEST_ID"] = write("req", new_id())
+        response = get_response(request)
+        response["x-request-id"] = request.META["REQUEST_ID"]
+        return response
+
+    return middleware
+
+
+def api(get_response: Next) -> Next:
+    """Below /api: refuse a query that is not UTF-8, say the rate limit, read off what is left of the body."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith("/api/"):
+            return get_response(request)
+        bad = _bad_query(request)
+        response = bad_request(request, bad) if bad else get_response(request)
+        standing = request.META.get("RATE_LIMIT") or Standing(default_class(request.method))
+        for name, value in standing.headers().items():
+            response[name] = value
+        _drain(request)
+        return response
+
+    return middleware
+
+
+def _bad_query(request: HttpRequest) -> BadRequest | None:
+    """Return what is wrong with the bytes of the query: Django would quietly replace them."""
+    query = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
+    try:
+        query.decode("utf-8")
+    except UnicodeDecodeError:
+        return BadRequest("the query is not UTF-8")
+    return BadRequest("NUL in the query") if b"\0" in query else None
+
+
+def _drain(request: HttpRequest) -> None:
+    left = DRAIN_BYTES
+    while left > 0 and (chunk := request.read(min(left, 65536))):
+        left -= len(chunk)

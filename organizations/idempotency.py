@@ -1,0 +1,184 @@
+"""Replaying an API request: same key and body, same answer.
+
+The key's row, the effect and the stored answer are written in one transaction, which `run` owns. Whoever comes second with the same
+key waits on the unique index until the first is done, then reads its answer; if the first died, nothing is there and the second does
+the work. There is no "in progress" that could be left behind.
+
+    def command() -> Answer | Denied:
+        order = serializers.Allocate.read(request.data)
+        return Answer(200, shape(services.allocate(now=now, **order)), replay={"replayed": True})
+
+    stored = idempotency.run(command, key=Key.of(organization, "k-1", "POST", path, body), now=now)
+
+An exception rolls everything back and the key is free. A denial whose work must stay (a refill survives the denial of the request
+that caused it) is *returned*, as `Denied`: the work is committed, the key is free, then the error is raised.
+"""
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from organizations import wire
+from organizations.models import IdempotencyKey, Organization
+
+LIFETIME = timedelta(hours=24)
+ATTEMPTS = 3
+
+_VALUE = re.compile(r"[\x21-\x7e]{1,255}")
+_TRY_AGAIN = {"40001", "40P01"}
+"""Serialization failure and deadlock: the database undid everything and asks for another try."""
+
+
+class MalformedKey(ValueError):
+    """An idempotency key is 1 to 255 visible ASCII characters."""
+
+
+class IdempotencyRequired(Exception):
+    """Credits move by hand here: without a key a retry would move them twice."""
+
+
+class IdempotencyConflict(Exception):
+    """The key was used before, for something else."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An idempotency key of one organization (the API key's, not the acting one)."""
+
+    organization: Organization
+    value: str
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, organization: Organization, value: str, *inputs: Any) -> "Key":
+        """Return the key for these inputs: method, path, acting organization and body of a request,
+        or the name and fields of an admin form. Spelling (order of fields, `5.0` for `5`) does not count.
+
+        :raises MalformedKey: if `value` is not 1 to 255 visible ASCII characters
+        """
+        if not _VALUE.fullmatch(value):
+            raise MalformedKey("Idempotency-Key: 1 to 255 visible ASCII characters expected")
+        return cls(organization, value, hashlib.sha256(wire.dumps(inputs, sort_keys=True)).digest())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command did, as its caller sees it."""
+
+    status: int
+    body: Mapping[str, Any]
+    replay: Mapping[str, Any] | None = None
+    """Fields that read otherwise when the answer is given again: `{"secret": None}`. The body is
+    stored with these, so a secret never is."""
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A command that was refused but whose work stays. The error is raised after the commit."""
+
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An answer as bytes: the same ones for the first caller and, `replay` apart, for every other."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+def run(command: Callable[[], Answer | Denied], *, key: Key | None, now: datetime) -> Stored:
+    """Run a command once for its key, in a transaction of its own. Services inside join it.
+
+    Without a key it is only a transaction. A deadlock or serialization failure runs the whole command
+    again, at most twice more, so a command does nothing but SQL.
+
+    :raises IdempotencyConflict: if the key was used with other inputs in the last 24 hours
+    """
+    outcome = _persist(lambda: _attempt(command, key, now))
+    if isinstance(outcome, Denied):
+        raise outcome.error
+    return outcome
+
+
+def _persist(attempt: Callable[[], Stored | Denied]) -> Stored | Denied:
+    for number in range(1, ATTEMPTS):
+        try:
+            return attempt()
+        except OperationalError as error:
+            if sqlstate(error) not in _TRY_AGAIN:
+                raise
+            time.sleep(random.uniform(0.01, 0.05) * number)
+    return attempt()
+
+
+def _attempt(
+    command: Callable[[], Answer | Denied], key: Key | None, now: datetime
+) -> Stored | Denied:
+    with transaction.atomic(durable=True):
+        earlier = _claim(key, now) if key else None
+        if earlier is not None:
+            return earlier
+        outcome = command()
+        if isinstance(outcome, Denied):
+            if key:
+                _rows(key).delete()
+            return outcome
+        if key:
+            _remember(key, outcome)
+        return Stored(outcome.status, wire.dumps(outcome.body))
+
+
+def _claim(key: Key, now: datetime) -> Stored | None:
+    """Take the key, or return the answer it already has. Waits for whoever holds it."""
+    while not _insert(key, now):
+        row = _rows(key).first()
+        if row is None:  # given back or pruned since the insert looked
+            continue
+        if bytes(row.fingerprint) != key.fingerprint:
+            raise IdempotencyConflict("this Idempotency-Key was used for another request")
+        if row.status_code is None or row.body is None:
+            raise AssertionError("a committed idempotency key has an answer")
+        return Stored(row.status_code, row.body.encode(), replayed=True)
+    return None
+
+
+def _insert(key: Key, now: datetime) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO organizations_idempotencykey AS k
+                (organization_id, key, fingerprint, status_code, body, created_at)
+            VALUES (%s, %s, %s, NULL, NULL, %s)
+            ON CONFLICT (organization_id, key) DO UPDATE
+                SET fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+                    status_code = NULL, body = NULL
+                WHERE k.created_at <= %s
+            RETURNING id
+            """,
+            [key.organization.pk, key.value, key.fingerprint, now, now - LIFETIME],
+        )
+        return cursor.fetchone() is not None
+
+
+def _remember(key: Key, answer: Answer) -> None:
+    body = wire.dumps({**answer.body, **(answer.replay or {})})
+    _rows(key).update(status_code=answer.status, body=body.decode())
+
+
+def _rows(key: Key) -> Any:
+    return IdempotencyKey.objects.filter(organization=key.organization, key=key.value)
+
+
+def sqlstate(error: Exception) -> str | None:
+    """Return the five characters by which PostgreSQL names a failure, if it named one."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state if isinstance(state, str) else None

@@ -1,0 +1,397 @@
+"""Who pays, who spends, and on what terms. This app knows nothing of credits or usage.
+
+An *organization* is a customer. It has at most one level below it: a parent (a reseller, a product) and its children. An *actor* (a
+user or an agent) spends for it. Actors are in *groups*: a team, whose limits apply to each member, or one entity group, which is a
+bucket they share. A *usage profile* says what an actor may use, and how much of it in a month. An *API key* acts for an organization
+within its scopes, or for one actor. An *idempotency key* remembers the answer of a request that moved or created something, so that
+asking twice does it once.
+"""
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from organizations.ids import new_id, write
+
+
+class Organization(models.Model):
+    """A customer: the owner of one wallet, of keys, and perhaps the parent of other organizations.
+
+    A trigger (migration 0002) refuses a grandchild and a change of parent: one level, for ever.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+        ARCHIVED = "archived"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    name = models.CharField(max_length=128)
+    status = models.CharField(max_length=9, choices=Status, default=Status.ACTIVE)
+    billing_email = models.EmailField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    ai_enabled = models.BooleanField("AI enabled", default=True)
+    entitled_until = models.DateTimeField(null=True, blank=True, help_text="Empty: no end.")
+    byok = models.BooleanField(
+        "own provider keys", default=False, help_text="Its AI work then costs no credits."
+    )
+    enabled_providers = ArrayField(
+        models.CharField(max_length=40),
+        null=True,
+        blank=True,
+        help_text="Separated by commas. Empty: all of them.",
+    )
+    default_profile = models.ForeignKey(
+        "UsageProfile",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="default_of",
+        help_text="Of actors without a profile of their own. Empty: Standard.",
+    )
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="organization_status_known",
+                condition=Q(status__in=["active", "suspended", "archived"]),
+            ),
+            models.CheckConstraint(
+                name="organization_not_its_own_parent", condition=~Q(parent=models.F("id"))
+            ),
+            models.CheckConstraint(
+                name="organization_archived_at_with_status",
+                condition=Q(status="archived", archived_at__isnull=False)
+                | (~Q(status="archived") & Q(archived_at__isnull=True)),
+            ),
+            models.CheckConstraint(name="organization_has_a_name", condition=~Q(name="")),
+        ]
+        indexes = [models.Index(fields=["parent", "-id"], name="organization_children")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def public_id(self) -> str:
+        return write("org", self.id)
+
+    def is_entitled(self, now: datetime) -> bool:
+        """Whether it may use AI at all at `now`."""
+        return self.ai_enabled and (self.entitled_until is None or now < self.entitled_until)
+
+    def enables(self, provider: str) -> bool:
+        """Whether models of this provider may be used. No list means all of them."""
+        return self.enabled_providers is None or provider in self.enabled_providers
+
+
+class UsageProfile(models.Model):
+    """What an actor may use: a cap per month, model tiers, features. The system's own have no organization."""
+
+    class Tier(models.TextChoices):
+        EVERYDAY = "everyday"
+        ADVANCED = "advanced"
+        STRATEGIC = "strategic"
+
+    STANDARD = "standard"
+    """The slug of the profile that everybody has who has no other."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(
+        Organization,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="usage_profiles",
+        help_text="Empty: one of the system's, for everybody.",
+    )
+    name = models.CharField(max_length=120)
+    slug = models.CharField(max_length=80)
+    description = models.CharField(max_length=500, blank=True)
+    credit_cap_per_month = models.DecimalField(
+        max_digits=24,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text="For each actor. Empty: no cap. 0: nothing may be spent.",
+    )
+    allowed_model_tiers = ArrayField(
+        models.CharField(max_length=10, choices=Tier), default=list, blank=True
+    )
+    features = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "slug"],
+                nulls_distinct=False,
+                name="usageprofile_one_per_slug",
+            ),
+            models.CheckConstraint(
+                name="usageprofile_slug_form", condition=Q(slug__regex=r"^[a-z][a-z0-9-]*$")
+            ),
+            models.CheckConstraint(
+                name="usageprofile_cap_not_negative", condition=Q(credit_cap_per_month__gte=0)
+            ),
+            models.CheckConstraint(
+                name="usageprofile_tiers_known",
+                condition=Q(
+                    allowed_model_tiers__contained_by=["everyday", "advanced", "strategic"]
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_unlimited(self) -> bool:
+        return self.credit_cap_per_month is None
+
+
+class Actor(models.Model):
+    """Somebody who spends: a person, or an agent. Only people bring a share of the allowance."""
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        AGENT = "agent"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="actors")
+    kind = models.CharField(max_length=5, choices=Kind, default=Kind.USER)
+    name = models.CharField(max_length=128)
+    email = models.EmailField(null=True, blank=True)
+    external_id = models.CharField(max_length=128, null=True, blank=True)
+    profile = models.ForeignKey(
+        UsageProfile, null=True, blank=True, on_delete=models.PROTECT, related_name="actors"
+    )
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="actor_kind_known", condition=Q(kind__in=["user", "agent"])
+            ),
+            models.CheckConstraint(name="actor_has_a_name", condition=~Q(name="")),
+            models.UniqueConstraint(
+                fields=["organization", "external_id"], name="actor_one_per_external_id"
+            ),
+            models.UniqueConstraint(fields=["id", "organization"], name="actor_of_organization"),
+        ]
+        indexes = [models.Index(fields=["organization", "-id"], name="actor_newest_first")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def public_id(self) -> str:
+        return write("act", self.id)
+
+
+class Group(models.Model):
+    """Several actors. A team's limit applies to each member; an entity group's is one bucket for all."""
+
+    class Kind(models.TextChoices):
+        TEAM = "team"
+        ENTITY = "entity"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="groups")
+    kind = models.CharField(max_length=6, choices=Kind)
+    key = models.CharField(max_length=128)
+    name = models.CharField(max_length=128)
+    profile = models.ForeignKey(
+        UsageProfile, null=True, blank=True, on_delete=models.PROTECT, related_name="groups"
+    )
+    members = models.ManyToManyField(Actor, through="Membership", related_name="groups")
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="group_kind_known", condition=Q(kind__in=["team", "entity"])
+            ),
+            models.CheckConstraint(
+                name="group_has_a_key_and_a_name", condition=~Q(key="") & ~Q(name="")
+            ),
+            models.CheckConstraint(
+                name="group_profile_is_for_teams", condition=Q(kind="team") | Q(profile=None)
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "kind", "key"], name="group_one_per_key"
+            ),
+            models.UniqueConstraint(
+                fields=["id", "organization", "kind"], name="group_of_organization"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def public_id(self) -> str:
+        return write("grp", self.id)
+
+
+class Membership(models.Model):
+    """That an actor is in a group of the same organization; in at most one entity group.
+
+    Organization and kind repeat the group's, so that both rules are constraints: composite foreign keys (migration 0003) tie them
+    to the group and to the actor.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="memberships")
+    kind = models.CharField(max_length=6, choices=Group.Kind)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("group", "actor", name="membership_once"),
+            models.UniqueConstraint(
+                fields=["actor"], condition=Q(kind="entity"), name="membership_one_entity_group"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_id} in {self.group_id}"
+
+
+class ApiKey(models.Model):
+    """A credential of one organization. The secret is shown once; only its HMAC is kept."""
+
+    class Env(models.TextChoices):
+        LIVE = "live"
+        TEST = "test"
+
+    class Tier(models.TextChoices):
+        STANDARD = "standard"
+        PILOT = "pilot"
+        PARTNER = "partner"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="api_keys"
+    )
+    actor = models.ForeignKey(
+        Actor,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="api_keys",
+        help_text="A personal key: it is this actor, and opens only what is the actor's own.",
+    )
+    name = models.CharField(max_length=120)
+    env = models.CharField(max_length=4, choices=Env, default=Env.LIVE)
+    scopes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    rate_limit_tier = models.CharField(max_length=8, choices=Tier, default=Tier.STANDARD)
+    secret_hash = models.BinaryField(max_length=32, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    grace_until = models.DateTimeField(null=True, blank=True, editable=False)
+    superseded_by = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="supersedes"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="apikey_env_known", condition=Q(env__in=["live", "test"])),
+            models.CheckConstraint(
+                name="apikey_tier_known",
+                condition=Q(rate_limit_tier__in=["standard", "pilot", "partner"]),
+            ),
+            models.CheckConstraint(
+                name="apikey_superseded_means_rotated",
+                condition=Q(
+                    superseded_by__isnull=True, rotated_at__isnull=True, grace_until__isnull=True
+                )
+                | Q(
+                    superseded_by__isnull=False, rotated_at__isnull=False, grace_until__isnull=False
+                ),
+            ),
+        ]
+        indexes = [models.Index(fields=["organization", "-id"], name="apikey_of_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"
+
+    @property
+    def public_id(self) -> str:
+        return write("key", self.id)
+
+    @property
+    def prefix(self) -> str:
+        """What may be shown of a key: everything but the secret."""
+        return f"lp_{self.env}_{self.id.hex}"
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether the key opens anything at `now`: not revoked, not expired, not past its grace."""
+        ends = [self.revoked_at, self.expires_at, self.grace_until]
+        return all(end is None or now < end for end in ends)
+
+
+class IdempotencyKey(models.Model):
+    """The stored answer of one request, for 24 hours. Unique per organization of the API key."""
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="idempotency_keys"
+    )
+    key = models.CharField(max_length=255)
+    fingerprint = models.BinaryField(max_length=32)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "organization", "key", name="idempotency_key_once_per_organization"
+            ),
+            models.CheckConstraint(
+                name="idempotency_answer_is_whole",
+                condition=Q(status_code__isnull=True, body__isnull=True)
+                | Q(status_code__isnull=False, body__isnull=False),
+            ),
+        ]
+        indexes = [models.Index("created_at", name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class RateCount(models.Model):
+    """How many requests somebody made in the running minute, where there is no Redis to count them.
+
+    The table is unlogged (migration 0004): after a crash everybody begins a new minute.
+    """
+
+    name = models.CharField(primary_key=True, max_length=120)
+    count = models.BigIntegerField()
+    ends_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,298 @@
+"""What a button of the admin does: a small form, a preview of the effect, and one service call that happens once.
+
+Nothing is kept between the three pages: each carries the form on, and with it an idempotency key that was made with the first. The
+preview is a rehearsal: the very command that would run, looked at and rolled back.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
+from uuid import uuid4
+
+import simplejson
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.views import View
+from rest_framework.serializers import ValidationError
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from organizations import idempotency
+from organizations.fields import StrictChar
+from organizations.idempotency import Answer, Key
+from organizations.models import Organization
+
+BUSY = (
+    "The database did not answer in time, so it is not known whether this was done. "
+    "Continue once more: it happens once."
+)
+USED_BEFORE = (
+    "This form was already used, with other values. See whether that was enough; "
+    "if you continue, it happens in addition."
+)
+
+
+def visible(text: str) -> None:
+    """Refuse what the API refuses in a name: control characters, and those that turn text around."""
+    try:
+        StrictChar().run_validation(text)
+    except ValidationError as error:
+        raise forms.ValidationError([str(part) for part in error.args[0]]) from error
+
+
+class OperationForm(forms.Form):
+    """What every operation asks for: a reason, and the idempotency key that makes it happen once."""
+
+    once = forms.UUIDField(widget=forms.HiddenInput)
+    reason = forms.CharField(
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget,
+        validators=[visible],
+        help_text="Kept for good, beside your name.",
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        self.organization = organization
+        super().__init__(*args, **kwargs)
+        asked = [name for name in self.fields if name != "reason"]
+        self.order_fields([*asked, "reason"])
+
+
+class Figure(NamedTuple):
+    """A value that an operation may change: whose, what it is called, and how it reads now."""
+
+    whose: str
+    what: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A value before and after an operation, as its preview shows it."""
+
+    whose: str
+    what: str
+    before: str
+    after: str
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+
+class Outcome(NamedTuple):
+    """What an operation did, in a sentence; and the secret that it made, if it did."""
+
+    sentence: str
+    secret: str | None = None
+
+
+class Command(NamedTuple):
+    """What an operation is told: on whom, what, by whom, when."""
+
+    organization: Organization
+    data: Mapping[str, Any]
+    performed_by: str
+    now: datetime
+
+
+class Operation:
+    """One button on the page of an organization. A subclass says what it asks, what it does, what may refuse it."""
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    icon: ClassVar[str]
+    explanation: ClassVar[str]
+    permission: ClassVar[str]
+    form: ClassVar[type[OperationForm]] = OperationForm
+    dangerous: ClassVar[bool] = False
+    refusals: ClassVar[Mapping[type[Exception], str | None]] = {}
+    """The service's refusals, each with the field it is about; None is the form as a whole."""
+
+    def fits(self, organization: Organization) -> bool:
+        """Whether the button makes sense for an organization. The service decides whether it may."""
+        return True
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        """Return what the preview compares: the same figures, in the same order, before and after."""
+        return [Figure(organization.name, "Status", organization.get_status_display())]
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        """Return the same, where whose figures they are depends on what was asked."""
+        return self.figures(command.organization, now=command.now)
+
+    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+        """Return the page of whoever is done, or changes their mind."""
+        return reverse("admin:organizations_organization_change", args=[organization.id])
+
+    def perform(self, command: Command) -> Outcome:
+        """Make the one service call."""
+        raise NotImplementedError
+
+
+def staff(user: AbstractBaseUser | AnonymousUser) -> str:
+    """Return how the ledger and the histories name somebody of the staff."""
+    return f"staff:{user.get_username()}"
+
+
+def log(
+    user: AbstractBaseUser | AnonymousUser, organization: Organization, flag: int, text: str
+) -> None:
+    """Write what somebody did into the history of an organization, in the transaction that does it."""
+    LogEntry.objects.log_actions(
+        user_id=user.pk or 0,  # somebody who may do it has an id
+        queryset=[organization],
+        action_flag=flag,
+        change_message=text,
+        single_object=True,
+    )
+
+
+def sentence(error: Exception) -> str:
+    """Return what a service said as people write it: no zeros that say nothing, a capital, a full stop."""
+    text = re.sub(r"(\d\.\d*?)0+(?!\d)", r"\1", str(error))
+    text = re.sub(r"(\d)\.(?!\d)", r"\1", text).strip()
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def may_use(request: HttpRequest, operation: Operation) -> bool:
+    """Whether the person who asks has the permission of an operation."""
+    return request.user.has_perm(operation.permission)
+
+
+class OperationView(View):
+    """Form → preview → confirmation of one operation, on one organization."""
+
+    operation: Operation = Operation()
+    model_admin: ModelAdmin | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not may_use(request, self.operation):
+            raise PermissionDenied
+        self.now = timezone.now()
+        self.organization = get_object_or_404(Organization, id=kwargs["organization_id"])
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        initial = {**request.GET.dict(), "once": uuid4()}
+        return self._ask(self.operation.form(organization=self.organization, initial=initial))
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        form = self.operation.form(request.POST, organization=self.organization)
+        step = request.POST.get("step", "preview")
+        if step == "edit" or not form.is_valid():
+            return self._ask(form)
+        try:
+            return self._confirm(form) if step == "confirm" else self._preview(form)
+        except tuple(self.operation.refusals) as refusal:
+            form.add_error(self._field_of(refusal), sentence(refusal))
+        except idempotency.IdempotencyConflict:
+            form = self._with_new_key()
+            form.add_error(None, USED_BEFORE)
+        except OperationalError:
+            form.add_error(None, BUSY)
+        return self._ask(form)
+
+    def _ask(self, form: OperationForm) -> HttpResponse:
+        return self._page("admin/operation_form.html", form)
+
+    def _preview(self, form: OperationForm) -> HttpResponse:
+        effects = self._rehearse(form)
+        return self._page("admin/operation_preview.html", form, effects=effects)
+
+    def _rehearse(self, form: OperationForm) -> list[Effect]:
+        """Do it, look at what changed, and undo it."""
+        with transaction.atomic(durable=True):
+            before = self._figures(form)
+            self.operation.perform(self._command(form))
+            after = self._figures(form)
+            transaction.set_rollback(True)
+        return [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
+
+    def _figures(self, form: OperationForm) -> list[Figure]:
+        current = Organization.objects.select_related("parent").get(id=self.organization.id)
+        return self.operation.figures_of(self._command(form)._replace(organization=current))
+
+    def _confirm(self, form: OperationForm) -> HttpResponse:
+        """Do it once, however often it is sent."""
+        stored = idempotency.run(lambda: self._answer(form), key=self._key(form), now=self.now)
+        body = simplejson.loads(stored.body)
+        if "secret" in body:
+            page = self._page("admin/operation_secret.html", form, **body)
+            add_never_cache_headers(page)
+            return page
+        if stored.replayed:
+            messages.info(self.request, f"{body['message']} It was done once, not again.")
+        else:
+            messages.success(self.request, body["message"])
+        return redirect(self.operation.leads_to(self.organization, form))
+
+    def _answer(self, form: OperationForm) -> Answer:
+        outcome = self.operation.perform(self._command(form))
+        text = f"{outcome.sentence} Reason: {form.cleaned_data['reason']}"
+        log(self.request.user, self.organization, CHANGE, text)
+        if outcome.secret is None:
+            return Answer(200, {"message": outcome.sentence})
+        body = {"message": outcome.sentence, "secret": outcome.secret}
+        return Answer(200, body, replay={"secret": None})
+
+    def _command(self, form: OperationForm) -> Command:
+        return Command(self.organization, form.cleaned_data, staff(self.request.user), self.now)
+
+    def _key(self, form: OperationForm) -> Key:
+        data = {name: _plain(value) for name, value in form.cleaned_data.items()}
+        value = f"staff-{form.cleaned_data['once']}"
+        return Key.of(self.organization, value, self.operation.slug, data)
+
+    def _with_new_key(self) -> OperationForm:
+        data = self.request.POST.copy()
+        data["once"] = str(uuid4())
+        return self.operation.form(data, organization=self.organization)
+
+    def _field_of(self, refusal: Exception) -> str | None:
+        fields = self.operation.refusals
+        return next(fields[cls] for cls in type(refusal).__mro__ if cls in fields)
+
+    def _page(self, template: str, form: OperationForm, **context: Any) -> HttpResponse:
+        if self.model_admin is None:
+            raise TypeError("an operation is a page of a model's admin")
+        site = self.model_admin.admin_site
+        context |= {
+            **site.each_context(self.request),
+            "opts": self.model_admin.opts,
+            "form": form,
+            "back": self.operation.leads_to(self.organization, form),
+            "operation": self.operation,
+            "organization": self.organization,
+            "original": self.organization,
+            "title": self.operation.title,
+            "subtitle": self.organization.name,
+        }
+        return TemplateResponse(self.request, template, context)
+
+
+def _plain(value: Any) -> Any:
+    """Return a form's value as the fingerprint of a key reads it: by what it means, not how it was typed."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, models.Model):
+        return str(value.pk)
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, Decimal | str | int | None) else str(value)

@@ -1,0 +1,94 @@
+"""The doors of organizations: their API keys."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from organizations import services
+from organizations.doors import ApiView, Body, operation
+from organizations.idempotency import Answer
+from organizations.models import Actor, ApiKey, Organization
+from organizations.pagination import PageQuery, page_of
+from organizations.scopes import MANAGE, ORG_ADMIN
+from organizations.serializers import ApiKeyShape, MintApiKey, NewApiKeyShape
+
+
+class ApiKeyView(ApiView):
+    """What the views of keys share: finding one, and saying one."""
+
+    def key(self, org_id: UUID, key_id: UUID) -> ApiKey:
+        """Return a key of the acting organization or of its child.
+
+        :raises Http404: if there is none
+        """
+        return get_object_or_404(self.organization(org_id).api_keys, id=key_id)
+
+    def actor_of(self, organization: Organization, actor_id: UUID) -> Actor:
+        """Return an actor of an organization.
+
+        :raises Http404: if it has no such actor
+        """
+        return get_object_or_404(organization.actors, id=actor_id)
+
+    def shape(self, key: ApiKey) -> dict[str, Any]:
+        return dict(ApiKeyShape(key, context={"now": self.now}).data)
+
+    def shape_once(self, key: ApiKey, text: str, *, status: int) -> Answer:
+        """Return the answer that says the secret now, and `null` ever after."""
+        return Answer(status, self.shape(key) | {"secret": text}, replay={"secret": None})
+
+
+class ApiKeys(ApiKeyView):
+    @operation(MANAGE, ORG_ADMIN, query=PageQuery, answer=page_of(ApiKeyShape))
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """The keys of the organization or of its child, newest first, without their secrets."""
+        return self.page(self.organization(org_id).api_keys.all(), ApiKeyShape)
+
+    @operation(MANAGE, ORG_ADMIN, body=MintApiKey, answer=NewApiKeyShape, status=201)
+    def post(self, request: Request, org_id: UUID) -> HttpResponse:
+        """A new key, with scopes of yours; with `actorId` a personal one. Its secret is said once."""
+        organization = self.organization(org_id)
+
+        def mint(body: Body) -> Answer:
+            actor_id = body.pop("actor_id", None)
+            key, text = services.mint_key(
+                organization=organization,
+                now=self.now,
+                tier=self.principal.key.rate_limit_tier,
+                delegable=self.principal.scopes - {ORG_ADMIN},
+                actor=self.actor_of(organization, actor_id) if actor_id else None,
+                **body,
+            )
+            return self.shape_once(key, text, status=201)
+
+        return self.once(mint)
+
+
+class ApiKeyDetail(ApiKeyView):
+    @operation(MANAGE, ORG_ADMIN, answer=ApiKeyShape)
+    def delete(self, request: Request, org_id: UUID, key_id: UUID) -> HttpResponse:
+        """Revoke a key: it is refused from the next request on. Repeating it changes nothing."""
+        key = self.key(org_id, key_id)
+
+        def revoke(body: Body) -> Answer:
+            revoked = services.revoke_key(key=key, reach=self.principal.scopes, now=self.now)
+            return Answer(200, self.shape(revoked))
+
+        return self.once(revoke)
+
+
+class ApiKeyRotation(ApiKeyView):
+    @operation(MANAGE, ORG_ADMIN, answer=NewApiKeyShape)
+    def post(self, request: Request, org_id: UUID, key_id: UUID) -> HttpResponse:
+        """A key that takes over. The old secret works for 24 hours more."""
+        key = self.key(org_id, key_id)
+
+        def rotate(body: Body) -> Answer:
+            new, text = services.rotate_key(key=key, reach=self.principal.scopes, now=self.now)
+            return self.shape_once(new, text, status=200)
+
+        return self.once(rotate)

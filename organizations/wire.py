@@ -1,0 +1,40 @@
+"""How values are written as JSON: exact numbers, UTF-8, never through a float. Pure: no Django."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import simplejson
+
+
+def plain(amount: Decimal) -> int | Decimal:
+    """Return the amount as it is shown: an integer when whole, else without trailing zeros."""
+    return int(amount) if amount == amount.to_integral_value() else amount.normalize()
+
+
+def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
+    """Return `value` as JSON. Decimals become numbers, digit by digit; floats are not refused,
+    but nothing here makes one.
+
+    :raises TypeError: if something has no form of its own: a datetime is written by its field
+    :raises ValueError: if a float is not finite
+    """
+    text = simplejson.dumps(
+        value,
+        sort_keys=sort_keys,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        use_decimal=False,
+        allow_nan=False,
+        default=_write,
+    )
+    return text.encode()
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        shown = plain(value)
+        return shown if isinstance(shown, int) else simplejson.RawJSON(format(shown, "f"))
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

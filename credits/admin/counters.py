@@ -1,0 +1,71 @@
+"""What a month counted, and who brought a share of an allowance, as staff see them."""
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from credits.admin.columns import MoneyAdmin, MonthFilter, amount
+from credits.models import AllowanceShare, UsageCounter
+from organizations.admin import link
+
+
+@admin.register(UsageCounter)
+class UsageCounterAdmin(MoneyAdmin):
+    """What an organization, an actor, an entity group or a resource used in a calendar month: what caps are compared with."""
+
+    list_display = ("month_shown", "organization", "subject", "used_shown", "reserved_shown")
+    list_filter = (
+        MonthFilter,
+        ("actor", AutocompleteSelectFilter),
+        ("group", AutocompleteSelectFilter),
+    )
+    list_select_related = ("wallet__organization", "actor", "group")
+    search_fields = ("wallet__organization__name", "actor__name", "group__name", "resource_id")
+    search_help_text = (
+        "Name of an organization, actor or group, id of an app or dataset; org_…, act_… or grp_…"
+    )
+    public_ids = {"org": "wallet__organization_id", "act": "actor_id", "grp": "group_id"}
+    fields = ("organization", "month_shown", "subject", "used_shown", "reserved_shown")
+
+    def heading(self, counter: UsageCounter) -> str:
+        return f"{counter.wallet.organization}: {counter}"
+
+    @display(description="Month", ordering="id")
+    def month_shown(self, counter: UsageCounter) -> str:
+        return f"{counter.month:%Y-%m}"
+
+    @display(description="Of")
+    def subject(self, counter: UsageCounter) -> SafeString | str:
+        subject = counter.actor or counter.group
+        if subject is not None:
+            return link(subject)
+        return f"{counter.resource_type} {counter.resource_id}".strip() or "the organization"
+
+    @display(description="Used", ordering="used")
+    def used_shown(self, counter: UsageCounter) -> SafeString | str:
+        return amount(counter.used)
+
+    @display(description="Reserved", ordering="reserved")
+    def reserved_shown(self, counter: UsageCounter) -> SafeString | str:
+        return amount(counter.reserved)
+
+
+@admin.register(AllowanceShare)
+class AllowanceShareAdmin(MoneyAdmin):
+    """Who brought a share of the allowance, in which term: at most once each."""
+
+    list_display = ("actor", "organization", "term_starts_at")
+    list_filter = (("actor", AutocompleteSelectFilter),)
+    list_select_related = ("wallet__organization", "actor")
+    search_fields = ("wallet__organization__name", "actor__name")
+    search_help_text = "Name of an organization or an actor, org_… or act_…"
+    public_ids = {"org": "wallet__organization_id", "act": "actor_id"}
+    fields = ("organization", "actor_link", "term_starts_at")
+
+    def heading(self, share: AllowanceShare) -> str:
+        return f"{share.wallet.organization}: share of {share.actor}"
+
+    @display(description="Actor")
+    def actor_link(self, share: AllowanceShare) -> SafeString:
+        return link(share.actor)

@@ -1,0 +1,292 @@
+"""The ledger and the grants it draws on, as staff see them: who, why, and what leads to what."""
+
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from credits.admin.columns import MoneyAdmin, amount
+from credits.models import Grant, GrantDraw, LedgerEntry
+from organizations.admin import link, pill
+
+KIND_TONES = {
+    LedgerEntry.Kind.GRANT: "good",
+    LedgerEntry.Kind.RENEW: "good",
+    LedgerEntry.Kind.RECHARGE: "good",
+    LedgerEntry.Kind.ADJUST: "warn",
+    LedgerEntry.Kind.LAPSE: "warn",
+    LedgerEntry.Kind.REVERSAL: "warn",
+    LedgerEntry.Kind.ALLOCATE: "info",
+    LedgerEntry.Kind.REFILL: "info",
+    LedgerEntry.Kind.SWEEP: "info",
+}
+
+
+class Rows(TabularInline):
+    """Rows that belong to another, to look at. A page of them at a time."""
+
+    extra = 0
+    per_page = 20
+    can_delete = False
+    show_change_link = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class DrawRows(Rows):
+    model = GrantDraw
+    verbose_name_plural = "Grants it changed, and by how much"
+    hide_title = True
+    fields: ClassVar[Sequence[str]] = ("grant_link", "moved")
+    readonly_fields = ("grant_link", "entry_link", "moved")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GrantDraw]:
+        rows: QuerySet[GrantDraw] = super().get_queryset(request)
+        return rows.select_related("grant", "entry")
+
+    @display(description="Grant")
+    def grant_link(self, draw: GrantDraw) -> SafeString:
+        return link(draw.grant)
+
+    @display(description="Entry")
+    def entry_link(self, draw: GrantDraw) -> SafeString:
+        return link(draw.entry)
+
+    @display(description="Credits")
+    def moved(self, draw: GrantDraw) -> SafeString | str:
+        return amount(draw.amount, movement=True)
+
+
+class GrantHistoryRows(DrawRows):
+    verbose_name_plural = "Entries that changed it"
+    fields = ("entry_link", "moved")
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(MoneyAdmin):
+    """Every movement of credits: when, whose, how many, why, and who did it."""
+
+    list_display = (
+        "posted",
+        "organization",
+        "kind_shown",
+        "moved",
+        "balance_shown",
+        "why",
+        "performed_by",
+        "numbered",
+    )
+    list_filter = ("kind", ("posted_at", RangeDateTimeFilter))
+    search_fields = ("wallet__organization__name",)
+    public_ids = {"txn": "id", "org": "wallet__organization_id", "rsv": "reservation_id"}
+    search_help_text = "Name of an organization, txn_…, org_… or rsv_…"
+    inlines = (DrawRows,)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "public_id",
+                    "organization",
+                    "kind_shown",
+                    "moved",
+                    "balance_shown",
+                    "posted_at",
+                )
+            },
+        ),
+        ("Why and who", {"fields": ("reason", "performed_by", "metadata")}),
+        (
+            "What it belongs to",
+            {
+                "fields": (
+                    "wallet_link",
+                    "period_link",
+                    "reservation_link",
+                    "other_side",
+                    "reverses_link",
+                    "made",
+                )
+            },
+        ),
+        ("Chain", {"fields": ("number", "previous", "own_hash")}),
+    )
+
+    @display(description="Posted (UTC)", ordering="id")
+    def posted(self, entry: LedgerEntry) -> str:
+        return f"{entry.posted_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description="No.")
+    def numbered(self, entry: LedgerEntry) -> SafeString:
+        return format_html('<span class="amount">#{}</span>', entry.number)
+
+    @display(description="Kind")
+    def kind_shown(self, entry: LedgerEntry) -> SafeString:
+        return pill(entry.kind, KIND_TONES.get(LedgerEntry.Kind(entry.kind), "quiet"))
+
+    @display(description="Credits")
+    def moved(self, entry: LedgerEntry) -> SafeString | str:
+        return amount(entry.amount, movement=True)
+
+    @display(description="Balance after")
+    def balance_shown(self, entry: LedgerEntry) -> SafeString | str:
+        return amount(entry.balance_after)
+
+    @display(description="Why")
+    def why(self, entry: LedgerEntry) -> SafeString | str:
+        return why(entry)
+
+    @display(description="Wallet")
+    def wallet_link(self, entry: LedgerEntry) -> SafeString:
+        return link(entry.wallet, f"Wallet of {entry.wallet.organization}")
+
+    @display(description="Billing period")
+    def period_link(self, entry: LedgerEntry) -> SafeString:
+        return link(entry.period)
+
+    @display(description="Reservation")
+    def reservation_link(self, entry: LedgerEntry) -> SafeString | str:
+        return link(entry.reservation) if entry.reservation else "–"
+
+    @display(description="Reverses")
+    def reverses_link(self, entry: LedgerEntry) -> SafeString | str:
+        return link(entry.reverses) if entry.reverses else "–"
+
+    @display(description="Other side of the transfer")
+    def other_side(self, entry: LedgerEntry) -> SafeString | str:
+        if entry.transfer_id is None:
+            return "–"
+        sides = LedgerEntry.objects.filter(transfer_id=entry.transfer_id).exclude(id=entry.id)
+        other = sides.select_related("wallet__organization").get()
+        return link(other, f"{other} of {other.wallet.organization}")
+
+    @display(description="Grants it made")
+    def made(self, entry: LedgerEntry) -> SafeString | str:
+        links = [link(grant) for grant in entry.grants.all()]
+        return format_html(", ".join(["{}"] * len(links)), *links) if links else "–"
+
+    @display(description="Hash before")
+    def previous(self, entry: LedgerEntry) -> SafeString:
+        return format_html('<code class="mono">{}</code>', bytes(entry.previous_hash).hex())
+
+    @display(description="Hash")
+    def own_hash(self, entry: LedgerEntry) -> SafeString:
+        return format_html('<code class="mono">{}</code>', bytes(entry.hash).hex())
+
+
+def told(entries: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, str, SafeString | str]]:
+    """Return entries as `admin/entries.html` lists them: each with the colour of its kind, and why."""
+    return [
+        (entry, KIND_TONES.get(LedgerEntry.Kind(entry.kind), "quiet"), why(entry))
+        for entry in entries
+    ]
+
+
+def why(entry: LedgerEntry) -> SafeString | str:
+    """Return why an entry was posted: the reason that was given, or the work that it charged."""
+    if entry.reason:
+        return entry.reason
+    if entry.reservation_id:
+        url = reverse("admin:credits_reservation_change", args=[entry.reservation_id])
+        return format_html('<a class="text-link" href="{}">work on a reservation</a>', url)
+    return {
+        LedgerEntry.Kind.RENEW: "a new term",
+        LedgerEntry.Kind.LAPSE: "its time was up",
+        LedgerEntry.Kind.REFILL: "below the refill threshold",
+        LedgerEntry.Kind.SWEEP: "from an archived child",
+    }.get(LedgerEntry.Kind(entry.kind), "–")
+
+
+@admin.register(Grant)
+class GrantAdmin(MoneyAdmin):
+    """Lots of credits: where they came from, when they end, what remains."""
+
+    list_display = (
+        "made_at",
+        "organization",
+        "source",
+        "amount_shown",
+        "remaining_shown",
+        "priority",
+        "expires_at",
+    )
+    list_filter = ("source", ("expires_at", RangeDateTimeFilter))
+    inlines = (GrantHistoryRows,)
+    fields = (
+        "organization",
+        "entry_link",
+        "source",
+        "amount_shown",
+        "remaining_shown",
+        "priority",
+        "expires_at",
+        "term_starts_at",
+        "created_at",
+    )
+    public_ids = {"org": "wallet__organization_id", "txn": "entry_id", "": "id"}
+
+    @display(description="Made (UTC)", ordering="id")
+    def made_at(self, grant: Grant) -> str:
+        return f"{grant.created_at:%Y-%m-%d %H:%M}"
+
+    @display(description="Entry that made it")
+    def entry_link(self, grant: Grant) -> SafeString:
+        return link(grant.entry)
+
+    @display(description="Credits")
+    def amount_shown(self, grant: Grant) -> SafeString | str:
+        return amount(grant.amount)
+
+    @display(description="Remaining")
+    def remaining_shown(self, grant: Grant) -> SafeString | str:
+        return amount(grant.remaining)
+
+
+@admin.register(GrantDraw)
+class GrantDrawAdmin(MoneyAdmin):
+    """By how much each entry changed each grant."""
+
+    list_display = ("number", "organization", "entry_link", "grant_link", "moved")
+    list_select_related = ("entry__wallet__organization", "grant")
+    search_fields = ("entry__wallet__organization__name",)
+    public_ids = {"txn": "entry_id", "org": "entry__wallet__organization_id"}
+    fields = ("organization", "entry_link", "grant_link", "moved")
+
+    def heading(self, draw: GrantDraw) -> str:
+        return f"{draw.entry.wallet.organization}: {draw}"
+
+    @display(description="Draw", ordering="id")
+    def number(self, draw: GrantDraw) -> str:
+        return f"#{draw.pk}"
+
+    @display(description="Organization")
+    def organization(self, draw: GrantDraw) -> SafeString:
+        return link(draw.entry.wallet.organization)
+
+    @display(description="Entry")
+    def entry_link(self, draw: GrantDraw) -> SafeString:
+        return link(draw.entry)
+
+    @display(description="Grant")
+    def grant_link(self, draw: GrantDraw) -> SafeString:
+        return link(draw.grant)
+
+    @display(description="Credits")
+    def moved(self, draw: GrantDraw) -> SafeString | str:
+        return amount(draw.amount, movement=True)

@@ -1,0 +1,51 @@
+"""Credits in a form: an exact decimal, written in plain digits."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from credits.models import MAX_AMOUNT
+
+_PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
+
+
+class CreditsInput(UnfoldAdminTextInputWidget):
+    """A text input that brings up the digits on a phone. Not `type=number`: browsers round that."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"inputmode": "decimal", "autocomplete": "off", **(attrs or {})})
+
+    def format_value(self, value: Any) -> str | None:
+        return (
+            f"{value.normalize():f}" if isinstance(value, Decimal) else super().format_value(value)
+        )
+
+
+class CreditsField(forms.DecimalField):
+    """Credits as a `Decimal` with at most six places, up to 10¹³.
+
+    Python reads `1e3`, `1_000`, `NaN` and digits of every script; a person of the staff who types one of these has
+    mistyped.
+    """
+
+    widget = CreditsInput
+    default_error_messages = {
+        "invalid": "An amount like 1250 or 0.5 is expected, with at most six decimal places."
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{"max_digits": 20, "decimal_places": 6, "max_value": MAX_AMOUNT, **options}
+        )
+
+    def to_python(self, value: Any) -> Any:
+        text = str(value).strip() if value not in self.empty_values else ""
+        if text and not _PLAIN.fullmatch(text):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(text)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}

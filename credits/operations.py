@@ -1,0 +1,264 @@
+"""The buttons of an organization that move credits or end them: grant, adjust, allocate, recharge, suspend, resume, archive."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django import forms
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTimeWidget
+
+from credits import ledger, services
+from credits.forms import CreditsField
+from credits.models import LedgerEntry, Wallet
+from credits.templatetags.amounts import credits, signed
+from organizations.models import Organization
+from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
+from organizations.services import OrganizationArchived, OrganizationSuspended
+
+Status = Organization.Status
+SMALLEST = Decimal("0.000001")
+
+
+def wallet_figures(organization: Organization, *, now: datetime) -> list[Figure]:
+    """Return what a wallet holds, and owes, as the previews of money compare it."""
+    wallet = services.wallet_as_of(organization, now=now).wallet
+    values = {
+        "Balance": wallet.balance,
+        "Reserved": wallet.reserved,
+        "Available": wallet.available,
+        "Allowance": wallet.allowance_remaining,
+        "Debt": wallet.debt,
+    }
+    return [Figure(organization.name, what, credits(value)) for what, value in values.items()]
+
+
+def family_figures(organization: Organization, *, now: datetime) -> list[Figure]:
+    """Return the figures of an organization and, before them, those of its parent."""
+    family = [organization.parent, organization] if organization.parent else [organization]
+    return [figure for member in family for figure in wallet_figures(member, now=now)]
+
+
+class AmountForm(OperationForm):
+    amount = CreditsField(min_value=SMALLEST)
+
+
+class GrantForm(AmountForm):
+    expires_at = forms.SplitDateTimeField(
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="In UTC. What is left then lapses. Empty: never.",
+    )
+    priority = forms.IntegerField(
+        min_value=0,
+        max_value=32767,
+        initial=50,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Lower numbers are spent first; 50 is usual.",
+    )
+
+
+class AdjustForm(OperationForm):
+    amount = CreditsField(
+        help_text="With a minus to take credits away: at most what is available.",
+    )
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        if amount == 0:
+            raise forms.ValidationError("An adjustment of 0 changes nothing.")
+        return amount
+
+
+class MoneyOperation(Operation):
+    """An operation that posts on the ledger."""
+
+    permission = "credits.add_ledgerentry"
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.status != Status.ARCHIVED
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        return wallet_figures(organization, now=now)
+
+
+class Grant(MoneyOperation):
+    slug = "grant"
+    title = "Grant credits"
+    icon = "add_circle"
+    explanation = (
+        "A present, a prepayment, a trial: credits with an origin of their own, and perhaps an end."
+    )
+    form = GrantForm
+    refusals = {
+        services.InvalidAmount: "amount",
+        services.InvalidExpiry: "expires_at",
+        OrganizationArchived: None,
+    }
+
+    def perform(self, command: Command) -> Outcome:
+        entry = services.grant(
+            organization=command.organization,
+            amount=command.data["amount"],
+            expires_at=command.data["expires_at"],
+            priority=command.data["priority"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return Outcome(f"{credits(entry.amount)} credits granted to {command.organization.name}.")
+
+
+class Adjust(MoneyOperation):
+    slug = "adjust"
+    title = "Adjust balance"
+    icon = "tune"
+    explanation = "A correction, up or down. The ledger keeps what was there: nothing is erased."
+    form = AdjustForm
+    refusals = {services.InvalidAmount: "amount", ledger.InsufficientCredits: "amount"}
+
+    def fits(self, organization: Organization) -> bool:
+        return True  # also what ends the debt of an archived one
+
+    def perform(self, command: Command) -> Outcome:
+        entry = services.adjust(
+            organization=command.organization,
+            amount=command.data["amount"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return Outcome(f"{command.organization.name} adjusted by {signed(entry.amount)} credits.")
+
+
+class Allocate(MoneyOperation):
+    slug = "allocate"
+    title = "Allocate from parent"
+    icon = "move_down"
+    explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
+    form = AmountForm
+    refusals = {
+        services.InvalidAmount: "amount",
+        ledger.InsufficientCredits: "amount",
+        Wallet.DoesNotExist: None,
+        OrganizationSuspended: None,
+        OrganizationArchived: None,
+    }
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.parent_id is not None and super().fits(organization)
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        return family_figures(organization, now=now)
+
+    def perform(self, command: Command) -> Outcome:
+        _, received = services.allocate(
+            child=command.organization,
+            amount=command.data["amount"],
+            description=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return Outcome(
+            f"{credits(received.amount)} credits allocated to {command.organization.name}."
+        )
+
+
+class Recharge(MoneyOperation):
+    slug = "recharge"
+    title = "Recharge"
+    icon = "shopping_cart"
+    explanation = (
+        "A purchase: credits without an end, up to the recharge limit of the billing period."
+    )
+    form = AmountForm
+    refusals = {
+        services.InvalidAmount: "amount",
+        services.RechargeLimitReached: "amount",
+        services.NotARoot: None,
+        OrganizationSuspended: None,
+        OrganizationArchived: None,
+    }
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.parent_id is None and super().fits(organization)
+
+    def perform(self, command: Command) -> Outcome:
+        entry: LedgerEntry = services.recharge(
+            organization=command.organization,
+            amount=command.data["amount"],
+            performed_by=command.performed_by,
+            now=command.now,
+            reason=command.data["reason"],
+        )
+        return Outcome(f"{command.organization.name} recharged by {credits(entry.amount)} credits.")
+
+
+class Suspend(Operation):
+    slug = "suspend"
+    title = "Suspend"
+    icon = "pause_circle"
+    explanation = "Its keys open nothing and it spends nothing, until it is resumed. Work that runs is still settled."
+    permission = "organizations.change_organization"
+    dangerous = True
+    refusals = {OrganizationArchived: None}
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.status == Status.ACTIVE
+
+    def perform(self, command: Command) -> Outcome:
+        services.suspend(organization=command.organization, now=command.now)
+        return Outcome(f"{command.organization.name} is suspended.")
+
+
+class Resume(Operation):
+    slug = "resume"
+    title = "Resume"
+    icon = "play_circle"
+    explanation = "Its keys work again and it may spend."
+    permission = "organizations.change_organization"
+    refusals = {OrganizationArchived: None}
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.status == Status.SUSPENDED
+
+    def perform(self, command: Command) -> Outcome:
+        services.resume(organization=command.organization, now=command.now)
+        return Outcome(f"{command.organization.name} is active again.")
+
+
+class Archive(Operation):
+    slug = "archive"
+    title = "Archive"
+    icon = "inventory_2"
+    explanation = "For ever: its keys are revoked, its allowance lapses, and what no open hold needs returns to its parent."
+    permission = "organizations.delete_organization"
+    dangerous = True
+    refusals = {services.HasActiveChildren: None}
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.status != Status.ARCHIVED
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        keys = organization.api_keys.filter(revoked_at__isnull=True).count()
+        return [
+            *family_figures(organization, now=now),
+            *super().figures(organization, now=now),
+            Figure(organization.name, "Keys that are not revoked", str(keys)),
+        ]
+
+    def perform(self, command: Command) -> Outcome:
+        archival = services.archive(organization=command.organization, now=command.now)
+        return Outcome(
+            f"{command.organization.name} is archived: {credits(archival.reclaimed_credits)} credits returned, "
+            f"{archival.revoked_api_keys} keys revoked."
+        )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Grant(),
+    Adjust(),
+    Allocate(),
+    Recharge(),
+    Suspend(),
+    Resume(),
+    Archive(),
+)

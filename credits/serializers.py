@@ -1,0 +1,307 @@
+"""What the API says of wallets, their ledger and their organizations, and what it reads to change them."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.core.validators import EmailValidator
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.fields import SkipField
+
+from credits.models import LedgerEntry
+from credits.services import Reading
+from organizations import ids, wire
+from organizations.authentication import Principal
+from organizations.fields import (
+    AlwaysNull,
+    CreditsField,
+    IdField,
+    MetadataField,
+    OrganizationTime,
+    QueryInteger,
+    StrictChar,
+    StrictChoice,
+    StrictSerializer,
+    WalletTime,
+    WholeCreditsField,
+    ZuluDateTimeField,
+)
+from organizations.models import Organization
+from organizations.pagination import DEFAULT_LIMIT, PageQuery
+from organizations.scopes import CREDITS_READ
+
+Kind = LedgerEntry.Kind
+
+EVENT_TYPES = {
+    Kind.SETTLE: "usage",
+    Kind.REVERSAL: "refund",
+    Kind.GRANT: "grant",
+    Kind.RENEW: "grant",
+    Kind.RECHARGE: "purchase",
+    Kind.ADJUST: "adjustment",
+    Kind.LAPSE: "adjustment",
+    Kind.ALLOCATE: "allocation",
+    Kind.REFILL: "allocation",
+    Kind.SWEEP: "allocation",
+}
+"""What a kind of entry is called in this contract."""
+EVENT_TYPE_NAMES = sorted(set(EVENT_TYPES.values()))
+
+NOT_BILLED = {"github": False, "website": False, "appstore": False}
+"""Reading sources costs nothing here: the contract has the field, nothing fills it."""
+
+
+class WhoAmIShape(serializers.Serializer):
+    """A principal: the key, and the organization it acts for. `balance` comes in the context."""
+
+    organizationId = IdField("org", source="organization.id")
+    workspaceId = serializers.SerializerMethodField()
+    organizationName = serializers.CharField(source="organization.name")
+    scopes = serializers.ListField(child=serializers.CharField(), source="key.scopes")
+    parentOrganizationId = IdField("org", source="organization.parent_id", allow_null=True)
+    rateLimitTier = serializers.CharField(source="key.rate_limit_tier")
+    apiKeyId = IdField("key", source="key.id")
+    creditBalance = serializers.SerializerMethodField()
+
+    def get_workspaceId(self, principal: Principal) -> str:
+        """The root of the tree."""
+        organization = principal.organization
+        return ids.write("org", organization.parent_id or organization.id)
+
+    @extend_schema_field(CreditsField(allow_null=True, min_value=None))
+    def get_creditBalance(self, principal: Principal) -> Any:
+        """Null for a key that may not read credits."""
+        if CREDITS_READ not in principal.scopes:
+            return None
+        reading: Reading = self.context["reading"]
+        return wire.plain(reading.wallet.balance)
+
+
+class CurrentPeriodShape(serializers.Serializer):
+    start = WalletTime(source="starts_at")
+    end = WalletTime(source="ends_at")
+    usedCredits = CreditsField(source="used")
+
+
+class CreditsShape(serializers.Serializer):
+    """A `Reading`: a wallet as it is now."""
+
+    organizationId = IdField("org", source="wallet.organization_id")
+    balance = CreditsField(source="wallet.balance", min_value=None)
+    available = CreditsField(source="wallet.available")
+    includedRemaining = CreditsField(source="wallet.allowance_remaining")
+    prepaidBalance = CreditsField(source="wallet.prepaid", min_value=None)
+    reservedCredits = CreditsField(source="wallet.reserved")
+    includedThisPeriod = CreditsField(source="included")
+    usedThisPeriod = CreditsField(source="period.used")
+    currentPeriod = CurrentPeriodShape(source="period")
+    subscriptionTier = AlwaysNull()
+    billingStatus = serializers.CharField(source="wallet.organization.status")
+    estimatedCreditsPerFormat = serializers.SerializerMethodField()
+    ingestCostsBilled = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.DictField(child=serializers.FloatField()))
+    def get_estimatedCreditsPerFormat(self, reading: Reading) -> dict[str, Decimal]:
+        return {}
+
+    @extend_schema_field(serializers.DictField(child=serializers.BooleanField()))
+    def get_ingestCostsBilled(self, reading: Reading) -> dict[str, bool]:
+        return NOT_BILLED
+
+
+class EventQuery(PageQuery):
+    projectId = StrictChar(source="project_id", max_length=500, required=False)
+    eventType = StrictChoice(EVENT_TYPE_NAMES, source="event_type", required=False)
+    since = ZuluDateTimeField(required=False)
+    until = ZuluDateTimeField(required=False)
+
+
+class MetadataText(serializers.CharField):
+    """One of the texts that the caller of a command left in its metadata; null if it did not."""
+
+    def get_attribute(self, instance: LedgerEntry) -> str | None:
+        text: str | None = instance.metadata.get(self.field_name)
+        return text
+
+
+class TextOrNull(serializers.CharField):
+    """Text that nobody had to give; null if nobody did."""
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
+class TransferDescription(TextOrNull):
+    """What was said of a transfer. Other entries do not have the field."""
+
+    def get_attribute(self, instance: LedgerEntry) -> str:
+        if instance.kind not in LedgerEntry.TRANSFERS:
+            raise SkipField
+        return instance.reason
+
+
+class TransferMetadata(serializers.DictField):
+    """The caller's notes of a transfer, and over them ours: which way it went, and to or from whom."""
+
+    child = serializers.CharField()
+
+    def get_attribute(self, instance: Any) -> dict[str, str]:
+        if instance.kind not in LedgerEntry.TRANSFERS:
+            raise SkipField
+        direction = "in" if instance.amount > 0 else "out"
+        counterparty = ids.write("org", instance.counterparty_id)
+        return {**instance.metadata, "direction": direction, "counterpartyOrgId": counterparty}
+
+
+class EventShape(serializers.Serializer):
+    """A ledger entry with its `counterparty_id`. Transfers say a little more than the rest."""
+
+    eventId = serializers.UUIDField(source="id")
+    projectId = MetadataText(allow_null=True)
+    credits = CreditsField(source="amount", min_value=None)
+    eventType = serializers.SerializerMethodField()
+    format = MetadataText(allow_null=True)
+    containerId = MetadataText(allow_null=True)
+    workflowId = MetadataText(allow_null=True)
+    balanceAfterPrepaid = serializers.SerializerMethodField()
+    usageAfterPeriod = CreditsField(source="usage_after", allow_null=True)
+    createdAt = WalletTime(source="posted_at")
+    description = TransferDescription(required=False, allow_null=True)
+    metadata = TransferMetadata(required=False)
+
+    @extend_schema_field(serializers.ChoiceField(EVENT_TYPE_NAMES))
+    def get_eventType(self, entry: LedgerEntry) -> str:
+        return EVENT_TYPES[Kind(entry.kind)]
+
+    @extend_schema_field(CreditsField(min_value=None))
+    def get_balanceAfterPrepaid(self, entry: LedgerEntry) -> Any:
+        return wire.plain(entry.balance_after - entry.allowance_after)
+
+
+class OrganizationQuery(PageQuery):
+    limit = QueryInteger(min_value=1, max_value=200, default=DEFAULT_LIMIT)
+    status = StrictChoice(Organization.Status.choices, required=False)
+
+
+class StrictEmail(StrictChar):
+    """An e-mail address."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=254, **options)
+        self.validators.append(EmailValidator("An e-mail address is expected."))
+
+
+class CreateOrganization(StrictSerializer):
+    name = StrictChar(max_length=128)
+    metadata = MetadataField(required=False)
+    billingEmail = StrictEmail(source="billing_email", required=False, allow_null=True)
+
+
+class UpdateOrganization(StrictSerializer):
+    name = StrictChar(max_length=128, required=False)
+    metadata = MetadataField(required=False, allow_null=True)
+    billingEmail = StrictEmail(source="billing_email", required=False, allow_null=True)
+
+
+class OrganizationShape(serializers.Serializer):
+    id = IdField("org")
+    parentOrganizationId = IdField("org", source="parent_id", allow_null=True)
+    name = serializers.CharField()
+    status = serializers.ChoiceField(Organization.Status.choices)
+    metadata = serializers.DictField(child=serializers.CharField())
+    billingEmail = serializers.EmailField(source="billing_email", allow_null=True)
+    archivedAt = OrganizationTime(source="archived_at", allow_null=True)
+    createdAt = OrganizationTime(source="created_at")
+    updatedAt = OrganizationTime(source="updated_at")
+
+
+class ArchivalShape(serializers.Serializer):
+    """An `Archival`."""
+
+    id = IdField("org", source="organization.id")
+    status = serializers.CharField(source="organization.status")
+    archivedAt = OrganizationTime(source="organization.archived_at")
+    reclaimedCredits = CreditsField(source="reclaimed_credits")
+    revokedApiKeys = serializers.IntegerField(source="revoked_api_keys")
+
+
+class CreditConfigValues(serializers.Serializer):
+    """A `CreditConfig`, as far as this contract has it."""
+
+    monthlyCreditCap = WholeCreditsField(source="monthly_cap", allow_null=True)
+    refillThreshold = WholeCreditsField(source="refill_threshold", allow_null=True)
+    refillAmount = WholeCreditsField(source="refill_amount", allow_null=True)
+    autoRefillEnabled = serializers.BooleanField(source="auto_refill_enabled")
+
+
+class UpdateCreditConfig(StrictSerializer):
+    monthlyCreditCap = WholeCreditsField(source="monthly_cap", required=False, allow_null=True)
+    refillThreshold = WholeCreditsField(source="refill_threshold", required=False, allow_null=True)
+    refillAmount = WholeCreditsField(
+        source="refill_amount", required=False, allow_null=True, min_value=1
+    )
+
+
+class CreditConfigShape(serializers.Serializer):
+    """A `Reading`, with the terms of its wallet."""
+
+    organizationId = IdField("org", source="wallet.organization_id")
+    config = CreditConfigValues(source="wallet.config")
+    balance = CreditsField(source="wallet.balance", min_value=None)
+    available = CreditsField(source="wallet.available")
+
+
+class SummaryShape(serializers.Serializer):
+    """A `Reading`, as the page of a customer sums it up."""
+
+    projectCount = serializers.SerializerMethodField()
+    balance = CreditsField(source="wallet.balance", min_value=None)
+    available = CreditsField(source="wallet.available")
+    creditConfig = CreditConfigValues(source="wallet.config")
+
+    def get_projectCount(self, reading: Reading) -> int:
+        """The contract has the field; projects are the caller's, and nothing here counts them."""
+        return 0
+
+
+class OrganizationSummaryShape(OrganizationShape):
+    """An organization with its wallet in short. The `reading` comes in the context."""
+
+    summary = serializers.SerializerMethodField()
+
+    @extend_schema_field(SummaryShape)
+    def get_summary(self, organization: Organization) -> Any:
+        return SummaryShape(self.context["reading"]).data
+
+
+class Allocate(StrictSerializer):
+    credits = WholeCreditsField(source="amount", min_value=1)
+    description = StrictChar(max_length=500, required=False, allow_blank=True, multiline=True)
+    metadata = MetadataField(required=False)
+
+
+class AllocationShape(serializers.Serializer):
+    """What an allocation did: both its entries, `sent` and `received`, and the child's `reading`."""
+
+    id = IdField("txn", source="sent.id")
+    created = WalletTime(source="sent.posted_at")
+    allocated = CreditsField(source="received.amount")
+    description = TextOrNull(source="sent.reason", allow_null=True)
+    metadata = serializers.DictField(child=serializers.CharField(), source="sent.metadata")
+    balance = CreditsField(source="reading.wallet.balance", min_value=None)
+    available = CreditsField(source="reading.wallet.available")
+    replayed = serializers.BooleanField()
+
+
+class Recharge(StrictSerializer):
+    credits = CreditsField(source="amount", positive=True)
+
+
+class RechargeShape(serializers.Serializer):
+    """What a recharge did: its `entry`, and the `reading` of the wallet after it."""
+
+    id = IdField("txn", source="entry.id")
+    created = WalletTime(source="entry.posted_at")
+    credits = CreditsField(source="entry.amount")
+    balance = CreditsField(source="reading.wallet.balance", min_value=None)
+    available = CreditsField(source="reading.wallet.available")

@@ -1,0 +1,43 @@
+"""What can be done with credits. The API, the admin and Celery all call these.
+
+Each is one business action: keyword-only, in one transaction that it owns or joins, under the lock of the wallets it moves, at the
+`now` it is given. What may go wrong is a class beside the function that raises it.
+"""
+
+from credits.services.actors import ForeignProfile as ForeignProfile
+from credits.services.actors import create_actor as create_actor
+from credits.services.actors import update_actor as update_actor
+from credits.services.admission import BillingExhausted as BillingExhausted
+from credits.services.calendar import renew as renew
+from credits.services.funding import InvalidAmount as InvalidAmount
+from credits.services.funding import InvalidExpiry as InvalidExpiry
+from credits.services.funding import NotARoot as NotARoot
+from credits.services.funding import RechargeLimitReached as RechargeLimitReached
+from credits.services.funding import adjust as adjust
+from credits.services.funding import allocate as allocate
+from credits.services.funding import end_refill_cooldown as end_refill_cooldown
+from credits.services.funding import grant as grant
+from credits.services.funding import recharge as recharge
+from credits.services.holds import DEFAULT_TIME_TO_LIVE as DEFAULT_TIME_TO_LIVE
+from credits.services.holds import MAX_TIME_TO_LIVE as MAX_TIME_TO_LIVE
+from credits.services.holds import AlreadySettled as AlreadySettled
+from credits.services.holds import ReservationClosed as ReservationClosed
+from credits.services.holds import expire as expire
+from credits.services.holds import extend as extend
+from credits.services.holds import grow as grow
+from credits.services.holds import release as release
+from credits.services.holds import reserve as reserve
+from credits.services.holds import settle as settle
+from credits.services.organizations import Archival as Archival
+from credits.services.organizations import HasActiveChildren as HasActiveChildren
+from credits.services.organizations import (
+    RefillRequiresThresholdAndAmount as RefillRequiresThresholdAndAmount,
+)
+from credits.services.organizations import archive as archive
+from credits.services.organizations import create_organization as create_organization
+from credits.services.organizations import resume as resume
+from credits.services.organizations import suspend as suspend
+from credits.services.organizations import update_terms as update_terms
+from credits.services.reading import Reading as Reading
+from credits.services.reading import entries as entries
+from credits.services.reading import wallet_as_of as wallet_as_of

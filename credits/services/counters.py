@@ -1,0 +1,54 @@
+"""The counters of a calendar month: what each subject used and has reserved in it."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Q
+
+from credits.models import ZERO, UsageCounter, Wallet
+
+
+class Subject(NamedTuple):
+    """Whom a counter counts: an actor, an entity group, a resource, or with none of them the organization."""
+
+    actor_id: UUID | None = None
+    group_id: UUID | None = None
+    resource_type: str = ""
+    resource_id: str = ""
+
+
+ORGANIZATION = Subject()
+
+
+def subject_of(counter: UsageCounter) -> Subject:
+    """Return whom a counter counts."""
+    return Subject(counter.actor_id, counter.group_id, counter.resource_type, counter.resource_id)
+
+
+def counters_of(wallet: Wallet, month: date, subjects: Sequence[Subject]) -> list[UsageCounter]:
+    """Return the counters of these subjects in a month, of a locked wallet; make those that are missing."""
+    wanted = Q()
+    for subject in subjects:
+        wanted |= Q(**subject._asdict())
+    found = {
+        subject_of(counter): counter
+        for counter in UsageCounter.objects.filter(wanted, wallet=wallet, month=month)
+    }
+    missing = [
+        UsageCounter(wallet=wallet, month=month, **subject._asdict())
+        for subject in subjects
+        if subject not in found
+    ]
+    if missing:
+        UsageCounter.objects.bulk_create(missing)
+        found.update((subject_of(counter), counter) for counter in missing)
+    return [found[subject] for subject in subjects]
+
+
+def settled_in(wallet: Wallet, month: date) -> Decimal:
+    """Return what an organization settled in a calendar month: what its thresholds compare."""
+    counter = UsageCounter.objects.filter(wallet=wallet, month=month, **ORGANIZATION._asdict())
+    return counter.values_list("used", flat=True).first() or ZERO

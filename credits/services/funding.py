@@ -1,0 +1,244 @@
+"""Credits that come in, go out by hand, and move between a parent and its child."""
+
+import logging
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Sum
+
+from credits import ledger
+from credits.ledger import InsufficientCredits, Lot, Note
+from credits.models import MAX_AMOUNT, ZERO, Grant, LedgerEntry, Wallet
+from credits.services.calendar import CALENDAR
+from credits.services.ending import expire_due, reclaim_if_archived
+from credits.services.locking import (
+    is_archived,
+    lock,
+    lock_family,
+    require_not_archived,
+)
+from organizations.models import Organization
+from organizations.services import require_active
+
+Kind = LedgerEntry.Kind
+logger = logging.getLogger(__name__)
+
+
+class InvalidAmount(Exception):
+    """The amount is not one that this command may move."""
+
+
+class InvalidExpiry(Exception):
+    """Credits cannot expire before they are there."""
+
+
+class RechargeLimitReached(Exception):
+    """The organization may not buy that much more in this billing period."""
+
+
+class NotARoot(Exception):
+    """Only an organization without a parent may do this: a parent pays for its children."""
+
+
+def _require_positive(amount: Decimal) -> None:
+    if not 0 < amount <= MAX_AMOUNT:
+        raise InvalidAmount(f"more than 0 and at most {MAX_AMOUNT:f} expected, {amount:f} given")
+
+
+@transaction.atomic(savepoint=False)
+def grant(
+    *,
+    organization: Organization,
+    amount: Decimal,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+    priority: int = 50,
+) -> LedgerEntry:
+    """Give credits to an organization.
+
+    :raises InvalidAmount: if the amount is not positive, or too large
+    :raises InvalidExpiry: if the credits would have expired already
+    :raises OrganizationArchived: if the organization is archived
+    """
+    _require_positive(amount)
+    if expires_at is not None and expires_at <= now:
+        raise InvalidExpiry(f"expires {expires_at:%Y-%m-%d %H:%M} UTC, which has passed")
+    wallet, _ = lock(organization, now=now)
+    require_not_archived(wallet.organization)
+    lot = Lot(amount, Grant.Source.GRANT, expires_at=expires_at, priority=priority)
+    return ledger.fund(wallet, [lot], kind=Kind.GRANT, note=Note(performed_by, now, reason))
+
+
+@transaction.atomic(savepoint=False)
+def adjust(
+    *, organization: Organization, amount: Decimal, reason: str, performed_by: str, now: datetime
+) -> LedgerEntry:
+    """Correct a balance, up or down, with a reason. Also what ends an archived wallet's debt.
+
+    :raises InvalidAmount: if the amount is 0, or too large
+    :raises InsufficientCredits: if it would take away more than is available
+    """
+    _require_positive(abs(amount))
+    wallet, parent = lock(organization, now=now, needs_parent=is_archived)
+    note = Note(performed_by, now, reason)
+    if amount > 0:
+        lot = Lot(amount, Grant.Source.ADJUSTMENT)
+        entry = ledger.fund(wallet, [lot], kind=Kind.ADJUST, note=note)
+    else:
+        entry = _take_away(wallet, -amount, note=note)
+    reclaim_if_archived(wallet, parent, now=now)
+    return entry
+
+
+def _take_away(wallet: Wallet, amount: Decimal, *, note: Note) -> LedgerEntry:
+    if amount > wallet.available:
+        expire_due(wallet, now=note.posted_at)
+    if amount > wallet.available:
+        raise InsufficientCredits(f"{wallet.available:f} available, {amount:f} needed")
+    draws = ledger.take(ledger.live_grants(wallet), amount)
+    return ledger.draw(wallet, draws, kind=Kind.ADJUST, note=note)
+
+
+@transaction.atomic(savepoint=False)
+def recharge(
+    *,
+    organization: Organization,
+    amount: Decimal,
+    performed_by: str,
+    now: datetime,
+    reason: str = "",
+) -> LedgerEntry:
+    """Buy credits that do not expire, up to the organization's recharge limit per billing period.
+
+    :raises NotARoot: if the organization has a parent
+    :raises InvalidAmount: if the amount is not positive, or too large
+    :raises RechargeLimitReached: if this and the period's other recharges would exceed the limit
+    :raises OrganizationSuspended: if the organization is suspended
+    :raises OrganizationArchived: if it is archived
+    """
+    if organization.parent_id is not None:
+        raise NotARoot(f"{organization.public_id} is funded by its parent")
+    _require_positive(amount)
+    wallet, _ = lock(organization, now=now)
+    require_active(wallet.organization)
+    recharges = LedgerEntry.objects.filter(
+        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE
+    )
+    already = recharges.aggregate(sum=Sum("amount"))["sum"] or ZERO
+    limit = wallet.config.recharge_limit
+    if already + amount > limit:
+        raise RechargeLimitReached(f"{already:f} of {limit:f} recharged, {amount:f} more asked for")
+    lot = Lot(amount, Grant.Source.PURCHASE)
+    return ledger.fund(wallet, [lot], kind=Kind.RECHARGE, note=Note(performed_by, now, reason))
+
+
+@transaction.atomic(savepoint=False)
+def allocate(
+    *,
+    child: Organization,
+    amount: Decimal,
+    performed_by: str,
+    now: datetime,
+    description: str = "",
+    metadata: dict[str, Any] | None = None,
+) -> tuple[LedgerEntry, LedgerEntry]:
+    """Move prepaid credits that no open hold needs from a parent to its child.
+
+    :returns: the entry of the parent and that of the child
+    :raises InvalidAmount: if the amount is not positive, or too large
+    :raises InsufficientCredits: if the parent has less than that transferable
+    :raises OrganizationSuspended: if the parent is suspended
+    :raises OrganizationArchived: if the parent or the child is archived
+    """
+    _require_positive(amount)
+    wallet, parent = lock_family(child, now=now)
+    require_active(parent.organization)
+    require_not_archived(wallet.organization)
+    if amount > parent.transferable:
+        expire_due(parent, now=now)
+    note = Note(performed_by, now, description, metadata or {})
+    return ledger.transfer(parent, wallet, amount, kind=Kind.ALLOCATE, note=note)
+
+
+def refill_is_due(wallet: Wallet, need: Decimal, *, now: datetime) -> bool:
+    """Whether the refill rule would fire for a request that needs this much more."""
+    threshold = wallet.config.refill_threshold
+    if threshold is None or wallet.organization.status != Organization.Status.ACTIVE:
+        return False
+    cooling = wallet.refill_cooldown_ends_at is not None and now < wallet.refill_cooldown_ends_at
+    return not cooling and wallet.unreserved - need < threshold
+
+
+def refill(wallet: Wallet, parent: Wallet, *, now: datetime) -> bool:
+    """Move exactly the refill amount to a child, or nothing. Both wallets are locked.
+
+    A success starts the cooldown. A refusal, because the parent is short, is noted once per cooldown and keeps nobody from trying
+    again.
+    """
+    amount = wallet.config.refill_amount
+    if amount is None:
+        return False
+    cooldown_ends_at = now + wallet.config.refill_cooldown
+    is_open = parent.organization.status == Organization.Status.ACTIVE
+    if is_open and amount > parent.transferable:
+        expire_due(parent, now=now)
+    if not is_open or amount > parent.transferable:
+        _note_refusal(wallet, retry_at=cooldown_ends_at, now=now)
+        return False
+    ledger.transfer(parent, wallet, amount, kind=Kind.REFILL, note=Note(CALENDAR, now))
+    wallet.refill_cooldown_ends_at = cooldown_ends_at
+    wallet.refill_retry_at = None
+    wallet.save(update_fields=["refill_cooldown_ends_at", "refill_retry_at"])
+    return True
+
+
+def _note_refusal(wallet: Wallet, *, retry_at: datetime, now: datetime) -> None:
+    if wallet.refill_retry_at is not None and now < wallet.refill_retry_at:
+        return
+    wallet.refill_retry_at = retry_at
+    wallet.save(update_fields=["refill_retry_at"])
+    logger.warning("refill refused: the parent of %s is short", wallet.organization.public_id)
+
+
+@transaction.atomic(savepoint=False)
+def end_refill_cooldown(*, organization: Organization, now: datetime) -> bool:
+    """End a cooldown that is over, and try again where the parent was short. True if it refilled.
+
+    Only where the last attempt was refused: an idle child never drains its parent. Never for a child that is over its cap.
+    """
+    wallet, parent = lock(
+        organization,
+        now=now,
+        needs_parent=lambda wallet: _may_retry(wallet, now=now),
+    )
+    if wallet.refill_cooldown_ends_at is not None and wallet.refill_cooldown_ends_at <= now:
+        wallet.refill_cooldown_ends_at = None
+        wallet.save(update_fields=["refill_cooldown_ends_at"])
+    if parent is not None:  # a hold whose time has passed is no reason to refill, nor against it
+        expire_due(wallet, now=now)
+    if parent is not None and _may_retry(wallet, now=now) and _is_under_its_cap(wallet):
+        return refill(wallet, parent, now=now)
+    _forget_refusal(wallet, now=now)
+    return False
+
+
+def _may_retry(wallet: Wallet, *, now: datetime) -> bool:
+    retry_at = wallet.refill_retry_at
+    return retry_at is not None and retry_at <= now and refill_is_due(wallet, ZERO, now=now)
+
+
+def _is_under_its_cap(wallet: Wallet) -> bool:
+    period = ledger.open_period(wallet)
+    cap = wallet.config.monthly_cap
+    return cap is None or period.used + period.reserved < cap
+
+
+def _forget_refusal(wallet: Wallet, *, now: datetime) -> None:
+    """A refusal whose time has come, and that no longer matters, is not looked at every minute."""
+    if wallet.refill_retry_at is not None and wallet.refill_retry_at <= now:
+        wallet.refill_retry_at = None
+        wallet.save(update_fields=["refill_retry_at"])

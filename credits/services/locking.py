@@ -1,0 +1,79 @@
+"""How a command takes the locks it needs, and finds its wallets as they should be by now."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+
+from credits import ledger
+from credits.models import Wallet
+from credits.services.calendar import post_due
+from organizations.models import Organization
+from organizations.services import OrganizationArchived
+
+
+class Locked(NamedTuple):
+    """A wallet under its lock, and its parent's if the command needed that too."""
+
+    wallet: Wallet
+    parent: Wallet | None
+
+
+def never(wallet: Wallet) -> bool:
+    """Say that a command touches no other wallet than its own."""
+    return False
+
+
+def is_archived(wallet: Wallet) -> bool:
+    """Say that what a command frees must go on to the parent."""
+    return wallet.organization.status == Organization.Status.ARCHIVED
+
+
+def lock(
+    organization: Organization,
+    *,
+    now: datetime,
+    needs_parent: Callable[[Wallet], bool] = never,
+) -> Locked:
+    """Lock the wallet of an organization, and its parent's where `needs_parent` says so; post what is due.
+
+    Locks go parent before child, but whether the parent is needed shows only in the child, once it is locked and what is due is
+    posted: credits that have lapsed by now cannot keep a refill from firing. So: lock the child alone; if it turns out to need its
+    parent, let go (a savepoint gives its locks back, and undoes what was posted) and take both.
+    """
+    parent_id = organization.parent_id
+    if parent_id is None or needs_parent is never:
+        (wallet,) = ledger.lock(organization.id)
+        post_due(wallet, now=now)
+        return Locked(wallet, None)
+    attempt = transaction.savepoint()
+    (wallet,) = ledger.lock(organization.id)
+    post_due(wallet, now=now)
+    if not needs_parent(wallet):
+        transaction.savepoint_commit(attempt)
+        return Locked(wallet, None)
+    transaction.savepoint_rollback(attempt)
+    return Locked(*lock_family(organization, now=now))
+
+
+def lock_family(child: Organization, *, now: datetime) -> tuple[Wallet, Wallet]:
+    """Lock the wallets of a child and of its parent, in that order of the answer; post what is due.
+
+    :raises Wallet.DoesNotExist: if the organization has no parent
+    """
+    if child.parent_id is None:
+        raise Wallet.DoesNotExist(f"{child.public_id} has no parent")
+    parent, wallet = ledger.lock(child.parent_id, child.id)
+    post_due(parent, now=now)
+    post_due(wallet, now=now)
+    return wallet, parent
+
+
+def require_not_archived(organization: Organization) -> None:
+    """Refuse what would bring an archived organization back to life.
+
+    :raises OrganizationArchived: if it is archived
+    """
+    if organization.status == Organization.Status.ARCHIVED:
+        raise OrganizationArchived(f"{organization.public_id} is archived")

@@ -1,0 +1,170 @@
+"""The life of an organization, as far as its wallet is touched: create, suspend, resume, archive, and its terms."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import transaction
+from simple_history.utils import update_change_reason
+
+from credits.models import CreditConfig, Wallet
+from credits.services.calendar import open_first_period
+from credits.services.ending import reclaim
+from credits.services.funding import NotARoot
+from credits.services.locking import (
+    lock,
+    lock_family,
+    require_not_archived,
+)
+from organizations import services as organizations
+from organizations.ids import new_id
+from organizations.models import Organization
+from organizations.services import require_active
+
+Status = Organization.Status
+
+
+class RefillRequiresThresholdAndAmount(Exception):
+    """A refill rule needs both its threshold and its amount, or neither."""
+
+    details = {"code": "REFILL_REQUIRES_THRESHOLD_AND_AMOUNT"}
+
+
+class HasActiveChildren(Exception):
+    """A parent cannot be archived while its children are not: their credits would have nowhere to go."""
+
+
+class Archival(NamedTuple):
+    """What archiving an organization did."""
+
+    organization: Organization
+    reclaimed_credits: Decimal
+    revoked_api_keys: int
+
+
+@transaction.atomic(savepoint=False)
+def create_organization(
+    *,
+    name: str,
+    now: datetime,
+    id: UUID | None = None,
+    parent: Organization | None = None,
+    metadata: dict[str, str] | None = None,
+    billing_email: str | None = None,
+    anchored_on: date | None = None,
+    **terms: Any,
+) -> Organization:
+    """Create an organization with its wallet, its terms and its first billing period.
+
+    :param id: what it will be known by, for a caller that may ask twice; a new one unless said
+    :param anchored_on: where its periods begin; the first of the month unless said
+    :param terms: other fields of `CreditConfig`; an allowance begins at once
+    :raises NotARoot: if the parent has a parent
+    :raises OrganizationSuspended: if the parent is suspended
+    :raises OrganizationArchived: if the parent is archived
+    """
+    if parent is not None:
+        if parent.parent_id is not None:
+            raise NotARoot(f"{parent.public_id} is a child: it cannot have children")
+        # Archiving a parent looks for children under this lock: a new one is seen, or refused here.
+        above, _ = lock(parent, now=now)
+        require_active(above.organization)
+    organization = Organization.objects.create(
+        id=id or new_id(),
+        parent=parent,
+        name=name,
+        metadata=metadata or {},
+        billing_email=billing_email,
+        created_at=now,
+        updated_at=now,
+    )
+    wallet = Wallet.objects.create(organization=organization, created_at=now)
+    first = anchored_on or now.date().replace(day=1)
+    wallet.config = CreditConfig.objects.create(wallet=wallet, anchored_on=first, **terms)
+    open_first_period(wallet, now=now)
+    return organization
+
+
+@transaction.atomic(savepoint=False)
+def suspend(*, organization: Organization, now: datetime) -> Organization:
+    """Stop an organization from spending, until it is resumed. Suspending twice is once.
+
+    :raises OrganizationArchived: if it is archived
+    """
+    return _set_status(organization, Status.SUSPENDED, now=now)
+
+
+@transaction.atomic(savepoint=False)
+def resume(*, organization: Organization, now: datetime) -> Organization:
+    """Let a suspended organization spend again. Resuming twice is once.
+
+    :raises OrganizationArchived: if it is archived
+    """
+    return _set_status(organization, Status.ACTIVE, now=now)
+
+
+def _set_status(organization: Organization, status: Status, *, now: datetime) -> Organization:
+    """Change the status under the wallet's lock, so that no admission is half-way past it."""
+    wallet, _ = lock(organization, now=now)
+    current = wallet.organization
+    require_not_archived(current)
+    if current.status != status:
+        current.status = status
+        current.updated_at = now
+        current.save(update_fields=["status", "updated_at"])
+    return current
+
+
+@transaction.atomic(savepoint=False)
+def archive(*, organization: Organization, now: datetime) -> Archival:
+    """Archive an organization, for ever: revoke its keys and return what no hold needs to its parent.
+
+    What is left of the allowance lapses. What ending holds free later follows the same way. Repeating it changes nothing.
+
+    :raises HasActiveChildren: if some of its children are not archived
+    """
+    wallet, parent = _lock_to_archive(organization, now=now)
+    current = wallet.organization
+    if current.status == Status.ARCHIVED:
+        return Archival(current, Decimal(0), 0)
+    if current.children.exclude(status=Status.ARCHIVED).exists():
+        raise HasActiveChildren(f"{current.public_id} has children that are not archived")
+    current.status = Status.ARCHIVED
+    current.archived_at = current.updated_at = now
+    current.save(update_fields=["status", "archived_at", "updated_at"])
+    revoked = organizations.revoke_all_keys(organization=current, now=now)
+    return Archival(current, reclaim(wallet, parent, now=now), revoked)
+
+
+def _lock_to_archive(organization: Organization, *, now: datetime) -> tuple[Wallet, Wallet | None]:
+    if organization.parent_id is None:
+        return lock(organization, now=now)
+    return lock_family(organization, now=now)
+
+
+@transaction.atomic(savepoint=False)
+def update_terms(
+    *, organization: Organization, changes: dict[str, Any], performed_by: str, now: datetime
+) -> Wallet:
+    """Change some of an organization's terms; what is not named stays. Returns its wallet as it is now.
+
+    The rule of both or neither is decided on the merged terms, under the wallet's lock: of two changes at once, each to one side, one
+    is refused.
+
+    :raises RefillRequiresThresholdAndAmount: if only one of the two would be set
+    :raises OrganizationArchived: if the organization is archived
+    """
+    wallet, _ = lock(organization, now=now)
+    require_not_archived(wallet.organization)
+    config = wallet.config
+    for name, value in changes.items():
+        setattr(config, name, value)
+    if (config.refill_threshold is None) != (config.refill_amount is None):
+        raise RefillRequiresThresholdAndAmount(
+            "set both refillThreshold and refillAmount, or neither"
+        )
+    if changes:
+        config.save(update_fields=list(changes))
+        update_change_reason(config, performed_by)
+    return wallet

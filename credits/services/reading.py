@@ -1,0 +1,97 @@
+"""What a wallet is at a moment, and what was posted on it. Nothing here writes.
+
+The calendar posts what is due with the first command after a boundary, so a wallet that made no request may lie: it shows the old
+period, credits that have lapsed, holds whose time has passed. A read must not wait for a command, and must not become one. So
+where something is due, the command that would post it runs, is looked at, and is rolled back. There is one implementation of what
+time does; a second one, for reading, would be wrong on the day when somebody changes the first.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+
+from credits import ledger
+from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
+from credits.services.holds import expire
+from organizations.models import Organization
+
+
+class Reading(NamedTuple):
+    """A wallet as it is at a moment: for looking at, never for writing."""
+
+    wallet: Wallet
+    period: BillingPeriod
+    included: Decimal
+    """The allowance granted for the current term, with what rolled over and the shares that came in mid-term."""
+
+
+def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
+    """Return what an organization holds at `now`, as the next command would find it.
+
+    Usually one look. Where something is due it takes the wallet's lock for a moment, like the command whose place it takes.
+    """
+    wallet = _wallet(organization)
+    if not _is_due(wallet, now=now):
+        return _read(wallet)
+    with transaction.atomic():
+        expire(organization=organization, now=now)
+        reading = _read(_wallet(organization))
+        transaction.set_rollback(True)
+    return reading
+
+
+def entries(
+    organization: Organization,
+    *,
+    kinds: list[str] | None = None,
+    project_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[LedgerEntry]:
+    """Return the entries of an organization's wallet, each transfer with its `counterparty_id`.
+
+    :param kinds: only of these kinds
+    :param project_id: only those whose metadata names this project
+    :param since: only from this moment on
+    :param until: only up to and with this moment, and the rest of its millisecond: that is how finely times are shown
+    """
+    wanted = Q(wallet__organization=organization)
+    if kinds is not None:
+        wanted &= Q(kind__in=kinds)
+    if project_id is not None:
+        wanted &= Q(metadata__projectId=project_id)
+    if since is not None:
+        wanted &= Q(posted_at__gte=since)
+    if until is not None:
+        last = until.microsecond // 1000 * 1000 + 999
+        wanted &= Q(posted_at__lte=until.replace(microsecond=last))
+    other_side = LedgerEntry.objects.filter(transfer_id=OuterRef("transfer_id"))
+    counterparty = other_side.exclude(wallet=OuterRef("wallet")).values("wallet__organization_id")
+    return LedgerEntry.objects.filter(wanted).annotate(counterparty_id=Subquery(counterparty[:1]))
+
+
+def _wallet(organization: Organization) -> Wallet:
+    rows = Wallet.objects.select_related("organization", "config", "period")
+    return rows.get(organization=organization)
+
+
+def _is_due(wallet: Wallet, *, now: datetime) -> bool:
+    archived = wallet.organization.status == Organization.Status.ARCHIVED
+    ended = ledger.open_period(wallet).ends_at <= now and not archived
+    lapsed = wallet.lapse_at is not None and wallet.lapse_at <= now
+    return ended or lapsed or _has_expired_holds(wallet, now=now)
+
+
+def _has_expired_holds(wallet: Wallet, *, now: datetime) -> bool:
+    open_holds = wallet.reservations.filter(status=Reservation.Status.OPEN)
+    return open_holds.filter(expires_at__lte=now).exists()
+
+
+def _read(wallet: Wallet) -> Reading:
+    period = ledger.open_period(wallet)
+    renewals = Grant.objects.filter(wallet=wallet, term_starts_at=period.term_starts_at)
+    included = renewals.aggregate(sum=Sum("amount"))["sum"]
+    return Reading(wallet, period, included or ZERO)

@@ -1,0 +1,70 @@
+"""Walking the hash chain of a ledger, to find any change that was made behind its back."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from credits import ledger
+from credits.models import GENESIS, Grant, GrantDraw, LedgerEntry, Wallet
+
+BATCH = 2_000
+
+
+class BadEntry(NamedTuple):
+    """The first entry of a wallet that is not what was written, and what is wrong with it."""
+
+    wallet: Wallet
+    number: int
+    problem: str
+
+
+def verify(wallet: Wallet) -> BadEntry | None:
+    """Recompute every hash of a wallet's ledger, in order; return the first entry that does not fit.
+
+    An entry's hash covers all it says, its draws, and the grants it made: an edit of any of them shows here. Nothing is locked: what is
+    posted meanwhile is walked too, up to a head that was read after it.
+    """
+    previous, number = GENESIS, 0
+    while True:
+        for entry in _entries(wallet, after=number):
+            number += 1
+            problem = _problem(entry, number, previous)
+            if problem:
+                return BadEntry(wallet, number, problem)
+            previous = bytes(entry.hash)
+        head = wallet.head_number
+        if number > head:
+            wallet.refresh_from_db(fields=["head_number", "head_hash"])
+        if wallet.head_number == head:
+            return _bad_head(wallet, number, previous)
+
+
+def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:
+    """Compare the end of the chain with what the wallet says of it: entries may be missing there, or be too many."""
+    if number != wallet.head_number:
+        problem = f"{number} entries are there, the wallet's head is entry {wallet.head_number}"
+        return BadEntry(wallet, min(number, wallet.head_number) + 1, problem)
+    if last_hash != bytes(wallet.head_hash):
+        return BadEntry(wallet, number, "its hash is not that of the wallet's head")
+    return None
+
+
+def _entries(wallet: Wallet, *, after: int) -> Iterator[LedgerEntry]:
+    entries = LedgerEntry.objects.filter(wallet=wallet, number__gt=after).order_by("number")
+    return entries.prefetch_related("draws", "grants").iterator(chunk_size=BATCH)
+
+
+def _problem(entry: LedgerEntry, number: int, previous: bytes) -> str | None:
+    if entry.number != number:
+        return f"number {number} is missing"
+    if bytes(entry.previous_hash) != previous:
+        return "does not continue the entry before it"
+    changes = [_as_drawn(draw) for draw in entry.draws.all()]
+    made: list[Grant] = list(entry.grants.all())
+    if ledger.digest(entry, changes, made) != bytes(entry.hash):
+        return "its hash is not that of its content"
+    return None
+
+
+def _as_drawn(draw: GrantDraw) -> ledger.Draw:
+    """Return a draw as the hash reads it. The grant itself may be gone; its id is what was written."""
+    return ledger.Draw(Grant(id=draw.grant_id), draw.amount)

@@ -1,0 +1,236 @@
+"""The doors of wallets, their ledger, and the organizations that own them."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from credits import serializers as shapes
+from credits import services
+from credits.models import LedgerEntry
+from organizations import services as organizations
+from organizations.doors import ApiView, Body, operation
+from organizations.idempotency import Answer
+from organizations.models import Organization
+from organizations.pagination import page_of
+from organizations.permissions import ANY_KEY
+from organizations.scopes import CREDITS_READ, MANAGE, ORG_ADMIN
+
+EVENTS = page_of(shapes.EventShape)
+
+
+class WhoAmI(ApiView):
+    @operation(ANY_KEY, answer=shapes.WhoAmIShape)
+    def get(self, request: Request) -> Response:
+        """The key, and the organization it acts for."""
+        reading = services.wallet_as_of(self.acting, now=self.now)
+        return Response(shapes.WhoAmIShape(self.principal, context={"reading": reading}).data)
+
+
+class WalletView(ApiView):
+    """What the views of wallets share: saying one, and saying what was posted on it."""
+
+    def credits(self, organization: Organization) -> Response:
+        reading = services.wallet_as_of(organization, now=self.now)
+        return Response(shapes.CreditsShape(reading).data)
+
+    def events(self, organization: Organization) -> Response:
+        query = self.query
+        rows = services.entries(
+            organization,
+            kinds=_kinds(query.get("event_type")),
+            project_id=query.get("project_id"),
+            since=query.get("since"),
+            until=query.get("until"),
+        )
+        return self.page(rows, shapes.EventShape, by="number")
+
+
+def _kinds(event_type: str | None) -> list[str] | None:
+    """Return the kinds of entries that are of a type; null for any."""
+    if event_type is None:
+        return None
+    return [kind for kind in LedgerEntry.Kind if shapes.EVENT_TYPES[kind] == event_type]
+
+
+class Credits(WalletView):
+    @operation(CREDITS_READ, answer=shapes.CreditsShape)
+    def get(self, request: Request) -> Response:
+        """Your wallet. Decide on `available`: `balance` counts credits that running work needs."""
+        return self.credits(self.acting)
+
+
+class CreditEvents(WalletView):
+    @operation(CREDITS_READ, query=shapes.EventQuery, answer=EVENTS)
+    def get(self, request: Request) -> Response:
+        """Your ledger, newest first."""
+        return self.events(self.acting)
+
+
+class ChildCredits(WalletView):
+    @operation(ORG_ADMIN, answer=shapes.CreditsShape)
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """The wallet of a child."""
+        return self.credits(self.child(org_id))
+
+
+class ChildCreditEvents(WalletView):
+    @operation(ORG_ADMIN, query=shapes.EventQuery, answer=EVENTS)
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """The ledger of a child, newest first."""
+        return self.events(self.child(org_id))
+
+
+class Allocation(ApiView):
+    @operation(
+        ORG_ADMIN,
+        body=shapes.Allocate,
+        answer=shapes.AllocationShape,
+        idempotency="required",
+    )
+    def post(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Move prepaid credits of yours to a child. Sent again with its key, it moves nothing more."""
+        child = self.child(org_id)
+
+        def allocate(body: Body) -> Answer:
+            performed_by = self.principal.key.public_id
+            sent, received = services.allocate(
+                child=child, performed_by=performed_by, now=self.now, **body
+            )
+            reading = services.wallet_as_of(child, now=self.now)
+            done = {"sent": sent, "received": received, "reading": reading, "replayed": False}
+            return Answer(200, shapes.AllocationShape(done).data, replay={"replayed": True})
+
+        return self.once(allocate)
+
+
+class Recharges(ApiView):
+    @operation(
+        MANAGE,
+        body=shapes.Recharge,
+        answer=shapes.RechargeShape,
+        idempotency="required",
+        spends=True,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Buy credits that do not expire, up to the organization's recharge limit per billing period."""
+
+        def recharge(body: Body) -> Answer:
+            performed_by = self.principal.key.public_id
+            entry = services.recharge(
+                organization=self.acting, performed_by=performed_by, now=self.now, **body
+            )
+            reading = services.wallet_as_of(self.acting, now=self.now)
+            done = {"entry": entry, "reading": reading}
+            return Answer(200, shapes.RechargeShape(done).data)
+
+        return self.once(recharge)
+
+
+class ChildCreditConfig(ApiView):
+    def config(self, child: Organization) -> dict[str, Any]:
+        reading = services.wallet_as_of(child, now=self.now)
+        return dict(shapes.CreditConfigShape(reading).data)
+
+    @operation(ORG_ADMIN, answer=shapes.CreditConfigShape)
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """The cap and the refill rule of a child. No key of the child sees them."""
+        return Response(self.config(self.child(org_id)))
+
+    @operation(ORG_ADMIN, body=shapes.UpdateCreditConfig, answer=shapes.CreditConfigShape)
+    def patch(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Change them: a number sets, null clears, what is not sent stays."""
+        child = self.child(org_id)
+
+        def update(body: Body) -> Answer:
+            performed_by = self.principal.key.public_id
+            services.update_terms(
+                organization=child, changes=body, performed_by=performed_by, now=self.now
+            )
+            return Answer(200, self.config(child))
+
+        return self.once(update)
+
+
+class Organizations(ApiView):
+    @operation(ORG_ADMIN, query=shapes.OrganizationQuery, answer=page_of(shapes.OrganizationShape))
+    def get(self, request: Request) -> Response:
+        """Your children, newest first."""
+        children = self.acting.children.all()
+        if status := self.query.get("status"):
+            children = children.filter(status=status)
+        return self.page(children, shapes.OrganizationShape)
+
+    @operation(
+        ORG_ADMIN, body=shapes.CreateOrganization, answer=shapes.OrganizationShape, status=201
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """A new child, active, with an empty wallet."""
+
+        def create(body: Body) -> Answer:
+            child = services.create_organization(parent=self.acting, now=self.now, **body)
+            return Answer(201, shapes.OrganizationShape(child).data)
+
+        return self.once(create)
+
+
+class OrganizationDetail(ApiView):
+    @operation(ORG_ADMIN, answer=shapes.OrganizationSummaryShape)
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """A child, with its wallet and its credit config in short."""
+        child = self.child(org_id)
+        reading = services.wallet_as_of(child, now=self.now)
+        shape = shapes.OrganizationSummaryShape(child, context={"reading": reading})
+        return Response(shape.data)
+
+    @operation(ORG_ADMIN, body=shapes.UpdateOrganization, answer=shapes.OrganizationShape)
+    def patch(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Change a child. Metadata merges key by key: `""` removes a key, null removes all."""
+        child = self.child(org_id)
+
+        def update(body: Body) -> Answer:
+            changed = organizations.update_organization(
+                organization=child, changes=body, now=self.now
+            )
+            return Answer(200, shapes.OrganizationShape(changed).data)
+
+        return self.once(update)
+
+    @operation(ORG_ADMIN, answer=shapes.ArchivalShape)
+    def delete(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Archive a child, for ever: its keys are revoked, and what no hold needs comes back to you."""
+        child = self.child(org_id)
+
+        def archive(body: Body) -> Answer:
+            done = services.archive(organization=child, now=self.now)
+            return Answer(200, shapes.ArchivalShape(done).data)
+
+        return self.once(archive)
+
+
+class OrganizationSuspension(ApiView):
+    @operation(ORG_ADMIN, answer=shapes.OrganizationShape)
+    def post(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Stop a child from spending, and its keys from opening anything, until it is resumed."""
+        child = self.child(org_id)
+
+        def suspend(body: Body) -> Answer:
+            suspended = services.suspend(organization=child, now=self.now)
+            return Answer(200, shapes.OrganizationShape(suspended).data)
+
+        return self.once(suspend)
+
+
+class OrganizationResumption(ApiView):
+    @operation(ORG_ADMIN, answer=shapes.OrganizationShape)
+    def post(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Let a suspended child spend again."""
+        child = self.child(org_id)
+
+        def resume(body: Body) -> Answer:
+            resumed = services.resume(organization=child, now=self.now)
+            return Answer(200, shapes.OrganizationShape(resumed).data)
+
+        return self.once(resume)

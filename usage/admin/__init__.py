@@ -1,0 +1,9 @@
+"""Usage as staff see it: who may spend what, on which model, at what price; and what was done or refused."""
+
+from usage.admin import actors as actors
+from usage.admin import events as events
+from usage.admin import groups as groups
+from usage.admin import limits as limits
+from usage.admin import organizations as organizations
+from usage.admin import profiles as profiles
+from usage.admin import rate_card as rate_card

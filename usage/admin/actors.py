@@ -1,0 +1,167 @@
+"""Actors as staff see them: who spends for an organization, how much of its cap is used, and what is its own."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from credits import services as credits_services
+from organizations.admin import key_state, link, pill
+from organizations.models import Actor
+from usage.admin.columns import cap_link, linked, meter, set_one
+from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.models import Limit
+from usage.operations import NewActor
+from usage.services import budgets
+
+
+class ActorForm(OwnedForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "profile" in self.fields:
+            self.offer_own_profiles("The organization's default")
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        external_id = cleaned.get("external_id")
+        if external_id is not None:
+            self.refuse_if_taken(
+                "external_id",
+                "Another actor of the organization has it.",
+                external_id=external_id,
+            )
+        return cleaned
+
+
+@admin.register(Actor)
+class ActorAdmin(OwnedAdmin):
+    """People and agents who spend. A new one is a button: who comes may bring a share of the allowance."""
+
+    form = ActorForm
+    list_display = (
+        "name",
+        "kind_shown",
+        "organization_link",
+        "profile_link",
+        "email",
+        "external_id",
+        "active",
+    )
+    list_filter = ("kind", "active", ("organization", AutocompleteSelectFilter))
+    list_select_related = ("organization", "profile")
+    search_fields = ("name", "email", "external_id")
+    search_help_text = "Name, email, external id, act_… or org_…"
+    public_ids = {"act": "id", "org": "organization_id"}
+    help_texts = {
+        "external_id": "What the product calls it.",
+        "active": "One who is not spends nothing, and personal keys open nothing. A user who becomes active brings a share "
+        "of the allowance, once per term; one who leaves takes nothing away.",
+    }
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("organization_link", "public_id"),
+                    ("kind_shown", "created_at"),
+                    ("name", "email"),
+                    "external_id",
+                    "profile",
+                    "active",
+                )
+            },
+        ),
+        ("This month", {"fields": ("standing", ("limit", "groups_shown"), ("keys", "events"))}),
+    )
+    readonly_fields = (
+        "organization_link",
+        "public_id",
+        "kind_shown",
+        "created_at",
+        "standing",
+        "limit",
+        "groups_shown",
+        "keys",
+        "events",
+    )
+    change_form_outer_before_template = "admin/organizations/actor/buttons.html"
+
+    def heading(self, actor: Actor) -> str:
+        return f"{actor.organization}: {actor}"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Actor]:
+        rows: QuerySet[Actor] = super().get_queryset(request)
+        return rows.select_related("organization", "profile")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        chosen = self.chosen(request)
+        if chosen is None or not self.has_add_permission(request):
+            return super().add_view(request, form_url, extra_context)
+        return redirect(
+            f"admin:organizations_organization_{NewActor.slug}", chosen["organization"].pk
+        )
+
+    def store(
+        self, row: Actor, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
+    ) -> None:
+        credits_services.update_actor(actor=row, changes=changes, performed_by=author, now=now)
+
+    @display(description="Kind", ordering="kind")
+    def kind_shown(self, actor: Actor) -> SafeString:
+        return pill(actor.kind, "info" if actor.kind == Actor.Kind.AGENT else "quiet")
+
+    @display(description="Profile", ordering="profile__name")
+    def profile_link(self, actor: Actor) -> SafeString | str:
+        return link(actor.profile) if actor.profile else "default"
+
+    @display(description="Used of its cap")
+    def standing(self, actor: Actor) -> SafeString:
+        now = budgets.standing_of(actor, now=timezone.now())
+        tiers = ", ".join(sorted(now.terms.tiers)) or "no models"
+        return format_html(
+            '{}<p class="aside">May use {} models, by the profile {}.</p>',
+            meter(now.used, now.terms.cap),
+            tiers,
+            link(now.terms.profile),
+        )
+
+    @display(description="Own limit")
+    def limit(self, actor: Actor) -> SafeString:
+        own = Limit.objects.filter(organization=actor.organization, actor=actor).first()
+        return cap_link(own) if own else set_one(actor.organization, "actor", actor)
+
+    @display(description="Groups")
+    def groups_shown(self, actor: Actor) -> SafeString | str:
+        return linked(list(actor.groups.order_by("kind", "name")))
+
+    @display(description="Personal keys")
+    def keys(self, actor: Actor) -> SafeString | str:
+        keys = list(actor.api_keys.order_by("-id")[:20])
+        parts = [format_html("{} {}", link(key, key.name), key_state(key)) for key in keys]
+        return format_html(", ".join(["{}"] * len(parts)), *parts) if parts else "–"
+
+    @display(description="Its rows")
+    def events(self, actor: Actor) -> SafeString:
+        names = {"usage_usageevent": "Events", "usage_denial": "Denials"}
+        names |= {"credits_reservation": "Reservations", "credits_usagecounter": "Counters"}
+        parts = [
+            format_html(
+                '<a class="text-link" href="{}?actor__id__exact={}">{}</a>',
+                reverse(f"admin:{model}_changelist"),
+                actor.pk,
+                name,
+            )
+            for model, name in names.items()
+        ]
+        return format_html("{} · {} · {} · {}", *parts)

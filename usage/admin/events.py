@@ -1,0 +1,315 @@
+"""What was done and what was refused, as staff see it: nobody writes here."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+
+from credits.admin.columns import MoneyAdmin, MonthFilter, amount, limits_table
+from credits.templatetags.amounts import credits
+from organizations.admin import link, pill
+from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
+from usage.services.events import FORGIVEN
+
+
+class WorkTypeFilter(admin.SimpleListFilter):
+    """Kinds of work, known beforehand: asking the table for those it has would read all of it."""
+
+    title = "work type"
+    parameter_name = "work_type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in ("ai", "agent_run", "app_compute", "job_compute")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        known = dict(self.lookup_choices)
+        return queryset.filter(work_type=self.value()) if self.value() in known else queryset
+
+
+class ForgivenFilter(admin.SimpleListFilter):
+    """Work, and what was forgiven of it."""
+
+    title = "forgiven"
+    parameter_name = "forgiven"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Only what was forgiven"), ("no", "Only work")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "yes":
+            return queryset.filter(source=FORGIVEN)
+        return queryset.exclude(source=FORGIVEN) if self.value() == "no" else queryset
+
+
+class UsedAdmin(MoneyAdmin):
+    """A table of an organization's own that only grows."""
+
+    list_select_related: ClassVar[Sequence[str]] = ("organization", "actor")
+    search_fields: Sequence[str] = ("organization__name", "actor__name")
+    search_help_text = "Name of an organization or an actor, org_… or act_…"
+    public_ids = {"org": "organization_id", "act": "actor_id"}
+
+    def heading(self, row: Any) -> str:
+        return f"{row.organization}: {row}"
+
+    @display(description="Organization")
+    def organization_link(self, row: Any) -> SafeString:
+        return link(row.organization)
+
+    @display(description="Actor")
+    def actor_link(self, row: Any) -> SafeString | str:
+        return link(row.actor) if row.actor else "–"
+
+    @display(description="For")
+    def resource(self, row: Any) -> str:
+        return f"{row.resource_type} {row.resource_id}".strip() or "–"
+
+    @display(description="Credits")
+    def credits_shown(self, row: Any) -> SafeString | str:
+        return amount(row.credits)
+
+
+@admin.register(UsageEvent)
+class UsageEventAdmin(UsedAdmin):
+    """One piece of work that was done, and what it cost."""
+
+    list_display = (
+        "occurred",
+        "organization_link",
+        "actor_link",
+        "model_link",
+        "kind",
+        "resource",
+        "tokens",
+        "credits_shown",
+        "marks",
+    )
+    list_filter = (
+        MonthFilter,
+        ("occurred_at", RangeDateTimeFilter),
+        ("organization", AutocompleteSelectFilter),
+        ("actor", AutocompleteSelectFilter),
+        ("group", AutocompleteSelectFilter),
+        ("model", AutocompleteSelectFilter),
+        WorkTypeFilter,
+        ForgivenFilter,
+        "byok",
+        "late",
+    )
+    list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "model")
+    search_fields = ("external_id__exact", "organization__name", "actor__name")
+    search_help_text = (
+        "External id, name of an organization or an actor; evt_…, rsv_…, org_…, act_… or grp_…"
+    )
+    public_ids = {
+        "evt": "id",
+        "rsv": "reservation_id",
+        "org": "organization_id",
+        "act": "actor_id",
+        "grp": "group_id",
+    }
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("public_id", "organization_link"),
+                    ("actor_link", "group_link"),
+                    ("source", "external_id"),
+                    ("occurred_at", "created_at", "month"),
+                    ("credits_shown", "list_shown", "rated_at"),
+                    ("byok", "late"),
+                )
+            },
+        ),
+        (
+            "The work",
+            {
+                "fields": (
+                    ("model_link", "work_type", "resource"),
+                    ("input_tokens", "cached_input_tokens", "cache_write_tokens"),
+                    ("output_tokens", "reasoning_tokens"),
+                    "metadata",
+                )
+            },
+        ),
+        ("What it belongs to", {"fields": (("reservation_link", "entry_link"), "position")}),
+    )
+
+    @display(description="Occurred (UTC)", ordering="id")
+    def occurred(self, event: UsageEvent) -> str:
+        return f"{event.occurred_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description="Credits")
+    def credits_shown(self, event: UsageEvent) -> SafeString | str:
+        return amount(event.credits) if event.credits >= 0 else _forgiven(event)
+
+    @display(description="Model")
+    def model_link(self, event: UsageEvent) -> SafeString | str:
+        return link(event.model) if event.model else "–"
+
+    @display(description="Work")
+    def kind(self, event: UsageEvent) -> str:
+        return "–" if event.source == FORGIVEN else event.work_type
+
+    @display(description="Tokens in / out")
+    def tokens(self, event: UsageEvent) -> SafeString | str:
+        return tokens_of(event)
+
+    @display(description="")
+    def marks(self, event: UsageEvent) -> SafeString | str:
+        return marks_of(event)
+
+    @display(description="By the rate card")
+    def list_shown(self, event: UsageEvent) -> SafeString | str:
+        return amount(event.list_credits)
+
+    @display(description="Entity group")
+    def group_link(self, event: UsageEvent) -> SafeString | str:
+        return link(event.group) if event.group else "–"
+
+    @display(description="Reservation")
+    def reservation_link(self, event: UsageEvent) -> SafeString | str:
+        return link(event.reservation) if event.reservation else "–"
+
+    @display(description="Entry that charged it")
+    def entry_link(self, event: UsageEvent) -> SafeString | str:
+        entry = event.entry
+        if entry is None and event.reservation is not None:
+            entry = event.reservation.entries.first()
+        return link(entry) if entry else "–"
+
+
+def _forgiven(event: UsageEvent) -> SafeString:
+    return format_html('<span class="amount amount-in">{}</span>', credits(event.credits))
+
+
+def told(events: Iterable[UsageEvent]) -> list[tuple[UsageEvent, SafeString | str, SafeString]]:
+    """Return events as the page of an organization lists them: each with its tokens, and what is unusual about it."""
+    return [(event, tokens_of(event), marks_of(event)) for event in events]
+
+
+def tokens_of(event: UsageEvent) -> SafeString | str:
+    """Return how many tokens went in, cached ones included, and came out; nothing for work told in credits."""
+    if event.input_tokens is None and event.output_tokens is None:
+        return "–"
+    return format_html(
+        '<span class="amount">{} / {}</span>',
+        f"{event.input_tokens or 0:,}",
+        f"{event.output_tokens or 0:,}",
+    )
+
+
+def marks_of(event: UsageEvent) -> SafeString:
+    """Return what is unusual about an event, as small labels."""
+    is_free = event.credits == 0 and event.list_credits > 0 and not event.byok
+    marks = {
+        "forgiven": (event.source == FORGIVEN, "good"),
+        "own keys": (event.byok, "info"),
+        "free fallback": (is_free, "info"),
+        "late": (event.late, "warn"),
+    }
+    pills = [pill(text, tone) for text, (applies, tone) in marks.items() if applies]
+    return format_html_join(" ", "{}", ((mark,) for mark in pills))
+
+
+@admin.register(Denial)
+class DenialAdmin(UsedAdmin):
+    """What was refused in the last 30 days, with the limits of that moment."""
+
+    list_display = (
+        "refused",
+        "organization_link",
+        "actor_link",
+        "reason_shown",
+        "model",
+        "needed_shown",
+        "message",
+    )
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("actor", AutocompleteSelectFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    # It has an index of its own there, and a month of rows.
+    date_hierarchy = "created_at"
+    search_fields = ("organization__name", "actor__name", "reason", "model")
+    search_help_text = "Name of an organization or an actor, reason or model; org_… or act_…"
+    fields = (
+        ("organization_link", "actor_link"),
+        ("created_at", "reason_shown"),
+        "message",
+        ("model", "needed_shown"),
+        "limits_shown",
+    )
+
+    @display(description="Refused (UTC)", ordering="id")
+    def refused(self, denial: Denial) -> str:
+        return f"{denial.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description="Reason", ordering="reason")
+    def reason_shown(self, denial: Denial) -> SafeString:
+        return pill(denial.reason, "bad")
+
+    @display(description="Needed")
+    def needed_shown(self, denial: Denial) -> SafeString | str:
+        return amount(denial.needed)
+
+    @display(description="Limits of that moment")
+    def limits_shown(self, denial: Denial) -> SafeString | str:
+        return limits_table(denial.limits)
+
+
+@admin.register(UsageRollup)
+class UsageRollupAdmin(UsedAdmin):
+    """What events add up to in a day: what the reports read, together with the events that are not in it yet."""
+
+    list_display = (
+        "day",
+        "organization_link",
+        "actor_link",
+        "model_link",
+        "work_type",
+        "resource",
+        "events_shown",
+        "credits_shown",
+    )
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("actor", AutocompleteSelectFilter),
+        ("model", AutocompleteSelectFilter),
+    )
+    list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "model")
+    fields = (
+        ("organization_link", "day"),
+        ("actor_link", "model_link"),
+        ("work_type", "resource"),
+        ("events_shown", "credits_shown"),
+    )
+
+    @display(description="Model")
+    def model_link(self, rollup: UsageRollup) -> SafeString | str:
+        return link(rollup.model) if rollup.model else "–"
+
+    @display(description="Events")
+    def events_shown(self, rollup: UsageRollup) -> SafeString | str:
+        return amount(Decimal(rollup.events))
+
+
+@admin.register(RollupMark)
+class RollupMarkAdmin(UsedAdmin):
+    """Up to which event the rollups of an organization count."""
+
+    list_display = ("organization", "position", "rolled_up_at")
+    list_select_related: ClassVar[Sequence[str]] = ("organization",)
+    ordering = ("-organization_id",)
+    search_fields = ("organization__name",)
+    public_ids = {"org": "organization_id"}
+    fields = ("organization_link", "position", "rolled_up_at")

@@ -1,0 +1,163 @@
+"""Groups as staff see them: teams, whose limit is each member's, and entity groups, which are one bucket."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from credits.periods import month_of
+from credits.templatetags.amounts import credits
+from organizations.admin import link, pill
+from organizations.forms import own_actors
+from organizations.models import Actor, Group, Membership
+from usage.admin.columns import cap_link, meter, set_one
+from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.models import Limit
+from usage.services import groups, limits, used
+
+ROWS = 100
+"""How many changes of members the history of a group shows."""
+
+
+class GroupForm(OwnedForm):
+    """A group with its members, who are found while one types."""
+
+    people = forms.ModelMultipleChoiceField(queryset=Actor.objects.none(), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.organization is None:
+            return
+        is_new = self.instance._state.adding
+        present = [] if is_new else list(self.instance.members.all())
+        self.fields["people"] = own_actors(
+            self.organization, label="Members", required=False, initial=present
+        )
+        self.fields["people"].show_hidden_initial = True
+        if "profile" in self.fields:
+            self.offer_own_profiles("None")
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        kind = cleaned.get("kind", self.instance.kind)
+        if kind == Group.Kind.ENTITY and cleaned.get("profile") is not None:
+            self.add_error("profile", "Only a team carries a profile.")
+        if kind == Group.Kind.ENTITY:
+            self._refuse_who_is_elsewhere(cleaned.get("people") or [])
+        message = "The organization has a group of that kind and key."
+        self.refuse_if_taken("key", message, kind=kind, key=cleaned.get("key"))
+        return cleaned
+
+    def _refuse_who_is_elsewhere(self, people: Any) -> None:
+        taken = Membership.objects.filter(kind=Group.Kind.ENTITY, actor__in=people)
+        first = taken.exclude(group=self.instance).select_related("actor", "group").first()
+        if first is not None:
+            self.add_error("people", f"{first.actor} is in another entity group: {first.group}.")
+
+
+@admin.register(Group)
+class GroupAdmin(OwnedAdmin):
+    """Groups with their members. Who joined or left is in the history too."""
+
+    form = GroupForm
+    list_display = ("name", "kind_shown", "key", "organization_link", "profile_link", "size")
+    list_filter = ("kind", ("organization", AutocompleteSelectFilter))
+    search_fields = ("name", "key")
+    search_help_text = "Name, key, grp_… or org_…"
+    public_ids = {"grp": "id", "org": "organization_id"}
+    refusals = (*OwnedAdmin.refusals, groups.InAnotherEntityGroup, groups.GroupInUse)
+    help_texts = {
+        "kind": "A team's limit applies to each member; an entity group is one bucket that its members share.",
+        "key": "What the product calls it: entity in a request, of an entity group.",
+        "profile": "For teams only: what each member may use.",
+    }
+    readonly_fields = ("organization_link", "public_id", "kind_shown", "this_month", "limit")
+    deletable = True
+    object_history_list_template = "admin/organizations/group/history_list.html"
+
+    def heading(self, group: Group) -> str:
+        return f"{group.organization}: {group}"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        rows: QuerySet[Group] = super().get_queryset(request)
+        return rows.select_related("organization", "profile").annotate(
+            members_count=Count("memberships")
+        )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        if obj is None:
+            return [
+                (
+                    None,
+                    {"fields": ("organization_link", "kind", "name", "key", "profile", "people")},
+                )
+            ]
+        is_team = obj.kind == Group.Kind.TEAM
+        editable = ["name", "key", *(["profile"] if is_team else [])]
+        who = [("organization_link", "public_id"), "kind_shown"]
+        month = ("This month", {"fields": ("this_month", "limit")})
+        return [(None, {"fields": [*who, *editable, "people"]}), month]
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        moved = Membership.history.filter(group_id=object_id).select_related("actor")
+        members = {"members": moved.order_by("-history_date", "-history_id")[:ROWS]}
+        return super().history_view(request, object_id, {**members, **(extra_context or {})})
+
+    def store(
+        self, row: Group, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
+    ) -> None:
+        people = changes.pop("people", None)
+        if is_new:
+            made = groups.create_group(
+                organization=row.organization, performed_by=author, now=now, **changes
+            )
+            row.pk = made.pk
+        elif changes:
+            current = Group.objects.get(pk=row.pk)
+            groups.update_group(group=current, changes=changes, performed_by=author, now=now)
+        if people is not None:
+            groups.set_members(group=row, members=people, performed_by=author)
+
+    def remove(self, row: Group, *, author: str, now: datetime) -> None:
+        groups.delete_group(group=row)
+
+    @display(description="Kind", ordering="kind")
+    def kind_shown(self, group: Group) -> SafeString:
+        return pill(group.kind, "info" if group.kind == Group.Kind.ENTITY else "quiet")
+
+    @display(description="Profile", ordering="profile__name")
+    def profile_link(self, group: Group) -> SafeString | str:
+        return link(group.profile) if group.profile else "–"
+
+    @display(description="Members", ordering="members_count")
+    def size(self, group: Any) -> SafeString:
+        return format_html('<span class="amount">{}</span>', group.members_count)
+
+    @display(description="Used")
+    def this_month(self, group: Group) -> SafeString:
+        month = month_of(timezone.now())
+        organization = group.organization
+        if group.kind == Group.Kind.ENTITY:
+            (taken,) = used.of_entity_groups(organization, [group], month)
+            return meter(taken, limits.entity_group_caps(organization, [group])[group.pk])
+        (taken,) = used.of_user_groups(organization, [group], month)
+        cap = limits.team_caps(organization, [group])[group.pk]
+        each = "no cap of the team's" if cap is None else f"each up to {credits(cap)}"
+        return format_html(
+            '<span class="amount">{}</span> by all members, {}', credits(taken), each
+        )
+
+    @display(description="Own limit")
+    def limit(self, group: Group) -> SafeString:
+        own = Limit.objects.filter(organization=group.organization, group=group).first()
+        return cap_link(own) if own else set_one(group.organization, "group", group)

@@ -1,0 +1,174 @@
+"""The page of an organization: who it is, what it holds, what it used, and the buttons that change it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from credits import operations as money
+from credits.admin.columns import amount
+from credits.templatetags.amounts import percent_of
+from organizations import key_operations as keys
+from organizations.admin import TONES, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.models import Organization
+from organizations.operations import Operation, OperationView, may_use
+from usage import operations as actors
+from usage.admin.events import told
+from usage.creation import PERMISSION as CREATE_PERMISSION
+from usage.creation import CreateView
+from usage.month import month_of_usage
+from usage.overview import cap_bar, overview
+
+OPERATIONS: tuple[Operation, ...] = (*money.OPERATIONS, *actors.OPERATIONS, *keys.OPERATIONS)
+
+
+class LevelFilter(admin.SimpleListFilter):
+    """Parents and children, apart."""
+
+    title = "level"
+    parameter_name = "level"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("root", "Without a parent"), ("child", "Children")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Organization]
+    ) -> QuerySet[Organization]:
+        if self.value() not in ("root", "child"):
+            return queryset
+        return queryset.filter(parent__isnull=self.value() == "root")
+
+
+@admin.register(Organization)
+class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
+    """Organizations with what they hold. Every change is a button that calls a service."""
+
+    list_display = (
+        "name",
+        "parent_link",
+        "status_shown",
+        "balance",
+        "available",
+        "cap_used",
+        "created",
+    )
+    list_filter = (LevelFilter, "status", ("parent", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_select_related = ("parent", "wallet__period", "wallet__config")
+    ordering = ("-id",)
+    search_fields = ("name", "billing_email")
+    search_help_text = "Name, billing email or org_…"
+    public_ids = {"org": "id"}
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm(CREATE_PERMISSION)
+
+    def get_urls(self) -> list[URLPattern]:
+        buttons = [
+            path(
+                f"<uuid:organization_id>/{operation.slug}/",
+                self.admin_site.admin_view(
+                    OperationView.as_view(operation=operation, model_admin=self)
+                ),
+                name=f"organizations_organization_{operation.slug}",
+            )
+            for operation in OPERATIONS
+        ]
+        return [*buttons, *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        # Not Django's own: that would have opened a transaction before the service is called.
+        return CreateView.as_view(model_admin=self)(request)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        organization = self.get_object(request, object_id)
+        if request.method != "GET" or not self.has_view_permission(request, organization):
+            raise PermissionDenied
+        if organization is None:
+            raise Http404
+        now = timezone.now()
+        is_open = organization.status != Organization.Status.ARCHIVED
+        month = month_of_usage(organization, now=now)
+        context = {
+            **self.admin_site.each_context(request),
+            **overview(organization, now=now),
+            **month,
+            "events": told(month["events"]),
+            "opts": self.opts,
+            "original": organization,
+            "organization": organization,
+            "title": organization.name,
+            "status": self.status_shown(organization),
+            "history_url": reverse(
+                "admin:organizations_organization_history", args=[organization.pk]
+            ),
+            "buttons": [
+                {"operation": operation, "url": operation_url(operation, organization)}
+                for operation in OPERATIONS
+                if operation.fits(organization) and may_use(request, operation)
+            ],
+            "may_move": request.user.has_perm(money.MoneyOperation.permission),
+            "may_add_actor": request.user.has_perm(actors.NewActor.permission) and is_open,
+            "may_limit": request.user.has_perm("usage.add_limit") and is_open,
+            "may_rotate": request.user.has_perm("organizations.change_apikey"),
+            "may_add_child": self.has_add_permission(request) and organization.parent_id is None,
+        }
+        return TemplateResponse(request, "admin/organizations/organization/overview.html", context)
+
+    @display(description="Parent", ordering="parent__name")
+    def parent_link(self, organization: Organization) -> SafeString | str:
+        return link(organization.parent) if organization.parent else "–"
+
+    @display(description="Status", ordering="status")
+    def status_shown(self, organization: Organization) -> SafeString:
+        return pill(organization.status, TONES[Organization.Status(organization.status)])
+
+    @display(description="Balance", ordering="wallet__balance")
+    def balance(self, organization: Organization) -> SafeString | str:
+        return amount(organization.wallet.balance)
+
+    @display(description="Available")
+    def available(self, organization: Organization) -> SafeString | str:
+        return amount(organization.wallet.available)
+
+    @display(description="Cap used")
+    def cap_used(self, organization: Organization) -> SafeString | str:
+        wallet = organization.wallet
+        if wallet.period is None or wallet.config.monthly_cap is None:
+            return "no cap"
+        bar = cap_bar(wallet.config, wallet.period)
+        share = percent_of(bar["used"] + bar["reserved"], bar["cap"])
+        return format_html(
+            '<span class="bar bar-small" title="{} %"><i class="bar-{}" style="width:{}%"></i></span>'
+            '<span class="amount">{} %</span>',
+            share,
+            bar["tone"],
+            share,
+            share,
+        )
+
+    @display(description="Since", ordering="id")
+    def created(self, organization: Organization) -> str:
+        return f"{organization.created_at:%Y-%m-%d}"
+
+
+def operation_url(operation: Operation, organization: Organization) -> str:
+    """Return where a button of an organization leads."""
+    return reverse(f"admin:organizations_organization_{operation.slug}", args=[organization.id])

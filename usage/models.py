@@ -1,0 +1,365 @@
+"""What organizations consumed: the rate card, limits, and one event per piece of work.
+
+An *AI model* has dated *rates*. *Thresholds* change what an organization's work runs on, *limits* are numbers that nobody crosses. A
+*usage event* is one piece of work that was done, a *denial* one that was refused. What a month used so far is in the counters of
+`credits`, which every hold reserves in.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from simple_history.models import HistoricalRecords
+
+from credits.models import AmountField, LedgerEntry, Reservation
+from organizations.ids import new_id, write
+from organizations.models import Actor, Group, Organization, UsageProfile
+
+
+class AIModel(models.Model):
+    """A model that work can run on: its provider, its tier, and whether its provider falls back to it."""
+
+    slug = models.CharField("id", primary_key=True, max_length=80)
+    name = models.CharField(max_length=120)
+    provider = models.CharField(max_length=40)
+    tier = models.CharField(max_length=10, choices=UsageProfile.Tier)
+    is_fallback = models.BooleanField(
+        default=False, help_text="Its provider's: used at a downgrade, and when the pool is empty."
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = "AI model"
+        constraints = [
+            models.CheckConstraint(
+                name="aimodel_tier_known",
+                condition=Q(tier__in=["everyday", "advanced", "strategic"]),
+            ),
+            models.UniqueConstraint(
+                fields=["provider"],
+                condition=Q(is_fallback=True),
+                name="aimodel_one_fallback_per_provider",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Rate(models.Model):
+    """What a model costs from a moment on, for prompts from a length on: credits per million tokens.
+
+    All rates of a model with one `starts_at` are its card from then on; each is a band of it. A band without an input and an output
+    price is known to exist, and priced nowhere: work in it is refused.
+    """
+
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="rates")
+    starts_at = models.DateTimeField()
+    prompt_tokens_from = models.PositiveIntegerField(default=0)
+    input = AmountField(null=True, blank=True)
+    cached_input = AmountField(null=True, blank=True, help_text="Empty: as input.")
+    cache_write = AmountField(null=True, blank=True, help_text="Empty: as input.")
+    output = AmountField(null=True, blank=True)
+    reasoning = AmountField(null=True, blank=True, help_text="Empty: as output.")
+    per_request = AmountField(default=0)
+    per_unit = AmountField(default=0)
+    input_includes_cached = models.BooleanField(
+        default=False, help_text="The provider's input count contains the cached tokens."
+    )
+    output_includes_reasoning = models.BooleanField(
+        default=True, help_text="The provider's output count contains the reasoning tokens."
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "starts_at", "prompt_tokens_from"], name="rate_one_per_band"
+            ),
+            models.CheckConstraint(
+                name="rate_prices_not_negative",
+                condition=Q(
+                    input__gte=0,
+                    cached_input__gte=0,
+                    cache_write__gte=0,
+                    output__gte=0,
+                    reasoning__gte=0,
+                    per_request__gte=0,
+                    per_unit__gte=0,
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} from {self.starts_at:%Y-%m-%d}, {self.prompt_tokens_from} tokens"
+
+
+class Thresholds(models.Model):
+    """Numbers that change behaviour, against what an organization settled in the calendar month."""
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.PROTECT, related_name="thresholds"
+    )
+    downgrade = AmountField(
+        null=True, blank=True, help_text="From here on the provider's fallback does the work."
+    )
+    shutoff = AmountField(null=True, blank=True, help_text="From here on nothing is admitted.")
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name_plural = "thresholds"
+        constraints = [
+            models.CheckConstraint(
+                name="thresholds_not_negative", condition=Q(downgrade__gte=0, shutoff__gte=0)
+            ),
+            models.CheckConstraint(
+                name="thresholds_downgrade_before_shutoff",
+                condition=Q(downgrade__lte=F("shutoff")),
+                violation_error_message="The downgrade threshold may not be above the shutoff.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Thresholds of {self.organization_id}"
+
+
+class Limit(models.Model):
+    """A cap per calendar month for one subject, or the default for those of its kind that have none.
+
+    Null is no limit, 0 is nothing, no row is the default.
+    """
+
+    class Scope(models.TextChoices):
+        ACTOR = "actor"
+        GROUP = "group"
+        RESOURCE = "resource"
+        ACTOR_DEFAULT = "actor_default"
+        TEAM_DEFAULT = "team_default"
+        ENTITY_DEFAULT = "entity_default"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="limits", db_index=False
+    )
+    scope = models.CharField(max_length=14, choices=Scope)
+    actor = models.ForeignKey(
+        Actor, null=True, blank=True, on_delete=models.CASCADE, related_name="limits"
+    )
+    group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.CASCADE, related_name="limits"
+    )
+    resource_type = models.CharField(max_length=20, blank=True, default="")
+    resource_id = models.CharField(max_length=128, blank=True, default="")
+    cap = AmountField(null=True, blank=True, help_text="Empty: no limit. 0: nothing.")
+    slug = models.CharField(max_length=80, null=True, blank=True)
+    owner_id = models.CharField(max_length=128, null=True, blank=True)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "scope", "actor", "group", "resource_type", "resource_id"],
+                nulls_distinct=False,
+                name="limit_one_per_subject",
+            ),
+            models.CheckConstraint(
+                name="limit_subject_fits_its_scope",
+                condition=(
+                    Q(scope="actor", actor__isnull=False, group=None, resource_type="")
+                    | Q(scope="group", actor=None, group__isnull=False, resource_type="")
+                    | (Q(scope="resource", actor=None, group=None) & ~Q(resource_type=""))
+                    | Q(
+                        scope__in=["actor_default", "team_default", "entity_default"],
+                        actor=None,
+                        group=None,
+                        resource_type="",
+                    )
+                ),
+            ),
+            models.CheckConstraint(
+                name="limit_resource_as_a_whole",
+                condition=Q(resource_type="", resource_id="")
+                | (~Q(resource_type="") & ~Q(resource_id="")),
+            ),
+            models.CheckConstraint(name="limit_cap_not_negative", condition=Q(cap__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        cap = "no limit" if self.cap is None else f"{self.cap.normalize():f}"
+        return f"{self.get_scope_display()}: {cap}"
+
+
+class NextPosition(models.Func):
+    """The next number of the sequence that positions usage events (migration 0002)."""
+
+    template = "nextval('usage_event_position')"
+    output_field = models.BigIntegerField()
+    arity = 0
+
+
+class UsageEvent(models.Model):
+    """One piece of work that was done, and what it cost. Append-only.
+
+    `(organization, source, external_id)` is unique for ever: the same work told twice is one event. A hold's event has the source
+    `reservation`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="usage_events", db_index=False
+    )
+    source = models.CharField(max_length=64)
+    external_id = models.CharField(max_length=128)
+    reservation = models.OneToOneField(
+        Reservation, null=True, on_delete=models.PROTECT, related_name="usage_event"
+    )
+    entry = models.ForeignKey(
+        LedgerEntry, null=True, on_delete=models.PROTECT, related_name="usage_events"
+    )
+    """For work told afterwards: what it was charged with, together with what was told along with it."""
+    actor = models.ForeignKey(
+        Actor, null=True, on_delete=models.PROTECT, related_name="usage_events"
+    )
+    group = models.ForeignKey(
+        Group, null=True, on_delete=models.PROTECT, related_name="usage_events"
+    )
+    model = models.ForeignKey(
+        AIModel, null=True, on_delete=models.PROTECT, related_name="usage_events"
+    )
+    work_type = models.CharField(max_length=20, default="ai")
+    resource_type = models.CharField(max_length=20, default="")
+    resource_id = models.CharField(max_length=128, default="")
+    input_tokens = models.BigIntegerField(null=True)
+    cached_input_tokens = models.BigIntegerField(null=True)
+    cache_write_tokens = models.BigIntegerField(null=True)
+    output_tokens = models.BigIntegerField(null=True)
+    reasoning_tokens = models.BigIntegerField(null=True)
+    credits = AmountField()
+    list_credits = AmountField()
+    """What the work costs by the rate card, also where it was free."""
+    rated_at = models.DateTimeField(null=True)
+    """From when the prices are that it was charged by."""
+    month = models.DateField()
+    """The month whose counters carry it."""
+    counter_ids = ArrayField(models.BigIntegerField(), default=list)
+    byok = models.BooleanField(default=False)
+    late = models.BooleanField(default=False)
+    metadata = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    position = models.BigIntegerField(db_default=NextPosition(), editable=False)
+    """Grows with every event of an organization, as they are committed: they are written under its wallet's lock. An id does not,
+    since it is made by many clocks."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "source", "external_id"], name="usageevent_once_for_ever"
+            ),
+            models.CheckConstraint(
+                name="usageevent_credits_not_negative",
+                condition=Q(credits__gte=0) | Q(source="forgiven", credits__lt=0),
+            ),
+            models.CheckConstraint(
+                name="usageevent_byok_is_free", condition=Q(byok=False) | Q(credits=0)
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="usageevent_newest_first"),
+            models.Index(fields=["organization", "position"], name="usageevent_by_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.external_id}"
+
+    @property
+    def public_id(self) -> str:
+        return write("evt", self.id)
+
+
+class UsageRollup(models.Model):
+    """What events add up to in a day, for the reports: of one model, actor, work type and resource.
+
+    A worker keeps it; what it has not reached yet is added on reading (`RollupMark`).
+    """
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="rollups", db_index=False
+    )
+    day = models.DateField()
+    work_type = models.CharField(max_length=20)
+    resource_type = models.CharField(max_length=20, default="")
+    resource_id = models.CharField(max_length=128, default="")
+    model = models.ForeignKey(AIModel, null=True, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(Actor, null=True, on_delete=models.PROTECT, related_name="+")
+    credits = AmountField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "organization",
+                    "day",
+                    "work_type",
+                    "resource_type",
+                    "resource_id",
+                    "model",
+                    "actor",
+                ],
+                nulls_distinct=False,
+                name="usagerollup_one_per_day",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day:%Y-%m-%d}: {self.credits.normalize():f}"
+
+
+class RollupMark(models.Model):
+    """Up to which of an organization's events its rollups count."""
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.PROTECT, related_name="rollup_mark"
+    )
+    position = models.BigIntegerField(default=0)
+    rolled_up_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} up to {self.position}"
+
+
+class Denial(models.Model):
+    """What was refused, with the limits of that moment: at most one per actor, reason and minute, for 30 days."""
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="denials", db_index=False
+    )
+    actor = models.ForeignKey(
+        Actor, null=True, on_delete=models.CASCADE, related_name="denials", db_index=False
+    )
+    minute = models.DateTimeField()
+    reason = models.CharField(max_length=40)
+    message = models.CharField(max_length=500)
+    model = models.CharField(max_length=80, default="")
+    needed = AmountField(null=True)
+    limits = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "actor", "reason", "minute"],
+                nulls_distinct=False,
+                name="denial_one_a_minute",
+            )
+        ]
+        indexes = [models.Index(fields=["created_at"], name="denial_age")]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"

@@ -1,0 +1,181 @@
+"""What usage costs. The only place an amount of credits is computed or rounded. Pure: numbers in, credits out.
+
+A rate card is the prices of one model from one moment on: in bands by the length of the prompt, and in each band a price per million
+tokens of each class. The band is chosen per request, by its prompt, and prices every token of it, the output too. Amounts are rounded
+once, at the end, up, to six places.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from typing import Any
+
+SMALLEST_CREDIT = Decimal("0.000001")
+MILLION = Decimal(1_000_000)
+ZERO = Decimal(0)
+
+
+class Unpriced(Exception):
+    """The model has no price for this work: it is refused, never free."""
+
+
+class ImpossibleTokens(Exception):
+    """The counts contradict each other."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of one piece of work, by class, as its provider counts them."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True)
+class Band:
+    """Prices in credits per million tokens, for prompts of at least `prompt_tokens_from`.
+
+    A class without a price of its own costs as much as input (cache) or output (reasoning).
+    """
+
+    prompt_tokens_from: int
+    input: Decimal | None
+    output: Decimal | None
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    reasoning: Decimal | None = None
+
+    @property
+    def is_priced(self) -> bool:
+        return self.input is not None and self.output is not None
+
+
+@dataclass(frozen=True)
+class RateCard:
+    """The prices of one model from `starts_at` (ISO 8601) on, its bands by ascending prompt length.
+
+    `input_includes_cached`: the provider's input count contains the cached tokens (OpenAI, Google), so they are taken out of it before
+    they are priced on their own; counting both is the most common double charge. Likewise `output_includes_reasoning`.
+    """
+
+    starts_at: str
+    bands: tuple[Band, ...]
+    input_includes_cached: bool = False
+    output_includes_reasoning: bool = False
+    per_request: Decimal = ZERO
+    per_unit: Decimal = ZERO
+
+
+def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
+    """Return what this work costs in credits, rounded up.
+
+    :param work_is_done: in a band without prices charge by the dearest that has some, rather than refuse
+    :raises Unpriced: if the band of this prompt has no prices
+    :raises ImpossibleTokens: if a part is larger than the count that contains it
+    """
+    counted = _exclusive(card, tokens)
+    band = _band(card, _prompt(counted), work_is_done=work_is_done)
+    exact = _tokens_price(band, counted) + card.per_request + card.per_unit * units
+    return exact.quantize(SMALLEST_CREDIT, rounding=ROUND_UP)
+
+
+def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
+    """Return how many output tokens `budget` buys after the whole input; less than 1 is none.
+
+    :raises Unpriced: if the band of this prompt has no prices
+    """
+    without_output = Tokens(tokens.input, tokens.cached_input, tokens.cache_write)
+    counted = _exclusive(card, without_output)
+    band = _band(card, _prompt(counted), work_is_done=False)
+    left = budget - _tokens_price(band, counted) - card.per_request
+    if left < 0:
+        return 0
+    if not band.output:
+        return tokens.output
+    count = (left * MILLION / band.output).quantize(Decimal(1), rounding=ROUND_DOWN)
+    return min(tokens.output, int(count))
+
+
+def _exclusive(card: RateCard, tokens: Tokens) -> Tokens:
+    """Return the counts so that no token is in two of them."""
+    inside_input = tokens.cached_input + tokens.cache_write if card.input_includes_cached else 0
+    inside_output = tokens.reasoning if card.output_includes_reasoning else 0
+    if inside_input > tokens.input:
+        raise ImpossibleTokens(f"{inside_input} cached tokens of {tokens.input} input tokens")
+    if inside_output > tokens.output:
+        raise ImpossibleTokens(f"{inside_output} reasoning tokens of {tokens.output} output tokens")
+    return Tokens(
+        tokens.input - inside_input,
+        tokens.cached_input,
+        tokens.cache_write,
+        tokens.output - inside_output,
+        tokens.reasoning,
+    )
+
+
+def _prompt(counted: Tokens) -> int:
+    return counted.input + counted.cached_input + counted.cache_write
+
+
+def _band(card: RateCard, prompt_tokens: int, *, work_is_done: bool) -> Band:
+    reached = [band for band in card.bands if band.prompt_tokens_from <= prompt_tokens]
+    if reached and reached[-1].is_priced:
+        return reached[-1]
+    priced = [band for band in card.bands if band.is_priced]
+    if not work_is_done or not priced:
+        raise Unpriced(f"no price for a prompt of {prompt_tokens} tokens")
+    return max(priced, key=lambda band: (band.output or ZERO, band.input or ZERO))
+
+
+def _tokens_price(band: Band, counted: Tokens) -> Decimal:
+    input_price, output_price = band.input or ZERO, band.output or ZERO
+    parts = (
+        (counted.input, input_price),
+        (counted.cached_input, _or(band.cached_input, input_price)),
+        (counted.cache_write, _or(band.cache_write, input_price)),
+        (counted.output, output_price),
+        (counted.reasoning, _or(band.reasoning, output_price)),
+    )
+    return sum((count * each for count, each in parts), ZERO) / MILLION
+
+
+def _or(own: Decimal | None, other: Decimal) -> Decimal:
+    return other if own is None else own
+
+
+def freeze(card: RateCard) -> dict[str, Any]:
+    """Return a rate card as JSON that is kept with a hold: amounts as text, so that none turns into a float."""
+    frozen: dict[str, Any] = _as_text(asdict(card))
+    return frozen
+
+
+def thaw(frozen: dict[str, Any]) -> RateCard:
+    """Return the rate card that `freeze` wrote."""
+    bands = tuple(_band_of(band) for band in frozen["bands"])
+    return RateCard(
+        starts_at=frozen["starts_at"],
+        bands=bands,
+        input_includes_cached=frozen["input_includes_cached"],
+        output_includes_reasoning=frozen["output_includes_reasoning"],
+        per_request=Decimal(frozen["per_request"]),
+        per_unit=Decimal(frozen["per_unit"]),
+    )
+
+
+def _band_of(frozen: dict[str, Any]) -> Band:
+    start = frozen["prompt_tokens_from"]
+    prices = {name: value for name, value in frozen.items() if name != "prompt_tokens_from"}
+    return Band(start, **{n: None if v is None else Decimal(v) for n, v in prices.items()})
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, dict):
+        return {name: _as_text(each) for name, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_as_text(each) for each in value]
+    return value

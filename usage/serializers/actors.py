@@ -1,0 +1,114 @@
+"""What the API says of actors and groups, and what it reads to make and change them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from organizations.fields import (
+    IdField,
+    OrganizationTime,
+    StrictBoolean,
+    StrictChar,
+    StrictChoice,
+    StrictSerializer,
+)
+from organizations.models import Actor, Group
+from organizations.pagination import PageQuery
+
+
+class StrictEmail(StrictChar, serializers.EmailField):
+    """An address, as text."""
+
+
+class NewActor(StrictSerializer):
+    kind = StrictChoice(Actor.Kind.choices, default=Actor.Kind.USER)
+    name = StrictChar(max_length=128)
+    email = StrictEmail(max_length=254, required=False, allow_null=True)
+    externalId = StrictChar(max_length=128, source="external_id", required=False, allow_null=True)
+    profile = StrictChar(max_length=80, required=False, allow_null=True)
+    active = StrictBoolean(default=True)
+
+
+class ActorChanges(StrictSerializer):
+    at_least_one = True
+
+    name = StrictChar(max_length=128, required=False)
+    email = StrictEmail(max_length=254, required=False, allow_null=True)
+    externalId = StrictChar(max_length=128, source="external_id", required=False, allow_null=True)
+    profile = StrictChar(max_length=80, required=False, allow_null=True)
+    active = StrictBoolean(required=False)
+
+
+class QueryBoolean(StrictBoolean):
+    """`true` or `false` in a query."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        return super().to_internal_value({"true": True, "false": False}.get(data, data))
+
+
+class ActorQuery(PageQuery):
+    kind = StrictChoice(Actor.Kind.choices, required=False)
+    active = QueryBoolean(required=False)
+    externalId = StrictChar(max_length=128, source="external_id", required=False)
+
+
+class ActorShape(serializers.Serializer):
+    """An actor; `profile` is the slug of its own one."""
+
+    id = IdField("act")
+    organizationId = IdField("org", source="organization_id")
+    kind = serializers.ChoiceField(Actor.Kind.choices)
+    name = serializers.CharField()
+    email = serializers.CharField(allow_null=True)
+    externalId = serializers.CharField(source="external_id", allow_null=True)
+    profile = serializers.CharField(source="profile.slug", default=None, allow_null=True)
+    active = serializers.BooleanField()
+    createdAt = OrganizationTime(source="created_at")
+    updatedAt = OrganizationTime(source="updated_at")
+
+
+class NewGroup(StrictSerializer):
+    kind = StrictChoice(Group.Kind.choices)
+    key = StrictChar(max_length=128)
+    name = StrictChar(max_length=128)
+    profile = StrictChar(max_length=80, required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["kind"] != Group.Kind.TEAM and attrs.get("profile") is not None:
+            raise serializers.ValidationError({"profile": "Only a team carries a profile."})
+        return attrs
+
+
+class GroupChanges(StrictSerializer):
+    at_least_one = True
+
+    key = StrictChar(max_length=128, required=False)
+    name = StrictChar(max_length=128, required=False)
+    profile = StrictChar(max_length=80, required=False, allow_null=True)
+
+
+class GroupQuery(PageQuery):
+    kind = StrictChoice(Group.Kind.choices, required=False)
+    key = StrictChar(max_length=128, required=False)
+
+
+class GroupShape(serializers.Serializer):
+    """A group with the ids of its members."""
+
+    id = IdField("grp")
+    organizationId = IdField("org", source="organization_id")
+    kind = serializers.ChoiceField(Group.Kind.choices)
+    key = serializers.CharField()
+    name = serializers.CharField()
+    profile = serializers.CharField(source="profile.slug", default=None, allow_null=True)
+    memberIds = serializers.SerializerMethodField()
+    createdAt = OrganizationTime(source="created_at")
+    updatedAt = OrganizationTime(source="updated_at")
+
+    def get_memberIds(self, group: Group) -> list[str]:
+        return [actor.public_id for actor in group.members.all()]
+
+
+class GoneShape(serializers.Serializer):
+    id = serializers.CharField()
+    deleted = serializers.BooleanField()

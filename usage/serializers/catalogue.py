@@ -1,0 +1,25 @@
+"""What the API says of models."""
+
+from rest_framework import serializers
+
+from organizations.fields import IdField, StrictQuery
+
+
+class ModelsQuery(StrictQuery):
+    actorId = IdField("act", source="actor_id", required=False)
+
+
+class ModelShape(serializers.Serializer):
+    """A model; `reason` says why it is not available."""
+
+    id = serializers.CharField(source="model.slug")
+    name = serializers.CharField(source="model.name")
+    provider = serializers.CharField(source="model.provider")
+    tier = serializers.CharField(source="model.tier")
+    fallback = serializers.BooleanField(source="model.is_fallback")
+    available = serializers.BooleanField()
+    reason = serializers.CharField(allow_null=True)
+
+
+class ModelsShape(serializers.Serializer):
+    items = ModelShape(many=True)

@@ -1,0 +1,138 @@
+"""What the API says of usage events, and how work that was done is told."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from organizations.fields import (
+    CreditsField,
+    IdField,
+    StrictChar,
+    StrictSerializer,
+    WalletTime,
+    ZuluDateTimeField,
+)
+from organizations.pagination import PageQuery
+from usage.models import UsageEvent
+from usage.pricing import Tokens
+from usage.serializers.reservations import (
+    TOKEN_CLASSES,
+    NullWhenEmpty,
+    TokensField,
+    WorkFields,
+)
+
+MAX_EVENTS = 1000
+
+
+class ToldEvent(WorkFields):
+    """One piece of work: its own id in its source, and credits or the tokens of a model."""
+
+    id = StrictChar(max_length=128)
+    credits = CreditsField(required=False)
+    inputTokens = TokensField(source="input", required=False)
+    cachedInputTokens = TokensField(source="cached_input", required=False)
+    cacheWriteTokens = TokensField(source="cache_write", required=False)
+    outputTokens = TokensField(source="output", required=False)
+    reasoningTokens = TokensField(source="reasoning", required=False)
+    occurredAt = ZuluDateTimeField(source="occurred_at", required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Add `source`, which as an attribute would hide the serializer's own."""
+        return {"source": StrictChar(max_length=64), **super().get_fields()}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
+        if ("credits" in attrs) == bool(counts):
+            raise serializers.ValidationError({"credits": "Either this, or token counts."})
+        if counts and "model" not in attrs:
+            raise serializers.ValidationError({"model": "Tokens need a model."})
+        return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
+
+
+class TellEvents(StrictSerializer):
+    events = serializers.ListField(child=ToldEvent(), min_length=1, max_length=MAX_EVENTS)
+
+
+class ResultShape(serializers.Serializer):
+    id = serializers.CharField()
+    status = serializers.ChoiceField(["accepted", "duplicate", "rejected"])
+    reason = serializers.CharField(required=False)
+    credits = CreditsField(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Add `source`, which as an attribute would hide the serializer's own."""
+        return {"source": serializers.CharField(), **super().get_fields()}
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Leave out what a result does not have: a reason, or credits."""
+        said = super().to_representation(instance)
+        return {name: value for name, value in said.items() if value is not None}
+
+
+class ResultsShape(serializers.Serializer):
+    results = ResultShape(many=True)
+
+
+class EventQuery(PageQuery):
+    actorId = IdField("act", source="actor_id", required=False)
+    model = StrictChar(max_length=80, required=False)
+    since = ZuluDateTimeField(required=False)
+    until = ZuluDateTimeField(required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Add `source`, which as an attribute would hide the serializer's own."""
+        return {**super().get_fields(), "source": StrictChar(max_length=64, required=False)}
+
+
+class UsageEventShape(serializers.ModelSerializer):
+    """One piece of work that was done. `listCredits` is what it costs by the rate card, also where it was free."""
+
+    id = IdField("evt")
+    externalId = serializers.CharField(source="external_id")
+    reservationId = IdField("rsv", source="reservation_id", allow_null=True)
+    actorId = IdField("act", source="actor_id", allow_null=True)
+    entity = serializers.CharField(source="group.key", default=None, allow_null=True)
+    model = serializers.CharField(source="model_id", allow_null=True)
+    resourceType = serializers.CharField(source="work_type")
+    entityType = NullWhenEmpty(source="resource_type")
+    entityId = NullWhenEmpty(source="resource_id")
+    inputTokens = serializers.IntegerField(source="input_tokens", allow_null=True)
+    cachedInputTokens = serializers.IntegerField(source="cached_input_tokens", allow_null=True)
+    cacheWriteTokens = serializers.IntegerField(source="cache_write_tokens", allow_null=True)
+    outputTokens = serializers.IntegerField(source="output_tokens", allow_null=True)
+    reasoningTokens = serializers.IntegerField(source="reasoning_tokens", allow_null=True)
+    credits = CreditsField(min_value=None)
+    listCredits = CreditsField(source="list_credits")
+    ratedAt = WalletTime(source="rated_at", allow_null=True)
+    occurredAt = WalletTime(source="occurred_at")
+    createdAt = WalletTime(source="created_at")
+
+    class Meta:
+        model = UsageEvent
+        fields = (
+            "id",
+            "source",
+            "externalId",
+            "reservationId",
+            "actorId",
+            "entity",
+            "model",
+            "resourceType",
+            "entityType",
+            "entityId",
+            "inputTokens",
+            "cachedInputTokens",
+            "cacheWriteTokens",
+            "outputTokens",
+            "reasoningTokens",
+            "credits",
+            "listCredits",
+            "ratedAt",
+            "byok",
+            "late",
+            "metadata",
+            "occurredAt",
+            "createdAt",
+        )
+        read_only_fields = fields

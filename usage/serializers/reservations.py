@@ -1,0 +1,317 @@
+"""What the API says of reservations and of denials, and what it reads to make and end them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from credits.limits import binding, explain
+from credits.models import Reservation
+from credits.services import DEFAULT_TIME_TO_LIVE, MAX_TIME_TO_LIVE, BillingExhausted
+from organizations import wire
+from organizations.fields import (
+    CreditsField,
+    IdField,
+    MetadataField,
+    StrictChar,
+    StrictChoice,
+    StrictInteger,
+    StrictSerializer,
+    WalletTime,
+)
+from usage.pricing import Tokens
+from usage.services import Decision, Denied
+
+PARENTS_BUSINESS = "organization"
+"""The scope of the limits that a parent sets for its child. They never show to a key of the child."""
+
+
+WORK_TYPES = ["ai", "agent_run", "app_compute", "job_compute"]
+RESOURCE_TYPES = ["app", "dataset"]
+TOKEN_CLASSES = tuple(field.name for field in fields(Tokens))
+REQUIRED = "This field is required."
+MAX_TOKENS = 10**9
+
+
+class TokensField(StrictInteger):
+    """A number of tokens: a whole one, up to a thousand million."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_value": MAX_TOKENS} | options)
+
+
+class SecondsField(StrictInteger):
+    """How long a hold lives: 1 to 86,400 seconds, given as a `timedelta`."""
+
+    def __init__(self, **options: Any) -> None:
+        longest = int(MAX_TIME_TO_LIVE.total_seconds())
+        super().__init__(min_value=1, max_value=longest, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> timedelta:
+        return timedelta(seconds=super().run_validation(data))
+
+
+class WorkFields(StrictSerializer):
+    """What a piece of work says of itself, before or after it is done."""
+
+    actorId = IdField("act", source="actor_id", required=False)
+    model = StrictChar(max_length=80, required=False)
+    entity = StrictChar(max_length=128, required=False)
+    resourceType = StrictChoice(WORK_TYPES, source="work_type", default="ai")
+    entityType = StrictChoice(RESOURCE_TYPES, source="resource_type", required=False)
+    entityId = StrictChar(max_length=128, source="resource_id", required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("resource_type" in attrs) != ("resource_id" in attrs):
+            missing = "entityId" if "resource_type" in attrs else "entityType"
+            raise serializers.ValidationError({missing: "entityType and entityId go together."})
+        return attrs
+
+
+class Ask(WorkFields):
+    """Credits, or the tokens of a model."""
+
+    estimatedCredits = CreditsField(source="credits", required=False)
+    inputTokens = TokensField(source="input", required=False)
+    maxOutputTokens = TokensField(source="output", required=False, min_value=1)
+    mode = StrictChoice(Reservation.Mode.choices, default=Reservation.Mode.EXACT)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        counts = {name: attrs.pop(name) for name in ("input", "output") if name in attrs}
+        if ("credits" in attrs) == bool(counts):
+            raise serializers.ValidationError(
+                {"estimatedCredits": "Either this, or inputTokens and maxOutputTokens."}
+            )
+        if len(counts) == 1:
+            missing = "maxOutputTokens" if "input" in counts else "inputTokens"
+            raise serializers.ValidationError({missing: REQUIRED})
+        if counts and "model" not in attrs:
+            raise serializers.ValidationError({"model": "Tokens need a model."})
+        return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
+
+
+class Reserve(Ask):
+    expiresInSeconds = SecondsField(
+        source="time_to_live", default=int(DEFAULT_TIME_TO_LIVE.total_seconds())
+    )
+    metadata = MetadataField(required=False)
+
+
+class Settle(StrictSerializer):
+    """What work cost: credits, or its tokens by class as its provider counts them."""
+
+    credits = CreditsField(required=False)
+    inputTokens = TokensField(source="input", required=False)
+    cachedInputTokens = TokensField(source="cached_input", required=False)
+    cacheWriteTokens = TokensField(source="cache_write", required=False)
+    outputTokens = TokensField(source="output", required=False)
+    reasoningTokens = TokensField(source="reasoning", required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
+        if ("credits" in attrs) == bool(counts):
+            raise serializers.ValidationError({"credits": "Either this, or token counts."})
+        missing = [n for n in ("input", "output") if n not in counts] if counts else []
+        if missing:
+            raise serializers.ValidationError({f"{name}Tokens": REQUIRED for name in missing})
+        return attrs | ({"tokens": Tokens(**counts)} if counts else {})
+
+
+class Extend(StrictSerializer):
+    expiresInSeconds = SecondsField(source="time_to_live")
+
+
+class Grow(StrictSerializer):
+    estimatedCredits = CreditsField(source="credits", required=False)
+    maxOutputTokens = TokensField(source="max_output_tokens", required=False, min_value=1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError(
+                {"estimatedCredits": "Either this or maxOutputTokens."}
+            )
+        return attrs
+
+
+class LimitShape(serializers.Serializer):
+    """A limit as `limits.explain` tells it, with its amounts and times kept as text."""
+
+    scope = serializers.CharField()
+    id = serializers.CharField()
+    cap = CreditsField(allow_null=True, min_value=None)
+    used = CreditsField()
+    reserved = CreditsField()
+    remaining = CreditsField(allow_null=True)
+    resetsAt = WalletTime(allow_null=True)
+    binding = serializers.BooleanField()
+
+    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
+        amounts = {name: instance[name] for name in ("cap", "used", "reserved", "remaining")}
+        read = {name: text and Decimal(text) for name, text in amounts.items()}
+        resets_at = instance["resetsAt"] and datetime.fromisoformat(instance["resetsAt"])
+        return super().to_representation({**instance, **read, "resetsAt": resets_at})
+
+
+class NullWhenEmpty(serializers.CharField):
+    """Text that is kept empty and written as null where there is none."""
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
+class ReservationShape(serializers.Serializer):
+    """A reservation. Needs `now` in its context, and `to_child`: whether a key of a child asks.
+
+    `maxOutputTokens` is what its credits buy, where it was asked in tokens; `ratedAt` from when the prices are that its tokens will be
+    charged by, whenever it settles.
+    """
+
+    id = IdField("rsv")
+    status = serializers.SerializerMethodField()
+    credits = CreditsField()
+    settledCredits = CreditsField(source="settled_credits", allow_null=True)
+    requestedModel = NullWhenEmpty(source="requested_model")
+    effectiveModel = NullWhenEmpty(source="effective_model")
+    decision = serializers.ChoiceField(Reservation.Decision.choices)
+    byok = serializers.BooleanField()
+    maxOutputTokens = serializers.SerializerMethodField()
+    ratedAt = serializers.SerializerMethodField()
+    limits = serializers.SerializerMethodField()
+    expiresAt = WalletTime(source="expires_at")
+    late = serializers.BooleanField()
+
+    @extend_schema_field(serializers.ChoiceField(Reservation.Status.choices))
+    def get_status(self, reservation: Reservation) -> str:
+        return reservation.status_at(self.context["now"])
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_maxOutputTokens(self, reservation: Reservation) -> int | None:
+        return reservation.estimate["output"] if reservation.estimate else None
+
+    @extend_schema_field(WalletTime(allow_null=True))
+    def get_ratedAt(self, reservation: Reservation) -> str | None:
+        return rated_at(reservation.rate_card and reservation.rate_card["starts_at"])
+
+    @extend_schema_field(LimitShape(many=True))
+    def get_limits(self, reservation: Reservation) -> Any:
+        limits = reservation.limits
+        if self.context["to_child"]:
+            limits = bind_anew(without_parents_business(limits))
+        return LimitShape(limits, many=True).data
+
+
+class DenialShape(serializers.Serializer):
+    """The details of a 402. Needs `to_child` in its context: whether a key of a child asks.
+
+    A child learns of its cap only that it was the reason: not how far it is, nor when it resets; nor, where another limit was the
+    reason, what the cap would have left.
+    """
+
+    reason = serializers.CharField()
+    limits = serializers.SerializerMethodField()
+    affordableCredits = serializers.SerializerMethodField()
+    affordableOutputTokens = serializers.SerializerMethodField()
+    unblocksAt = serializers.SerializerMethodField()
+
+    @extend_schema_field(LimitShape(many=True))
+    def get_limits(self, denial: BillingExhausted) -> Any:
+        limits: Sequence[Mapping[str, Any]] = explain(denial.limits, denial.reason)
+        if self.context["to_child"]:
+            limits = without_parents_business(limits)
+            limits = limits if denial.reason == "cap" else bind_anew(limits)
+        return LimitShape(limits, many=True).data
+
+    @extend_schema_field(CreditsField(allow_null=True))
+    def get_affordableCredits(self, denial: BillingExhausted) -> Any:
+        amount = None if self._hides_room(denial) else denial.affordable_credits
+        return None if amount is None else CreditsField().to_representation(amount)
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_affordableOutputTokens(self, denial: BillingExhausted) -> int | None:
+        return None if self._hides_room(denial) else denial.affordable_output_tokens
+
+    @extend_schema_field(WalletTime(allow_null=True))
+    def get_unblocksAt(self, denial: BillingExhausted) -> str | None:
+        moment = None if self._is_hidden(denial) else denial.unblocks_at
+        return None if moment is None else WalletTime().to_representation(moment)
+
+    def _is_hidden(self, denial: BillingExhausted) -> bool:
+        return bool(self.context["to_child"]) and denial.reason == "cap"
+
+    def _hides_room(self, denial: BillingExhausted) -> bool:
+        """Whether what is affordable would be what the parent's cap has left."""
+        narrowest = binding(denial.limits)
+        by_cap = narrowest is not None and narrowest.scope == PARENTS_BUSINESS
+        return self._is_hidden(denial) or (bool(self.context["to_child"]) and by_cap)
+
+
+class CheckShape(serializers.Serializer):
+    """What `check` says. Needs `to_child` in its context."""
+
+    decision = serializers.ChoiceField(["allow", "downgrade", "deny"])
+    code = serializers.CharField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+    requestedModel = serializers.CharField(allow_null=True)
+    effectiveModel = serializers.CharField(allow_null=True)
+    credits = CreditsField(allow_null=True)
+    maxOutputTokens = serializers.IntegerField(allow_null=True)
+    byok = serializers.BooleanField()
+    ratedAt = WalletTime(allow_null=True)
+    limits = LimitShape(many=True)
+    affordableCredits = CreditsField(allow_null=True)
+    affordableOutputTokens = serializers.IntegerField(allow_null=True)
+    unblocksAt = WalletTime(allow_null=True)
+
+
+NOTHING_CHECKED: dict[str, Any] = dict.fromkeys(CheckShape().fields) | {"byok": False, "limits": []}
+
+
+def allowed(decision: Decision, *, requested: str | None, to_child: bool) -> dict[str, Any]:
+    """Say what would be held."""
+    limits: Any = explain(decision.limits)
+    if to_child:
+        limits = bind_anew(without_parents_business(limits))
+    chosen = decision.model
+    return NOTHING_CHECKED | {
+        "decision": decision.decision,
+        "requestedModel": requested,
+        "effectiveModel": chosen.model.slug if chosen else None,
+        "credits": wire.plain(decision.credits),
+        "maxOutputTokens": decision.tokens.output if decision.tokens else None,
+        "byok": decision.byok,
+        "ratedAt": rated_at(chosen.card.starts_at if chosen else None),
+        "limits": LimitShape(limits, many=True).data,
+    }
+
+
+def refused(denied: Denied, *, requested: str | None, to_child: bool) -> dict[str, Any]:
+    """Say why nothing would be held, by the code that a reserve would answer."""
+    details: Mapping[str, Any] = denied.details
+    if isinstance(denied, BillingExhausted):
+        details = DenialShape(denied, context={"to_child": to_child}).data
+    why = {"decision": "deny", "code": denied.code, "requestedModel": requested}
+    return NOTHING_CHECKED | why | dict(details)
+
+
+def rated_at(starts_at: str | None) -> str | None:
+    """Write from when a rate card is."""
+    return starts_at and WalletTime().to_representation(datetime.fromisoformat(starts_at))
+
+
+def without_parents_business(limits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the limits that a key of a child may see."""
+    return [limit for limit in limits if limit["scope"] != PARENTS_BUSINESS]
+
+
+def bind_anew(limits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Name as binding the one with the least room among these.
+
+    Without this, limits of which none binds would tell that one is missing.
+    """
+    capped = [limit for limit in limits if limit["remaining"] is not None]
+    bound = min(capped, key=lambda limit: Decimal(limit["remaining"]), default=None)
+    return [{**limit, "binding": limit is bound} for limit in limits]

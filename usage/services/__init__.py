@@ -1,0 +1,19 @@
+"""Turning work into credits: decide, price, then ask `credits` to move them. The API, the admin and Celery all call these."""
+
+from usage.services.asking import Work as Work
+from usage.services.events import NothingToForgive as NothingToForgive
+from usage.services.events import Result as Result
+from usage.services.events import Told as Told
+from usage.services.events import forgive as forgive
+from usage.services.events import record as record
+from usage.services.settling import settle as settle
+from usage.services.spending import AiNotConfigured as AiNotConfigured
+from usage.services.spending import Decision as Decision
+from usage.services.spending import Denied as Denied
+from usage.services.spending import ModelNotEnabled as ModelNotEnabled
+from usage.services.spending import NotAllowed as NotAllowed
+from usage.services.spending import NotInTokens as NotInTokens
+from usage.services.spending import TierNotAllowed as TierNotAllowed
+from usage.services.spending import check as check
+from usage.services.spending import grow as grow
+from usage.services.spending import reserve as reserve

@@ -1,0 +1,74 @@
+"""Which models somebody may use now, and why not the others."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from credits.models import ZERO, CreditConfig
+from credits.periods import month_of
+from credits.services.counters import settled_in
+from credits.services.reading import wallet_as_of
+from organizations.models import Actor, Organization
+from usage.models import AIModel, Thresholds
+from usage.pricing import Unpriced
+from usage.services import limits, rates
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model as a model switcher shows it: greyed out where `reason` is set."""
+
+    model: AIModel
+    reason: str | None
+
+    @property
+    def available(self) -> bool:
+        return self.reason is None
+
+
+def models_for(organization: Organization, actor: Actor | None, *, now: datetime) -> list[Listed]:
+    """Return every model, available or not and why. Fallbacks of providers that are not enabled are not shown.
+
+    `reason` is the code that a reserve would answer, or `UNPRICED`.
+    """
+    tiers = limits.actor_terms(organization, [actor])[actor.id].tiers if actor else None
+    stopped, is_empty, falls_back = _standing(organization, now=now)
+    models = list(AIModel.objects.order_by("provider", "slug"))
+    cards = rates.cards_of(models, until=now)
+    listed = []
+    for model in models:
+        enabled = organization.enables(model.provider)
+        if model.is_fallback and not enabled:
+            continue
+        reasons = (
+            (not organization.is_entitled(now), "AI_NOT_CONFIGURED"),
+            (not enabled, "MODEL_NOT_ENABLED"),
+            (tiers is not None and model.tier not in tiers, "TIER_NOT_ALLOWED"),
+            (not _is_priced(cards, model, now), "UNPRICED"),
+            (stopped, "BILLING_EXHAUSTED"),
+            (is_empty and not (falls_back and model.is_fallback), "BILLING_EXHAUSTED"),
+        )
+        listed.append(Listed(model, next((why for is_so, why in reasons if is_so), None)))
+    return listed
+
+
+def _is_priced(cards: rates.Cards, model: AIModel, now: datetime) -> bool:
+    """Whether a reserve could price some work on a model."""
+    try:
+        card = rates.in_force(cards, model, now)
+    except Unpriced:
+        return False
+    return any(band.is_priced for band in card.bands)
+
+
+def _standing(organization: Organization, *, now: datetime) -> tuple[bool, bool, bool]:
+    """Whether the shutoff is reached, whether the pool is empty, and whether that means fallbacks."""
+    if organization.byok:
+        return False, False, False
+    wallet = wallet_as_of(organization, now=now).wallet
+    overdraft = wallet.config.overdraft_limit
+    is_empty = overdraft is not None and wallet.unreserved + overdraft <= ZERO
+    thresholds = Thresholds.objects.filter(organization=organization).first()
+    shutoff = thresholds.shutoff if thresholds else None
+    settled = settled_in(wallet, month_of(now).starts_at.date())
+    falls_back = wallet.config.when_empty == CreditConfig.WhenEmpty.FALLBACK
+    return shutoff is not None and settled >= shutoff, is_empty, falls_back

@@ -1,0 +1,33 @@
+"""What was refused, kept for 30 days for whoever asks why. Written after the money transaction, never in it."""
+
+from datetime import datetime, timedelta
+
+from credits.limits import explain
+from credits.services import BillingExhausted
+from usage.models import Denial
+from usage.services.asking import Work
+from usage.services.spending import Denied
+
+KEPT = timedelta(days=30)
+
+
+def record(work: Work, error: Denied, *, now: datetime) -> None:
+    """Keep a denial; at most one for each actor, reason and minute."""
+    denial = Denial(
+        organization=work.organization,
+        actor=work.actor,
+        minute=now.replace(second=0, microsecond=0),
+        reason=error.reason,
+        message=str(error)[:500],
+        model=work.model.slug if work.model else "",
+        needed=work.credits,
+        limits=explain(error.limits, error.reason) if isinstance(error, BillingExhausted) else [],
+        created_at=now,
+    )
+    Denial.objects.bulk_create([denial], ignore_conflicts=True)
+
+
+def prune(*, now: datetime) -> int:
+    """Delete the denials that are older than 30 days; returns how many there were."""
+    deleted, _ = Denial.objects.filter(created_at__lt=now - KEPT).delete()
+    return deleted

@@ -1,0 +1,184 @@
+"""Loading a rate card from a file: what it says, what that would change, and changing it."""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from organizations.models import UsageProfile
+from usage.models import AIModel, Rate
+
+BUNDLED = Path(__file__).parent.parent / "data" / "rate_card.toml"
+"""The rate card that comes with Purser."""
+
+PRICES = (
+    "input",
+    "cached_input",
+    "cache_write",
+    "output",
+    "reasoning",
+    "per_request",
+    "per_unit",
+)
+FLAGS = {"input_includes_cached": False, "output_includes_reasoning": True}
+MODEL_FIELDS = ("name", "provider", "tier", "is_fallback")
+PLACES = Decimal("0.000001")
+
+
+class InvalidRateCard(Exception):
+    """The file is not a rate card; the message says where, and what was expected."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between the file and the database: which field of what, from what, to what."""
+
+    subject: str
+    field: str
+    before: str
+    after: str
+
+
+@dataclass
+class RateCardFile:
+    """A rate card as a file says it: models and rates that are not saved."""
+
+    models: list[AIModel]
+    rates: list[Rate]
+
+
+def read(path: Path) -> RateCardFile:
+    """Read a rate card from a TOML file.
+
+    :raises InvalidRateCard: if it is not one
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text, parse_float=Decimal)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidOperation) as error:
+        raise InvalidRateCard(f"{path}: {error}") from error
+    tables = content.pop("models", None)
+    if content or not isinstance(tables, list) or not tables:
+        raise InvalidRateCard(f"{path}: [[models]] tables expected, and nothing else")
+    file = RateCardFile([], [])
+    for table in tables:
+        _read_model(dict(table), file)
+    _require_unique(file)
+    return file
+
+
+def compare(file: RateCardFile) -> list[Change]:
+    """Return what loading the file would change, in the order of the file. What it does not name stays."""
+    models = AIModel.objects.in_bulk([model.slug for model in file.models])
+    changes = []
+    for model in file.models:
+        changes += _changes(model.slug, model, models.get(model.slug), MODEL_FIELDS)
+    known = {_key(rate): rate for rate in Rate.objects.filter(model__in=models)}
+    for rate in file.rates:
+        changes += _changes(str(rate), rate, known.get(_key(rate)), (*PRICES, *FLAGS))
+    return changes
+
+
+@transaction.atomic(savepoint=False)
+def load(file: RateCardFile) -> None:
+    """Make the database say what the file says of its models and rates, with a history of each change."""
+    fallbacks = {model.provider: model.slug for model in file.models if model.is_fallback}
+    for provider, slug in fallbacks.items():
+        for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):
+            old.is_fallback = False
+            old.save(update_fields=["is_fallback"])
+    models = AIModel.objects.in_bulk([model.slug for model in file.models])
+    for model in file.models:
+        if _changes("", model, models.get(model.slug), MODEL_FIELDS):
+            model.save()
+    known = {_key(rate): rate for rate in Rate.objects.filter(model__in=models)}
+    for rate in file.rates:
+        before = known.get(_key(rate))
+        rate.pk = before.pk if before else None
+        if _changes("", rate, before, (*PRICES, *FLAGS)):
+            rate.save()
+
+
+def _read_model(table: dict[str, Any], file: RateCardFile) -> None:
+    slug = table.pop("id", None)
+    where = f"model {slug}"
+    if not isinstance(slug, str) or not slug:
+        raise InvalidRateCard("a model without an id")
+    flags = {name: table.pop(name, default) for name, default in FLAGS.items()}
+    rates = table.pop("rates", [])
+    fields = {"is_fallback": table.pop("is_fallback", False)}
+    fields |= {name: table.pop(name, None) for name in ("name", "provider", "tier")}
+    _require(not table, f"{where}: unknown {', '.join(table)}")
+    for name in ("name", "provider"):
+        _require(isinstance(fields[name], str) and fields[name], f"{where}: {name} is missing")
+    tiers = UsageProfile.Tier.values
+    _require(fields["tier"] in tiers, f"{where}: tier is one of {', '.join(tiers)}")
+    for name, flag in {**flags, "is_fallback": fields["is_fallback"]}.items():
+        _require(isinstance(flag, bool), f"{where}: {name} is true or false")
+    _require(isinstance(rates, list) and rates, f"{where}: [[models.rates]] expected")
+    model = AIModel(slug=slug, **fields)
+    file.models.append(model)
+    file.rates += [_read_rate(model, dict(rate), flags) for rate in rates]
+
+
+def _read_rate(model: AIModel, table: dict[str, Any], flags: dict[str, Any]) -> Rate:
+    starts_on = table.pop("starts_on", None)
+    where = f"model {model.slug}, rate of {starts_on}"
+    is_date = isinstance(starts_on, date) and not isinstance(starts_on, datetime)
+    _require(is_date, f"{where}: starts_on is a date, like 2026-10-07")
+    band = table.pop("prompt_tokens_from", 0)
+    _require(type(band) is int and band >= 0, f"{where}: prompt_tokens_from is a whole number")
+    prices = {name: _price(table.pop(name), f"{where}: {name}") for name in PRICES if name in table}
+    _require(not table, f"{where}: unknown {', '.join(table)}")
+    begins_at = datetime.combine(starts_on or date.min, time(), UTC)
+    return Rate(model=model, starts_at=begins_at, prompt_tokens_from=band, **prices, **flags)
+
+
+def _price(value: Any, where: str) -> Decimal:
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    price = Decimal(value) if is_number else Decimal("NaN")
+    _require(price.is_finite() and price >= 0, f"{where} is a number, 0 or more")
+    _require(price < 10**13, f"{where} is too large")
+    _require(price == price.quantize(PLACES), f"{where} has more than six decimal places")
+    return price
+
+
+def _require(holds: Any, sentence: str) -> None:
+    if not holds:
+        raise InvalidRateCard(sentence)
+
+
+def _require_unique(file: RateCardFile) -> None:
+    slugs = [model.slug for model in file.models]
+    keys = [_key(rate) for rate in file.rates]
+    providers = [model.provider for model in file.models if model.is_fallback]
+    _require(len(set(slugs)) == len(slugs), "a model is there twice")
+    _require(len(set(keys)) == len(keys), "a model has two rates of one date and band")
+    _require(len(set(providers)) == len(providers), "a provider has two fallbacks")
+
+
+def _key(rate: Rate) -> tuple[str, datetime, int]:
+    return rate.model_id, rate.starts_at, rate.prompt_tokens_from
+
+
+def _changes(
+    subject: str, new: AIModel | Rate, old: AIModel | Rate | None, names: tuple[str, ...]
+) -> list[Change]:
+    if old is None:
+        said = (f"{name} {_text(value)}" for name in names if (value := getattr(new, name)))
+        return [Change(subject, "new", "–", ", ".join(said))]
+    return [
+        Change(subject, name, _text(getattr(old, name)), _text(getattr(new, name)))
+        for name in names
+        if getattr(old, name) != getattr(new, name)
+    ]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

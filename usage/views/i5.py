@@ -1,0 +1,276 @@
+"""Informer i5: an actor's AI budget, usage reports, profiles, budgets and the subscription. Source: /api/ai-budget, /api/usage."""
+
+import functools
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from credits import services as credits_services
+from organizations import ids
+from organizations.doors import ApiView, Body, operation
+from organizations.idempotency import Answer
+from organizations.models import UsageProfile
+from organizations.permissions import ForbiddenScope
+from organizations.scopes import MANAGE, USAGE_READ, USAGE_WRITE
+from usage.serializers import i5 as shapes
+from usage.serializers.reservations import RESOURCE_TYPES
+from usage.services import budgets, profiles, rollups
+
+i5_operation = functools.partial(operation, answer=OpenApiTypes.OBJECT, errors=shapes.ErrorShape)
+YEAR = timedelta(days=365)
+
+
+class I5View(ApiView):
+    """What the views of i5 share: its envelope, and the days of a report."""
+
+    envelope = "i5"
+
+    def days(self, *, default_first: date) -> dict[str, date]:
+        """The first and the last day of a report, both included."""
+        today = self.now.date()
+        last = self.query.get("endDate", today)
+        return {
+            "first_day": self.query.get("startDate", min(default_first, last)),
+            "last_day": last,
+        }
+
+    def report(
+        self, *dimensions: rollups.Dimension, days: dict[str, date], limit: int | None = None
+    ) -> Any:
+        return rollups.report(self.acting, *dimensions, **days, limit=limit)
+
+    @property
+    def this_month(self) -> date:
+        return self.now.date().replace(day=1)
+
+
+class AiBudget(I5View):
+    @i5_operation(USAGE_READ, USAGE_WRITE, personal=True)
+    def get(self, request: Request) -> Response:
+        """What the actor whose key this is may still use this month, and what is in the pool."""
+        actor = self.principal.key.actor
+        if actor is None:
+            raise ForbiddenScope("only a personal key has an AI budget")
+        standing = budgets.standing_of(actor, now=self.now)
+        pool = budgets.pool_of(self.acting, now=self.now)
+        return Response(shapes.ai_budget(self.acting, standing, pool, now=self.now))
+
+
+class Usage(I5View):
+    @i5_operation(MANAGE, query=shapes.DaysQuery)
+    def get(self, request: Request) -> Response:
+        """What the organization used from one day to another, by resource and by day; its budgets and its pool."""
+        days = self.days(default_first=self.this_month)
+        summary = self.report("resource_type", "resource_id", "work_type", days=days)
+        daily = self.report("day", "work_type", days=days)
+        pool = budgets.pool_of(self.acting, now=self.now)
+        capped = budgets.budgets_of(self.acting, now=self.now)
+        return Response(
+            {
+                "usageSummary": [shapes.summary_row(row) for row in summary],
+                "dailyTotals": [shapes.daily_row(row) for row in daily],
+                "budgets": [shapes.reported_budget(budget) for budget in capped],
+                "creditPool": shapes.pool(pool),
+                "sync": {
+                    "syncedAt": shapes.moment(self.now),
+                    "lastSyncFailedAt": None,
+                    "lastSyncFailureCode": None,
+                    "stalenessLevel": None,
+                },
+            }
+        )
+
+
+class MonthlyUsage(I5View):
+    @i5_operation(MANAGE, query=shapes.DaysQuery)
+    def get(self, request: Request) -> Response:
+        """What the organization used month by month; the last twelve unless said."""
+        days = self.days(default_first=(self.now.date() - YEAR).replace(day=1))
+        rows = self.report("month", "work_type", days=days)
+        return Response({"monthlyTotals": [shapes.monthly_row(row) for row in rows]})
+
+
+class TopConsumers(I5View):
+    @i5_operation(MANAGE, query=shapes.TopQuery)
+    def get(self, request: Request) -> Response:
+        """Who used most, the largest first."""
+        days = self.days(default_first=self.this_month)
+        rows = self.report("actor_id", days=days, limit=self.query["limit"])
+        actors = self.acting.actors.in_bulk([row["actor_id"] for row in rows if row["actor_id"]])
+        said = [shapes.consumer_row(row, actors.get(row["actor_id"])) for row in rows]
+        return Response({"topConsumers": said})
+
+
+class Profiles(I5View):
+    @i5_operation(MANAGE)
+    def get(self, request: Request) -> Response:
+        """The system's profiles, then the organization's own in the order of their creation."""
+        return Response(shapes.profiles(list(profiles.profiles_for(self.acting))))
+
+    @i5_operation(MANAGE, body=shapes.ProfileFields)
+    def post(self, request: Request) -> HttpResponse:
+        """A new profile of the organization."""
+
+        def create(body: Body) -> Answer:
+            author = self.principal.key.public_id
+            made = profiles.create_profile(
+                organization=self.acting, performed_by=author, now=self.now, **body
+            )
+            return Answer(200, shapes.profile(made))
+
+        return self.once(create)
+
+
+class ProfileDetail(I5View):
+    def profile(self, profile_id: str) -> UsageProfile:
+        """Return a profile that the organization may see.
+
+        :raises Http404: if there is none, or the id is not one
+        """
+        return get_object_or_404(profiles.profiles_for(self.acting), id=_uuid(profile_id))
+
+    @i5_operation(MANAGE)
+    def get(self, request: Request, profile_id: str) -> Response:
+        """A profile."""
+        return Response(shapes.profile(self.profile(profile_id)))
+
+    @i5_operation(MANAGE, body=shapes.ProfileFields)
+    def put(self, request: Request, profile_id: str) -> HttpResponse:
+        """Replace a profile of the organization."""
+        return self._change(self.profile(profile_id))
+
+    @i5_operation(MANAGE, body=shapes.ProfileChanges)
+    def patch(self, request: Request, profile_id: str) -> HttpResponse:
+        """Change what is named of a profile of the organization."""
+        return self._change(self.profile(profile_id))
+
+    @i5_operation(MANAGE)
+    def delete(self, request: Request, profile_id: str) -> HttpResponse:
+        """Delete a profile that nobody has."""
+        profile = self.profile(profile_id)
+
+        def delete(body: Body) -> Answer:
+            profiles.delete_profile(profile=profile)
+            return Answer(200, {"id": profile_id, "deleted": True})
+
+        return self.once(delete)
+
+    def _change(self, profile: UsageProfile) -> HttpResponse:
+        def change(body: Body) -> Answer:
+            author = self.principal.key.public_id
+            changed = profiles.update_profile(
+                profile=profile, changes=body, performed_by=author, now=self.now
+            )
+            return Answer(200, shapes.profile(changed))
+
+        return self.once(change)
+
+
+class Budgets(I5View):
+    @i5_operation(MANAGE)
+    def get(self, request: Request, entity_type: str, entity_id: str) -> Response:
+        """The budget of an app or dataset; at the first look it is made, without a cap."""
+        found = budgets.budget_of(
+            organization=self.acting, now=self.now, **_resource(entity_type, entity_id)
+        )
+        return Response(shapes.budget(found))
+
+    @i5_operation(MANAGE, body=shapes.SetBudget)
+    def put(self, request: Request, entity_type: str, entity_id: str) -> HttpResponse:
+        """Set the monthly budget of an app or dataset; null removes its cap, and nothing sent changes nothing."""
+        resource = _resource(entity_type, entity_id)
+
+        def set_budget(body: Body) -> Answer:
+            common: dict[str, Any] = {
+                "organization": self.acting,
+                "now": self.now,
+                **resource,
+            }
+            if body:
+                author = self.principal.key.public_id
+                found = budgets.set_budget(cap=body["cap"], performed_by=author, **common)
+            else:
+                found = budgets.budget_of(**common)
+            return Answer(200, shapes.budget(found))
+
+        return self.once(set_budget)
+
+
+class SubscriptionView(I5View):
+    """What the views of the subscription share: saying it, and whether it goes on."""
+
+    def shape(self) -> dict[str, Any]:
+        return shapes.subscription(credits_services.wallet_as_of(self.acting, now=self.now))
+
+    def cancel(self, *, at_period_end: bool) -> HttpResponse:
+        """Say whether the running term is the last one. Credits stay spendable to its end."""
+
+        def change(body: Body) -> Answer:
+            credits_services.update_terms(
+                organization=self.acting,
+                changes={"cancel_at_period_end": at_period_end},
+                performed_by=self.principal.key.public_id,
+                now=self.now,
+            )
+            return Answer(200, self.shape() | {"cacheUpdated": True})
+
+        return self.once(change)
+
+
+class Subscription(SubscriptionView):
+    @i5_operation(MANAGE)
+    def get(self, request: Request) -> Response:
+        """The terms of the organization, as a subscription."""
+        return Response(self.shape())
+
+
+class SubscriptionCancellation(SubscriptionView):
+    @i5_operation(MANAGE)
+    def post(self, request: Request) -> HttpResponse:
+        """Let the subscription end with its term."""
+        return self.cancel(at_period_end=True)
+
+
+class SubscriptionReactivation(SubscriptionView):
+    @i5_operation(MANAGE)
+    def post(self, request: Request) -> HttpResponse:
+        """Undo a cancellation."""
+        return self.cancel(at_period_end=False)
+
+
+class CacheRefresh(I5View):
+    @i5_operation(MANAGE, body=shapes.RefreshCache)
+    def post(self, request: Request) -> HttpResponse:
+        """Answer with what is true now: there is no cache to refresh."""
+
+        def refresh(body: Body) -> Answer:
+            pool = shapes.pool(budgets.pool_of(self.acting, now=self.now))
+            synced_at = shapes.moment(self.now)
+            return Answer(200, {"success": True, "syncedAt": synced_at, "creditBalance": pool})
+
+        return self.once(refresh)
+
+
+def _resource(entity_type: str, entity_id: str) -> dict[str, str]:
+    """Return a resource by the words of the contract, which calls it an entity.
+
+    :raises Http404: if it is of a type that has no budgets, or its id is not one
+    """
+    if entity_type not in RESOURCE_TYPES or not 1 <= len(entity_id) <= 128:
+        raise Http404
+    if not entity_id.isprintable():
+        raise Http404
+    return {"resource_type": entity_type, "resource_id": entity_id}
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return ids.read("prf", text)
+    except ids.MalformedId as error:
+        raise Http404 from error

@@ -1,0 +1,220 @@
+"""Reservations, which hold credits while work runs."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from credits import services as credits_services
+from credits.models import Reservation
+from credits.services import BillingExhausted
+from organizations.doors import ApiView, Body, operation
+from organizations.idempotency import Answer, Denied
+from organizations.models import Organization
+from organizations.scopes import USAGE_READ, USAGE_WRITE
+from usage import services
+from usage.models import AIModel
+from usage.serializers import reservations as shapes
+from usage.services import denials
+from usage.views.work import WorkView
+
+REQUEST_PATH = "request-path"
+"""The rate class of what a gateway calls twice per request."""
+
+
+class ReservationView(ApiView):
+    """What the views of reservations share: finding one, and saying one, or why there is none."""
+
+    @property
+    def to_child(self) -> bool:
+        """Whether a key of a child asks, who may not see what its parent set for it."""
+        return self.principal.key.organization.parent_id is not None
+
+    def reservation(self, rsv_id: UUID) -> Reservation:
+        """Return a reservation of the acting organization; to a personal key, its actor's own.
+
+        :raises Http404: if there is none
+        """
+        own = {"actor": self.principal.key.actor_id} if self.principal.key.actor_id else {}
+        return get_object_or_404(Reservation, id=rsv_id, wallet__organization=self.acting, **own)
+
+    def shape(self, reservation: Reservation) -> dict[str, Any]:
+        context = {"now": self.now, "to_child": self.to_child}
+        return dict(shapes.ReservationShape(reservation, context=context).data)
+
+    def outcome(
+        self, found: Reservation | services.Denied, *, status: int = 200
+    ) -> Answer | Denied:
+        """Answer with a reservation, or with why it was refused; a refill on the way stays."""
+        if isinstance(found, Reservation):
+            return Answer(status, self.shape(found))
+        if isinstance(found, BillingExhausted):
+            found.details = shapes.DenialShape(found, context={"to_child": self.to_child}).data
+        return Denied(found)
+
+
+class Reservations(WorkView, ReservationView):
+    @operation(
+        USAGE_WRITE,
+        body=shapes.Reserve,
+        answer=shapes.ReservationShape,
+        status=201,
+        rate=REQUEST_PATH,
+        spends=True,
+        personal=True,
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Hold credits for work that is about to run: all that it may cost, or with `up_to` what there is."""
+        asked: list[services.Work] = []
+
+        def reserve(body: Body) -> Answer | Denied:
+            work, rest = self.work(body)
+            asked.append(work)
+            performed_by = self.principal.key.public_id
+            found = services.reserve(work, performed_by=performed_by, now=self.now, **rest)
+            return self.outcome(found, status=201)
+
+        try:
+            return self.once(reserve)
+        except (BillingExhausted, services.NotAllowed) as denial:
+            denials.record(asked[-1], denial, now=self.now)
+            raise
+
+
+class Check(WorkView, ReservationView):
+    @operation(
+        USAGE_WRITE,
+        USAGE_READ,
+        body=shapes.Ask,
+        answer=shapes.CheckShape,
+        idempotency="ignored",
+        rate=REQUEST_PATH,
+        spends=True,
+        personal=True,
+    )
+    def post(self, request: Request) -> Response:
+        """What a reservation would be: the model, the price, the limits, or why not. Nothing is held."""
+        body = self.body()
+        requested = body.get("model")
+        work, rest = self.work(body)
+        found = services.check(work, now=self.now, **rest)
+        if isinstance(found, services.Decision):
+            said = shapes.allowed(found, requested=requested, to_child=self.to_child)
+        else:
+            said = shapes.refused(found, requested=requested, to_child=self.to_child)
+        return Response(said)
+
+
+class ReservationDetail(ReservationView):
+    @operation(
+        USAGE_READ, USAGE_WRITE, answer=shapes.ReservationShape, rate=REQUEST_PATH, personal=True
+    )
+    def get(self, request: Request, rsv_id: UUID) -> Response:
+        """A reservation, as it is now."""
+        return Response(self.shape(self.reservation(rsv_id)))
+
+
+class Settlement(ReservationView):
+    @operation(
+        USAGE_WRITE,
+        body=shapes.Settle,
+        answer=shapes.ReservationShape,
+        rate=REQUEST_PATH,
+        personal=True,
+    )
+    def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
+        """Charge what the work cost, and give back the rest. Once: a repeat gets the first answer."""
+        reservation = self.reservation(rsv_id)
+
+        def settle(body: Body) -> Answer:
+            settled = services.settle(
+                organization=self.acting,
+                reservation_id=reservation.id,
+                performed_by=self.principal.key.public_id,
+                now=self.now,
+                **body,
+            )
+            return Answer(200, self.shape(settled))
+
+        return self.once(settle)
+
+
+class Release(ReservationView):
+    @operation(USAGE_WRITE, answer=shapes.ReservationShape, rate=REQUEST_PATH, personal=True)
+    def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
+        """Give the credits back: the work did not happen."""
+        reservation = self.reservation(rsv_id)
+
+        def release(body: Body) -> Answer:
+            released = credits_services.release(
+                organization=self.acting, reservation_id=reservation.id, now=self.now
+            )
+            return Answer(200, self.shape(released))
+
+        return self.once(release)
+
+
+class Extension(ReservationView):
+    @operation(
+        USAGE_WRITE,
+        body=shapes.Extend,
+        answer=shapes.ReservationShape,
+        rate=REQUEST_PATH,
+        spends=True,
+        personal=True,
+    )
+    def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
+        """Let an open reservation live longer, counted from now. Never shorter."""
+        reservation = self.reservation(rsv_id)
+
+        def extend(body: Body) -> Answer:
+            extended = credits_services.extend(
+                organization=self.acting, reservation_id=reservation.id, now=self.now, **body
+            )
+            return Answer(200, self.shape(extended))
+
+        return self.once(extend)
+
+
+class Growth(ReservationView):
+    @operation(
+        USAGE_WRITE,
+        body=shapes.Grow,
+        answer=shapes.ReservationShape,
+        rate=REQUEST_PATH,
+        spends=True,
+        personal=True,
+    )
+    def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
+        """Make this the new total of an open reservation. Less than it has changes nothing."""
+        reservation = self.reservation(rsv_id)
+        asked: list[services.Work] = []
+
+        def grow(body: Body) -> Answer | Denied:
+            asked.append(_growth(self.acting, reservation, body.get("credits")))
+            grown = services.grow(
+                organization=self.acting, reservation_id=reservation.id, now=self.now, **body
+            )
+            return self.outcome(grown)
+
+        try:
+            return self.once(grow)
+        except BillingExhausted as denial:
+            denials.record(asked[-1], denial, now=self.now)
+            raise
+
+
+def _growth(
+    organization: Organization, reservation: Reservation, total: Decimal | None
+) -> services.Work:
+    """Return by what a hold would grow, as work of its own."""
+    return services.Work(
+        organization,
+        credits=None if total is None else total - reservation.credits,
+        model=AIModel.objects.filter(slug=reservation.requested_model).first(),
+        actor=reservation.actor,
+    )

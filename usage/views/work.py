@@ -1,0 +1,69 @@
+"""How a door reads a piece of work: ids become objects of the acting organization."""
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework import serializers
+
+from organizations.doors import ApiView, Body
+from organizations.models import Actor, Group
+from organizations.permissions import ForbiddenScope
+from usage.models import AIModel
+from usage.services import Work
+
+WORK_FIELDS = ("credits", "tokens", "work_type", "resource_type", "resource_id")
+
+
+class WorkView(ApiView):
+    """What the doors share that hear of work."""
+
+    def work(self, body: Body) -> tuple[Work, dict[str, Any]]:
+        """Return the work that a body describes, and what else the body says.
+
+        :raises ForbiddenScope: if a personal key names another actor than its own
+        :raises Http404: if the organization has no such actor
+        :raises ValidationError: if the model or the entity group is unknown, or the actor not active
+        """
+        rest = dict(body)
+        named = {name: rest.pop(name) for name in WORK_FIELDS if name in rest}
+        work = Work(
+            self.acting,
+            actor=self.actor(rest.pop("actor_id", None)),
+            model=_model(rest.pop("model", None)),
+            group=self._entity_group(rest.pop("entity", None)),
+            **named,
+        )
+        return work, rest
+
+    def actor(self, actor_id: Any) -> Actor | None:
+        """Return the actor of a request: the one it names, else the one whose key it is."""
+        own = self.principal.key.actor
+        if own is not None:
+            if actor_id not in (None, own.id):
+                raise ForbiddenScope("a personal key speaks for its own actor only")
+            return own
+        if actor_id is None:
+            return None
+        found = self.acting.actors.select_related("profile").filter(id=actor_id).first()
+        if found is None:
+            raise Http404
+        if not found.active:
+            raise serializers.ValidationError({"actorId": ["This actor is not active."]})
+        return found
+
+    def _entity_group(self, key: str | None) -> Group | None:
+        if key is None:
+            return None
+        group = self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key).first()
+        if group is None:
+            raise serializers.ValidationError({"entity": ["There is no such entity group."]})
+        return group
+
+
+def _model(slug: str | None) -> AIModel | None:
+    if slug is None:
+        return None
+    model = AIModel.objects.filter(slug=slug).first()
+    if model is None:
+        raise serializers.ValidationError({"model": ["There is no such model."]})
+    return model

@@ -1,0 +1,61 @@
+"""Staff with more and with fewer rights, and how they click through an operation."""
+
+from typing import Any
+
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from organizations.models import Organization
+
+
+def client_of(user: User, **options: Any) -> Client:
+    client = Client(**options)
+    client.force_login(user)
+    return client
+
+
+def staff_who_may(*permissions: str, name: str = "ben") -> Client:
+    """Return a client of somebody with these permissions only: `credits.view_wallet`."""
+    user = User.objects.create_user(name, is_staff=True)
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=codename)
+        )
+    return client_of(user)
+
+
+def page_of(organization: Organization) -> str:
+    return reverse("admin:organizations_organization_change", args=[organization.id])
+
+
+def url_of(operation: str, organization: Organization) -> str:
+    return reverse(f"admin:organizations_organization_{operation}", args=[organization.id])
+
+
+def fill_in(client: Client, operation: str, organization: Organization, **fields: Any) -> Any:
+    """Open the form and return what would be sent: its key, the usual answers, and these fields."""
+    form = client.get(url_of(operation, organization)).context["form"]
+    usual = {
+        name: bound.value()
+        for name, bound in ((field.name, field) for field in form)
+        if bound.value() is not None
+    }
+    return {**usual, "reason": "asked for by mail", **fields}
+
+
+def send(
+    client: Client, operation: str, organization: Organization, data: Any, *, step: str = "confirm"
+) -> Any:
+    return client.post(url_of(operation, organization), {**data, "step": step})
+
+
+def use(client: Client, operation: str, organization: Organization, **fields: Any) -> Any:
+    """Go through an operation to its end: fill in, look at the preview, confirm."""
+    data = fill_in(client, operation, organization, **fields)
+    preview = send(client, operation, organization, data, step="preview")
+    assert preview.templates[0].name == "admin/operation_preview.html", preview.context[
+        "form"
+    ].errors
+    return send(client, operation, organization, data)

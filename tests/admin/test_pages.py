@@ -1,0 +1,372 @@
+"""Every page of the admin: that it opens, what it shows, who may see it, and that nobody writes money on it."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from credits.models import (
+    BillingPeriod,
+    CreditConfig,
+    Grant,
+    GrantDraw,
+    LedgerEntry,
+    Reservation,
+    Wallet,
+)
+from organizations import idempotency
+from organizations.idempotency import Answer, Key
+from organizations.models import ApiKey, IdempotencyKey, Organization
+from tests.admin.people import page_of, staff_who_may
+from tests.factories import (
+    NOW,
+    adjust,
+    allocate,
+    archive,
+    grant,
+    later,
+    make_family,
+    make_key,
+    make_organization,
+    release,
+    reserve,
+    set_terms,
+    settle,
+    spend,
+    suspend,
+    wallet_of,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MONEY: list[type[Model]] = [Wallet, Grant, LedgerEntry, GrantDraw, BillingPeriod, Reservation]
+VIEW_ONLY: list[type[Model]] = [*MONEY, IdempotencyKey, ApiKey]
+TABLES: list[type[Model]] = [*VIEW_ONLY, CreditConfig, Organization, User, Group]
+
+
+def world() -> Organization:
+    """Make a row of every kind, and return the child that most of them belong to."""
+    parent, child = make_family(funded=10_000, monthly_cap=500, allowance=50)
+    suspend(make_organization("Suspended", parent=parent))
+    archive(make_organization("Archived", parent=parent))
+    allocate(child, 1_000)
+    adjust(child, -5)
+    grant(child, 20, expires_at=later(days=3))
+    settle(reserve(child, 30), "12.345678")
+    release(reserve(child, 10))
+    reserve(child, 400)
+    spend(make_organization("In debt", overdraft_limit=None), 7)
+    set_terms(child, refill_threshold=10, refill_amount=100)
+    make_key(child)
+    Group.objects.create(name="Support")
+    key = Key.of(parent, "k-1", "POST", "/somewhere", {})
+    idempotency.run(lambda: Answer(200, {"done": True}), key=key, now=NOW)
+    return child
+
+
+def list_of(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def page(model: type[Model], what: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{what}", args=args)
+
+
+def first(model: type[Model]) -> Model:
+    row = model._default_manager.first()
+    assert row is not None, f"the world has no {model.__name__}"
+    return row
+
+
+def queries_of(client: Client, url: str) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(url).status_code == 200
+    return [query["sql"] for query in captured]
+
+
+class TestEveryPage:
+    def test_opens(self, ana: Client) -> None:
+        world()
+
+        answers = {}
+        for model in admin.site._registry:
+            answers[list_of(model)] = ana.get(list_of(model)).status_code
+            for row in model._default_manager.all()[:3]:
+                url = page(model, "change", row.pk)
+                answers[url] = ana.get(url).status_code
+
+        assert set(answers.values()) == {200}, answers
+        assert set(TABLES) <= set(admin.site._registry)
+
+    def test_opens_where_there_is_nothing(self, ana: Client) -> None:
+        for model in admin.site._registry:
+            assert ana.get(list_of(model)).status_code == 200
+
+    def test_asks_no_other_host_for_anything(self, ana: Client) -> None:
+        child = world()
+        urls = [reverse("admin:index"), page_of(child), list_of(LedgerEntry)]
+        urls += [page(CreditConfig, "change", wallet_of(child).pk), page(Organization, "add")]
+
+        for url in urls:
+            html = ana.get(url).content.decode()
+            assert not re.search(r'(src|href|action)="(https?:)?//', html), url
+
+    @pytest.mark.parametrize("model", TABLES)
+    def test_is_closed_to_staff_without_its_permission(self, model: type[Model]) -> None:
+        world()
+        client = staff_who_may()
+
+        assert client.get(list_of(model)).status_code == 403
+        assert client.get(page(model, "change", first(model).pk)).status_code == 403
+
+    def test_sends_strangers_to_the_login(self) -> None:
+        assert "/login/" in Client().get(list_of(LedgerEntry)).headers["location"]
+
+
+class TestMoney:
+    @pytest.mark.parametrize("model", VIEW_ONLY)
+    def test_is_not_written_by_post(self, ana: Client, model: type[Model]) -> None:
+        world()
+        row = first(model)
+        before = list(model._default_manager.order_by("pk").values())
+
+        answers = [
+            ana.post(page(model, "add"), {"amount": "1"}),
+            ana.post(page(model, "change", row.pk), {"amount": "1"}),
+            ana.post(page(model, "delete", row.pk), {"post": "yes"}),
+        ]
+        ana.post(list_of(model), {"action": "delete_selected", "_selected_action": [row.pk]})
+
+        assert [answer.status_code for answer in answers] == [403, 403, 403]
+        assert list(model._default_manager.order_by("pk").values()) == before
+
+    @pytest.mark.parametrize("model", [*VIEW_ONLY, Organization, CreditConfig])
+    def test_has_no_action_on_many_rows(self, ana: Client, model: type[Model]) -> None:
+        world()
+
+        assert 'name="action"' not in ana.get(list_of(model)).content.decode()
+
+
+class TestLogin:
+    def test_leads_to_the_first_page(self, transactional_db: None) -> None:
+        User.objects.create_superuser("ana", password="a good one")
+
+        answer = Client().post("/admin/login/", {"username": "ana", "password": "a good one"})
+
+        assert answer.headers["location"] == "/admin/"
+
+
+class TestIndex:
+    def test_sums_what_everybody_holds(self, ana: Client) -> None:
+        world()
+
+        figures = ana.get(reverse("admin:index")).context["figures"]
+
+        wallets = list(Wallet.objects.all())
+        assert figures["held"] == sum(w.balance for w in wallets if w.balance > 0)
+        assert figures["debt"] == 7
+        assert (figures["holds_sum"], figures["holds"]) == (400, 1)
+
+    def test_names_who_is_near_the_cap(self, ana: Client) -> None:
+        child = world()
+
+        context = ana.get(reverse("admin:index")).context
+
+        assert [row["organization"] for row in context["near_cap"]] == [child]
+        assert [wallet.organization.name for wallet in context["in_debt"]] == ["In debt"]
+        assert [lot.wallet.organization for lot in context["lapsing"]] == [child]
+
+    def test_shows_no_figures_to_staff_who_may_not_see_wallets(self) -> None:
+        world()
+
+        answer = staff_who_may("organizations.view_organization").get(reverse("admin:index"))
+
+        assert answer.status_code == 200
+        assert "figures" not in answer.context
+
+
+class TestOrganization:
+    def test_shows_its_money_as_it_is_at_this_moment(self, ana: Client) -> None:
+        child = make_organization(funded=100, now=later(days=-40), allowance=30)
+
+        context = ana.get(page_of(child)).context
+
+        stored = wallet_of(child).period
+        assert stored is not None
+        assert stored.starts_at < context["period"].starts_at
+        assert context["wallet"].allowance_remaining == 30
+
+    def test_shows_children_grants_holds_entries_and_keys(self, ana: Client) -> None:
+        child = world()
+        assert child.parent is not None
+
+        of_child = ana.get(page_of(child)).context
+        of_parent = ana.get(page_of(child.parent)).context
+
+        assert [hold.credits for hold in of_child["holds"]] == [400]
+        assert {lot.source for lot in of_child["grants"]} == {"allowance", "allocation", "grant"}
+        assert [entry.number for entry, _, _ in of_child["entries"]] == [5, 4, 3, 2, 1]
+        assert len(of_child["keys"]) == 1
+        assert child in of_parent["children"]
+
+    def test_masks_its_keys(self, ana: Client) -> None:
+        organization = make_organization()
+        key, text = make_key(organization)
+
+        html = ana.get(page_of(organization)).content.decode()
+
+        assert key.prefix in html
+        assert text.rsplit("_", 1)[1] not in html
+
+    def test_shows_the_buttons_that_fit_and_that_one_may_use(self) -> None:
+        parent, child = make_family()
+        client = staff_who_may("organizations.view_organization", "credits.add_ledgerentry")
+
+        def buttons(organization: Organization) -> list[str]:
+            shown = client.get(page_of(organization)).context["buttons"]
+            return [button["operation"].slug for button in shown]
+
+        assert buttons(parent) == ["grant", "adjust", "recharge"]
+        assert buttons(child) == ["grant", "adjust", "allocate"]
+
+    def test_escapes_what_customers_wrote(self, ana: Client) -> None:
+        organization = make_organization("<script>alert(1)</script>")
+        make_key(organization, name="<img src=x>")
+
+        for url in (page_of(organization), list_of(Organization), reverse("admin:index")):
+            html = ana.get(url).content.decode()
+            assert "<script>alert" not in html
+            assert "<img src=x" not in html
+
+    def test_asks_as_often_for_many_rows_as_for_few(self, ana: Client) -> None:
+        child = world()
+        parent = child.parent
+        assert parent is not None
+        few = len(queries_of(ana, page_of(parent))), len(queries_of(ana, page_of(child)))
+        for number in range(5):
+            allocate(make_organization(f"Child {number}", parent=parent), 10)
+            reserve(child, 1)
+            grant(child, 1)
+            make_key(child)
+
+        many = len(queries_of(ana, page_of(parent))), len(queries_of(ana, page_of(child)))
+
+        assert many == few
+        assert max(many) < 30
+
+
+class TestLists:
+    @pytest.mark.parametrize("model", [*VIEW_ONLY, Organization, CreditConfig])
+    def test_ask_as_often_for_many_rows_as_for_few(self, ana: Client, model: type[Model]) -> None:
+        world()
+        few = len(queries_of(ana, list_of(model)))
+        for number in range(4):
+            organization = make_organization(f"More {number}", funded=100, allowance=5)
+            spend(organization, 3)
+            make_key(organization)
+            key = Key.of(organization, "k", "POST", "/", {})
+            idempotency.run(lambda: Answer(200, {}), key=key, now=NOW)
+
+        many = len(queries_of(ana, list_of(model)))
+
+        assert many == few
+        assert many < 12
+
+    @pytest.mark.parametrize("model", [LedgerEntry, Reservation, GrantDraw])
+    def test_never_count_what_only_grows(self, ana: Client, model: type[Model]) -> None:
+        world()
+
+        queries = queries_of(ana, list_of(model))
+
+        assert not [sql for sql in queries if "COUNT(" in sql and model._meta.db_table in sql]
+
+    def test_find_a_reservation_by_its_id_with_and_without_prefix(self, ana: Client) -> None:
+        world()
+        hold = Reservation.objects.first()
+        assert hold is not None
+
+        for text in (hold.public_id, str(hold.id), f"  {hold.public_id.upper()} "):
+            assert found(ana, Reservation, text) == [hold]
+
+    def test_find_entries_by_their_id_their_organization_and_their_reservation(
+        self, ana: Client
+    ) -> None:
+        child = world()
+        entry = LedgerEntry.objects.get(kind="settle", wallet__organization=child)
+        assert entry.reservation is not None
+
+        assert found(ana, LedgerEntry, entry.public_id) == [entry]
+        assert found(ana, LedgerEntry, entry.reservation.public_id) == [entry]
+        assert len(found(ana, LedgerEntry, child.public_id)) == 5
+        assert len(found(ana, LedgerEntry, "nordwind")) == 5
+        assert found(ana, LedgerEntry, "nobody") == []
+
+    def test_filter_entries_by_kind_and_time(self, ana: Client) -> None:
+        world()
+        grant(make_organization("Later"), 1, now=later(days=2))
+
+        by_kind = ana.get(list_of(LedgerEntry), {"kind__exact": "allocate"})
+        by_time = ana.get(
+            list_of(LedgerEntry),
+            {"posted_at_from_0": "2026-05-11", "posted_at_from_1": "00:00:00"},
+        )
+
+        assert {entry.kind for entry in by_kind.context["cl"].result_list} == {"allocate"}
+        assert [e.wallet.organization.name for e in by_time.context["cl"].result_list] == ["Later"]
+
+    def test_filter_reservations_by_status(self, ana: Client) -> None:
+        world()
+
+        answer = ana.get(list_of(Reservation), {"status__exact": "open"})
+
+        assert [hold.credits for hold in answer.context["cl"].result_list] == [400]
+
+    @pytest.mark.parametrize("text", ["\0", "%", "org_", "'", "rsv_" + "0" * 36, "x" * 5_000])
+    def test_survive_any_search(self, ana: Client, text: str) -> None:
+        assert ana.get(list_of(LedgerEntry), {"q": text}).status_code == 200
+
+
+def found(client: Client, model: type[Model], text: str) -> list[Model]:
+    return list(client.get(list_of(model), {"q": text}).context["cl"].result_list)
+
+
+class TestEntry:
+    def test_leads_to_all_it_belongs_to(self, ana: Client) -> None:
+        child = world()
+        entry = LedgerEntry.objects.get(kind="settle", wallet__organization=child)
+
+        html = ana.get(page(LedgerEntry, "change", entry.pk)).content.decode()
+
+        for target in (
+            entry.wallet,
+            entry.reservation,
+            entry.period,
+            *Grant.objects.filter(draws__entry=entry),
+        ):
+            assert target is not None
+            assert page(type(target), "change", target.pk) in html
+
+    def test_leads_to_the_other_side_of_a_transfer(self, ana: Client) -> None:
+        world()
+        sent, received = LedgerEntry.objects.filter(kind="allocate").order_by("amount")
+
+        html = ana.get(page(LedgerEntry, "change", received.pk)).content.decode()
+
+        assert page(LedgerEntry, "change", sent.pk) in html
+
+
+class TestStaff:
+    def test_are_edited_under_the_theme(self, ana: Client) -> None:
+        answer = ana.get(page(User, "add"))
+
+        assert answer.status_code == 200
+        assert "unfold" in answer.content.decode()

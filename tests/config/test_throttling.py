@@ -1,0 +1,240 @@
+"""Sixty a minute means sixty, whoever counts and however many come at once."""
+
+import socket
+import time
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
+from redis import Redis, RedisError
+
+from config import throttling
+from config.throttling import Counters, limit_of
+from organizations.models import Organization
+from tests.organizations.people import client, client_of, key_of, keys_path, organization
+from tests.parallel import at_once
+
+REDIS = "redis://127.0.0.1:6379/14"
+NOBODY = "key_01980000-0000-7000-8000-000000000000"
+SIXTY = RateLimitItemPerMinute(60)
+
+
+def redis_answers() -> bool:
+    try:
+        return bool(Redis.from_url(REDIS, socket_connect_timeout=0.5).ping())
+    except RedisError:
+        return False
+
+
+# Where a Redis answers, both counters are tried; the table alone is what a small copy uses.
+URLS = ["", REDIS] if redis_answers() else [""]
+
+
+@pytest.fixture(params=URLS, ids=lambda url: "redis" if url else "table")
+def counters(request: pytest.FixtureRequest) -> Counters:
+    return Counters(request.param)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestHit:
+    def test_lets_exactly_60_of_200_pass(self, counters: Counters) -> None:
+        name = uuid4().hex
+
+        passed = at_once(20, lambda _: [counters.hit(SIXTY, name)[0] for _ in range(10)])
+
+        assert sum(sum(ten) for ten in passed) == 60
+
+    def test_counts_names_apart(self, counters: Counters) -> None:
+        one = RateLimitItemPerMinute(1)
+        names = uuid4().hex, uuid4().hex
+
+        assert [counters.hit(one, name)[0] for name in (*names, *names)] == [True] * 2 + [False] * 2
+
+    def test_says_how_many_are_left(self, counters: Counters) -> None:
+        name = uuid4().hex
+
+        left = [counters.hit(RateLimitItemPerMinute(2), name)[1] for _ in range(3)]
+
+        assert left == [1, 0, 0]
+
+    def test_lets_one_pass_again_at_the_moment_it_named(self, counters: Counters) -> None:
+        name = uuid4().hex
+        item = RateLimitItemPerSecond(2)
+        while counters.hit(item, name)[0]:
+            pass
+        _, _, resets_at = counters.hit(item, name)
+
+        time.sleep(max(0.0, resets_at - time.time()))
+
+        assert counters.hit(item, name)[0]
+
+
+class TestBrokenDatabase:
+    def test_counts_in_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: object) -> None:
+            raise OperationalError("the connection is lost")
+
+        monkeypatch.setattr(throttling, "_hit_table", fail)
+        counters = Counters("")
+
+        passed = at_once(20, lambda _: [counters.hit(SIXTY, "k")[0] for _ in range(10)])
+
+        assert sum(sum(ten) for ten in passed) == 60
+
+
+class TestBrokenRedis:
+    @pytest.fixture
+    def hung(self) -> Iterator[str]:
+        """A server that accepts and never says a word."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+    def test_counts_in_memory_while_it_refuses(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        counters = Counters(f"redis://127.0.0.1:{port}/0")
+
+        passed = [counters.hit(RateLimitItemPerMinute(2), "k")[0] for _ in range(3)]
+
+        assert passed == [True, True, False]
+
+    def test_waits_once_and_briefly_while_it_hangs(self, hung: str) -> None:
+        counters = Counters(hung)
+
+        started = time.monotonic()
+        counters.hit(SIXTY, "k")
+        first = time.monotonic() - started
+        for _ in range(20):
+            counters.hit(SIXTY, "k")
+        others = time.monotonic() - started - first
+
+        assert 0.1 < first < 0.5
+        assert others < 0.1
+
+    def test_is_tried_again_after_a_while(self, hung: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(throttling, "BREAK_SECONDS", 0.05)
+        counters = Counters(hung)
+        counters.hit(SIXTY, "k")
+        time.sleep(0.06)
+
+        started = time.monotonic()
+        counters.hit(SIXTY, "k")
+
+        assert time.monotonic() - started > 0.1
+
+    def test_hangs_in_the_middle_of_an_answer(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            Thread(target=self.say_half, args=(server,), daemon=True).start()
+            counters = Counters(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+
+            started = time.monotonic()
+            passed, _, _ = counters.hit(SIXTY, "k")
+
+        assert passed
+        assert time.monotonic() - started < 0.6
+
+    @staticmethod
+    def say_half(server: socket.socket) -> None:
+        caller, _ = server.accept()
+        with caller:
+            caller.recv(1024)
+            caller.sendall(b"$5\r\nhe")
+            time.sleep(1)
+
+
+class TestLimitOf:
+    def test_depends_on_tier_and_class(self) -> None:
+        assert limit_of("standard", "read-light") == 120
+        assert limit_of("standard", "write-light") == 60
+        assert limit_of("pilot", "long-running") == 60
+        assert limit_of("partner", "write-light") == 3_000
+
+    def test_does_not_exist_for_the_request_path_unless_configured(self, settings: Any) -> None:
+        assert limit_of("standard", "request-path") is None
+
+        settings.RATE_LIMIT_REQUEST_PATH = 0
+
+        assert limit_of("standard", "request-path") == 0
+
+    def test_is_one_for_every_tier_of_the_omni_contract(self, settings: Any) -> None:
+        tiers = ("standard", "pilot", "partner")
+        assert {limit_of(tier, "omni") for tier in tiers} == {60}
+
+        settings.RATE_LIMIT_OMNI = 500
+
+        assert {limit_of(tier, "omni") for tier in tiers} == {500}
+
+
+@pytest.fixture
+def acme() -> Organization:
+    return organization()
+
+
+@pytest.mark.django_db
+class TestHeaders:
+    def test_are_on_every_response(self, acme: Organization) -> None:
+        response = client_of(acme, tier="standard").get(keys_path(acme))
+
+        assert response["X-RateLimit-Endpoint-Class"] == "read-light"
+        assert response["X-RateLimit-Limit"] == "120"
+        assert response["X-RateLimit-Remaining"] == "119"
+        assert 55 <= int(response["X-RateLimit-Reset"]) - time.time() <= 62
+
+    def test_have_no_numbers_without_a_limit(
+        self, acme: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(throttling, "limit_of", lambda *_: None)
+
+        response = client_of(acme).get(keys_path(acme))
+
+        assert response["X-RateLimit-Endpoint-Class"] == "read-light"
+        assert "X-RateLimit-Limit" not in response
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+class TestAllowRequest:
+    @pytest.mark.parametrize("url", URLS, ids=lambda url: "redis" if url else "table")
+    def test_lets_60_of_200_parallel_requests_pass(
+        self, acme: Organization, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        monkeypatch.setattr(throttling, "counters", Counters(url))
+        text = key_of(acme, tier="standard")[1]
+        path = f"{keys_path(acme)}/{NOBODY}"
+
+        def ten_requests(_: int) -> list[tuple[int, str | None]]:
+            caller = client(text)
+            answers = [caller.delete(path) for _ in range(10)]
+            return [(answer.status_code, answer.get("Retry-After")) for answer in answers]
+
+        answers = [answer for ten in at_once(20, ten_requests) for answer in ten]
+
+        assert sorted({status for status, _ in answers}) == [404, 429]
+        assert sum(status == 404 for status, _ in answers) == 60
+        waits = [int(wait or 0) for status, wait in answers if status == 429]
+        assert all(50 <= wait <= 62 for wait in waits)
+
+    def test_counts_classes_and_keys_apart(self, acme: Organization) -> None:
+        used_up, fresh = (client_of(acme, tier="standard") for _ in range(2))
+        path = f"{keys_path(acme)}/{NOBODY}"
+        for _ in range(60):
+            used_up.delete(path)
+
+        assert used_up.delete(path).status_code == 429
+        assert used_up.get(keys_path(acme)).status_code == 200
+        assert fresh.delete(path).status_code == 404
+
+    def test_answers_in_the_envelope(self, acme: Organization) -> None:
+        caller = client_of(acme, tier="standard")
+        for _ in range(60):
+            caller.delete(f"{keys_path(acme)}/{NOBODY}")
+
+        response = caller.delete(f"{keys_path(acme)}/{NOBODY}")
+
+        assert response.json()["error"]["code"] == "RATE_LIMITED"
+        assert response["X-RateLimit-Remaining"] == "0"
+        assert int(response["Retry-After"]) > 0

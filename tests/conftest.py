@@ -1,0 +1,66 @@
+"""The database of the tests: which one, how it starts, and how a test leaves it empty."""
+
+import os
+import signal
+from contextlib import ExitStack
+
+import environ
+import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
+from pytest_django.plugin import DjangoDbBlocker
+
+from config import embedded
+from tests import database
+from tests.books import MARKER as BROKEN_BOOKS
+from tests.books import books as books
+
+TEST_DATABASE_URL = "PURSER_TEST_DATABASE_URL"
+# Held by the process that the developer started; the workers of pytest-xdist use what it started.
+embedded_server = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", BROKEN_BOOKS)
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and settings.EMBEDDED_DATABASE and TEST_DATABASE_URL not in os.environ:
+        _start_embedded_server()
+    _point_settings_at_the_test_server()
+
+
+def pytest_unconfigure() -> None:
+    embedded_server.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put all races into one group of pytest-xdist: two at a time only measure the machine."""
+    for item in items:
+        if item.get_closest_marker("race"):
+            item.add_marker(pytest.mark.xdist_group("race"))
+
+
+def _start_embedded_server() -> None:
+    # A plain SIGTERM would end pytest at once and leave the server running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = embedded.folder_in(settings.DATA_DIR / "test")
+    embedded_server.enter_context(embedded.running(folder))
+    os.environ[TEST_DATABASE_URL] = embedded.url(folder)
+
+
+def _point_settings_at_the_test_server() -> None:
+    default = settings.DATABASES["default"]
+    if TEST_DATABASE_URL in os.environ:
+        address = environ.Env.db_url_config(os.environ[TEST_DATABASE_URL])
+        default.update({key: address[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+    # Several checkouts may share one server; pytest-django adds the name of the xdist worker.
+    default.setdefault("TEST", {})["NAME"] = f"test_purser_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Make the test database once per process, and remember what the migrations put there."""
+    with django_db_blocker.unblock():
+        database.remember_seeded_rows()
+    pytest.MonkeyPatch().setattr(
+        TransactionTestCase, "_fixture_teardown", lambda self: database.empty()
+    )

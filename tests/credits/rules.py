@@ -1,0 +1,337 @@
+"""Every rule that the database keeps, by its name, with statements that break it and must be refused."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A statement that must be refused, and the name under which it is, if not that of the rule itself."""
+
+    sql: str
+    reported_as: str | None = None
+
+
+def like(table: str, where: str, **changes: str) -> Breach:
+    """Insert a copy of one row, with some columns changed to these expressions.
+
+    A rule about rows that may not be updated can only be broken by a new one.
+    """
+    return Breach(
+        f"LIKE {table} | {where} | " + " | ".join(f"{k} := {v}" for k, v in changes.items())
+    )
+
+
+def as_sql(breach: Breach) -> str:
+    if not breach.sql.startswith("LIKE "):
+        return breach.sql
+    table, where, *changes = breach.sql.removeprefix("LIKE ").split(" | ")
+    given = dict(change.split(" := ") for change in changes if change)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, data_type FROM information_schema.columns"
+            " WHERE table_name = %s AND is_generated = 'NEVER' AND is_identity = 'NO'",
+            [table],
+        )
+        columns = dict(cursor.fetchall())
+    values = {name: name for name in columns}
+    if columns.get("id") == "uuid":
+        values["id"] = "gen_random_uuid()"
+    values |= given
+    return (
+        f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {table}"
+        f" WHERE {where} LIMIT 1"
+    )
+
+
+WALLET, CONFIG = "UPDATE credits_wallet SET", "UPDATE credits_creditconfig SET"
+PERIOD, HOLD = "UPDATE credits_billingperiod SET", "UPDATE credits_reservation SET"
+ENTRY, GRANT, DRAW = "credits_ledgerentry", "credits_grant", "credits_grantdraw"
+OPEN, CLOSED = "WHERE status = 'open'", "WHERE status <> 'open'"
+MAY, JUNE = "WHERE index = 0", "WHERE index = 1"
+NEXT = "(SELECT max(e.number) + 1 FROM credits_ledgerentry e WHERE e.wallet_id = credits_ledgerentry.wallet_id)"
+ORGANIZATION, PROFILE = "organizations_organization", "organizations_usageprofile"
+ACTOR, GROUP = "organizations_actor", "organizations_group"
+COUNTER, MEMBERSHIP = "credits_usagecounter", "organizations_membership"
+AN_ACTOR = f"(SELECT id FROM {ACTOR} WHERE name = 'Ana')"
+A_GROUP = f"(SELECT id FROM {GROUP} WHERE key = 'design')"
+OTHER = f"(SELECT id FROM {ORGANIZATION} WHERE name = 'Other')"
+
+RULES: dict[str, list[Breach]] = {
+    "wallet_reserved_not_negative": [Breach(f"{WALLET} reserved = -0.000001")],
+    "wallet_allowance_within_balance": [
+        Breach(f"{WALLET} allowance_remaining = balance + 0.000001"),
+        Breach(f"{WALLET} allowance_remaining = -1"),
+    ],
+    "wallet_head_not_negative": [Breach(f"{WALLET} head_number = -1")],
+    "creditconfig_amounts_not_negative": [
+        Breach(f"{CONFIG} {column} = -0.000001")
+        for column in (
+            "monthly_cap",
+            "allowance",
+            "allowance_per_user",
+            "rollover_limit",
+            "overdraft_limit",
+            "overage_rate",
+            "recharge_limit",
+        )
+    ]
+    + [Breach(f"{CONFIG} refill_threshold = -1, refill_amount = 1")],
+    "creditconfig_refill_amount_positive": [
+        Breach(f"{CONFIG} refill_threshold = 1, refill_amount = 0"),
+        Breach(f"{CONFIG} refill_threshold = 1, refill_amount = -1"),
+    ],
+    "creditconfig_refill_both_or_neither": [
+        Breach(f"{CONFIG} refill_threshold = 1"),
+        Breach(f"{CONFIG} refill_amount = 1"),
+    ],
+    "creditconfig_term_known": [Breach(f"{CONFIG} term = 'week'")],
+    "creditconfig_when_empty_known": [Breach(f"{CONFIG} when_empty = 'shrug'")],
+    "billingperiod_one_per_index": [Breach(f"{PERIOD} index = 0 {JUNE}")],
+    "billingperiod_one_per_start": [
+        Breach(f"{PERIOD} starts_at = '2026-05-01Z', term_starts_at = '2026-05-01Z' {JUNE}")
+    ],
+    "billingperiod_one_per_end": [
+        Breach(f"{PERIOD} ends_at = '2026-07-01Z', term_ends_at = '2026-07-01Z' {MAY}")
+    ],
+    "billingperiod_one_open": [Breach(f"{PERIOD} closed_at = NULL, closing_balance = NULL {MAY}")],
+    "billingperiod_ends_after_it_starts": [
+        Breach(f"{PERIOD} ends_at = starts_at {JUNE}"),
+        Breach(f"{PERIOD} ends_at = starts_at - interval '1 day' {JUNE}"),
+    ],
+    "billingperiod_within_its_term": [
+        Breach(f"{PERIOD} term_starts_at = starts_at + interval '1 microsecond' {JUNE}"),
+        Breach(f"{PERIOD} term_ends_at = ends_at - interval '1 microsecond' {JUNE}"),
+    ],
+    "billingperiod_counters_not_negative": [
+        Breach(f"{PERIOD} used = -0.000001"),
+        Breach(f"{PERIOD} reserved = -0.000001"),
+    ],
+    "billingperiod_closed_as_a_whole": [
+        Breach(f"{PERIOD} closing_balance = NULL {MAY}"),
+        Breach(f"{PERIOD} closing_balance = 1 {JUNE}"),
+        Breach(f"{PERIOD} closed_at = '2026-06-01Z' {JUNE}"),
+    ],
+    "billingperiod_contiguous": [
+        Breach(
+            f"{PERIOD} starts_at = starts_at + interval '1 day',"
+            f" term_starts_at = term_starts_at + interval '1 day' {JUNE}"
+        ),
+        Breach(f"{PERIOD} ends_at = ends_at - interval '1 day' {MAY}"),
+        Breach(
+            f"{PERIOD} index = 7, starts_at = '2026-05-31Z', term_starts_at = '2026-05-31Z' {JUNE}"
+        ),
+    ],
+    "usagecounter_one_per_subject": [like(COUNTER, "true")],
+    "usagecounter_has_one_subject": [
+        Breach(f"UPDATE {COUNTER} SET actor_id = {AN_ACTOR}, group_id = {A_GROUP}"),
+        Breach(
+            f"UPDATE {COUNTER} SET actor_id = {AN_ACTOR}, resource_type = 'app', resource_id = 'a-1'"
+        ),
+        Breach(
+            f"UPDATE {COUNTER} SET group_id = {A_GROUP}, resource_type = 'app', resource_id = 'a-1'"
+        ),
+    ],
+    "usagecounter_resource_as_a_whole": [
+        Breach(f"UPDATE {COUNTER} SET resource_type = 'app'"),
+        Breach(f"UPDATE {COUNTER} SET resource_id = 'a-1'"),
+    ],
+    "usagecounter_amounts_not_negative": [
+        Breach(f"UPDATE {COUNTER} SET used = -0.000001"),
+        Breach(f"UPDATE {COUNTER} SET reserved = -0.000001"),
+    ],
+    "usagecounter_from_the_first": [Breach(f"UPDATE {COUNTER} SET month = '2026-05-02'")],
+    "allowanceshare_once_per_term": [like("credits_allowanceshare", "true")],
+    "grant_amount_positive": [
+        like(GRANT, "source = 'grant'", amount="0", remaining="0"),
+        like(GRANT, "source = 'grant'", amount="-1", remaining="0"),
+    ],
+    "grant_remaining_within_amount": [
+        Breach(f"UPDATE {GRANT} SET remaining = -0.000001"),
+        Breach(f"UPDATE {GRANT} SET remaining = amount + 0.000001"),
+    ],
+    "grant_allowance_has_a_term_and_an_end": [
+        like(GRANT, "source = 'allowance'", term_starts_at="NULL"),
+        like(GRANT, "source = 'allowance'", term_starts_at="'2027-01-01Z'", expires_at="NULL"),
+        like(GRANT, "source = 'grant'", term_starts_at="'2027-01-01Z'"),
+    ],
+    "grant_one_renewal_per_term": [like(GRANT, "source = 'allowance'")],
+    "grant_source_known": [like(GRANT, "source = 'grant'", source="'gift'")],
+    "grant_is_fixed": [
+        Breach(f"UPDATE {GRANT} SET {column} = {column}")
+        for column in (
+            "id",
+            "wallet_id",
+            "entry_id",
+            "source",
+            "amount",
+            "priority",
+            "expires_at",
+            "term_starts_at",
+            "share_of_id",
+            "created_at",
+        )
+    ],
+    "reservation_credits_not_negative": [Breach(f"{HOLD} credits = -0.000001 {OPEN}")],
+    "reservation_settled_with_credits": [
+        Breach(f"{HOLD} status = 'settled', closed_at = created_at {OPEN}"),
+        Breach(f"{HOLD} status = 'settled', closed_at = created_at, settled_credits = -1 {OPEN}"),
+        Breach(f"{HOLD} settled_credits = 1 {OPEN}"),
+    ],
+    "reservation_closed_at_with_status": [
+        Breach(f"{HOLD} closed_at = created_at {OPEN}"),
+        Breach(f"{HOLD} status = 'released' {OPEN}"),
+    ],
+    "reservation_late_only_when_settled": [Breach(f"{HOLD} late = true {OPEN}")],
+    "reservation_status_known": [
+        Breach(f"{HOLD} status = 'lost', closed_at = created_at {OPEN}"),
+    ],
+    "reservation_mode_known": [Breach(f"{HOLD} mode = 'about' {OPEN}")],
+    "reservation_decision_known": [Breach(f"{HOLD} decision = 'maybe' {OPEN}")],
+    "reservation_holds_only_what_it_charges": [Breach(f"{HOLD} is_charged = false {OPEN}")],
+    "reservation_resolves_once": [
+        Breach(f"{HOLD} status = 'open', closed_at = NULL, settled_credits = NULL {CLOSED}"),
+        Breach(f"{HOLD} credits = credits {CLOSED}"),
+        Breach(f"{HOLD} settled_credits = 1 WHERE status = 'settled'"),
+        Breach(f"{HOLD} status = 'settled', settled_credits = 1 WHERE status = 'released'"),
+        Breach(f"{HOLD} status = 'settled', settled_credits = 1 WHERE status = 'expired'"),
+        Breach(f"{HOLD} status = 'released' WHERE status = 'expired'"),
+    ],
+    "ledgerentry_one_per_number": [like(ENTRY, "kind = 'grant'")],
+    "ledgerentry_number_from_one": [
+        like(ENTRY, "kind = 'grant'", number="0"),
+        like(ENTRY, "kind = 'grant'", number="-1"),
+    ],
+    "ledgerentry_no_gap": [
+        like(ENTRY, "kind = 'grant'", number=f"{NEXT} + 1"),
+        like(ENTRY, "kind = 'grant'", number="999"),
+    ],
+    "ledgerentry_amount_not_zero": [
+        like(ENTRY, "kind = 'grant'", number=NEXT, kind="'adjust'", amount="0")
+    ],
+    "ledgerentry_sign_of_kind": [
+        like(ENTRY, "kind = 'grant'", number=NEXT, kind=f"'{kind}'", amount=amount)
+        for kind, amount in {
+            "settle": "1",
+            "lapse": "1",
+            "grant": "-1",
+            "recharge": "-1",
+            "renew": "-1",
+        }.items()
+    ],
+    "ledgerentry_transfer_has_an_id": [
+        like(ENTRY, "kind = 'grant'", number=NEXT, transfer_id="gen_random_uuid()"),
+        like(ENTRY, "kind = 'allocate'", number=NEXT, transfer_id="NULL"),
+    ],
+    "ledgerentry_one_side_per_wallet": [like(ENTRY, "kind = 'allocate'", number=NEXT)],
+    "ledgerentry_one_charge_per_reservation": [like(ENTRY, "kind = 'settle'", number=NEXT)],
+    "ledgerentry_kind_known": [like(ENTRY, "kind = 'grant'", number=NEXT, kind="'gift'")],
+    "ledgerentry_transfer_sums_to_zero": [
+        # One side alone; and a third side, on the wallet that had no part in it.
+        like(ENTRY, "kind = 'allocate'", number=NEXT, transfer_id="gen_random_uuid()"),
+        like(
+            ENTRY,
+            "amount = 5",
+            number=NEXT,
+            kind="'sweep'",
+            transfer_id="(SELECT transfer_id FROM credits_ledgerentry WHERE kind = 'allocate' LIMIT 1)",
+        ),
+    ],
+    "ledgerentry_append_only": [
+        Breach(f"UPDATE {ENTRY} SET reason = 'better'", f"{ENTRY}_append_only"),
+        Breach(f"UPDATE {ENTRY} SET amount = amount", f"{ENTRY}_append_only"),
+        Breach(f"DELETE FROM {ENTRY}", f"{ENTRY}_append_only"),
+    ],
+    "ledgerentry_no_truncate": [Breach(f"TRUNCATE {ENTRY} CASCADE", f"{ENTRY}_append_only")],
+    "grantdraw_one_per_grant": [like(DRAW, "true")],
+    "grantdraw_amount_not_zero": [
+        like(
+            DRAW,
+            "true",
+            amount="0",
+            grant_id="(SELECT id FROM credits_grant g WHERE g.id <> credits_grantdraw.grant_id LIMIT 1)",
+        )
+    ],
+    "grantdraw_append_only": [
+        Breach(f"UPDATE {DRAW} SET amount = amount", f"{DRAW}_append_only"),
+        Breach(f"DELETE FROM {DRAW}", f"{DRAW}_append_only"),
+    ],
+    "grantdraw_no_truncate": [Breach(f"TRUNCATE {DRAW}", f"{DRAW}_append_only")],
+    "organization_status_known": [Breach(f"UPDATE {ORGANIZATION} SET status = 'asleep'")],
+    "organization_has_a_name": [Breach(f"UPDATE {ORGANIZATION} SET name = ''")],
+    "organization_archived_at_with_status": [
+        Breach(f"UPDATE {ORGANIZATION} SET status = 'archived'"),
+        Breach(f"UPDATE {ORGANIZATION} SET archived_at = created_at"),
+    ],
+    "organization_not_its_own_parent": [
+        like(
+            ORGANIZATION,
+            "parent_id IS NULL",
+            id="'01980000-0000-7000-8000-000000000001'",
+            parent_id="'01980000-0000-7000-8000-000000000001'",
+        )
+    ],
+    "organization_one_level": [like(ORGANIZATION, "parent_id IS NOT NULL", parent_id="id")],
+    "organization_parent_is_fixed": [
+        Breach(f"UPDATE {ORGANIZATION} SET parent_id = NULL WHERE parent_id IS NOT NULL"),
+        Breach(f"UPDATE {ORGANIZATION} SET parent_id = {OTHER} WHERE name = 'Harbour Reseller'"),
+    ],
+    "usageprofile_one_per_slug": [
+        like(PROFILE, "slug = 'standard'"),
+        like(PROFILE, "slug = 'own'"),
+    ],
+    "usageprofile_slug_form": [
+        Breach(f"UPDATE {PROFILE} SET slug = '{slug}' WHERE slug = 'own'")
+        for slug in ("", "Own", "9own", "-own", "o_wn", "o wn")
+    ],
+    "usageprofile_cap_not_negative": [Breach(f"UPDATE {PROFILE} SET credit_cap_per_month = -1")],
+    "usageprofile_tiers_known": [
+        Breach(f"UPDATE {PROFILE} SET allowed_model_tiers = '{{everyday,golden}}'")
+    ],
+    "actor_kind_known": [Breach(f"UPDATE {ACTOR} SET kind = 'robot'")],
+    "actor_has_a_name": [Breach(f"UPDATE {ACTOR} SET name = ''")],
+    "actor_one_per_external_id": [like(ACTOR, "external_id = 'u-1'")],
+    "group_kind_known": [Breach(f"UPDATE {GROUP} SET kind = 'crowd' WHERE key = 'lonely'")],
+    "group_has_a_key_and_a_name": [
+        Breach(f"UPDATE {GROUP} SET key = ''"),
+        Breach(f"UPDATE {GROUP} SET name = ''"),
+    ],
+    "group_profile_is_for_teams": [
+        Breach(
+            f"UPDATE {GROUP} SET profile_id = (SELECT id FROM {PROFILE} LIMIT 1) WHERE kind = 'entity'"
+        )
+    ],
+    "group_one_per_key": [like(GROUP, "true")],
+    "membership_once": [like(MEMBERSHIP, "kind = 'team'")],
+    "membership_one_entity_group": [
+        like(
+            MEMBERSHIP,
+            "kind = 'entity'",
+            group_id=f"(SELECT id FROM {GROUP} WHERE key = 'lonely')",
+        )
+    ],
+    "membership_group_fits": [
+        Breach(f"UPDATE {MEMBERSHIP} SET kind = 'team' WHERE kind = 'entity'"),
+        Breach(f"UPDATE {GROUP} SET organization_id = {OTHER} WHERE key = 'design'"),
+    ],
+    "membership_actor_fits": [
+        Breach(f"UPDATE {ACTOR} SET organization_id = {OTHER}"),
+    ],
+    "apikey_env_known": [Breach("UPDATE organizations_apikey SET env = 'prod'")],
+    "apikey_tier_known": [Breach("UPDATE organizations_apikey SET rate_limit_tier = 'gold'")],
+    "apikey_superseded_means_rotated": [
+        Breach("UPDATE organizations_apikey SET rotated_at = created_at"),
+        Breach("UPDATE organizations_apikey SET grace_until = created_at"),
+        Breach("UPDATE organizations_apikey SET superseded_by_id = id"),
+    ],
+    "idempotency_key_once_per_organization": [like("organizations_idempotencykey", "true")],
+    "idempotency_answer_is_whole": [
+        Breach("UPDATE organizations_idempotencykey SET body = NULL"),
+        Breach("UPDATE organizations_idempotencykey SET status_code = NULL"),
+    ],
+}
+
+
+REFERRED_TO = {"actor_of_organization", "group_of_organization"}
+"""Keys that hold the primary key, so nothing can break them: they are there for `membership_…_fits`."""

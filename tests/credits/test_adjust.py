@@ -1,0 +1,119 @@
+"""Correcting a balance by hand: signed, with a reason, never beyond what is available."""
+
+import pytest
+
+from credits import services
+from credits.ledger import InsufficientCredits
+from credits.models import Grant, LedgerEntry
+from tests.factories import (
+    NOW,
+    STAFF,
+    adjust,
+    amounts,
+    archive,
+    entries_of,
+    grant,
+    grants_of,
+    later,
+    make_organization,
+    money_of,
+    reserve,
+    settle,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class TestAdjust:
+    def test_upwards_makes_a_grant_of_its_own(self) -> None:
+        organization = make_organization()
+
+        entry = adjust(organization, 5)
+
+        (lot,) = grants_of(organization)
+        assert (lot.source, lot.expires_at) == (Grant.Source.ADJUSTMENT, None)
+        assert (lot.amount, lot.remaining) == amounts(5, 5)
+        assert entry.kind == LedgerEntry.Kind.ADJUST
+        assert (entry.amount, entry.balance_after) == amounts(5, 5)
+        assert (entry.reason, entry.performed_by) == ("correction", STAFF)
+        assert entry.posted_at == NOW
+
+    def test_upwards_pays_debt_first(self) -> None:
+        organization = make_organization(funded=10)
+        settle(reserve(organization, 10), 12)
+
+        adjust(organization, 5)
+
+        assert money_of(organization) == amounts(3, 0, 3)
+
+    def test_downwards_draws_from_the_grants_in_their_order(self) -> None:
+        organization = make_organization(funded=10)
+        grant(organization, 4, expires_at=later(days=30))
+
+        adjust(organization, -6)
+
+        assert [lot.remaining for lot in grants_of(organization)] == [8, 0]
+        assert entries_of(organization)[-1].amount == -6
+
+    def test_downwards_takes_allowance_too(self) -> None:
+        organization = make_organization(allowance=10)
+
+        adjust(organization, -4)
+
+        assert money_of(organization) == amounts(6, 0, 6)
+
+    def test_takes_all_that_is_available(self) -> None:
+        organization = make_organization(funded=10)
+        reserve(organization, 4)
+
+        adjust(organization, -6)
+
+        assert money_of(organization) == amounts(4, 4, 0)
+
+    def test_refuses_to_take_more_than_is_available(self) -> None:
+        organization = make_organization(funded=10)
+        reserve(organization, 4)
+
+        with pytest.raises(InsufficientCredits, match=r"6\.000000 available, 6\.000001 needed"):
+            adjust(organization, "-6.000001")
+
+        assert money_of(organization) == amounts(10, 4, 6)
+
+    def test_never_uses_the_overdraft(self) -> None:
+        organization = make_organization(funded=10, overdraft_limit=None)
+
+        with pytest.raises(InsufficientCredits):
+            adjust(organization, "-10.000001")
+
+    def test_never_deepens_a_debt(self) -> None:
+        organization = make_organization(overdraft_limit=None)
+        settle(reserve(organization, 3), 3)
+
+        with pytest.raises(InsufficientCredits):
+            adjust(organization, -1)
+
+        assert money_of(organization) == amounts(-3, 0, 0)
+
+    def test_takes_what_an_expired_hold_no_longer_needs(self) -> None:
+        organization = make_organization(funded=10)
+        reserve(organization, 8)
+
+        adjust(organization, -10, now=later(minutes=15))
+
+        assert money_of(organization) == amounts(0, 0, 0)
+
+    @pytest.mark.parametrize("amount", [0, 10**13 + 1, -(10**13) - 1])
+    def test_refuses_nothing_and_too_much(self, amount: int) -> None:
+        organization = make_organization(funded=10)
+
+        with pytest.raises(services.InvalidAmount):
+            adjust(organization, amount)
+
+    def test_ends_the_debt_of_an_archived_organization(self) -> None:
+        organization = make_organization(funded=10)
+        settle(reserve(organization, 10), 14)
+        archive(organization)
+
+        adjust(organization, 4)
+
+        assert money_of(organization) == amounts(0, 0, 0)

@@ -1,0 +1,193 @@
+"""What the database refuses whoever asks: every constraint and every trigger, and that it says its name."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
+
+from credits import services
+from credits.models import UsageCounter
+from organizations.models import Group, Membership, Organization, UsageProfile
+from tests.credits.rules import (
+    ENTRY,
+    GRANT,
+    HOLD,
+    NEXT,
+    ORGANIZATION,
+    REFERRED_TO,
+    as_sql,
+    like,
+)
+from tests.credits.rules import RULES as RULES_OF_CREDITS
+from tests.factories import (
+    NOW,
+    STAFF,
+    allocate,
+    at,
+    expire,
+    make_key,
+    make_organization,
+    release,
+    renew,
+    reserve,
+    settle,
+)
+from tests.usage import people as p
+from tests.usage.rules import RULES as RULES_OF_USAGE
+from usage.models import Denial, Limit
+from usage.services.events import Told, record
+from usage.services.rollups import roll_up
+
+pytestmark = pytest.mark.django_db(transaction=True)
+APPS = ("credits", "organizations", "usage")
+RULES = RULES_OF_CREDITS | RULES_OF_USAGE
+
+
+@pytest.fixture
+def world() -> None:
+    """A little of everything: two periods, every kind of hold, a transfer, a key, a stored answer."""
+    parent = make_organization("Harbour Reseller", funded=1_000)
+    make_organization("Other", funded=5)
+    child = make_organization(parent=parent, allowance=100)
+    allocate(child, 300)
+    settle(reserve(child, 10), 10)
+    release(reserve(child, 10))
+    reserve(child, 10)
+    expire(child, now=at("2026-05-11"))
+    reserve(child, 10, ttl=timedelta(days=1), now=at("2026-05-31 23:00"))
+    renew(child, now=at("2026-06-01"))
+    make_key(parent)
+    make_people(child)
+    make_usage(child)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO organizations_idempotencykey"
+            " (organization_id, key, fingerprint, status_code, body, created_at)"
+            " VALUES (%s, 'k-1', '\\x00', 200, '{}', '2026-05-10Z')",
+            [parent.id],
+        )
+
+
+def make_people(organization: Organization) -> None:
+    services.update_terms(
+        organization=organization,
+        changes={"allowance_per_user": Decimal(5)},
+        performed_by=STAFF,
+        now=at("2026-06-01"),
+    )
+    ana = services.create_actor(
+        organization=organization, name="Ana", external_id="u-1", now=at("2026-06-01")
+    )
+    stamps = {"created_at": NOW, "updated_at": NOW}
+    for kind, key in (("entity", "design"), ("entity", "lonely"), ("team", "blue")):
+        group = Group.objects.create(
+            organization=organization, kind=kind, key=key, name=key, **stamps
+        )
+        if key != "lonely":
+            Membership.objects.create(organization=organization, group=group, actor=ana, kind=kind)
+    UsageProfile.objects.create(organization=organization, name="Own", slug="own", **stamps)
+    UsageCounter.objects.create(wallet=organization.wallet, month=date(2026, 6, 1))
+
+
+def make_usage(organization: Organization) -> None:
+    """A model and its fallback, a limit of every scope, and work that was told, rolled up and refused."""
+    p.make_models()
+    p.thresholds(organization, downgrade=1, shutoff=2)
+    ana, design = organization.actors.get(), organization.groups.get(key="design")
+    subjects: dict[str, dict[str, object]] = {
+        "actor": {"actor": ana},
+        "group": {"group": design},
+        "resource": {"resource_type": "app", "resource_id": "a-1"},
+    }
+    for scope in Limit.Scope.values:
+        p.limit(organization, 5, scope, **subjects.get(scope, {}))
+    now = at("2026-06-02")
+    told = [Told("job", "1", now, credits=Decimal(1))]
+    record(organization=organization, told=told, performed_by=STAFF, now=now)
+    roll_up(organization=organization, now=now)
+    Denial.objects.create(organization=organization, minute=now, reason="cap", created_at=now)
+
+
+@pytest.mark.usefixtures("world")
+class TestTheDatabase:
+    @pytest.mark.parametrize("table", sorted({rule.split("_")[0] for rule in RULES}))
+    def test_refuses_what_breaks_a_rule_of(self, table: str) -> None:
+        rules = {rule: breaches for rule, breaches in RULES.items() if rule.split("_")[0] == table}
+        for rule, breaches in rules.items():
+            for breach in breaches:
+                sql = as_sql(breach)
+
+                with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+                    execute(sql)
+
+                assert name_in(refusal.value) == (breach.reported_as or rule), sql
+
+    def test_takes_the_copies_that_break_nothing(self) -> None:
+        """The negative control: what `like` inserts is refused for what is changed, not for itself."""
+        harmless = [
+            like(GRANT, "source = 'grant'"),
+            like(ENTRY, "kind = 'grant'", number=NEXT),
+            like(ORGANIZATION, "parent_id IS NULL"),
+            like("organizations_idempotencykey", "true", key="'k-2'"),
+        ]
+
+        for breach in harmless:
+            with transaction.atomic():
+                execute(as_sql(breach))
+                transaction.set_rollback(True)
+
+    def test_lets_an_expired_hold_be_settled_late(self) -> None:
+        with transaction.atomic():
+            changed = execute(
+                f"{HOLD} status = 'settled', settled_credits = 1, late = true WHERE status = 'expired'"
+            )
+            transaction.set_rollback(True)
+
+        assert changed == 1
+
+
+class TestEveryRule:
+    def test_has_a_statement_that_breaks_it(self) -> None:
+        rules = rules_in_the_models() | rules_in_the_database()
+
+        assert rules - set(RULES) - REFERRED_TO == set()
+
+    def test_exists(self) -> None:
+        invented = set(RULES) - rules_in_the_models() - rules_in_the_database()
+
+        assert invented == set()
+
+
+def execute(sql: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.rowcount)
+
+
+def name_in(error: IntegrityError) -> str | None:
+    diagnostics = getattr(error.__cause__, "diag", None)
+    name = getattr(diagnostics, "constraint_name", None)
+    return name if isinstance(name, str) else None
+
+
+def rules_in_the_models() -> set[str]:
+    models = (model for app in APPS for model in apps.get_app_config(app).get_models())
+    return {constraint.name for model in models for constraint in model._meta.constraints}
+
+
+def rules_in_the_database() -> set[str]:
+    """Triggers, and the constraints that were given a name; Django's own begin with the table's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT tgname FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid
+            WHERE NOT tgisinternal AND t.relname ~ %s
+            UNION
+            SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid
+            WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s
+            """,
+            [f"^({'|'.join(APPS)})_"] * 3,
+        )
+        return {name for (name,) in cursor.fetchall()}

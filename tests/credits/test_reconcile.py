@@ -1,0 +1,232 @@
+"""The books: every check finds what it is there for, and an honest world breaks none."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command, execute_from_command_line
+
+from credits.reconcile import CHECKS, reconcile
+from tests.books import findings
+from tests.credits.tampering import make_world, tamper, tampered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WALLET = "UPDATE credits_wallet SET"
+ENTRY, GRANT, DRAW = (
+    "UPDATE credits_ledgerentry SET",
+    "UPDATE credits_grant SET",
+    "credits_grantdraw",
+)
+PERIOD, HOLD = "UPDATE credits_billingperiod SET", "UPDATE credits_reservation SET"
+ANOTHER = "(SELECT id FROM credits_wallet w WHERE w.id <> wallet_id LIMIT 1)"
+LAST = "number = (SELECT max(e.number) FROM credits_ledgerentry e WHERE e.wallet_id = credits_ledgerentry.wallet_id)"
+OF_A_TRANSFER = (
+    "(SELECT min(id::text)::uuid FROM credits_ledgerentry WHERE transfer_id IS NOT NULL)"
+)
+
+BROKEN: dict[str, list[str]] = {
+    # What breaks the check, and nothing that the constraints would refuse.
+    "balance is what remains in the grants, less debt": [
+        f"{GRANT} remaining = remaining - 0.000001 WHERE remaining > 0",
+        f"{GRANT} remaining = 0.000001 WHERE remaining = 0",
+        f"{WALLET} balance = balance + 0.000001",
+    ],
+    "balance is the sum of the ledger": [
+        f"{WALLET} balance = balance + 0.000001",
+        f"{ENTRY} amount = amount + 0.000001 WHERE kind = 'grant'",
+        "DELETE FROM credits_ledgerentry WHERE kind = 'recharge'",
+    ],
+    "reserved is the sum of the open reservations": [
+        f"{WALLET} reserved = reserved + 0.000001",
+        f"{HOLD} status = 'released', closed_at = created_at WHERE status = 'open'",
+        "DELETE FROM credits_reservation WHERE status = 'open'",
+    ],
+    "the allowance is what remains of allowance grants": [
+        f"{WALLET} allowance_remaining = allowance_remaining - 1 WHERE allowance_remaining > 0",
+        f"{GRANT} source = 'grant', term_starts_at = NULL WHERE source = 'allowance'",
+    ],
+    "the next lapse is no later than the soonest expiry": [
+        f"{WALLET} lapse_at = NULL",
+        f"{WALLET} lapse_at = lapse_at + interval '1 day'",
+        f"{GRANT} expires_at = '2026-06-03Z' WHERE remaining > 0",
+    ],
+    "every grant remains what its draws left": [
+        f"{GRANT} remaining = remaining - 0.000001 WHERE remaining > 0",
+        f"UPDATE {DRAW} SET amount = amount + 0.000001",
+        f"DELETE FROM {DRAW} WHERE amount < 0",
+    ],
+    "the draws of an entry are its amount, less the change of debt": [
+        f"UPDATE {DRAW} SET amount = amount - 0.000001 WHERE amount < 0",
+        f"DELETE FROM {DRAW} WHERE amount < 0",
+    ],
+    "the ledger is numbered, chained and added up without a gap": [
+        f"{ENTRY} number = number + 1000 WHERE {LAST}",
+        f"{ENTRY} balance_after = balance_after + 0.000001 WHERE number = 1",
+        f"{ENTRY} previous_hash = hash WHERE number = 2",
+        f"{ENTRY} hash = set_byte(hash, 0, get_byte(hash, 0) # 1) WHERE number = 1",
+        "DELETE FROM credits_ledgerentry WHERE number = 2",
+    ],
+    "the head of a wallet is its last entry": [
+        f"{WALLET} head_number = head_number + 1",
+        f"{WALLET} head_hash = set_byte(head_hash, 0, get_byte(head_hash, 0) # 1)",
+        f"DELETE FROM credits_ledgerentry WHERE {LAST}",
+        f"{ENTRY} allowance_after = allowance_after + 1 WHERE {LAST}",
+    ],
+    "a transfer is two entries of one family that sum to zero": [
+        f"DELETE FROM credits_ledgerentry WHERE id = {OF_A_TRANSFER}",
+        f"{ENTRY} amount = amount * 2 WHERE id = {OF_A_TRANSFER}",
+        f"{ENTRY} transfer_id = gen_random_uuid() WHERE id = {OF_A_TRANSFER}",
+        "UPDATE organizations_organization SET parent_id = NULL WHERE parent_id IS NOT NULL",
+    ],
+    "a settled reservation was charged once, what it says": [
+        f"{HOLD} settled_credits = settled_credits + 0.000001 WHERE status = 'settled'",
+        "DELETE FROM credits_ledgerentry WHERE kind = 'settle'",
+        f"{ENTRY} reservation_id = NULL WHERE kind = 'settle'",
+    ],
+    "a period has reserved what its open reservations hold": [
+        f"{PERIOD} reserved = reserved + 0.000001",
+        f"{HOLD} period_id = (SELECT max(id) FROM credits_billingperiod) WHERE status = 'open'",
+    ],
+    "a period has used what the entries that it counts say": [
+        f"{PERIOD} used = used + 0.000001",
+        f"{ENTRY} counted_in_id = NULL WHERE kind = 'settle'",
+    ],
+    "a counter has reserved what its open reservations hold": [
+        (
+            "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved)"
+            " SELECT id, '2026-06-01', '', '', 0, 1 FROM credits_wallet"
+        ),
+    ],
+    "a statement opens where the last one closed, and adds up": [
+        f"{PERIOD} opening_balance = opening_balance + 0.000001 WHERE index = 1",
+        f"{PERIOD} opening_balance = 1 WHERE index = 0",
+        f"{PERIOD} closing_balance = closing_balance + 0.000001 WHERE index = 0 AND closed_at IS NOT NULL",
+        f"{PERIOD} index = 5 WHERE index = 1",
+        (
+            f"{ENTRY} period_id = (SELECT p.id FROM credits_billingperiod p WHERE p.index = 1"
+            " AND p.wallet_id = credits_ledgerentry.wallet_id) WHERE number = 1 AND kind = 'renew'"
+        ),
+    ],
+    "periods follow one another without a gap or an overlap": [
+        f"{PERIOD} starts_at = starts_at + interval '1 hour' WHERE index = 1",
+        f"{PERIOD} ends_at = ends_at - interval '1 microsecond' WHERE index = 0",
+        "DELETE FROM credits_billingperiod WHERE index = 0 AND closed_at IS NOT NULL",
+    ],
+    "the open period of a wallet is its own last one": [
+        f"{WALLET} period_id = NULL",
+        (
+            f"{WALLET} period_id = (SELECT p.id FROM credits_billingperiod p WHERE p.index = 0"
+            " AND p.wallet_id = credits_wallet.id) WHERE EXISTS (SELECT FROM credits_billingperiod p"
+            " WHERE p.index = 1 AND p.wallet_id = credits_wallet.id)"
+        ),
+        f"{PERIOD} closed_at = starts_at, closing_balance = opening_balance WHERE closed_at IS NULL",
+    ],
+    "nothing refers to another wallet's rows": [
+        f"{GRANT} wallet_id = {ANOTHER} WHERE source = 'purchase'",
+        (
+            f"UPDATE {DRAW} SET entry_id = (SELECT e.id FROM credits_ledgerentry e, credits_grant g"
+            " WHERE g.id = grant_id AND e.wallet_id <> g.wallet_id LIMIT 1)"
+            f" WHERE id = (SELECT min(id) FROM {DRAW})"
+        ),
+        (
+            f"{ENTRY} period_id = (SELECT p.id FROM credits_billingperiod p"
+            " WHERE p.wallet_id <> credits_ledgerentry.wallet_id LIMIT 1) WHERE kind = 'recharge'"
+        ),
+        (
+            f"{HOLD} period_id = (SELECT p.id FROM credits_billingperiod p"
+            " WHERE p.wallet_id <> credits_reservation.wallet_id LIMIT 1) WHERE status = 'open'"
+        ),
+    ],
+    "an idempotency key has its answer": [
+        (
+            "INSERT INTO organizations_idempotencykey (organization_id, key, fingerprint, created_at)"
+            " SELECT id, 'k-1', '\\x00', created_at FROM organizations_organization"
+        ),
+    ],
+}
+
+
+class TestReconcile:
+    def test_finds_nothing_in_an_honest_world(self) -> None:
+        make_world()
+
+        assert reconcile() == []
+
+    def test_finds_what_each_check_is_there_for(self) -> None:
+        make_world()
+        for check, statements in BROKEN.items():
+            for sql in statements:
+                with tampered(sql) as changed:
+                    found = {finding.check for finding in reconcile()}
+
+                assert changed, sql
+                assert check in found, sql
+
+    def test_has_a_break_for_every_check(self) -> None:
+        assert set(BROKEN) == set(CHECKS)
+
+    @pytest.mark.broken_books
+    def test_names_the_row_and_its_numbers(self) -> None:
+        parent, _ = make_world()
+        wallet = parent.wallet
+        tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{wallet.id}'")
+
+        (finding,) = reconcile()
+
+        assert finding.check == "reserved is the sum of the open reservations"
+        assert finding.subject == f"wallet {wallet.id}"
+        assert finding.detail == "reserved 7.000000, open 0"
+
+
+class TestFindings:
+    """The negative control of the fixture that looks at the books after every test."""
+
+    def test_are_none_in_an_honest_world(self) -> None:
+        make_world()
+
+        assert findings() == []
+
+    @pytest.mark.broken_books
+    def test_hold_what_the_checks_and_the_hashes_say(self) -> None:
+        parent, _ = make_world()
+        tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{parent.wallet.id}'")
+        tamper("UPDATE credits_ledgerentry SET reason = 'gift' WHERE kind = 'recharge'")
+
+        by_check, by_hash = findings()
+
+        assert by_check.startswith("reserved is the sum of the open reservations: wallet ")
+        assert by_hash == (
+            f"ledger of wallet {parent.wallet.id}: entry 2: its hash is not that of its content"
+        )
+
+
+class TestCommand:
+    def test_says_how_much_it_checked(self) -> None:
+        make_world()
+        out = StringIO()
+
+        call_command("reconcile", stdout=out)
+
+        assert out.getvalue().endswith("checks, nothing found\n")
+
+    @pytest.mark.broken_books
+    def test_prints_what_it_found_and_fails(self) -> None:
+        parent, _ = make_world()
+        tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{parent.wallet.id}'")
+        out = StringIO()
+
+        with pytest.raises(CommandError, match="1 rows break the books"):
+            call_command("reconcile", stdout=out)
+
+        assert "reserved is the sum of the open reservations: wallet " in out.getvalue()
+
+    @pytest.mark.broken_books
+    def test_exits_with_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        make_world()
+        tamper("UPDATE credits_wallet SET head_number = head_number + 1")
+
+        with pytest.raises(SystemExit) as leaving:
+            execute_from_command_line(["manage.py", "reconcile"])
+
+        assert leaving.value.code == 1
+        assert "rows break the books" in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""Who appears in the tests of the API: organizations, their keys, and clients that use them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from organizations import services
+from organizations.models import ApiKey, Organization
+from organizations.scopes import ORG_ADMIN
+
+EVERYTHING = ("*", ORG_ADMIN)
+
+
+def organization(
+    name: str = "Acme", *, parent: Organization | None = None, status: str = "active"
+) -> Organization:
+    now = timezone.now()
+    archived_at = now if status == "archived" else None
+    return Organization.objects.create(
+        name=name,
+        parent=parent,
+        status=status,
+        archived_at=archived_at,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def key_of(
+    owner: Organization,
+    *,
+    scopes: Sequence[str] = EVERYTHING,
+    now: datetime | None = None,
+    tier: str = "partner",
+    **options: Any,
+) -> tuple[ApiKey, str]:
+    """Return a key and its text."""
+    now = now or timezone.now()
+    return services.mint_key(
+        organization=owner, name="a key", scopes=scopes, now=now, tier=tier, **options
+    )
+
+
+def client(text: str, **headers: str) -> APIClient:
+    """Return a client that sends a key, and headers written like `idempotency_key="k"`."""
+    found = APIClient()
+    named = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    found.credentials(HTTP_AUTHORIZATION=f"Bearer {text}", **named)
+    return found
+
+
+def client_of(owner: Organization, **options: Any) -> APIClient:
+    """Return a client with a fresh key of an organization."""
+    return client(key_of(owner, **options)[1])
+
+
+def keys_path(of: Organization) -> str:
+    return f"/api/v1/organizations/{of.public_id}/api-keys"

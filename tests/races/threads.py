@@ -1,0 +1,56 @@
+"""Real callers at the same moment: each in a thread, on a connection of its own that it closes."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+from typing import TypeVar
+
+from django.db import connection, connections
+
+Kind = TypeVar("Kind")
+PATIENCE_SECONDS = 60.0
+"""How long the callers wait for each other: only a test that is broken waits so long."""
+
+
+def together(*calls: Callable[[], object]) -> list[object]:
+    """Make all calls at the same moment; return, in their order, what each returned or raised."""
+    (outcomes,) = in_rounds(1, *[lambda _, call=call: call() for call in calls])
+    return outcomes
+
+
+def in_rounds(rounds: int, *actors: Callable[[int], object]) -> list[list[object]]:
+    """Let all actors act at the same moment, round after round; return each round's outcomes.
+
+    An actor is called with the number of the round, always in the same thread, on the same connection.
+    """
+    start = Barrier(len(actors), timeout=PATIENCE_SECONDS)
+
+    def act(actor: Callable[[int], object], number: int) -> object:
+        start.wait()
+        return actor(number)
+
+    with ExitStack() as stack:
+        threads = [_thread(stack) for _ in actors]
+        played = [
+            [thread.submit(act, actor, n) for thread, actor in zip(threads, actors, strict=True)]
+            for n in range(rounds)
+        ]
+    return [[_outcome(done) for done in outcomes] for outcomes in played]
+
+
+def of(kind: type[Kind], outcomes: Iterable[object]) -> list[Kind]:
+    """Return those of the outcomes that are of a kind."""
+    return [outcome for outcome in outcomes if isinstance(outcome, kind)]
+
+
+def _thread(stack: ExitStack) -> ThreadPoolExecutor:
+    thread = stack.enter_context(ThreadPoolExecutor(1))
+    thread.submit(connection.ensure_connection).result()
+    stack.callback(thread.submit, connections.close_all)
+    return thread
+
+
+def _outcome(done: Future[object]) -> object:
+    error = done.exception()
+    return error if isinstance(error, Exception) else done.result()

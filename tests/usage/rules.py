@@ -1,0 +1,84 @@
+"""Every rule of usage that the database keeps, by its name, with statements that break it and must be refused."""
+
+from tests.credits.rules import A_GROUP, AN_ACTOR, Breach, like
+
+MODEL, RATE, THRESHOLDS = "usage_aimodel", "usage_rate", "usage_thresholds"
+LIMIT, EVENT, ROLLUP, DENIAL = (
+    "usage_limit",
+    "usage_usageevent",
+    "usage_usagerollup",
+    "usage_denial",
+)
+PRICES = (
+    "input",
+    "cached_input",
+    "cache_write",
+    "output",
+    "reasoning",
+    "per_request",
+    "per_unit",
+)
+DEFAULTS = ("actor_default", "team_default", "entity_default")
+
+RULES: dict[str, list[Breach]] = {
+    "aimodel_tier_known": [Breach(f"UPDATE {MODEL} SET tier = 'golden'")],
+    "aimodel_one_fallback_per_provider": [Breach(f"UPDATE {MODEL} SET is_fallback = true")],
+    "rate_one_per_band": [like(RATE, "true")],
+    "rate_prices_not_negative": [
+        Breach(f"UPDATE {RATE} SET {column} = -0.000001") for column in PRICES
+    ],
+    "thresholds_not_negative": [
+        Breach(f"UPDATE {THRESHOLDS} SET downgrade = -0.000001, shutoff = NULL"),
+        Breach(f"UPDATE {THRESHOLDS} SET downgrade = NULL, shutoff = -0.000001"),
+    ],
+    "thresholds_downgrade_before_shutoff": [
+        Breach(f"UPDATE {THRESHOLDS} SET downgrade = 1.000001, shutoff = 1")
+    ],
+    "limit_one_per_subject": [
+        like(LIMIT, f"scope = '{scope}'") for scope in ("actor", "group", "resource", *DEFAULTS)
+    ],
+    "limit_subject_fits_its_scope": [
+        *(
+            Breach(f"UPDATE {LIMIT} SET {change} WHERE scope = '{scope}'")
+            for scope, change in {
+                "actor": "actor_id = NULL",
+                "group": "group_id = NULL",
+                "resource": "resource_type = '', resource_id = ''",
+            }.items()
+        ),
+        *(
+            Breach(f"UPDATE {LIMIT} SET actor_id = {AN_ACTOR} WHERE scope = '{scope}'")
+            for scope in ("group", "resource", *DEFAULTS)
+        ),
+        *(
+            Breach(f"UPDATE {LIMIT} SET group_id = {A_GROUP} WHERE scope = '{scope}'")
+            for scope in ("actor", "resource", *DEFAULTS)
+        ),
+        *(
+            Breach(
+                f"UPDATE {LIMIT} SET resource_type = 'app', resource_id = 'b' WHERE scope = '{scope}'"
+            )
+            for scope in ("actor", "group", *DEFAULTS)
+        ),
+        Breach(f"UPDATE {LIMIT} SET scope = 'planet' WHERE scope = 'actor_default'"),
+    ],
+    "limit_resource_as_a_whole": [
+        Breach(f"UPDATE {LIMIT} SET resource_id = '' WHERE scope = 'resource'"),
+        Breach(f"UPDATE {LIMIT} SET resource_id = 'b' WHERE scope = 'actor'"),
+    ],
+    "limit_cap_not_negative": [Breach(f"UPDATE {LIMIT} SET cap = -0.000001")],
+    "usageevent_once_for_ever": [like(EVENT, "reservation_id IS NULL")],
+    "usageevent_credits_not_negative": [
+        like(EVENT, "reservation_id IS NULL", external_id="'x'", credits="-0.000001"),
+    ],
+    "usageevent_byok_is_free": [
+        like(EVENT, "reservation_id IS NULL", external_id="'x'", byok="true")
+    ],
+    "usageevent_append_only": [
+        Breach(f"UPDATE {EVENT} SET credits = credits", f"{EVENT}_append_only"),
+        Breach(f"DELETE FROM {EVENT}", f"{EVENT}_append_only"),
+    ],
+    "usageevent_no_truncate": [Breach(f"TRUNCATE {EVENT}", f"{EVENT}_append_only")],
+    "usagerollup_one_per_day": [like(ROLLUP, "true")],
+    "denial_one_a_minute": [like(DENIAL, "true")],
+}

@@ -1,0 +1,588 @@
+"""Our own endpoints for the path of a request: check, reservations in tokens, events, models; and personal keys."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+
+from organizations.models import Actor, Organization
+from tests import factories as f
+from tests.callers import Caller, caller_of, details, error, ok
+from tests.callers import clock as clock
+from tests.usage import people as p
+from usage.models import AIModel, Denial, Rate, UsageEvent
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+MILLION = 1_000_000
+RESERVATIONS = "/usage/reservations"
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return f.make_organization(funded=1_000)
+
+
+@pytest.fixture
+def backend(organization: Organization) -> Caller:
+    return caller_of(organization)
+
+
+@pytest.fixture
+def sonnet() -> AIModel:
+    return p.make_models()[0]
+
+
+@pytest.fixture
+def ada(organization: Organization) -> Actor:
+    return p.make_actor(organization)
+
+
+def personal(actor: Actor, *scopes: str) -> Caller:
+    organization = actor.organization
+    _, secret = f.make_key(organization, scopes=scopes or ["*"], actor=actor)
+    return Caller(secret)
+
+
+def tokens(**fields: Any) -> dict[str, Any]:
+    """A million tokens in and at most two out, on sonnet: 30 credits."""
+    return {"model": "sonnet", "inputTokens": MILLION, "maxOutputTokens": 2 * MILLION} | fields
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestReserveInTokens:
+    def test_holds_the_price_of_the_estimate(self, backend: Caller) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+
+        assert [held["credits"], held["maxOutputTokens"]] == [30, 2 * MILLION]
+        assert [held["requestedModel"], held["effectiveModel"]] == ["sonnet", "sonnet"]
+        assert [held["decision"], held["byok"]] == ["allow", False]
+        assert held["ratedAt"] == "2026-01-01T00:00:00.000Z"
+
+    def test_settles_the_real_tokens(self, backend: Caller, ada: Actor) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens(actorId=ada.public_id)), 201)
+        real = {"inputTokens": MILLION, "cachedInputTokens": MILLION // 2, "outputTokens": 7}
+
+        done = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+        again = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+        other = backend.post(f"{RESERVATIONS}/{held['id']}/settle", real | {"outputTokens": 8})
+
+        assert done == again
+        assert [done["status"], done["settledCredits"]] == ["settled", 15.00007]
+        assert error(other) == (409, "CONFLICT")
+        assert UsageEvent.objects.get().output_tokens == 7
+
+    def test_grows_while_streaming(self, backend: Caller) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+
+        grown = ok(
+            backend.post(f"{RESERVATIONS}/{held['id']}/grow", {"maxOutputTokens": 3 * MILLION})
+        )
+        same = ok(backend.post(f"{RESERVATIONS}/{held['id']}/grow", {"maxOutputTokens": 1}))
+
+        assert [grown["credits"], grown["maxOutputTokens"]] == [40, 3 * MILLION]
+        assert [same["credits"], same["maxOutputTokens"]] == [40, 3 * MILLION]
+
+    def test_holds_what_fits_and_says_how_many_tokens_that_buys(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        f.set_terms(organization, monthly_cap=15)
+
+        held = ok(backend.post(RESERVATIONS, tokens(mode="up_to")), 201)
+
+        assert [held["credits"], held["maxOutputTokens"]] == [15, MILLION // 2]
+
+    def test_says_what_would_be_affordable(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        f.set_terms(organization, monthly_cap=15)
+
+        refused = backend.post(RESERVATIONS, tokens())
+
+        assert error(refused) == (402, "BILLING_EXHAUSTED")
+        said = details(refused)
+        assert [said["reason"], said["affordableCredits"]] == ["cap", 15]
+        assert said["affordableOutputTokens"] == MILLION // 2
+        assert said["unblocksAt"] == "2026-06-01T00:00:00.000Z"
+
+    @pytest.mark.parametrize(
+        ("fields", "named"),
+        [
+            ({"model": "gpt-99"}, "model"),
+            ({"entity": "nobody"}, "entity"),
+            ({"estimatedCredits": 5}, "estimatedCredits"),
+            ({"maxOutputTokens": 0}, "maxOutputTokens"),
+            ({"inputTokens": -1}, "inputTokens"),
+            ({"inputTokens": "5"}, "inputTokens"),
+            ({"inputTokens": True}, "inputTokens"),
+            ({"entityType": "app"}, "entityId"),
+            ({"entityId": "x"}, "entityType"),
+            ({"entityType": "team", "entityId": "x"}, "entityType"),
+            ({"resourceType": "app_storage"}, "resourceType"),
+            ({"mode": "most"}, "mode"),
+        ],
+    )
+    def test_names_the_field_that_is_wrong(
+        self, backend: Caller, fields: dict[str, Any], named: str
+    ) -> None:
+        refused = backend.post(RESERVATIONS, tokens(**fields))
+
+        assert error(refused) == (422, "VALIDATION")
+        assert named in details(refused)["fields"]
+
+    @pytest.mark.parametrize("missing", ["model", "inputTokens", "maxOutputTokens"])
+    def test_needs_all_of_model_and_both_counts(self, backend: Caller, missing: str) -> None:
+        body = tokens()
+        del body[missing]
+
+        refused = backend.post(RESERVATIONS, body)
+
+        assert error(refused) == (422, "VALIDATION")
+        assert missing in details(refused)["fields"]
+
+    def test_of_tokens_needs_a_model_at_settle_too(self, backend: Caller) -> None:
+        held = ok(backend.reserve(5), 201)
+
+        refused = backend.post(
+            f"{RESERVATIONS}/{held['id']}/settle", {"inputTokens": 1, "outputTokens": 1}
+        )
+
+        assert error(refused) == (422, "VALIDATION")
+
+    def test_refuses_a_model_without_a_price(self, backend: Caller) -> None:
+        p.make_model("new", credits_per_million=None)
+
+        assert error(backend.post(RESERVATIONS, tokens(model="new"))) == (422, "VALIDATION")
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestDenials:
+    @pytest.mark.parametrize(
+        ("fields", "code", "reason"),
+        [
+            ({"ai_enabled": False}, "AI_NOT_CONFIGURED", "entitlement"),
+            ({"entitled_until": f.NOW}, "AI_NOT_CONFIGURED", "entitlement"),
+            ({"enabled_providers": ["openai"]}, "MODEL_NOT_ENABLED", "provider"),
+        ],
+    )
+    def test_of_an_organization_say_their_code(
+        self, organization: Organization, fields: dict[str, Any], code: str, reason: str
+    ) -> None:
+        Organization.objects.filter(pk=organization.pk).update(**fields)
+        backend = caller_of(organization)
+
+        refused = backend.post(RESERVATIONS, tokens())
+        checked = ok(backend.post("/usage/check", tokens()))
+
+        assert error(refused) == (402, code)
+        assert details(refused)["reason"] == reason
+        assert [checked["decision"], checked["code"], checked["reason"]] == ["deny", code, reason]
+
+    def test_are_kept_once_a_minute_for_each_actor_and_reason(
+        self, backend: Caller, organization: Organization, ada: Actor, clock: time_machine.Traveller
+    ) -> None:
+        f.set_terms(organization, monthly_cap=0)
+        for _ in range(3):
+            assert error(backend.post(RESERVATIONS, tokens(actorId=ada.public_id)))[0] == 402
+        assert error(backend.reserve(1))[0] == 402
+        clock.move_to(f.later(minutes=1))
+        assert error(backend.reserve(1))[0] == 402
+
+        kept = [(denial.actor, denial.reason) for denial in Denial.objects.order_by("id")]
+        assert kept == [(ada, "cap"), (None, "cap"), (None, "cap")]
+
+    def test_of_growth_are_kept_too(
+        self, backend: Caller, organization: Organization, ada: Actor
+    ) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens(actorId=ada.public_id)), 201)["id"]
+        p.limit(organization, 40, "actor", actor=ada)
+
+        refused = backend.post(f"{RESERVATIONS}/{held}/grow", {"estimatedCredits": 41})
+
+        assert error(refused) == (402, "BILLING_EXHAUSTED")
+        kept = Denial.objects.get()
+        assert [kept.actor, kept.reason, kept.model] == [ada, "actor_cap", "sonnet"]
+        assert kept.needed == 11
+
+    def test_leave_the_idempotency_key_free(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        f.set_terms(organization, monthly_cap=1)
+        first = backend.post(RESERVATIONS, tokens(), key="k")
+        f.set_terms(organization, monthly_cap=None)
+
+        assert error(first)[0] == 402
+        assert ok(backend.post(RESERVATIONS, tokens(), key="k"), 201)["credits"] == 30
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestCheck:
+    def test_answers_what_a_reservation_would_be_and_holds_nothing(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        checked = ok(backend.post("/usage/check", tokens()))
+        nothing = f.money_of(organization)
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+
+        same = ("decision", "credits", "requestedModel", "effectiveModel", "limits", "ratedAt")
+        assert {name: checked[name] for name in same} == {name: held[name] for name in same}
+        assert nothing == f.amounts(1_000, 0, 1_000)
+        assert [checked["code"], checked["reason"]] == [None, None]
+
+    def test_answers_200_when_it_denies(self, backend: Caller, organization: Organization) -> None:
+        f.set_terms(organization, monthly_cap=15)
+
+        checked = ok(backend.post("/usage/check", tokens()))
+
+        assert [checked["decision"], checked["code"]] == ["deny", "BILLING_EXHAUSTED"]
+        assert [checked["reason"], checked["affordableOutputTokens"]] == ["cap", MILLION // 2]
+
+    def test_fires_no_refill(self) -> None:
+        parent, child = f.make_family(refill_threshold=10, refill_amount=50)
+
+        checked = ok(caller_of(child).post("/usage/check", {"estimatedCredits": 5}))
+
+        assert checked["decision"] == "allow"
+        assert [f.money_of(parent)[0], f.money_of(child)[0]] == [1_000, 0]
+
+    def test_tells_a_child_nothing_of_its_cap(self) -> None:
+        _, child = f.make_family(monthly_cap=3)
+
+        checked = ok(caller_of(child).post("/usage/check", {"estimatedCredits": 5}))
+
+        assert [checked["reason"], checked["affordableCredits"]] == ["cap", None]
+        assert [limit["scope"] for limit in checked["limits"]] == ["pool"]
+        assert checked["unblocksAt"] is None
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestEvents:
+    def tell(self, caller: Caller, *events: dict[str, Any]) -> list[Any]:
+        results: list[Any] = ok(caller.post("/usage/events", {"events": list(events)}))["results"]
+        return results
+
+    def test_are_charged_each_once_for_ever(
+        self, backend: Caller, organization: Organization, ada: Actor
+    ) -> None:
+        one = {"source": "batch", "id": "1", "credits": 2.5, "actorId": ada.public_id}
+        two = {"source": "batch", "id": "2", "model": "sonnet", "outputTokens": MILLION}
+
+        first = self.tell(backend, one, two, one)
+        again = self.tell(backend, two)
+
+        assert [result["status"] for result in first] == ["accepted", "accepted", "duplicate"]
+        assert [result["credits"] for result in first] == [2.5, 10, 2.5]
+        assert again == [{"source": "batch", "id": "2", "status": "duplicate", "credits": 10}]
+        assert f.money_of(organization)[0] == Decimal("987.5")
+        assert f.wallet_of(organization).head_number == 2
+        assert p.counted(organization, "2026-05", actor=ada)[0] == 2.5
+
+    def test_go_into_debt_rather_than_be_denied(self, organization: Organization) -> None:
+        f.set_terms(organization, monthly_cap=0)
+        backend = caller_of(organization)
+
+        (result,) = self.tell(backend, {"source": "b", "id": "1", "credits": 1_200})
+
+        assert result["status"] == "accepted"
+        assert f.money_of(organization) == f.amounts(-200, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("fields", "reason"),
+        [
+            ({"model": "gpt-99", "inputTokens": 1}, "unknown model"),
+            (
+                {"credits": 1, "actorId": "act_01900000-0000-7000-8000-000000000000"},
+                "unknown actor",
+            ),
+            ({"credits": 1, "entity": "nobody"}, "unknown entity"),
+            ({"credits": 1, "occurredAt": "2026-05-10T12:05:01Z"}, "ahead"),
+            ({"credits": 1, "occurredAt": "2026-04-30T23:59:59Z"}, "before the previous"),
+            ({"credits": 1, "source": "reservation"}, "reserved"),
+            ({"model": "old", "inputTokens": 1}, "no price"),
+        ],
+    )
+    def test_are_rejected_one_by_one_with_a_reason(
+        self, backend: Caller, organization: Organization, fields: dict[str, Any], reason: str
+    ) -> None:
+        p.make_model("old", credits_per_million=None)
+        good = {"source": "b", "id": "good", "credits": 1}
+
+        results = self.tell(backend, {"source": "b", "id": "bad"} | fields, good)
+
+        assert [result["status"] for result in results] == ["rejected", "accepted"]
+        assert reason in results[0]["reason"]
+        assert f.money_of(organization)[0] == 999
+
+    def test_are_priced_and_counted_when_they_happened(
+        self, backend: Caller, organization: Organization, sonnet: AIModel
+    ) -> None:
+        f.renew(organization, now=f.at("2026-06-02"))
+        p.set_rate(sonnet, 99, since=f.at("2026-05-20"))
+        with time_machine.travel(f.at("2026-06-02"), tick=False):
+            may = {"source": "b", "id": "1", "model": "sonnet", "outputTokens": MILLION}
+            (result,) = self.tell(backend, may | {"occurredAt": "2026-05-19T00:00:00Z"})
+
+        assert result["credits"] == 10
+        assert p.counted(organization, "2026-05")[0] == 10
+        assert [period.used for period in f.periods_of(organization)] == [10, 0]
+
+    @pytest.mark.parametrize(
+        ("events", "field"),
+        [
+            ([], "events"),
+            ([{"source": "b", "id": "1"}], "events.0.credits"),
+            ([{"source": "b", "id": "1", "credits": 1, "cost": 1}], "events.0.cost"),
+            ([{"source": "b", "id": "", "credits": 1}], "events.0.id"),
+            ([{"source": "b", "id": "1", "credits": "1"}], "events.0.credits"),
+            ([{"source": "b", "id": "1", "outputTokens": 1}], "events.0.model"),
+            (
+                [{"source": "b", "id": "1", "credits": 1, "occurredAt": "2026-05-10"}],
+                "events.0.occurredAt",
+            ),
+        ],
+    )
+    def test_of_another_shape_refuse_the_whole_request_and_name_the_field(
+        self, backend: Caller, events: list[Any], field: str
+    ) -> None:
+        refused = backend.post("/usage/events", {"events": events})
+
+        assert error(refused) == (422, "VALIDATION")
+        assert field in details(refused)["fields"]
+
+    def test_come_1000_at_a_time_and_not_one_more(self, backend: Caller) -> None:
+        many = [{"source": "b", "id": str(n), "credits": 0.001} for n in range(1_001)]
+
+        assert len(self.tell(backend, *many[:1_000])) == 1_000
+        assert error(backend.post("/usage/events", {"events": many})) == (422, "VALIDATION")
+
+    def test_are_listed_newest_first_and_filtered(
+        self, backend: Caller, ada: Actor, clock: time_machine.Traveller
+    ) -> None:
+        self.tell(backend, {"source": "a", "id": "1", "credits": 1, "actorId": ada.public_id})
+        clock.move_to(f.later(hours=1))
+        self.tell(backend, {"source": "b", "id": "2", "credits": 2})
+
+        everything = ok(backend.get("/usage/events"))["items"]
+        hers = ok(backend.get("/usage/events", actorId=ada.public_id))["items"]
+        later = ok(backend.get("/usage/events", since="2026-05-10T12:30:00Z"))["items"]
+
+        assert [event["externalId"] for event in everything] == ["2", "1"]
+        assert [event["externalId"] for event in hers] == ["1"]
+        assert [event["externalId"] for event in later] == ["2"]
+
+
+class TestModels:
+    def test_say_why_they_are_not_available(self, organization: Organization, ada: Actor) -> None:
+        p.make_models()
+        p.make_model("opus", tier="strategic")
+        p.make_model("new", credits_per_million=None)
+        p.make_model("soon", since=f.later(minutes=1))
+        Rate.objects.create(model=p.make_model("turbo", credits_per_million=None), starts_at=f.NOW)
+        p.make_model("gpt", provider="openai")
+        p.make_model("gpt-mini", provider="openai", is_fallback=True)
+        Organization.objects.filter(pk=organization.pk).update(enabled_providers=["anthropic"])
+
+        listed = ok(caller_of(organization).get("/models", actorId=ada.public_id))["items"]
+
+        assert {model["id"]: model["reason"] for model in listed} == {
+            "sonnet": None,
+            "haiku": None,
+            "opus": "TIER_NOT_ALLOWED",
+            "new": "UNPRICED",
+            "soon": "UNPRICED",
+            "turbo": "UNPRICED",
+            "gpt": "MODEL_NOT_ENABLED",
+        }
+        assert listed[0] == {
+            "id": "haiku",
+            "name": "Haiku",
+            "provider": "anthropic",
+            "tier": "everyday",
+            "fallback": True,
+            "available": True,
+            "reason": None,
+        }
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestPersonalKey:
+    def test_is_its_actor(self, ada: Actor, organization: Organization) -> None:
+        p.limit(organization, 5, "actor", actor=ada)
+        me = personal(ada)
+
+        held = ok(me.reserve(5), 201)
+
+        assert error(me.reserve(1)) == (402, "BILLING_EXHAUSTED")
+        assert held["limits"][0]["id"] == ada.public_id
+        assert ok(me.settle(held["id"], 2))["settledCredits"] == 2
+        assert [event["credits"] for event in ok(me.get("/usage/events"))["items"]] == [2]
+
+    def test_speaks_for_nobody_else(self, ada: Actor, organization: Organization) -> None:
+        bob = p.make_actor(organization, "Bob")
+        me = personal(ada)
+        foreign = p.hold(p.work(organization, 1, actor=bob))
+
+        assert error(me.reserve(1, actorId=bob.public_id)) == (403, "FORBIDDEN_SCOPE")
+        assert error(me.get("/models", actorId=bob.public_id)) == (403, "FORBIDDEN_SCOPE")
+        assert error(me.get(f"{RESERVATIONS}/{foreign.public_id}")) == (404, "NOT_FOUND")
+        assert error(me.settle(foreign.public_id, 1)) == (404, "NOT_FOUND")
+
+    def test_acts_in_no_other_organization(self, ada: Actor, organization: Organization) -> None:
+        child = f.make_organization(parent=organization)
+        me = personal(ada, "*", "org:admin")
+        elsewhere = Caller(me.secret, acting=child)
+
+        assert error(elsewhere.reserve(1)) == (403, "FORBIDDEN_SCOPE")
+        assert error(elsewhere.get("/models")) == (403, "FORBIDDEN_SCOPE")
+
+    @pytest.mark.parametrize(
+        "path", ["/whoami", "/credits", "/credits/events", "/actors", "/groups"]
+    )
+    def test_opens_nothing_else(self, ada: Actor, path: str) -> None:
+        assert error(personal(ada).get(path)) == (403, "FORBIDDEN_SCOPE")
+
+    def test_tells_no_events(self, ada: Actor) -> None:
+        event = {"source": "me", "id": "1", "credits": 1}
+
+        assert error(personal(ada).post("/usage/events", {"events": [event]}))[0] == 403
+
+    def test_opens_nothing_once_its_actor_left(self, ada: Actor) -> None:
+        me = personal(ada)
+        p.set_active(ada, False)
+
+        assert error(me.reserve(1)) == (401, "UNAUTHENTICATED")
+
+    def test_is_minted_for_an_actor_of_the_organization(
+        self, backend: Caller, organization: Organization, ada: Actor
+    ) -> None:
+        path = f"/organizations/{organization.public_id}/api-keys"
+        stranger = p.make_actor(f.make_organization("Stranger"))
+        body = {"name": "mine", "scopes": ["usage:write"]}
+
+        made = ok(backend.post(path, body | {"actorId": ada.public_id}), 201)
+
+        assert made["actorId"] == ada.public_id
+        assert ok(Caller(made["secret"]).reserve(1), 201)["credits"] == 1
+        assert error(backend.post(path, body | {"actorId": stranger.public_id}))[0] == 404
+
+
+class TestRecharge:
+    def test_buys_up_to_the_limit_of_the_period(self, organization: Organization) -> None:
+        f.set_terms(organization, recharge_limit=100)
+        backend = caller_of(organization)
+
+        bought = ok(backend.post("/credits/recharge", {"credits": 60}, key="a"))
+        replayed = ok(backend.post("/credits/recharge", {"credits": 60}, key="a"))
+        more = backend.post("/credits/recharge", {"credits": 41}, key="b")
+
+        assert [bought["credits"], bought["balance"]] == [60, 1_060]
+        assert replayed == bought
+        assert error(more) == (422, "VALIDATION")
+        assert ok(backend.get("/credits/events"))["items"][0]["eventType"] == "purchase"
+
+    def test_is_off_unless_staff_set_it(self, backend: Caller) -> None:
+        refused = backend.post("/credits/recharge", {"credits": 1}, key="a")
+
+        assert error(refused) == (422, "VALIDATION")
+
+    def test_needs_a_key_and_a_root(self, backend: Caller) -> None:
+        _, child = f.make_family(recharge_limit=100)
+
+        keyless = backend.post("/credits/recharge", {"credits": 1})
+        below = caller_of(child).post("/credits/recharge", {"credits": 1}, key="a")
+
+        assert error(keyless) == (400, "IDEMPOTENCY_REQUIRED")
+        assert error(below) == (422, "VALIDATION")
+
+
+class TestActors:
+    def test_are_made_changed_listed_and_let_go(self, backend: Caller) -> None:
+        made = ok(
+            backend.post(
+                "/actors", {"name": "Ada", "email": "ada@acme.example", "externalId": "u-1"}
+            ),
+            201,
+        )
+        path = f"/actors/{made['id']}"
+
+        changed = ok(backend.patch(path, {"name": "Ada L.", "profile": "premium"}))
+        listed = ok(backend.get("/actors", externalId="u-1"))["items"]
+        gone = ok(backend.delete(path))
+
+        assert [made["kind"], made["profile"], made["active"]] == ["user", None, True]
+        assert [changed["name"], changed["profile"]] == ["Ada L.", "premium"]
+        assert listed == [changed]
+        assert gone["active"] is False
+        assert ok(backend.get("/actors", active="true"))["items"] == []
+
+    @pytest.mark.parametrize(
+        ("fields", "named"),
+        [
+            ({"name": ""}, "name"),
+            ({"kind": "robot"}, "kind"),
+            ({"email": "nobody"}, "email"),
+            ({"profile": "nothing"}, "profile"),
+            ({"active": 1}, "active"),
+            ({"organizationId": "x"}, "organizationId"),
+        ],
+    )
+    def test_name_the_field_that_is_wrong(
+        self, backend: Caller, fields: dict[str, Any], named: str
+    ) -> None:
+        refused = backend.post("/actors", {"name": "Ada"} | fields)
+
+        assert error(refused) == (422, "VALIDATION")
+        assert named in details(refused)["fields"]
+
+    def test_have_an_external_id_of_their_own(self, backend: Caller) -> None:
+        ok(backend.post("/actors", {"name": "Ada", "externalId": "u-1"}), 201)
+
+        again = backend.post("/actors", {"name": "Bob", "externalId": "u-1"})
+
+        assert error(again) == (409, "CONFLICT")
+
+    def test_of_others_do_not_exist(self, backend: Caller) -> None:
+        stranger = p.make_actor(f.make_organization("Stranger"))
+
+        assert error(backend.get(f"/actors/{stranger.public_id}")) == (404, "NOT_FOUND")
+        assert error(backend.reserve(1, actorId=stranger.public_id)) == (404, "NOT_FOUND")
+
+
+class TestGroups:
+    def test_are_made_changed_filled_and_deleted(self, backend: Caller, ada: Actor) -> None:
+        body = {"kind": "entity", "key": "acme", "name": "Acme"}
+        made = ok(backend.post("/groups", body), 201)
+        member = f"/api/v1/groups/{made['id']}/members/{ada.public_id}"
+
+        filled = ok(backend.client.put(member))
+        emptied = ok(backend.client.delete(member))
+        renamed = ok(backend.patch(f"/groups/{made['id']}", {"name": "Acme Inc."}))
+        gone = ok(backend.delete(f"/groups/{made['id']}"))
+
+        assert [filled["memberIds"], emptied["memberIds"]] == [[ada.public_id], []]
+        assert renamed["name"] == "Acme Inc."
+        assert gone == {"id": made["id"], "deleted": True}
+        assert error(backend.get(f"/groups/{made['id']}")) == (404, "NOT_FOUND")
+
+    def test_that_work_was_counted_against_stay(
+        self, backend: Caller, organization: Organization, ada: Actor
+    ) -> None:
+        acme = p.make_group(organization, "acme", ada, kind="entity")
+        p.use(p.work(organization, 1, actor=ada), 1)
+
+        assert error(backend.delete(f"/groups/{acme.public_id}")) == (409, "CONFLICT")
+
+    def test_of_entities_carry_no_profile(self, backend: Caller) -> None:
+        body = {"kind": "entity", "key": "acme", "name": "Acme", "profile": "premium"}
+
+        assert error(backend.post("/groups", body)) == (422, "VALIDATION")
+
+    def test_take_an_actor_of_one_entity_group_into_no_second(
+        self, backend: Caller, organization: Organization, ada: Actor
+    ) -> None:
+        p.make_group(organization, "acme", ada, kind="entity")
+        other = p.make_group(organization, "other", kind="entity")
+        member = f"/api/v1/groups/{other.public_id}/members/{ada.public_id}"
+
+        assert error(backend.client.put(member)) == (409, "CONFLICT")

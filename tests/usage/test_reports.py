@@ -1,0 +1,141 @@
+"""Reports: what was used, by day, resource and person; right whether the worker ran or not."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from organizations.models import Organization
+from tests import factories as f
+from tests.usage import people as p
+from usage import tasks
+from usage.models import RollupMark, UsageEvent, UsageRollup
+from usage.services import rollups
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAY: dict[str, Any] = {
+    "first_day": f.at("2026-05-01").date(),
+    "last_day": f.at("2026-05-31").date(),
+}
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return f.make_organization(funded=1_000)
+
+
+def busy(organization: Organization, pieces: int = 30, *, seed: int = 1) -> None:
+    """Let two people work on two apps on some days of May."""
+    rng = random.Random(seed)
+    actors = list(organization.actors.order_by("id")) or [
+        p.make_actor(organization),
+        p.make_actor(organization, "Bob"),
+    ]
+    for _ in range(pieces):
+        resource = {"resource_type": "app", "resource_id": rng.choice("ab")}
+        what = p.work(organization, 5, actor=rng.choice(actors), **resource)
+        p.use(what, rng.randint(0, 5), now=f.at(f"2026-05-{rng.randint(10, 12)}"))
+
+
+class TestReport:
+    def test_adds_up_to_what_was_charged(self, organization: Organization) -> None:
+        busy(organization)
+
+        by_day = rollups.report(organization, "day", "work_type", **MAY)
+        by_resource = rollups.report(
+            organization, "resource_type", "resource_id", "work_type", **MAY
+        )
+
+        charged = 1_000 - f.wallet_of(organization).balance
+        assert sum(row["credits"] for row in by_day) == charged
+        assert sum(row["credits"] for row in by_resource) == charged
+        assert sum(row["events"] for row in by_day) == 30
+
+    def test_is_the_same_before_between_and_after_the_worker(
+        self, organization: Organization
+    ) -> None:
+        busy(organization)
+        before = rollups.report(organization, "day", "actor_id", **MAY)
+
+        tasks.roll_up_usage()
+        after = rollups.report(organization, "day", "actor_id", **MAY)
+        busy(organization, 10, seed=2)
+        between = rollups.report(organization, "day", "actor_id", **MAY)
+        tasks.roll_up_usage()
+
+        assert after == before
+        assert rollups.report(organization, "day", "actor_id", **MAY) == between
+        assert sum(row["events"] for row in between) == 40
+
+    def test_of_days_includes_the_first_and_the_last(self, organization: Organization) -> None:
+        for moment in ("2026-05-11", "2026-05-12 23:59:59.999999", "2026-05-13"):
+            p.use(p.work(organization, 1), 1, now=f.at(moment))
+
+        days: dict[str, Any] = {
+            "first_day": f.at("2026-05-11").date(),
+            "last_day": f.at("2026-05-12").date(),
+        }
+        rows = rollups.report(organization, "day", **days)
+
+        assert [row["day"].day for row in rows] == [11, 12]
+
+    def test_of_the_top_begins_with_the_largest(self, organization: Organization) -> None:
+        for name, credits in (("Ada", 5), ("Bob", 9), ("Cyd", 7)):
+            actor = p.make_actor(organization, name)
+            p.use(p.work(organization, credits, actor=actor), credits)
+
+        rows = rollups.report(organization, "actor_id", limit=2, **MAY)
+
+        assert [row["credits"] for row in rows] == [9, 7]
+
+    def test_shows_nobody_elses(self, organization: Organization) -> None:
+        busy(f.make_organization("Stranger", funded=1_000))
+
+        assert rollups.report(organization, "day", **MAY) == []
+
+
+class TestRollUp:
+    def test_counts_every_event_once(self, organization: Organization) -> None:
+        busy(organization)
+
+        first = rollups.roll_up(organization=organization, now=f.NOW)
+        again = rollups.roll_up(organization=organization, now=f.NOW)
+
+        assert [first, again] == [30, 0]
+        assert sum(row.events for row in UsageRollup.objects.all()) == 30
+        last = UsageEvent.objects.order_by("-position").first()
+        assert last is not None
+        assert RollupMark.objects.get().position == last.position
+
+    def test_can_be_thrown_away_without_changing_an_answer(
+        self, organization: Organization
+    ) -> None:
+        busy(organization)
+        rollups.roll_up(organization=organization, now=f.NOW)
+        before = rollups.report(organization, "day", "resource_id", **MAY)
+
+        UsageRollup.objects.all().delete()
+        RollupMark.objects.all().delete()
+
+        assert rollups.report(organization, "day", "resource_id", **MAY) == before
+        assert sum(row["credits"] for row in before) > Decimal(0)
+
+
+class TestForgiving:
+    def test_gives_a_person_room_and_leaves_the_reports_as_they_were(
+        self, organization: Organization
+    ) -> None:
+        ada = p.make_actor(organization)
+        p.use(p.work(organization, 10, actor=ada), 10)
+        before = rollups.report(organization, "day", "actor_id", **MAY)
+
+        p.forgive(ada, 4)
+        live = rollups.report(organization, "day", "actor_id", **MAY)
+        rollups.roll_up(organization=organization, now=f.NOW)
+
+        assert p.counted(organization, "2026-05", actor=ada)[0] == 6
+        assert p.counted(organization, "2026-05")[0] == 10
+        assert live == before
+        assert rollups.report(organization, "day", "actor_id", **MAY) == before

@@ -32,8 +32,9 @@ def pytest_unconfigure() -> None:
     embedded_server.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put all races into one group of pytest-xdist: two at a time only measure the machine."""
+    """Put all races into one group of pytest-xdist, before it looks: two at a time only measure the machine."""
     for item in items:
         if item.get_closest_marker("race"):
             item.add_marker(pytest.mark.xdist_group("race"))

@@ -48,11 +48,16 @@ class TestExplainDatabase:
 
         assert (failure.status, failure.code) == (409, "CONFLICT")
 
+    def test_answers_a_race_with_a_delete_with_a_conflict(self) -> None:
+        failure = explain(from_database("23503", IntegrityError))
+
+        assert (failure.status, failure.code) == (409, "CONFLICT")
+
     @pytest.mark.parametrize("state", ["22003", "22021", "22P02", "22P05"])
     def test_blames_the_request_for_values_that_cannot_be_stored(self, state: str) -> None:
         assert explain(from_database(state)).status == 400
 
-    @pytest.mark.parametrize("state", ["23514", "23503", "42P01", "XX000"])
+    @pytest.mark.parametrize("state", ["23514", "42P01", "XX000"])
     def test_takes_the_blame_for_the_rest(self, state: str) -> None:
         failure = explain(from_database(state, IntegrityError))
 

@@ -1,0 +1,15 @@
+"""Who pays, who spends, on what terms; and the jobs that time makes due for them. This app knows nothing of credits or usage."""
+
+from organizations.models.jobs import Failure as Failure
+from organizations.models.jobs import Finding as Finding
+from organizations.models.jobs import Job as Job
+from organizations.models.jobs import Lease as Lease
+from organizations.models.jobs import Tick as Tick
+from organizations.models.people import Actor as Actor
+from organizations.models.people import ApiKey as ApiKey
+from organizations.models.people import Group as Group
+from organizations.models.people import IdempotencyKey as IdempotencyKey
+from organizations.models.people import Membership as Membership
+from organizations.models.people import Organization as Organization
+from organizations.models.people import RateCount as RateCount
+from organizations.models.people import UsageProfile as UsageProfile

@@ -125,6 +125,10 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+# Whose clock says which billing period it is: the database's, one for all machines, or this machine's own.
+CLOCK = env.str("CLOCK", default="database")
+if CLOCK not in {"database", "system"}:
+    raise ImproperlyConfigured(f"CLOCK={CLOCK} is neither database nor system")
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"

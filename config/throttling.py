@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.utils import timezone
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
@@ -22,6 +21,7 @@ from redis import ConnectionPool
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from organizations import clock
 from organizations.authentication import Principal
 
 PER_MINUTE: dict[str, dict[str, int]] = {
@@ -140,7 +140,7 @@ def _redis(url: str) -> RedisStorage:
 
 def _hit_table(limit: int, seconds: int, name: str) -> Hit:
     """Count one request in the table, in one statement; the first one after the end begins a new minute."""
-    now = timezone.now()
+    now = clock.now()
     with connection.cursor() as cursor:
         cursor.execute(
             """

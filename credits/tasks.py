@@ -11,9 +11,9 @@ from datetime import datetime
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from credits import services
+from organizations import clock
 from organizations.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ BATCH = 1_000
 @shared_task
 def renew() -> int:
     """Open the next billing period where one has ended."""
-    now = timezone.now()
+    now = clock.now()
     ended = Organization.objects.filter(wallet__period__ends_at__lte=now)
     return _each(ended.exclude(status=Organization.Status.ARCHIVED), services.renew, now=now)
 
@@ -31,14 +31,14 @@ def renew() -> int:
 @shared_task
 def lapse_grants() -> int:
     """Lapse what remains of grants that have expired."""
-    now = timezone.now()
+    now = clock.now()
     return _each(Organization.objects.filter(wallet__lapse_at__lte=now), services.renew, now=now)
 
 
 @shared_task
 def expire_reservations() -> int:
     """Give back the holds whose time has passed."""
-    now = timezone.now()
+    now = clock.now()
     due = Q(wallet__reservations__status="open", wallet__reservations__expires_at__lte=now)
     return _each(Organization.objects.filter(due).distinct(), services.expire, now=now)
 
@@ -46,7 +46,7 @@ def expire_reservations() -> int:
 @shared_task
 def end_refill_cooldowns() -> int:
     """End the refill cooldowns that are over, and try again where the parent was short."""
-    now = timezone.now()
+    now = clock.now()
     due = Q(wallet__refill_cooldown_ends_at__lte=now) | Q(wallet__refill_retry_at__lte=now)
     return _each(Organization.objects.filter(due), services.end_refill_cooldown, now=now)
 

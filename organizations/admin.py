@@ -11,12 +11,11 @@ from django.contrib.admin import display
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from organizations import ids
+from organizations import clock, ids
 from organizations.models import ApiKey, IdempotencyKey, Organization
 
 TONES = {
@@ -178,7 +177,7 @@ class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
 
 def key_state(key: ApiKey) -> SafeString:
     """Return what a key is good for at this moment, in a word."""
-    now = timezone.now()
+    now = clock.now()
     if key.revoked_at is not None:
         return pill("revoked", "quiet")
     if not key.is_live(now):

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
-from organizations import scopes, tokens
+from organizations import clock, scopes, tokens
 from organizations.models import ApiKey, Organization
 
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -40,7 +39,7 @@ class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer lp_<env>_<key id>_<secret>`, and nothing else."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Principal]:
-        now = timezone.now()
+        now = clock.now()
         key = live_key(get_authorization_header(request).decode("latin-1"), now=now)
         touch(key, now=now)
         return AnonymousUser(), Principal(key, key.organization)

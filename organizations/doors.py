@@ -33,7 +33,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed
@@ -43,7 +42,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from organizations import idempotency, ids, pagination, services
+from organizations import clock, idempotency, ids, pagination, services
 from organizations.authentication import Principal
 from organizations.fields import StrictQuery, StrictSerializer
 from organizations.idempotency import Answer, Denied, IdempotencyRequired
@@ -182,7 +181,7 @@ class ApiView(APIView):
         return getattr(getattr(cls, name, None), "operation", None)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.now = timezone.now()
+        self.now = clock.now()
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.perform_authentication(request)

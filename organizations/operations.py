@@ -25,13 +25,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views import View
 from rest_framework.serializers import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from organizations import idempotency
+from organizations import clock, idempotency
 from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
 from organizations.models import Organization
@@ -183,7 +182,7 @@ class OperationView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not may_use(request, self.operation):
             raise PermissionDenied
-        self.now = timezone.now()
+        self.now = clock.now()
         self.organization = get_object_or_404(Organization, id=kwargs["organization_id"])
         return super().dispatch(request, *args, **kwargs)
 

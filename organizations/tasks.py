@@ -4,8 +4,8 @@ from datetime import datetime
 
 from celery import shared_task
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from organizations import clock
 from organizations.idempotency import LIFETIME
 from organizations.models import IdempotencyKey
 
@@ -15,7 +15,7 @@ BATCH = 1000
 @shared_task
 def prune_idempotency_keys() -> int:
     """Forget the answers of requests that are older than a day. Return how many there were."""
-    return prune(now=timezone.now())
+    return prune(now=clock.now())
 
 
 def prune(*, now: datetime) -> int:

@@ -22,6 +22,8 @@ embedded_server = ExitStack()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", BROKEN_BOOKS)
+    # Tests set the clock of the process; those of `organizations.clock` ask the database's.
+    settings.CLOCK = "system"
     is_worker = hasattr(config, "workerinput")
     if not is_worker and settings.EMBEDDED_DATABASE and TEST_DATABASE_URL not in os.environ:
         _start_embedded_server()

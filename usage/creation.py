@@ -15,7 +15,6 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.views import View
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -27,6 +26,7 @@ from unfold.widgets import (
 from credits import services
 from credits.forms import CreditsField
 from credits.models import ZERO, CreditConfig
+from organizations import clock
 from organizations.ids import new_id
 from organizations.models import Organization
 from organizations.operations import log, sentence, visible
@@ -78,7 +78,7 @@ class CreateView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not request.user.has_perm(PERMISSION):
             raise PermissionDenied
-        self.now = timezone.now()
+        self.now = clock.now()
         return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest) -> HttpResponse:

@@ -6,10 +6,10 @@ from typing import Any
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils import timezone
 
 from credits.admin.ledger import told
 from credits.models import ZERO, Grant, LedgerEntry, Reservation, Wallet
+from organizations import clock
 from organizations.models import Organization
 from usage.overview import cap_bar
 
@@ -74,6 +74,6 @@ def _short_parents(wallets: Any) -> Any:
 
 def _lapsing() -> Any:
     """Return the grants that end soon with something left, other than allowances: those end every term."""
-    soon = Grant.objects.filter(remaining__gt=0, expires_at__lte=timezone.now() + SOON)
+    soon = Grant.objects.filter(remaining__gt=0, expires_at__lte=clock.now() + SOON)
     of_others = soon.exclude(source=Grant.Source.ALLOWANCE)
     return of_others.select_related("wallet__organization").order_by("expires_at")[:ROWS]

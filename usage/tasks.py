@@ -4,8 +4,8 @@ import logging
 
 from celery import shared_task
 from django.db.models import F, OuterRef, Subquery
-from django.utils import timezone
 
+from organizations import clock
 from organizations.models import Organization
 from usage.models import UsageEvent
 from usage.services import denials
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 @shared_task
 def roll_up_usage() -> int:
     """Add the events that came since the last time to the rollups. The reports are right without it."""
-    now = timezone.now()
+    now = clock.now()
     latest = UsageEvent.objects.filter(organization=OuterRef("id")).order_by("-position")
     behind = Organization.objects.annotate(latest=Subquery(latest.values("position")[:1]))
     done = 0
@@ -34,4 +34,4 @@ def roll_up_usage() -> int:
 @shared_task
 def prune_denials() -> int:
     """Delete the denials that are older than 30 days."""
-    return denials.prune(now=timezone.now())
+    return denials.prune(now=clock.now())

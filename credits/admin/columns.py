@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from django.contrib.admin import ShowFacets, display
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
 from credits.templatetags.amounts import credits, signed
+from organizations import clock
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
 
 MONTHS = 13
@@ -61,7 +61,7 @@ class MonthFilter(DropdownFilter):
     parameter_name = "month"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        first = timezone.now().date().replace(day=1)
+        first = clock.now().date().replace(day=1)
         months = []
         for _ in range(MONTHS):
             months.append((first.isoformat(), f"{first:%B %Y}"))

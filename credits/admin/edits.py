@@ -15,7 +15,6 @@ from django.forms import Field as FormField
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from django.utils import timezone
 from simple_history.admin import SimpleHistoryAdmin
 from simple_history.template_utils import HistoricalRecordContextHelper
 from simple_history.utils import update_change_reason
@@ -24,6 +23,7 @@ from unfold.admin import ModelAdmin
 from credits.forms import CreditsField
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
+from organizations import clock
 from organizations.admin import Headed, PublicIdSearch
 from organizations.operations import sentence, staff, visible
 
@@ -126,7 +126,7 @@ class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
         if changes or not change:
-            self.store(obj, changes, is_new=not change, author=author(request), now=timezone.now())
+            self.store(obj, changes, is_new=not change, author=author(request), now=clock.now())
 
     def store(
         self, row: Any, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
@@ -140,7 +140,7 @@ class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         pk = obj.pk
-        self.remove(obj, author=author(request), now=timezone.now())
+        self.remove(obj, author=author(request), now=clock.now())
         history = self.model.history.filter(**{self.opts.pk.attname: pk}, history_type="-")
         history.update(history_change_reason=author(request))
 

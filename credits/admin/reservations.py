@@ -5,12 +5,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from credits.admin.columns import MoneyAdmin, amount, limits_table
 from credits.models import Reservation
+from organizations import clock
 from organizations.admin import link, pill
 
 HOLD_TONES = {
@@ -134,6 +134,6 @@ def _listed(figures: Mapping[str, Any] | None) -> str:
 
 def hold_pill(hold: Reservation) -> SafeString:
     """Return the status of a hold as it is at this moment, swept or not."""
-    status = hold.status_at(timezone.now())
+    status = hold.status_at(clock.now())
     text = f"{status}, late" if hold.late else status
     return pill(text, HOLD_TONES.get(Reservation.Status(status), "quiet"))

@@ -9,12 +9,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits import services as credits_services
+from organizations import clock
 from organizations.admin import key_state, link, pill
 from organizations.models import Actor
 from usage.admin.columns import cap_link, linked, meter, set_one
@@ -127,7 +127,7 @@ class ActorAdmin(OwnedAdmin):
 
     @display(description="Used of its cap")
     def standing(self, actor: Actor) -> SafeString:
-        now = budgets.standing_of(actor, now=timezone.now())
+        now = budgets.standing_of(actor, now=clock.now())
         tiers = ", ".join(sorted(now.terms.tiers)) or "no models"
         return format_html(
             '{}<p class="aside">May use {} models, by the profile {}.</p>',

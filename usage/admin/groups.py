@@ -8,13 +8,13 @@ from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.periods import month_of
 from credits.templatetags.amounts import credits
+from organizations import clock
 from organizations.admin import link, pill
 from organizations.forms import own_actors
 from organizations.models import Actor, Group, Membership
@@ -145,7 +145,7 @@ class GroupAdmin(OwnedAdmin):
 
     @display(description="Used")
     def this_month(self, group: Group) -> SafeString:
-        month = month_of(timezone.now())
+        month = month_of(clock.now())
         organization = group.organization
         if group.kind == Group.Kind.ENTITY:
             (taken,) = used.of_entity_groups(organization, [group], month)

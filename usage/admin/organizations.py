@@ -9,7 +9,6 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
@@ -17,6 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits import operations as money
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
+from organizations import clock
 from organizations import key_operations as keys
 from organizations.admin import TONES, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.models import Organization
@@ -103,7 +103,7 @@ class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
             raise PermissionDenied
         if organization is None:
             raise Http404
-        now = timezone.now()
+        now = clock.now()
         is_open = organization.status != Organization.Status.ARCHIVED
         month = month_of_usage(organization, now=now)
         context = {

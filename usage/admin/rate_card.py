@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from credits.admin.columns import amount
 from credits.admin.edits import EditedAdmin
 from credits.admin.ledger import Rows
+from organizations import clock
 from organizations.admin import link, pill
 from usage.models import AIModel, Rate
 
@@ -180,7 +180,7 @@ class RateAdmin(Prices, EditedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         rows: QuerySet[Rate] = super().get_queryset(request)
-        now = timezone.now()
+        now = clock.now()
         newer = Rate.objects.filter(
             model=OuterRef("model"), starts_at__gt=OuterRef("starts_at"), starts_at__lte=now
         )
@@ -188,6 +188,6 @@ class RateAdmin(Prices, EditedAdmin):
 
     @display(description="State")
     def state(self, rate: Any) -> SafeString:
-        if rate.starts_at > timezone.now():
+        if rate.starts_at > clock.now():
             return pill("to come", "info")
         return pill("superseded") if rate.is_superseded else pill("in force", "good")

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from config import demo
+from organizations import clock
 from organizations.services import OrganizationArchived
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, json: bool = False, **options: Any) -> None:
         try:
-            ways = demo.prepare(login_file=settings.DATA_DIR / "demo.json", now=timezone.now())
+            ways = demo.prepare(login_file=settings.DATA_DIR / "demo.json", now=clock.now())
         except (demo.NotADemo, demo.UnreadableLogin, OrganizationArchived) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_as_json(ways) if json else _as_text(ways))

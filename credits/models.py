@@ -278,6 +278,25 @@ class BillingPeriod(models.Model):
         return f"{self.starts_at:%Y-%m-%d} – {self.ends_at:%Y-%m-%d}"
 
 
+class StatusChange(models.Model):
+    """That the status of a wallet's organization became another one: what it was at a moment can be told later."""
+
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="status_changes", db_index=False
+    )
+    status = models.CharField(max_length=9, choices=Organization.Status)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            _known("statuschange_status_known", "status", ["active", "suspended", "archived"])
+        ]
+        indexes = [models.Index(fields=["wallet", "changed_at"], name="statuschange_as_of")]
+
+    def __str__(self) -> str:
+        return f"{self.status} since {self.changed_at:%Y-%m-%d %H:%M}"
+
+
 class UsageCounter(models.Model):
     """What one subject used and has reserved in one calendar month: the organization, an actor, an entity group, a resource.
 
@@ -471,6 +490,8 @@ class Reservation(models.Model):
     """The prices of the moment of admission, by which its tokens are charged whenever it settles."""
     settled_with = models.JSONField(null=True)
     """What it was settled with, to tell a repeat from a contradiction."""
+    growth = models.JSONField(null=True)
+    """By what it grew and when, `[{"at", "credits"}]`, so that what was held at a moment can be told later. Null if it never did."""
     limits = models.JSONField(default=list)
     """The limits of the moment of admission, as the decision explained them."""
     metadata = models.JSONField(default=dict)
@@ -572,8 +593,9 @@ class LedgerEntry(models.Model):
     )
     """For work: the period whose counter carries it, which may have ended before it was posted."""
     reverses = models.ForeignKey(
-        "self", null=True, on_delete=models.PROTECT, related_name="reversed_by"
+        "self", null=True, on_delete=models.PROTECT, related_name="reversed_by", db_index=False
     )
+    """For a reversal: the entry that it takes back. For work that is charged again: the reversal before it."""
     transfer_id = models.UUIDField(null=True)
     reason = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict)
@@ -599,7 +621,8 @@ class LedgerEntry(models.Model):
             ),
             models.CheckConstraint(
                 name="ledgerentry_transfer_has_an_id",
-                condition=Q(kind__in=["allocate", "refill", "sweep"], transfer_id__isnull=False)
+                condition=Q(kind="reversal")
+                | Q(kind__in=["allocate", "refill", "sweep"], transfer_id__isnull=False)
                 | (~Q(kind__in=["allocate", "refill", "sweep"]) & Q(transfer_id__isnull=True)),
             ),
             models.UniqueConstraint(
@@ -609,8 +632,19 @@ class LedgerEntry(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["reservation"],
-                condition=Q(kind="settle"),
+                condition=Q(kind="settle", reverses__isnull=True),
                 name="ledgerentry_one_charge_per_reservation",
+            ),
+            models.UniqueConstraint(
+                fields=["reverses"],
+                condition=Q(reverses__isnull=False),
+                name="ledgerentry_reversed_once",
+            ),
+            models.CheckConstraint(
+                name="ledgerentry_reverses_by_kind",
+                condition=Q(kind="settle")
+                | Q(kind="reversal", reverses__isnull=False)
+                | (~Q(kind__in=["settle", "reversal"]) & Q(reverses__isnull=True)),
             ),
             _known(
                 "ledgerentry_kind_known",

@@ -206,7 +206,8 @@ class UsageEvent(models.Model):
     """One piece of work that was done, and what it cost. Append-only.
 
     `(organization, source, external_id)` is unique for ever: the same work told twice is one event. A hold's event has the source
-    `reservation`.
+    `reservation`. A `correction` takes back what an event was charged, a `rerated` one stands for it at another price: both say which
+    event they correct, and count in its month.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -221,7 +222,12 @@ class UsageEvent(models.Model):
     entry = models.ForeignKey(
         LedgerEntry, null=True, on_delete=models.PROTECT, related_name="usage_events"
     )
-    """For work told afterwards: what it was charged with, together with what was told along with it."""
+    """For work told afterwards: what it was charged with, together with what was told along with it. For a correction: what gave the
+    credits back."""
+    corrects = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="corrected_by", db_index=False
+    )
+    """For a correction: the event whose credits it takes back. For work that was priced again: the event it stands for now."""
     actor = models.ForeignKey(
         Actor, null=True, on_delete=models.PROTECT, related_name="usage_events"
     )
@@ -263,7 +269,19 @@ class UsageEvent(models.Model):
             ),
             models.CheckConstraint(
                 name="usageevent_credits_not_negative",
-                condition=Q(credits__gte=0) | Q(source="forgiven", credits__lt=0),
+                condition=Q(credits__gte=0)
+                | Q(source__in=["forgiven", "correction"], credits__lt=0),
+            ),
+            models.CheckConstraint(
+                name="usageevent_corrects_by_source",
+                condition=Q(source="correction", corrects__isnull=False, credits__lt=0)
+                | Q(source="rerated", corrects__isnull=False)
+                | (~Q(source__in=["correction", "rerated"]) & Q(corrects__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                fields=["corrects", "source"],
+                condition=Q(corrects__isnull=False),
+                name="usageevent_corrected_once",
             ),
             models.CheckConstraint(
                 name="usageevent_byok_is_free", condition=Q(byok=False) | Q(credits=0)

@@ -6,6 +6,8 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
+from organizations import clock, pulse
+
 
 class NotMigrated(Exception):
     """The database is older than the code."""
@@ -19,6 +21,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
         _require_migrated()
     except (Error, NotMigrated):
         return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "1"})
+    return JsonResponse({"status": "ok"})
+
+
+def calendar(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when everything was rung for that should have been, else 503 with what was not.
+
+    The API needs no calendar for a right answer, so this is for whoever is to be woken up, not for a load balancer.
+    """
+    try:
+        overdue = pulse.late(now=clock.now())
+    except Error:
+        return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "1"})
+    if overdue:
+        return JsonResponse({"status": "late", "late": [str(one) for one in overdue]}, status=503)
     return JsonResponse({"status": "ok"})
 
 

@@ -189,13 +189,11 @@ def _programs(environment: Mapping[str, str]) -> list[Program]:
         *(*celery, "worker", "--hostname", f"port-{settings.PORT}@%h", "--concurrency", "2"),
         *("--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
-    # It remembers nothing between starts: what was missed meanwhile is found in the database.
-    scheduler = ("--scheduler", "celery.beat:Scheduler")
     if settings.REDIS_URL:
-        beat = program("beat", *celery, "beat", *scheduler, "--loglevel", "INFO", "--pidfile=")
+        beat = program("beat", *celery, "beat", "--loglevel", "INFO", "--pidfile=")
         return [web, program("worker", *worker), beat]
     # Files as messages: a worker that is its own beat is the only one who writes any.
-    return [web, program("worker", *worker, "--beat", *scheduler)]
+    return [web, program("worker", *worker, "--beat")]
 
 
 def _answers() -> bool:

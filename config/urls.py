@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config.health import healthz
+from config.health import calendar, healthz
 from usage.urls import i5_urlpatterns
 
 handler400 = "config.exceptions.bad_request"
@@ -13,6 +13,7 @@ handler500 = "config.exceptions.server_error"
 
 urlpatterns = [
     path("healthz", healthz),
+    path("healthz/calendar", calendar),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),

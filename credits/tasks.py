@@ -1,71 +1,85 @@
-"""What time does to credits. Each task finds its rows in the database and calls one service per organization.
+"""What time does to credits: for each kind of work, which organizations it is due for, and the one service that does it.
 
 Nothing here is needed for a right answer: the first request after a boundary does the same for its own wallet. So a lost message costs
-nothing, a task that runs twice does it once, and one organization that fails keeps nobody else waiting.
+nothing, a task that runs twice does it once, and one organization that fails keeps nobody else waiting (`organizations/jobs.py`).
 """
 
-import logging
-from collections.abc import Callable
 from datetime import datetime
 
-from celery import shared_task
-from celery.exceptions import SoftTimeLimitExceeded
+from celery import Task, shared_task
 from django.db.models import Q, QuerySet
 
-from credits import services
-from organizations import clock
+from credits import services, verification
+from credits.models import Wallet
+from organizations.jobs import Found, Work
 from organizations.models import Organization
-
-logger = logging.getLogger(__name__)
-BATCH = 1_000
+from organizations.tasks import ring
 
 
-@shared_task
-def renew() -> int:
-    """Open the next billing period where one has ended."""
-    now = clock.now()
+def _with_an_ended_period(now: datetime) -> QuerySet[Organization]:
     ended = Organization.objects.filter(wallet__period__ends_at__lte=now)
-    return _each(ended.exclude(status=Organization.Status.ARCHIVED), services.renew, now=now)
+    return ended.exclude(status=Organization.Status.ARCHIVED)
 
 
-@shared_task
-def lapse_grants() -> int:
-    """Lapse what remains of grants that have expired."""
-    now = clock.now()
-    return _each(Organization.objects.filter(wallet__lapse_at__lte=now), services.renew, now=now)
+def _with_expired_grants(now: datetime) -> QuerySet[Organization]:
+    return Organization.objects.filter(wallet__lapse_at__lte=now)
 
 
-@shared_task
-def expire_reservations() -> int:
-    """Give back the holds whose time has passed."""
-    now = clock.now()
+def _with_expired_holds(now: datetime) -> QuerySet[Organization]:
     due = Q(wallet__reservations__status="open", wallet__reservations__expires_at__lte=now)
-    return _each(Organization.objects.filter(due).distinct(), services.expire, now=now)
+    return Organization.objects.filter(due).distinct()
 
 
-@shared_task
-def end_refill_cooldowns() -> int:
-    """End the refill cooldowns that are over, and try again where the parent was short."""
-    now = clock.now()
+def _with_an_ended_cooldown(now: datetime) -> QuerySet[Organization]:
     due = Q(wallet__refill_cooldown_ends_at__lte=now) | Q(wallet__refill_retry_at__lte=now)
-    return _each(Organization.objects.filter(due), services.end_refill_cooldown, now=now)
+    return Organization.objects.filter(due)
 
 
-def _each(
-    organizations: QuerySet[Organization], service: Callable[..., object], *, now: datetime
-) -> int:
-    """Call a service for each organization, in a transaction each. Returns how many succeeded.
+def _with_a_ledger(now: datetime) -> QuerySet[Organization]:
+    return Organization.objects.filter(wallet__isnull=False)
 
-    :raises SoftTimeLimitExceeded: when the time of the task is over; the next one finds the rest
-    """
-    done = 0
-    for organization in organizations.order_by("id").iterator(chunk_size=BATCH):
-        try:
-            service(organization=organization, now=now)
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception:
-            logger.exception("%s failed for %s", service.__name__, organization.public_id)
-        else:
-            done += 1
-    return done
+
+def _verify(*, organization: Organization, now: datetime) -> list[Found]:
+    bad = verification.verify(Wallet.objects.get(organization=organization))
+    if bad is None:
+        return []
+    subject = f"wallet {bad.wallet.id}, entry {bad.number}"
+    return [Found("every hash of the ledger fits", subject, bad.problem, organization.id)]
+
+
+RENEW = Work("renew", services.renew, _with_an_ended_period)
+LAPSE = Work("lapse grants", services.renew, _with_expired_grants)
+EXPIRE = Work("expire reservations", services.expire, _with_expired_holds)
+END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
+
+VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True)
+
+
+@shared_task(bind=True)
+def renew(self: "Task[..., int]") -> int:
+    """Open the next billing period where one has ended."""
+    return ring(self, RENEW)
+
+
+@shared_task(bind=True)
+def lapse_grants(self: "Task[..., int]") -> int:
+    """Lapse what remains of grants that have expired."""
+    return ring(self, LAPSE)
+
+
+@shared_task(bind=True)
+def expire_reservations(self: "Task[..., int]") -> int:
+    """Give back the holds whose time has passed."""
+    return ring(self, EXPIRE)
+
+
+@shared_task(bind=True)
+def end_refill_cooldowns(self: "Task[..., int]") -> int:
+    """End the refill cooldowns that are over, and try again where the parent was short."""
+    return ring(self, END_COOLDOWNS)
+
+
+@shared_task(bind=True)
+def verify_ledger(self: "Task[..., int]") -> int:
+    """Walk every hash chain, and keep what does not fit."""
+    return ring(self, VERIFY)

@@ -24,12 +24,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
 
 from organizations import wire
 from organizations.models import IdempotencyKey, Organization
 
 LIFETIME = timedelta(hours=24)
 ATTEMPTS = 3
+PRUNE_BATCH = 1_000
 
 _VALUE = re.compile(r"[\x21-\x7e]{1,255}")
 _TRY_AGAIN = {"40001", "40P01"}
@@ -182,3 +184,15 @@ def sqlstate(error: Exception) -> str | None:
     """Return the five characters by which PostgreSQL names a failure, if it named one."""
     state = getattr(error.__cause__, "sqlstate", None)
     return state if isinstance(state, str) else None
+
+
+def prune(*, now: datetime) -> int:
+    """Delete expired keys, a batch at a time so that no lock lasts, and return how many."""
+    forgotten = 0
+    while batch := list(_expired(now).values_list("id", flat=True)[:PRUNE_BATCH]):
+        forgotten += _expired(now).filter(id__in=batch).delete()[0]
+    return forgotten
+
+
+def _expired(now: datetime) -> QuerySet[IdempotencyKey]:
+    return IdempotencyKey.objects.filter(created_at__lte=now - LIFETIME)

@@ -1,30 +1,19 @@
-"""What time does to organizations' records."""
+"""What rings for the jobs: a task says that it was rung for, and does what is due of one kind of work."""
 
-from datetime import datetime
+import os
 
-from celery import shared_task
-from django.db.models import QuerySet
+from celery import Task
 
-from organizations import clock
-from organizations.idempotency import LIFETIME
-from organizations.models import IdempotencyKey
-
-BATCH = 1000
+from organizations import clock, jobs
+from organizations.jobs import Work
 
 
-@shared_task
-def prune_idempotency_keys() -> int:
-    """Forget the answers of requests that are older than a day. Return how many there were."""
-    return prune(now=clock.now())
+def ring(task: "Task[..., int]", work: Work, *, begin: bool = True) -> int:
+    """Do what is due of a kind of work. Returns for how many organizations it was done by this worker.
 
-
-def prune(*, now: datetime) -> int:
-    """Delete expired keys, a batch at a time so that no lock lasts, and return how many."""
-    forgotten = 0
-    while batch := list(_expired(now).values_list("id", flat=True)[:BATCH]):
-        forgotten += _expired(now).filter(id__in=batch).delete()[0]
-    return forgotten
-
-
-def _expired(now: datetime) -> QuerySet[IdempotencyKey]:
-    return IdempotencyKey.objects.filter(created_at__lte=now - LIFETIME)
+    :param begin: whether to begin a job if none is open, or only go on with one that was left
+    """
+    jobs.tick(task.name, now=clock.now())
+    worker = f"{task.request.hostname or 'here'}/{os.getpid()}"
+    run = jobs.run(work, now=clock.now, worker=worker, begin=begin)
+    return run.done if run else 0

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 
 from credits.admin.ledger import told
 from credits.models import ZERO, Grant, LedgerEntry, Reservation, Wallet
-from organizations import clock
-from organizations.models import Organization
+from organizations import clock, pulse
+from organizations.models import Failure, Organization
 from usage.overview import cap_bar
 
 SOON = timedelta(days=14)
@@ -22,7 +22,12 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("credits.view_wallet"):
         return context
     wallets = Wallet.objects.filter(organization__status=Organization.Status.ACTIVE)
+    now = clock.now()
     return context | {
+        "late": pulse.late(now=now),
+        "left_to_staff": Failure.objects.filter(resolved_at=None, next_try_at=None).order_by("id")[
+            :ROWS
+        ],
         "figures": _figures(),
         "statuses": dict(Organization.objects.values_list("status").annotate(Count("id"))),
         "near_cap": _near_cap(wallets),

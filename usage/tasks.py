@@ -1,37 +1,71 @@
-"""What time does to usage. Each task finds its rows and calls one service."""
+"""What time does to usage, and to the books as a whole: the work that must see all three apps."""
 
-import logging
+from datetime import datetime, timedelta
 
-from celery import shared_task
-from django.db.models import F, OuterRef, Subquery
+from celery import Task, shared_task
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
-from organizations import clock
+from credits.reconcile import reconcile as reconcile_books
+from credits.tasks import VERIFY
+from organizations import idempotency, jobs
+from organizations.jobs import Found, Work
 from organizations.models import Organization
+from organizations.tasks import ring
 from usage.models import UsageEvent
+from usage.reconcile import CHECKS
 from usage.services import denials
 from usage.services.rollups import roll_up
 
-logger = logging.getLogger(__name__)
+JOBS_KEPT = timedelta(days=90)
+FREQUENT_JOBS_KEPT = timedelta(days=7)
+FREQUENT = ("expire reservations", "end refill cooldowns", "lapse grants", "roll up usage")
 
 
-@shared_task
-def roll_up_usage() -> int:
-    """Add the events that came since the last time to the rollups. The reports are right without it."""
-    now = clock.now()
+def _with_new_events(now: datetime) -> QuerySet[Organization]:
     latest = UsageEvent.objects.filter(organization=OuterRef("id")).order_by("-position")
-    behind = Organization.objects.annotate(latest=Subquery(latest.values("position")[:1]))
-    done = 0
-    for organization in behind.filter(latest__isnull=False).exclude(
-        rollup_mark__position=F("latest")
-    ):
-        try:
-            done += roll_up(organization=organization, now=now)
-        except Exception:
-            logger.exception("roll_up failed for %s", organization.public_id)
-    return done
+    told = Organization.objects.annotate(latest=Subquery(latest.values("position")[:1]))
+    behind = told.filter(latest__isnull=False).exclude(rollup_mark__position=F("latest"))
+    return Organization.objects.filter(id__in=behind.values("id"))
 
 
-@shared_task
-def prune_denials() -> int:
-    """Delete the denials that are older than 30 days."""
-    return denials.prune(now=clock.now())
+def _prune(*, now: datetime) -> None:
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90."""
+    idempotency.prune(now=now)
+    denials.prune(now=now)
+    jobs.prune(before=now - FREQUENT_JOBS_KEPT, kinds=FREQUENT)
+    jobs.prune(before=now - JOBS_KEPT)
+
+
+def _reconcile(*, now: datetime) -> list[Found]:
+    return [Found(one.check, one.subject, one.detail) for one in reconcile_books(CHECKS)]
+
+
+ROLL_UP = Work("roll up usage", roll_up, _with_new_events)
+PRUNE = Work("prune", _prune)
+RECONCILE = Work("reconcile", _reconcile, is_audit=True)
+ALL_DAY = (VERIFY, RECONCILE, PRUNE)
+"""What is begun by the calendar only, and goes on whenever somebody rings."""
+
+
+@shared_task(bind=True)
+def roll_up_usage(self: "Task[..., int]") -> int:
+    """Add the events that came since the last time to the rollups. The reports are right without it."""
+    return ring(self, ROLL_UP)
+
+
+@shared_task(bind=True)
+def reconcile(self: "Task[..., int]") -> int:
+    """Run every check of the books, and keep what it finds."""
+    return ring(self, RECONCILE)
+
+
+@shared_task(bind=True)
+def prune(self: "Task[..., int]") -> int:
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90."""
+    return ring(self, PRUNE)
+
+
+@shared_task(bind=True)
+def resume(self: "Task[..., int]") -> int:
+    """Go on with the audits and the like that a worker left, and try again what failed."""
+    return sum(ring(self, work, begin=False) for work in ALL_DAY)

@@ -1,45 +1,95 @@
-"""The calendar: what it rings for exists, and an unanswered ring is void before the next."""
+"""The calendar: what it rings for exists, and an unanswered ring is void before the next. The beat outlives a clock that jumps."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from celery.schedules import crontab
+from django_celery_beat.models import PeriodicTask
 
+from config.beat import Scheduler
 from config.celery import app
-
-CALENDAR = app.conf.beat_schedule
-ENTRIES = pytest.mark.parametrize("entry", CALENDAR.values(), ids=CALENDAR.keys())
+from tests.callers import clock as clock
+from tests.factories import NOW
 
 
 def interval(schedule: Any) -> timedelta:
     """Return how long it is from one ring to the next."""
-    is_crontab = isinstance(schedule, crontab)
-    if is_crontab:
-        assert (len(schedule.minute), len(schedule.hour)) == (1, 24), "only hourly ones so far"
-        return timedelta(hours=1)
+    if isinstance(schedule, crontab):
+        assert len(schedule.minute) == 1
+        return timedelta(hours=1) if len(schedule.hour) == 24 else timedelta(days=1)
     return timedelta(seconds=schedule.run_every.total_seconds())
 
 
+@pytest.mark.django_db
 class TestCalendar:
-    @ENTRIES
-    def test_rings_for_a_task_that_exists(self, entry: dict[str, Any]) -> None:
+    def test_rings_for_all_tasks_that_exist_and_no_others(self) -> None:
         app.loader.import_default_modules()
 
-        assert entry["task"] in app.tasks
+        rung = set(PeriodicTask.objects.values_list("task", flat=True))
 
-    @ENTRIES
-    def test_rings_expire_before_the_next(self, entry: dict[str, Any]) -> None:
-        assert timedelta(seconds=entry["options"]["expires"]) < interval(entry["schedule"])
+        assert rung == {name for name in app.tasks if not name.startswith("celery.")}
+
+    def test_rings_expire_before_the_next(self) -> None:
+        for task in PeriodicTask.objects.all():
+            assert timedelta(seconds=task.expire_seconds) < interval(task.schedule), task.name
 
     def test_looks_for_money_that_is_due_at_least_every_minute(self) -> None:
-        money = [each for each in CALENDAR.values() if each["task"].startswith("credits.")]
+        money = PeriodicTask.objects.filter(task__startswith="credits.", interval__isnull=False)
 
         assert len(money) == 4
-        assert all(interval(each["schedule"]) <= timedelta(minutes=1) for each in money)
+        assert all(interval(each.schedule) <= timedelta(minutes=1) for each in money)
 
     def test_is_in_utc(self) -> None:
         assert (str(app.conf.timezone), app.conf.enable_utc) == ("UTC", True)
+        zones = {str(task.schedule.tz) for task in PeriodicTask.objects.exclude(crontab=None)}
+        assert zones == {"UTC"}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestScheduler:
+    @pytest.fixture(autouse=True)
+    def _rings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rung: list[tuple[str, datetime]] = []
+
+        def ring(scheduler: Scheduler, entry: Any, **_: Any) -> None:
+            self.rung.append((entry.name, app.now()))
+
+        monkeypatch.setattr(Scheduler, "apply_async", ring)
+
+    def tick_for(
+        self, scheduler: Scheduler, clock: time_machine.Traveller, minutes: int
+    ) -> set[str]:
+        """Let the scheduler tick through some minutes, and return what it rang for."""
+        self.rung.clear()
+        for _ in range(minutes * 12):
+            clock.shift(5)
+            for _ in range(20):
+                scheduler.tick()
+        return {name for name, _ in self.rung}
+
+    def test_rings_as_the_rows_say(self, clock: time_machine.Traveller) -> None:
+        PeriodicTask.objects.update(date_changed=NOW)
+        scheduler = Scheduler(app=app)
+
+        assert {"renew", "expire reservations"} <= self.tick_for(scheduler, clock, 2)
+
+        PeriodicTask.objects.filter(name="renew").update(enabled=False)
+        assert "renew" not in self.tick_for(Scheduler(app=app), clock, 2)
+
+    def test_goes_on_when_a_clock_jumps_a_year_and_back(
+        self, clock: time_machine.Traveller
+    ) -> None:
+        PeriodicTask.objects.update(date_changed=NOW)
+        scheduler = Scheduler(app=app)
+        before = self.tick_for(scheduler, clock, 2)
+        clock.shift(timedelta(days=365))
+        self.tick_for(scheduler, clock, 2)
+
+        clock.shift(timedelta(days=-365))
+
+        assert before <= self.tick_for(scheduler, clock, 2)
 
 
 class TestMessages:

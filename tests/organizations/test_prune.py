@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from organizations import tasks
+from organizations import idempotency
 from organizations.models import IdempotencyKey
 from tests.organizations.people import organization
 
@@ -16,7 +16,7 @@ DAY = timedelta(hours=24)
 
 class TestPrune:
     def test_forgets_keys_from_their_24th_hour_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tasks, "BATCH", 2)
+        monkeypatch.setattr(idempotency, "PRUNE_BATCH", 2)
         acme = organization()
         ages = [DAY * 9, DAY * 2, DAY, DAY - timedelta(microseconds=1), timedelta(0)]
         for number, age in enumerate(ages):
@@ -29,8 +29,8 @@ class TestPrune:
                 created_at=NOW - age,
             )
 
-        forgotten = tasks.prune(now=NOW)
+        forgotten = idempotency.prune(now=NOW)
 
         assert forgotten == 3
         assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"k3", "k4"}
-        assert tasks.prune(now=NOW) == 0
+        assert idempotency.prune(now=NOW) == 0

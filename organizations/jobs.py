@@ -1,0 +1,363 @@
+"""Doing what time has made due: for many organizations, by any number of workers, whatever dies meanwhile.
+
+Nothing here decides what is due or what is done about it: a `Work` says both. What it does must be idempotent, because a worker that
+was killed may have done more than it could say. A job hands out its organizations in batches, in the order of their ids; whoever has
+a batch has a lease on it and keeps extending it, and what a dead worker left is taken over when its lease runs out.
+
+An organization for which the work fails keeps nobody waiting: it is tried again after a minute and after five more, and then left to
+staff. A lost connection is nobody's failure: it ends the run, and the next one goes on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error as DatabaseError
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from organizations.idempotency import sqlstate
+from organizations.ids import new_id
+from organizations.models import Failure, Finding, Job, Lease, Organization, Tick
+
+logger = logging.getLogger(__name__)
+Now = Callable[[], datetime]
+
+BATCH = 200
+LEASE = timedelta(seconds=15)
+EXTEND_SECONDS = 4.0
+RUN_SECONDS = 50.0
+"""How long one run may take: then the worker is free for other work, and the next ring goes on."""
+PAUSES = (timedelta(minutes=1), timedelta(minutes=5))
+"""How long to wait after the first failure, and after the second. The third is left to staff."""
+ERROR_LENGTH = 2_000
+DATABASE_IS_GONE = ("08", "53", "57P")
+"""How the states begin that say so: no connection, no room for one, the server is stopping."""
+
+
+class Found(NamedTuple):
+    """One row that an audit found to be wrong."""
+
+    check: str
+    subject: str
+    detail: str
+    organization_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """A kind of job: which organizations it is due for at a moment, and what is done about each.
+
+    Without `due` it is done once for the whole database. `do` is called with `now`, and with `organization` where there is one; an audit
+    answers with what it found.
+    """
+
+    kind: str
+    do: Callable[..., object]
+    due: Callable[[datetime], QuerySet[Organization]] | None = None
+    is_audit: bool = False
+
+
+class Run(NamedTuple):
+    """What one run came to: the job it worked on, and for how many organizations it did something."""
+
+    job: Job
+    done: int
+
+
+def run(
+    work: Work,
+    *,
+    now: Now,
+    worker: str,
+    seconds: float = RUN_SECONDS,
+    begin: bool = True,
+    report: Callable[[Job], None] = lambda job: None,
+) -> Run | None:
+    """Do what is due of a kind of work, together with whoever else does. Returns None if there was nothing to do.
+
+    :param seconds: after which it stops, between two organizations; the next run goes on
+    :param begin: whether to begin a job if none is open, or only go on with one
+    :param report: called with the job after each batch
+    """
+    until = time.monotonic() + seconds
+    job = _open_job(work, now=now(), begin=begin)
+    if job is None:
+        return None
+    done = 0
+    while time.monotonic() < until:
+        lease = _claim(work, job, worker=worker, now=now())
+        if lease is None:
+            break
+        done += _do(work, job, lease, now=now, until=until)
+        job.refresh_from_db()
+        report(job)
+    _finish(job, now=now())
+    return Run(job, done)
+
+
+def preview(work: Work, *, now: datetime) -> QuerySet[Organization]:
+    """Return the organizations for which there is something to do at `now`, in the order in which it would be done."""
+    if work.due is None:
+        return Organization.objects.none()
+    waiting = Q(next_try_at__isnull=True) | Q(next_try_at__gt=now)
+    failing = _open_failures(work).filter(waiting, organization=OuterRef("pk"))
+    return work.due(now).exclude(Exists(failing)).order_by("id")
+
+
+def try_again(failure: Failure, *, now: datetime) -> None:
+    """Try failed work again with the next run, and up to three times as if it had never failed."""
+    failure.attempts = 0
+    failure.next_try_at = now
+    failure.save(update_fields=["attempts", "next_try_at"])
+
+
+def tick(task: str, *, now: datetime) -> None:
+    """Remember that a task was rung for."""
+    Tick.objects.update_or_create(task=task, defaults={"ticked_at": now})
+
+
+def prune(*, before: datetime, kinds: Iterable[str] = ()) -> int:
+    """Delete the jobs that ended before a moment, with what they found; only of some kinds, if any are named."""
+    ended = Job.objects.filter(finished_at__lt=before)
+    if kinds:
+        ended = ended.filter(kind__in=kinds)
+    return ended.delete()[0]
+
+
+def _open_failures(work: Work) -> QuerySet[Failure]:
+    return Failure.objects.filter(kind=work.kind, resolved_at__isnull=True)
+
+
+def _open_job(work: Work, *, now: datetime, begin: bool) -> Job | None:
+    """Return the open job of this kind, or begin one if there is anything to do."""
+    open_jobs = Job.objects.filter(kind=work.kind, finished_at__isnull=True)
+    job = open_jobs.first()
+    if job is not None:
+        return job
+    total = _total(work, now=now, begin=begin)
+    if not total:
+        return None
+    try:
+        with transaction.atomic():
+            return Job.objects.create(kind=work.kind, due_at=now, total=total, started_at=now)
+    except IntegrityError:
+        return open_jobs.first()
+
+
+def _total(work: Work, *, now: datetime, begin: bool) -> int:
+    """Return for how many organizations a new job would have something to do."""
+    if not begin and not _open_failures(work).filter(next_try_at__lte=now).exists():
+        return 0
+    if work.due is None:
+        return 1
+    # Somebody else's request may have done what failed here.
+    _open_failures(work).exclude(organization__in=work.due(now)).update(resolved_at=now)
+    return preview(work, now=now).count()
+
+
+@transaction.atomic
+def _claim(work: Work, job: Job, *, worker: str, now: datetime) -> Lease | None:
+    """Take over a batch whose worker is gone, or take the next one. Returns None if there is none left."""
+    job = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+    lease = job.leases.filter(expires_at__lte=now).order_by("id").first()
+    if lease is None and job.is_handed_out:
+        return None
+    if lease is None:
+        lease = _next_batch(work, job)
+    if lease is not None:
+        lease.worker, lease.token, lease.expires_at = worker, new_id(), now + LEASE
+        lease.save()
+    return lease
+
+
+def _next_batch(work: Work, job: Job) -> Lease | None:
+    if work.due is None:
+        Job.objects.filter(pk=job.pk).update(is_handed_out=True)
+        return Lease(job=job, size=1)
+    due = preview(work, now=job.due_at)
+    if job.cursor is not None:
+        due = due.filter(id__gt=job.cursor)
+    ids = list(due.values_list("id", flat=True)[:BATCH])
+    after, job.cursor = job.cursor, ids[-1] if ids else job.cursor
+    job.is_handed_out = len(ids) < BATCH
+    job.save(update_fields=["cursor", "is_handed_out"])
+    return Lease(job=job, after=after, until=ids[-1], size=len(ids)) if ids else None
+
+
+def _do(work: Work, job: Job, lease: Lease, *, now: Now, until: float) -> int:
+    """Do a batch, or as much of it as there is time for. Returns for how many organizations it was done."""
+    done = 0
+    failed_before = set(_open_failures(work).values_list("organization_id", flat=True))
+    try:
+        with _kept(lease, now=now) as is_ours:
+            for organization in _organizations(work, job, lease):
+                if not is_ours():
+                    return done
+                if time.monotonic() > until:
+                    _give_back(lease, now=now())
+                    return done
+                if not _try(work, job, lease, organization, now=now):
+                    continue
+                done += 1
+                if getattr(organization, "pk", None) in failed_before:
+                    _resolve(work, organization, now=now())
+    except BaseException:
+        _give_back(lease, now=now())
+        raise
+    _end(lease)
+    return done
+
+
+def _organizations(work: Work, job: Job, lease: Lease) -> list[Organization] | list[None]:
+    """Return those of a batch for which there is still something to do; None stands for the whole database."""
+    if work.due is None:
+        return [None]
+    due = preview(work, now=job.due_at).filter(id__lte=lease.until)
+    return list(due.filter(id__gt=lease.after) if lease.after else due)
+
+
+@contextmanager
+def _kept(lease: Lease, *, now: Now) -> Iterator[Callable[[], bool]]:
+    """Extend a lease for as long as the block lasts, from a thread of its own; yields whether it is still ours."""
+    over, lost = threading.Event(), threading.Event()
+
+    def extend() -> None:
+        try:
+            while not over.wait(EXTEND_SECONDS):
+                mine = Lease.objects.filter(pk=lease.pk, token=lease.token)
+                if not mine.update(expires_at=now() + LEASE):
+                    lost.set()
+                    return
+        except DatabaseError:
+            lost.set()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=extend, name=f"lease {lease.pk}", daemon=True)
+    thread.start()
+    try:
+        yield lambda: not lost.is_set()
+    finally:
+        over.set()
+        thread.join()
+
+
+def _try(
+    work: Work, job: Job, lease: Lease, organization: Organization | None, *, now: Now
+) -> bool:
+    """Do the work for one organization and return whether it succeeded; a failure is recorded."""
+    arguments = {"organization": organization} if organization is not None else {}
+    try:
+        found = work.do(**arguments, now=now())
+        _keep_findings(work, job, found)
+    except Exception as error:
+        if not _may_go_on(error):
+            raise
+        who = organization.public_id if organization else "the whole database"
+        logger.exception("%s failed for %s", work.kind, who)
+        _record(work, job, lease, organization, error, now=now())
+        return False
+    return True
+
+
+def _may_go_on(error: Exception) -> bool:
+    """Say whether the failure is of this organization: not where the database is gone, or the time of the task is over."""
+    if isinstance(error, SoftTimeLimitExceeded):
+        return False
+    if not isinstance(error, OperationalError | InterfaceError):
+        return True
+    state = sqlstate(error) or "08"
+    return not state.startswith(DATABASE_IS_GONE)
+
+
+def _resolve(work: Work, organization: Organization | None, *, now: datetime) -> None:
+    _open_failures(work).filter(organization=organization).update(resolved_at=now)
+
+
+@transaction.atomic
+def _record(
+    work: Work,
+    job: Job,
+    lease: Lease,
+    organization: Organization | None,
+    error: Exception,
+    *,
+    now: datetime,
+) -> None:
+    failure = _open_failures(work).filter(organization=organization).first() or Failure(
+        kind=work.kind, organization=organization, attempts=0, first_failed_at=now
+    )
+    if failure.job_id != job.pk:
+        Lease.objects.filter(pk=lease.pk, token=lease.token).update(failed=F("failed") + 1)
+    failure.job = job
+    failure.attempts += 1
+    failure.error = f"{type(error).__name__}: {error}".replace("\0", "")[:ERROR_LENGTH]
+    failure.last_failed_at = now
+    left_to_staff = failure.attempts > len(PAUSES)
+    failure.next_try_at = None if left_to_staff else now + PAUSES[failure.attempts - 1]
+    failure.save()
+    if left_to_staff:
+        logger.error("%s has failed %d times and waits for staff", failure, failure.attempts)
+
+
+def _keep_findings(work: Work, job: Job, found: object) -> None:
+    if not work.is_audit or not isinstance(found, Iterable):
+        return
+    for one in found:
+        assert isinstance(one, Found)
+        logger.error("%s: %s: %s: %s", work.kind, one.check, one.subject, one.detail)
+        Finding.objects.get_or_create(
+            job=job,
+            organization=_organization(one),
+            check_name=one.check[:200],
+            subject=one.subject[:200],
+            defaults={"detail": one.detail},
+        )
+
+
+def _organization(one: Found) -> Organization | None:
+    """Return whose row it is, unless that row itself is what is missing."""
+    if one.organization_id is None:
+        return None
+    return Organization.objects.filter(pk=one.organization_id).first()
+
+
+def _give_back(lease: Lease, *, now: datetime) -> None:
+    """Let somebody else go on with a batch at once."""
+    try:
+        Lease.objects.filter(pk=lease.pk, token=lease.token).update(expires_at=now)
+    except DatabaseError:
+        logger.warning("a lease could not be given back; it runs out by itself")
+
+
+@transaction.atomic
+def _end(lease: Lease) -> None:
+    """Count a batch as done, if it was still ours."""
+    mine = Lease.objects.select_for_update().filter(pk=lease.pk, token=lease.token).first()
+    if mine is None:
+        return
+    counted = {"done": F("done") + mine.size - mine.failed, "failed": F("failed") + mine.failed}
+    Job.objects.filter(pk=mine.job_id).update(**counted)
+    mine.delete()
+
+
+def _finish(job: Job, *, now: datetime) -> None:
+    """End a job whose batches are all handed out and done."""
+    left = Lease.objects.filter(job=OuterRef("pk"))
+    ended = Job.objects.filter(pk=job.pk, is_handed_out=True, finished_at__isnull=True)
+    ended.exclude(Exists(left)).update(finished_at=now)
+    job.refresh_from_db()

@@ -1,0 +1,70 @@
+"""Whether the calendar is alive: which tasks should have been rung for by now, and were not.
+
+A wrong answer needs no worker to be right, so nobody would notice a beat or a worker that is not there. This is who complains: in
+`manage.py check --database default`, at `/healthz/calendar`, and on the first page of the admin.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from celery.schedules import crontab
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.db import ProgrammingError
+from django_celery_beat.models import PeriodicTask
+
+from organizations import clock
+from organizations.models import Tick
+
+GRACE = timedelta(minutes=2)
+"""How late a ring may be: a worker has other things to do, and a run takes up to a minute."""
+
+
+class Late(NamedTuple):
+    """A task that nobody rang for, or that no worker heard."""
+
+    name: str
+    ticked_at: datetime | None
+    due_at: datetime
+
+    def __str__(self) -> str:
+        last = f"last on {self.ticked_at:%Y-%m-%d at %H:%M:%S}" if self.ticked_at else "never yet"
+        return f"{self.name}: due on {self.due_at:%Y-%m-%d at %H:%M:%S} UTC, {last}"
+
+
+def late(*, now: datetime) -> list[Late]:
+    """Return the tasks of the calendar that are overdue by more than two minutes, the longest overdue first."""
+    ticks = dict(Tick.objects.values_list("task", "ticked_at"))
+    tasks = PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
+    overdue = [
+        Late(task.name, ticks.get(task.task), _due_at(task, ticks.get(task.task))) for task in tasks
+    ]
+    return sorted((one for one in overdue if one.due_at + GRACE < now), key=lambda one: one.due_at)
+
+
+def _due_at(task: PeriodicTask, ticked_at: datetime | None) -> datetime:
+    """Return when a task was due after its last tick, or when nobody ever heard it: when it was first rung for, or should have been."""
+    if ticked_at is None and task.total_run_count:
+        last_run_at: datetime = task.last_run_at
+        return last_run_at
+    since = ticked_at or task.date_changed
+    if isinstance(task.schedule, crontab):
+        start, step, _ = task.schedule.remaining_delta(since)
+        next_at: datetime = start + step
+        return next_at
+    run_every: timedelta = task.schedule.run_every
+    return since + run_every
+
+
+@register(Tags.database)
+def beat_has_ticked(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Complain of every task that should have been rung for and was not."""
+    if not databases:
+        return []
+    try:
+        overdue = late(now=clock.now())
+    except ProgrammingError:
+        # Not migrated yet: there is no calendar.
+        return []
+    hint = "Are beat and a worker running, and do they reach the broker?"
+    return [Warning(str(one), hint=hint, id="organizations.W001") for one in overdue]

@@ -149,20 +149,90 @@ def charge(
     counted_in: BillingPeriod,
     note: Note,
     reservation: Reservation | None = None,
+    follows: LedgerEntry | None = None,
 ) -> LedgerEntry:
     """Charge work that was done: from the live grants in order, and what they lack becomes debt.
 
     :param counted_in: the period whose counter already has it
+    :param follows: for work that is charged again, the reversal of the charge before: what that returned is drawn first
     """
+    grants = live_grants(wallet)
+    if follows is not None:
+        returned = set(follows.draws.values_list("grant_id", flat=True))
+        grants.sort(key=lambda grant: grant.pk not in returned)
     return _post(
         wallet,
         kind=Kind.SETTLE,
         amount=-amount,
-        draws=take(live_grants(wallet), amount),
+        draws=take(grants, amount),
         note=note,
         reservation=reservation,
         counted_in=counted_in,
         usage_after=counted_in.used,
+        reverses=follows,
+    )
+
+
+def take_back(
+    wallet: Wallet, entry: LedgerEntry, *, note: Note, transfer_id: UUID | None = None
+) -> LedgerEntry:
+    """Reverse an entry that brought credits: take them out of the very grants that it made.
+
+    :raises InsufficientCredits: if less than all of them remain
+    """
+    made = list(Grant.objects.filter(entry=entry).order_by("id"))
+    if remaining(made) < entry.amount:
+        raise InsufficientCredits(
+            f"{remaining(made):f} remain of the {entry.amount:f} credits that came with it"
+        )
+    return _post(
+        wallet,
+        kind=Kind.REVERSAL,
+        amount=-entry.amount,
+        draws=take(made, entry.amount),
+        note=note,
+        reverses=entry,
+        transfer_id=transfer_id,
+    )
+
+
+def give_back(
+    wallet: Wallet,
+    entry: LedgerEntry,
+    *,
+    note: Note,
+    counted_in: BillingPeriod | None = None,
+    transfer_id: UUID | None = None,
+) -> LedgerEntry:
+    """Reverse an entry that took credits: debt is paid first, the rest returns to the grants it came from.
+
+    What the entry had left as debt pays debt before all else. As far as other credits have paid it since, it has no grant to return
+    to: it becomes one of its own, an adjustment without an end. Credits that return to a grant which has ended are in it until they
+    lapse, in the same command.
+
+    :param counted_in: for work, the period whose counter no longer has it
+    """
+    drawn = list(entry.draws.select_related("grant").order_by("id"))
+    owed = -entry.amount + sum((each.amount for each in drawn), ZERO)
+    debt = max(ZERO, wallet.debt - owed)
+    draws = []
+    for each in drawn:
+        paid = min(debt, -each.amount)
+        debt -= paid
+        if paid < -each.amount:
+            draws.append(Draw(each.grant, -each.amount - paid))
+    return _post(
+        wallet,
+        kind=Kind.REVERSAL,
+        amount=-entry.amount,
+        draws=draws,
+        lots=[Lot(owed, Grant.Source.ADJUSTMENT)] if owed > wallet.debt else (),
+        note=note,
+        reservation=entry.reservation,
+        counted_in=counted_in,
+        usage_after=counted_in.used if counted_in else None,
+        reverses=entry,
+        transfer_id=transfer_id,
     )
 
 
@@ -268,6 +338,7 @@ def _post(
     counted_in: BillingPeriod | None = None,
     usage_after: Decimal | None = None,
     transfer_id: UUID | None = None,
+    reverses: LedgerEntry | None = None,
 ) -> LedgerEntry:
     """Write one entry with all that it changes: draws, new grants, the wallet and its head."""
     _require_exact(amount, *(lot.amount for lot in lots))
@@ -282,6 +353,7 @@ def _post(
         counted_in=counted_in,
         usage_after=usage_after,
         transfer_id=transfer_id,
+        reverses=reverses,
         reason=note.reason,
         metadata=note.metadata,
         performed_by=note.performed_by,
@@ -294,7 +366,7 @@ def _post(
     entry.hash = digest(entry, changes, made)
     entry.save(force_insert=True)
     _write_draws(entry, draws, made, changes)
-    _write_wallet(wallet, entry, made)
+    _write_wallet(wallet, entry, [*made, *(d.grant for d in draws if d.amount > 0)])
     return entry
 
 
@@ -349,8 +421,8 @@ def _write_draws(
         )
 
 
-def _write_wallet(wallet: Wallet, entry: LedgerEntry, made: Sequence[Grant]) -> None:
-    expiries = [grant.expires_at for grant in made if grant.expires_at is not None]
+def _write_wallet(wallet: Wallet, entry: LedgerEntry, filled: Sequence[Grant]) -> None:
+    expiries = [grant.expires_at for grant in filled if grant.expires_at is not None]
     wallet.lapse_at = min(
         [*expiries, *([wallet.lapse_at] if wallet.lapse_at else [])], default=None
     )

@@ -490,8 +490,6 @@ class Reservation(models.Model):
     """The prices of the moment of admission, by which its tokens are charged whenever it settles."""
     settled_with = models.JSONField(null=True)
     """What it was settled with, to tell a repeat from a contradiction."""
-    growth = models.JSONField(null=True)
-    """By what it grew and when, `[{"at", "credits"}]`, so that what was held at a moment can be told later. Null if it never did."""
     limits = models.JSONField(default=list)
     """The limits of the moment of admission, as the decision explained them."""
     metadata = models.JSONField(default=dict)
@@ -549,6 +547,22 @@ class Reservation(models.Model):
         if self.status == self.Status.OPEN and self.expires_at <= now:
             return self.Status.EXPIRED
         return self.status
+
+
+class Growth(models.Model):
+    """That a hold grew, by what and when: what it held at a moment can be told later."""
+
+    reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="growths")
+    credits = AmountField()
+    grown_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="growth_credits_positive", condition=Q(credits__gt=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"+{self.credits.normalize():f}"
 
 
 class LedgerEntry(models.Model):

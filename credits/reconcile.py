@@ -76,11 +76,48 @@ CHECKS: dict[str, str] = {
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
         HAVING count(*) <> 2 OR sum(e.amount) <> 0 OR count(DISTINCT coalesce(o.parent_id, o.id)) <> 1""",
+    "a reversal is the opposite of what it takes back": """
+        SELECT 'entry ' || r.id, 'amount ' || r.amount || ', takes back a ' || e.kind || ' of ' || e.amount
+        FROM credits_ledgerentry r
+        JOIN credits_ledgerentry e ON e.id = r.reverses_id
+        WHERE r.kind = 'reversal' AND (
+            r.amount <> -e.amount OR r.wallet_id <> e.wallet_id OR r.number <= e.number
+            OR e.kind IN ('renew', 'lapse', 'reversal')
+            OR r.counted_in_id IS DISTINCT FROM e.counted_in_id
+            OR r.reservation_id IS DISTINCT FROM e.reservation_id
+        )""",
+    "a reversal returns credits to where they came from": """
+        SELECT 'draw ' || d.id, d.amount || ' of a reversal, ' || coalesce(before.amount, 0) || ' of what it takes back'
+        FROM credits_grantdraw d
+        JOIN credits_ledgerentry r ON r.id = d.entry_id AND r.kind = 'reversal'
+        JOIN credits_grant g ON g.id = d.grant_id
+        LEFT JOIN credits_grantdraw before ON before.entry_id = r.reverses_id AND before.grant_id = d.grant_id
+        WHERE CASE
+            WHEN d.amount < 0 THEN g.entry_id <> r.reverses_id
+            ELSE g.entry_id <> r.id AND d.amount > coalesce(-before.amount, 0)
+        END""",
+    "a transfer is taken back on both its sides or on none": """
+        SELECT 'transfer ' || e.transfer_id, count(r.id) || ' sides taken back'
+        FROM credits_ledgerentry e
+        LEFT JOIN credits_ledgerentry r ON r.reverses_id = e.id
+        WHERE e.transfer_id IS NOT NULL
+        GROUP BY e.transfer_id
+        HAVING count(r.id) NOT IN (0, 2) OR count(DISTINCT r.transfer_id) <> least(count(r.id), 1)""",
+    "work that is charged again follows the reversal of its charge": """
+        SELECT 'entry ' || e.id, 'follows a ' || r.kind || ' of ' || r.amount
+        FROM credits_ledgerentry e
+        JOIN credits_ledgerentry r ON r.id = e.reverses_id
+        WHERE e.kind = 'settle' AND (
+            r.kind <> 'reversal' OR r.counted_in_id IS NULL OR r.wallet_id <> e.wallet_id OR r.number >= e.number
+            OR r.counted_in_id IS DISTINCT FROM e.counted_in_id
+            OR r.reservation_id IS DISTINCT FROM e.reservation_id
+        )""",
     "a settled reservation was charged once, what it says": """
         SELECT 'reservation ' || r.id, 'settled ' || coalesce(r.settled_credits, 0) || ', charged ' || coalesce(e.total, 0)
         FROM credits_reservation r
         LEFT JOIN (
-            SELECT reservation_id, -sum(amount) AS total FROM credits_ledgerentry WHERE kind = 'settle' GROUP BY 1
+            SELECT reservation_id, -sum(amount) AS total FROM credits_ledgerentry
+            WHERE kind = 'settle' AND reverses_id IS NULL GROUP BY 1
         ) e ON e.reservation_id = r.id
         WHERE coalesce(r.settled_credits, 0) <> coalesce(e.total, 0)""",
     "a period has reserved what its open reservations hold": """

@@ -135,6 +135,10 @@ def adjust(organization: Organization, amount: Amount, *, now: datetime = NOW) -
     )
 
 
+def reverse(entry: LedgerEntry, *, now: datetime = NOW, reason: str = "mistake") -> LedgerEntry:
+    return services.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now)
+
+
 def recharge(organization: Organization, amount: Amount, *, now: datetime = NOW) -> LedgerEntry:
     return services.recharge(
         organization=organization, amount=Decimal(amount), performed_by=KEY, now=now

@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.db import migrations, models
 from django.db.models import Q
 
+from credits.models import AmountField
+
 TRANSFERS = ["allocate", "refill", "sweep"]
 STATUSES = [("active", "Active"), ("suspended", "Suspended"), ("archived", "Archived")]
 KNOWN_CHANGES = """
@@ -63,7 +65,34 @@ class Migration(migrations.Migration):
                 | (~Q(kind__in=["settle", "reversal"]) & Q(reverses__isnull=True)),
             ),
         ),
-        migrations.AddField("reservation", "growth", models.JSONField(null=True)),
+        migrations.CreateModel(
+            "Growth",
+            [
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("credits", AmountField()),
+                ("grown_at", models.DateTimeField()),
+                (
+                    "reservation",
+                    models.ForeignKey(
+                        "credits.reservation",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="growths",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        name="growth_credits_positive", condition=Q(credits__gt=0)
+                    )
+                ]
+            },
+        ),
         migrations.CreateModel(
             "StatusChange",
             [

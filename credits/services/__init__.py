@@ -9,6 +9,9 @@ from credits.services.actors import create_actor as create_actor
 from credits.services.actors import update_actor as update_actor
 from credits.services.admission import BillingExhausted as BillingExhausted
 from credits.services.calendar import renew as renew
+from credits.services.corrections import AlreadyReversed as AlreadyReversed
+from credits.services.corrections import NotReversible as NotReversible
+from credits.services.corrections import reverse as reverse
 from credits.services.funding import InvalidAmount as InvalidAmount
 from credits.services.funding import InvalidExpiry as InvalidExpiry
 from credits.services.funding import NotARoot as NotARoot

@@ -126,7 +126,7 @@ def recharge(
     wallet, _ = lock(organization, now=now)
     require_active(wallet.organization)
     recharges = LedgerEntry.objects.filter(
-        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE
+        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE, reversed_by=None
     )
     already = recharges.aggregate(sum=Sum("amount"))["sum"] or ZERO
     limit = wallet.config.recharge_limit

@@ -11,7 +11,7 @@ from django.db import transaction
 from credits import ledger
 from credits.ledger import Note
 from credits.limits import Limit, explain
-from credits.models import ZERO, BillingPeriod, Reservation, Wallet
+from credits.models import ZERO, BillingPeriod, Growth, Reservation, Wallet
 from credits.services.admission import Admission, BillingExhausted, Counted, decide
 from credits.services.ending import bind, close, expire_due, give_back, reclaim_if_archived
 from credits.services.funding import refill_is_due
@@ -151,11 +151,11 @@ def grow(
     admitted = admit(wallet, parent, need, period=reservation.period, now=now)
     if isinstance(admitted, BillingExhausted):
         return admitted
-    return enlarge(reservation, admitted)
+    return enlarge(reservation, admitted, now=now)
 
 
-def enlarge(reservation: Reservation, admitted: Admission) -> Reservation:
-    """Add what was admitted to an open hold, on a locked wallet."""
+def enlarge(reservation: Reservation, admitted: Admission, *, now: datetime) -> Reservation:
+    """Add what was admitted to an open hold, on a locked wallet, and remember by how much and when it grew."""
     ledger.hold(
         reservation.wallet,
         reservation.period,
@@ -165,6 +165,7 @@ def enlarge(reservation: Reservation, admitted: Admission) -> Reservation:
     reservation.credits += admitted.credits
     reservation.limits = explain(admitted.limits)
     reservation.save(update_fields=["credits", "limits"])
+    Growth.objects.create(reservation=reservation, credits=admitted.credits, grown_at=now)
     return reservation
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from simple_history.utils import update_change_reason
 
-from credits.models import CreditConfig, Wallet
+from credits.models import CreditConfig, StatusChange, Wallet
 from credits.services.calendar import open_first_period
 from credits.services.ending import reclaim
 from credits.services.funding import NotARoot
@@ -113,6 +113,7 @@ def _set_status(organization: Organization, status: Status, *, now: datetime) ->
         current.status = status
         current.updated_at = now
         current.save(update_fields=["status", "updated_at"])
+        StatusChange.objects.create(wallet=wallet, status=status, changed_at=now)
     return current
 
 
@@ -133,6 +134,7 @@ def archive(*, organization: Organization, now: datetime) -> Archival:
     current.status = Status.ARCHIVED
     current.archived_at = current.updated_at = now
     current.save(update_fields=["status", "archived_at", "updated_at"])
+    StatusChange.objects.create(wallet=wallet, status=Status.ARCHIVED, changed_at=now)
     revoked = organizations.revoke_all_keys(organization=current, now=now)
     return Archival(current, reclaim(wallet, parent, now=now), revoked)
 

@@ -226,6 +226,13 @@ RULES: dict[str, list[Breach]] = {
     ],
     "ledgerentry_one_side_per_wallet": [like(ENTRY, "kind = 'allocate'", number=NEXT)],
     "ledgerentry_one_charge_per_reservation": [like(ENTRY, "kind = 'settle'", number=NEXT)],
+    "ledgerentry_reversed_once": [like(ENTRY, "kind = 'reversal'", number=NEXT)],
+    "ledgerentry_reverses_by_kind": [
+        like(ENTRY, "kind = 'grant'", number=NEXT, reverses_id="id"),
+        like(ENTRY, "kind = 'reversal'", number=NEXT, reverses_id="NULL"),
+    ],
+    "statuschange_status_known": [Breach("UPDATE credits_statuschange SET status = 'asleep'")],
+    "growth_credits_positive": [Breach("UPDATE credits_growth SET credits = 0")],
     "ledgerentry_kind_known": [like(ENTRY, "kind = 'grant'", number=NEXT, kind="'gift'")],
     "ledgerentry_transfer_sums_to_zero": [
         # One side alone; and a third side, on the wallet that had no part in it.

@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 
 from django.db import connection, transaction
 
+from credits.ledger import Note
+from credits.models import LedgerEntry, Reservation
+from credits.services import corrections
+from credits.services.locking import lock
 from organizations.models import Organization
 from tests.factories import (
+    STAFF,
     adjust,
     allocate,
     archive,
@@ -19,6 +25,7 @@ from tests.factories import (
     recharge,
     renew,
     reserve,
+    reverse,
     settle,
 )
 
@@ -44,7 +51,28 @@ def make_world() -> tuple[Organization, Organization]:
     allocate(sibling, 10, now=at("2026-06-01"))
     archive(sibling, now=at("2026-06-02"))
     settle(reserve(child, 3, now=at("2026-06-02")), 2, now=at("2026-06-02"))
+    make_corrections(parent, child)
     return parent, child
+
+
+def make_corrections(parent: Organization, child: Organization) -> None:
+    """Take back a gift, a transfer, and work: some of it for good, some to charge it again."""
+    now = at("2026-06-03")
+    reverse(grant(parent, 8, now=now), now=now)
+    sent, _ = allocate(child, 6, now=now)
+    reverse(sent, now=now)
+    reverse(charge_of(settle(reserve(child, 2, now=now), 2, now=now)), now=now)
+    work = settle(reserve(child, 3, now=now), 3, now=now)
+    with transaction.atomic():
+        wallet, _ = lock(child, now=now)
+        note = Note(STAFF, now, "wrong price")
+        reversal = corrections.give_back(wallet, charge_of(work), note=note)
+        corrections.charge_again(wallet, reversal, Decimal(4), note=note)
+
+
+def charge_of(work: Reservation) -> LedgerEntry:
+    """Return the entry that charged a hold."""
+    return LedgerEntry.objects.get(reservation=work, kind="settle", reverses=None)
 
 
 def tamper(sql: str) -> int:

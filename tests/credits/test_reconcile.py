@@ -24,6 +24,8 @@ OF_A_TRANSFER = (
     "(SELECT min(id::text)::uuid FROM credits_ledgerentry WHERE transfer_id IS NOT NULL)"
 )
 
+REVERSALS = "(SELECT id FROM credits_ledgerentry WHERE kind = 'reversal')"
+
 BROKEN: dict[str, list[str]] = {
     # What breaks the check, and nothing that the constraints would refuse.
     "balance is what remains in the grants, less debt": [
@@ -82,6 +84,35 @@ BROKEN: dict[str, list[str]] = {
         f"{HOLD} settled_credits = settled_credits + 0.000001 WHERE status = 'settled'",
         "DELETE FROM credits_ledgerentry WHERE kind = 'settle'",
         f"{ENTRY} reservation_id = NULL WHERE kind = 'settle'",
+    ],
+    "a reversal is the opposite of what it takes back": [
+        f"{ENTRY} amount = amount + 0.000001 WHERE kind = 'reversal' AND transfer_id IS NULL",
+        f"{ENTRY} counted_in_id = NULL WHERE kind = 'reversal'",
+        f"{ENTRY} reservation_id = NULL WHERE kind = 'reversal'",
+        (
+            f"{ENTRY} reverses_id = (SELECT e.id FROM credits_ledgerentry e WHERE e.kind = 'lapse' LIMIT 1)"
+            " WHERE kind = 'reversal' AND reservation_id IS NOT NULL AND number IN"
+            " (SELECT max(e.number) FROM credits_ledgerentry e WHERE e.kind = 'reversal' GROUP BY e.wallet_id)"
+        ),
+    ],
+    "a reversal returns credits to where they came from": [
+        f"UPDATE {DRAW} SET amount = amount + 0.000001 WHERE amount > 0 AND entry_id IN {REVERSALS}",
+        (
+            f"UPDATE {DRAW} SET grant_id = (SELECT g.id FROM credits_grant g WHERE g.source = 'purchase')"
+            f" WHERE amount < 0 AND entry_id IN {REVERSALS}"
+        ),
+    ],
+    "a transfer is taken back on both its sides or on none": [
+        "DELETE FROM credits_ledgerentry WHERE kind = 'reversal' AND transfer_id IS NOT NULL AND amount < 0",
+        f"{ENTRY} transfer_id = gen_random_uuid() WHERE kind = 'reversal' AND transfer_id IS NOT NULL",
+    ],
+    "work that is charged again follows the reversal of its charge": [
+        f"{ENTRY} counted_in_id = NULL WHERE kind = 'settle' AND reverses_id IS NOT NULL",
+        f"{ENTRY} reservation_id = NULL WHERE kind = 'settle' AND reverses_id IS NOT NULL",
+        (
+            f"{ENTRY} reverses_id = (SELECT e.id FROM credits_ledgerentry e WHERE e.kind = 'grant' LIMIT 1)"
+            " WHERE kind = 'settle' AND reverses_id IS NOT NULL"
+        ),
     ],
     "a period has reserved what its open reservations hold": [
         f"{PERIOD} reserved = reserved + 0.000001",

@@ -177,7 +177,7 @@ def grow(
     denied_or_admitted = _admit_growth(wallet, parent, reservation, need, now=now)
     if isinstance(denied_or_admitted, BillingExhausted):
         return denied_or_admitted
-    return enlarge(_foresee(reservation, max_output_tokens), denied_or_admitted)
+    return enlarge(_foresee(reservation, max_output_tokens), denied_or_admitted, now=now)
 
 
 def _lock(ask: Ask) -> Locked:

@@ -1,0 +1,356 @@
+"""Taking an entry back: what returns, whereto, and what is refused."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+
+from credits import services
+from credits.ledger import InsufficientCredits, Note
+from credits.models import LedgerEntry
+from credits.services import corrections
+from credits.services.locking import lock
+from tests import factories as f
+from tests.credits.tampering import charge_of
+from tests.factories import NOW, STAFF, at, later
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Kind = LedgerEntry.Kind
+TOMORROW = later(days=1)
+
+
+def remaining_of(organization: f.Organization) -> list[tuple[str, int]]:
+    """Return each grant's source and what remains of it, oldest first."""
+    return [(grant.source, int(grant.remaining)) for grant in f.grants_of(organization)]
+
+
+class TestReverseOfWork:
+    def test_returns_the_credits_to_the_grants_they_came_from(self) -> None:
+        one = f.make_organization(allowance=5, funded=10)
+        work = f.spend(one, 8)
+
+        f.reverse(charge_of(work))
+
+        assert remaining_of(one) == [("allowance", 5), ("grant", 10)]
+        assert f.money_of(one) == f.amounts(15, 0, 15)
+
+    def test_posts_a_reversal_that_points_at_the_charge_and_says_who_and_why(self) -> None:
+        one = f.make_organization(funded=10)
+        charge = charge_of(f.spend(one, 8))
+
+        reversal = f.reverse(charge, now=TOMORROW, reason="failed twice")
+
+        assert (reversal.kind, reversal.amount) == (Kind.REVERSAL, 8)
+        assert (reversal.reverses, reversal.reservation) == (charge, charge.reservation)
+        assert (reversal.reason, reversal.performed_by) == ("failed twice", STAFF)
+        assert reversal.posted_at == TOMORROW
+
+    def test_keeps_the_metadata_of_the_charge(self) -> None:
+        one = f.make_organization(funded=10)
+        work = f.settle(f.reserve(one, 8, metadata={"projectId": "p-1"}), 8)
+
+        reversal = f.reverse(charge_of(work))
+
+        assert reversal.metadata == {"projectId": "p-1"}
+
+    def test_frees_the_room_in_the_period_that_counted_it(self) -> None:
+        one = f.make_organization(funded=100, monthly_cap=10)
+        work = f.spend(one, 10)
+
+        reversal = f.reverse(charge_of(work), now=at("2026-06-02"))
+
+        may, june = f.periods_of(one)
+        assert (may.used, june.used) == f.amounts(0, 0)
+        assert (reversal.counted_in, reversal.usage_after) == (may, 0)
+        assert reversal.period == june
+
+    def test_leaves_the_closed_statement_as_it_was(self) -> None:
+        one = f.make_organization(funded=100)
+        work = f.spend(one, 10)
+        f.renew(one, now=at("2026-06-01"))
+
+        f.reverse(charge_of(work), now=at("2026-06-02"))
+
+        may, june = f.periods_of(one)
+        assert (may.opening_balance, may.closing_balance) == f.amounts(0, 90)
+        assert june.opening_balance == 90
+
+    def test_lets_lapse_what_returns_to_a_grant_that_has_ended(self) -> None:
+        one = f.make_organization(funded=10)
+        f.grant(one, 5, expires_at=TOMORROW)
+        work = f.spend(one, 8)
+
+        f.reverse(charge_of(work), now=later(days=2))
+
+        *_, reversal, lapse = f.entries_of(one)
+        assert (reversal.kind, reversal.amount) == (Kind.REVERSAL, 8)
+        assert (lapse.kind, lapse.amount, lapse.performed_by) == (Kind.LAPSE, -5, STAFF)
+        assert remaining_of(one) == [("grant", 10), ("grant", 0)]
+
+    def test_pays_the_debt_that_the_work_left(self) -> None:
+        one = f.make_organization(funded=6)
+        work = f.settle(f.reserve(one, 6), 10)
+
+        f.reverse(charge_of(work))
+
+        assert remaining_of(one) == [("grant", 6)]
+        assert f.money_of(one) == f.amounts(6, 0, 6)
+
+    def test_returns_debt_that_other_credits_paid_as_an_adjustment_without_an_end(self) -> None:
+        one = f.make_organization(funded=6)
+        work = f.settle(f.reserve(one, 6), 10)
+        f.grant(one, 20, expires_at=TOMORROW)
+
+        reversal = f.reverse(charge_of(work))
+
+        assert remaining_of(one) == [("grant", 6), ("grant", 16), ("adjustment", 4)]
+        (made,) = reversal.grants.all()
+        assert made.expires_at is None
+
+    def test_pays_debt_of_other_work_before_it_fills_grants(self) -> None:
+        one = f.make_organization(funded=10)
+        work = f.spend(one, 8)
+        f.settle(f.reserve(one, 2), 5)
+
+        f.reverse(charge_of(work))
+
+        assert remaining_of(one) == [("grant", 5)]
+        assert f.money_of(one) == f.amounts(5, 0, 5)
+
+    def test_remembers_when_what_it_returned_will_lapse(self) -> None:
+        one = f.make_organization(funded=10)
+        f.grant(one, 5, expires_at=TOMORROW)
+        work = f.spend(one, 5)
+        f.grant(one, 1, expires_at=later(hours=1))
+        f.renew(one, now=later(hours=2))
+
+        f.reverse(charge_of(work), now=later(hours=3))
+
+        assert f.wallet_of(one).lapse_at == TOMORROW
+
+    def test_sends_what_returns_to_an_archived_child_on_to_its_parent(self) -> None:
+        parent, child = f.make_family(funded=100)
+        f.allocate(child, 10)
+        work = f.spend(child, 10)
+        f.archive(child)
+
+        f.reverse(charge_of(work))
+
+        assert f.money_of(child) == f.amounts(0, 0, 0)
+        assert f.money_of(parent) == f.amounts(100, 0, 100)
+
+    def test_refuses_a_second_time_and_names_the_first(self) -> None:
+        one = f.make_organization(funded=10)
+        charge = charge_of(f.spend(one, 8))
+        f.reverse(charge)
+
+        with pytest.raises(services.AlreadyReversed, match="#2 was reversed by #3"):
+            f.reverse(charge)
+
+        assert f.money_of(one) == f.amounts(10, 0, 10)
+
+
+class TestReverseOfFunding:
+    @pytest.mark.parametrize("kind", ["grant", "recharge", "adjust"])
+    def test_takes_the_credits_out_of_the_grant_that_it_made(self, kind: str) -> None:
+        one = f.make_organization(funded=10, recharge_limit=100)
+        entry = getattr(f, kind)(one, 7)
+
+        reversal = f.reverse(entry)
+
+        assert (reversal.amount, reversal.reverses) == (-7, entry)
+        assert [remaining for _, remaining in remaining_of(one)] == [10, 0]
+
+    def test_refuses_with_numbers_when_some_of_it_is_spent(self) -> None:
+        one = f.make_organization()
+        entry = f.grant(one, 10)
+        f.spend(one, 1)
+        f.grant(one, 100)
+
+        with pytest.raises(InsufficientCredits, match=r"9\.000000 remain of the 10 credits"):
+            f.reverse(entry)
+
+    def test_refuses_when_open_holds_need_it(self) -> None:
+        one = f.make_organization()
+        entry = f.grant(one, 10)
+        f.reserve(one, 4)
+
+        with pytest.raises(InsufficientCredits, match=r"6\.000000 available, 10 needed"):
+            f.reverse(entry)
+
+    def test_takes_no_notice_of_holds_whose_time_has_passed(self) -> None:
+        one = f.make_organization()
+        entry = f.grant(one, 10)
+        f.reserve(one, 4, ttl=timedelta(minutes=1))
+
+        f.reverse(entry, now=later(minutes=2))
+
+        assert f.money_of(one) == f.amounts(0, 0, 0)
+
+    def test_gives_a_negative_adjustment_back(self) -> None:
+        one = f.make_organization(funded=10)
+        entry = f.adjust(one, -7)
+
+        f.reverse(entry)
+
+        assert remaining_of(one) == [("grant", 10)]
+
+    def test_makes_room_below_the_recharge_limit(self) -> None:
+        one = f.make_organization(recharge_limit=10)
+        f.reverse(f.recharge(one, 10))
+
+        f.recharge(one, 10)
+
+        assert f.money_of(one) == f.amounts(10, 0, 10)
+
+
+class TestReverseOfATransfer:
+    @pytest.mark.parametrize("side", [0, 1])
+    def test_moves_the_credits_back_whichever_side_is_named(self, side: int) -> None:
+        parent, child = f.make_family(funded=100)
+        sides = f.allocate(child, 30)
+
+        reversal = f.reverse(sides[side])
+
+        assert reversal.wallet_id == sides[side].wallet_id
+        assert remaining_of(parent) == [("grant", 100)]
+        assert f.money_of(child) == f.amounts(0, 0, 0)
+
+    def test_posts_two_entries_that_share_an_id_and_point_at_their_own(self) -> None:
+        parent, child = f.make_family(funded=100)
+        sent, received = f.allocate(child, 30)
+
+        f.reverse(received)
+
+        given, taken = f.entries_of(parent)[-1], f.entries_of(child)[-1]
+        assert given.transfer_id == taken.transfer_id is not None
+        assert (given.reverses, taken.reverses) == (sent, received)
+        assert (given.amount, taken.amount) == (30, -30)
+
+    def test_refuses_when_the_receiver_has_not_that_much_left(self) -> None:
+        parent, child = f.make_family(funded=100)
+        sent, _ = f.allocate(child, 30)
+        f.spend(child, 1)
+
+        with pytest.raises(InsufficientCredits, match=r"29\.000000 available, 30\.000000 needed"):
+            f.reverse(sent)
+
+        assert f.money_of(parent) == f.amounts(70, 0, 70)
+
+    def test_takes_a_refill_back(self) -> None:
+        parent, child = f.make_refilled_family(parent_has=100, child_has=1)
+        f.reserve(child, 10)
+        (refill,) = f.refills_of(child)
+        f.expire(child, now=later(hours=1))
+
+        f.reverse(refill, now=later(hours=1))
+
+        assert f.money_of(parent) == f.amounts(100, 0, 100)
+        assert f.money_of(child) == f.amounts(1, 0, 1)
+
+    def test_of_a_sweep_pays_the_debt_of_an_archived_child_and_sweeps_the_rest_again(self) -> None:
+        parent, child = f.make_family(funded=100)
+        f.allocate(child, 30)
+        hold = f.reserve(child, 10)
+        f.archive(child)
+        f.settle(hold, 25)
+        swept = next(e for e in f.entries_of(child) if e.kind == Kind.SWEEP)
+
+        f.reverse(swept)
+
+        assert f.money_of(child) == f.amounts(0, 0, 0)
+        assert f.money_of(parent) == f.amounts(75, 0, 75)
+
+
+class TestReverse:
+    def test_refuses_a_renewal_and_says_what_to_do_instead(self) -> None:
+        one = f.make_organization(allowance=10)
+
+        with pytest.raises(services.NotReversible, match="adjust the balance instead"):
+            f.reverse(f.entries_of(one)[0])
+
+    def test_refuses_a_lapse(self) -> None:
+        one = f.make_organization()
+        f.grant(one, 10, expires_at=TOMORROW)
+        f.renew(one, now=TOMORROW)
+
+        with pytest.raises(services.NotReversible, match="grant new ones or adjust"):
+            f.reverse(f.entries_of(one)[-1], now=TOMORROW)
+
+    def test_refuses_a_reversal(self) -> None:
+        one = f.make_organization()
+        reversal = f.reverse(f.grant(one, 10))
+
+        with pytest.raises(services.NotReversible, match="a reversal stays"):
+            f.reverse(reversal)
+
+    def test_posts_first_what_is_due(self) -> None:
+        one = f.make_organization(allowance=10, anchored_on=NOW.date())
+        entry = f.grant(one, 5)
+
+        f.reverse(entry, now=at("2026-06-10"))
+
+        assert [kind for kind, *_ in f.lines_of(one)] == [
+            "renew",
+            "grant",
+            "lapse",
+            "renew",
+            "reversal",
+        ]
+
+    def test_counts_what_was_used_since_the_entry_was_read(self) -> None:
+        one = f.make_organization(funded=100)
+        charge = charge_of(f.spend(one, 10))
+        assert charge.counted_in is not None
+        f.spend(one, 5)
+        f.renew(one, now=at("2026-06-01"))
+
+        f.reverse(charge, now=at("2026-06-01"))
+
+        assert f.periods_of(one)[0].used == 5
+
+
+class TestChargeAgain:
+    def test_draws_first_what_the_reversal_returned_even_to_a_grant_that_has_ended(self) -> None:
+        one = f.make_organization()
+        f.grant(one, 10, expires_at=TOMORROW)
+        charge = charge_of(f.spend(one, 10))
+        f.grant(one, 50, priority=1)
+
+        charge_again(one, charge, 8, now=later(days=2))
+
+        assert f.lines_of(one)[-3:] == [("reversal", 10, 0), ("settle", -8, 0), ("lapse", -2, 0)]
+        assert remaining_of(one) == [("grant", 0), ("grant", 50)]
+
+    def test_counts_where_the_work_counted(self) -> None:
+        one = f.make_organization(funded=100)
+        charge = charge_of(f.spend(one, 10))
+
+        again = charge_again(one, charge, 12, now=at("2026-06-05"))
+
+        may, june = f.periods_of(one)
+        assert (may.used, june.used) == f.amounts(12, 0)
+        assert (again.counted_in, again.usage_after) == (may, 12)
+        assert again.reservation == charge.reservation
+
+    def test_can_be_taken_back_itself(self) -> None:
+        one = f.make_organization(funded=100)
+        again = charge_again(one, charge_of(f.spend(one, 10)), 12, now=NOW)
+
+        f.reverse(again)
+
+        assert f.money_of(one) == f.amounts(100, 0, 100)
+        assert f.periods_of(one)[0].used == 0
+
+
+def charge_again(
+    organization: f.Organization, charge: LedgerEntry, amount: int, *, now: f.datetime
+) -> LedgerEntry:
+    note = Note(STAFF, now, "wrong price")
+    with transaction.atomic():
+        wallet, _ = lock(organization, now=now)
+        reversal = corrections.give_back(wallet, charge, note=note)
+        again = corrections.charge_again(wallet, reversal, Decimal(amount), note=note)
+        corrections.lapse_ended(wallet, note=note)
+    return again

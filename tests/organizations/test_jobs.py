@@ -1,0 +1,405 @@
+"""Jobs: shared by workers, taken over from dead ones, and never stopped by one organization."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+import time_machine
+from django.db import OperationalError
+from django.db.models import Q, QuerySet
+
+from organizations import clock as time_of
+from organizations import jobs
+from organizations.jobs import Found, Run, Work
+from organizations.models import Failure, Finding, Job, Lease, Organization
+from tests.callers import clock as clock
+from tests.organizations.people import organization as make_organization
+from tests.races.threads import of, together
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+Clock = time_machine.Traveller
+MINUTE = timedelta(minutes=1)
+
+
+class Chores:
+    """Work that is due for whoever has no billing address, and gives them one."""
+
+    def __init__(self) -> None:
+        self.asked: list[UUID] = []
+        self.broken: set[UUID] = set()
+        self.before: Callable[[Organization], None] = lambda organization: None
+        self.work = Work("chores", self.do, self.due)
+
+    def due(self, now: object) -> QuerySet[Organization]:
+        return Organization.objects.filter(Q(billing_email=None) | Q(billing_email=""))
+
+    def do(self, *, organization: Organization, now: object) -> None:
+        self.before(organization)
+        self.asked.append(organization.id)
+        if organization.id in self.broken:
+            raise ValueError(f"{organization} is\0 broken")
+        Organization.objects.filter(pk=organization.pk).update(billing_email="a@b.example")
+
+    def run(self, worker: str = "w1", *, seconds: float = 60) -> Run | None:
+        return jobs.run(self.work, now=time_of.now, worker=worker, seconds=seconds)
+
+    def run_dry(self) -> Job:
+        """Run until the job is over, and return it."""
+        run = self.run()
+        assert run is not None
+        assert run.job.finished_at is not None
+        return run.job
+
+
+class Killed(BaseException):
+    """The worker's process is gone: nothing more is written."""
+
+
+@pytest.fixture
+def chores(monkeypatch: pytest.MonkeyPatch) -> Chores:
+    monkeypatch.setattr(jobs, "BATCH", 2)
+    return Chores()
+
+
+def make(count: int) -> list[Organization]:
+    return sorted((make_organization(f"Number {n}") for n in range(count)), key=lambda o: o.id)
+
+
+def kill_at(chores: Chores, victim: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker die when it comes to an organization, without a chance to say so."""
+
+    def die(organization: Organization) -> None:
+        if organization == victim:
+            raise Killed
+
+    chores.before = die
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "_give_back", lambda lease, now: None)
+        with pytest.raises(Killed):
+            chores.run("dead")
+    chores.before = lambda organization: None
+
+
+class TestRun:
+    def test_does_what_is_due_once_and_counts_it(self, chores: Chores) -> None:
+        due = make(5)
+
+        run = chores.run()
+
+        assert run is not None
+        assert run.done == 5
+        assert chores.asked == [one.id for one in due]
+        assert (run.job.total, run.job.done, run.job.failed) == (5, 5, 0)
+        assert run.job.finished_at is not None
+        assert not Lease.objects.exists()
+
+    def test_leaves_no_trace_where_nothing_is_due(self, chores: Chores) -> None:
+        assert chores.run() is None
+        assert not Job.objects.exists()
+
+    def test_reports_after_each_batch(self, chores: Chores) -> None:
+        make(5)
+        seen: list[int] = []
+
+        jobs.run(chores.work, now=time_of.now, worker="w", report=lambda job: seen.append(job.done))
+
+        assert seen == [2, 4, 5]
+
+    def test_leaves_to_the_next_job_what_becomes_due_meanwhile(self, chores: Chores) -> None:
+        first, _ = make(2)
+        late: list[Organization] = []
+
+        def another_comes(organization: Organization) -> None:
+            if organization == first:
+                late.extend(make(1))
+
+        chores.before = another_comes
+        chores.run()
+        chores.before = lambda organization: None
+        chores.run()
+
+        assert chores.asked[-1] == late[0].id
+        assert len(chores.asked) == 3
+
+    @pytest.mark.race
+    def test_shares_a_job_among_workers(self, chores: Chores) -> None:
+        due = make(23)
+        chores.before = lambda organization: time.sleep(0.01)
+
+        outcomes = together(*[lambda n=n: chores.run(f"w{n}") for n in range(6)])
+
+        assert of(Exception, outcomes) == []
+        assert sorted(chores.asked) == [one.id for one in due]
+        (job,) = Job.objects.all()
+        assert (job.total, job.done, job.failed) == (23, 23, 0)
+        assert job.finished_at is not None
+        assert sum(run.done for run in of(Run, outcomes)) == 23
+
+    def test_stops_when_its_time_is_over_and_goes_on_next_time(self, chores: Chores) -> None:
+        due = make(5)
+        chores.before = lambda organization: time.sleep(0.06)
+
+        first = chores.run(seconds=0.1)
+        again = chores.run("w2")
+
+        assert first is not None
+        assert first.job.finished_at is None
+        assert 0 < first.done < 5
+        assert again is not None
+        assert again.job.pk == first.job.pk
+        assert chores.asked == [one.id for one in due]
+        assert again.job.done == 5
+
+
+class TestLease:
+    def test_keeps_others_away_while_it_lasts(
+        self, chores: Chores, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        due = make(4)
+        kill_at(chores, due[1], monkeypatch)
+        clock.shift(jobs.LEASE - timedelta(microseconds=1))
+
+        run = chores.run("w2")
+
+        assert chores.asked == [due[0].id, due[2].id, due[3].id]
+        assert run is not None
+        assert run.job.finished_at is None
+
+    def test_is_taken_over_when_it_runs_out(
+        self, chores: Chores, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        due = make(4)
+        kill_at(chores, due[1], monkeypatch)
+        clock.shift(jobs.LEASE)
+
+        job = chores.run_dry()
+
+        assert sorted(chores.asked) == [one.id for one in due]
+        assert (job.total, job.done) == (4, 4)
+
+    def test_runs_out_within_half_a_minute(self) -> None:
+        assert timedelta(seconds=30) >= jobs.LEASE
+        assert timedelta(seconds=jobs.EXTEND_SECONDS * 3) < jobs.LEASE
+
+    def test_is_extended_while_its_worker_lives(
+        self, chores: Chores, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        make(2)
+        moments = []
+
+        def look(organization: Organization) -> None:
+            clock.shift(10)
+            time.sleep(0.1)
+            moments.append(Lease.objects.get().expires_at - time_of.now())
+
+        chores.before = look
+        chores.run()
+
+        assert moments == [jobs.LEASE, jobs.LEASE]
+
+    def test_stops_a_worker_that_lost_it(
+        self, chores: Chores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        due = make(2)
+
+        def taken_over(organization: Organization) -> None:
+            Lease.objects.update(token=organization.id)
+            time.sleep(0.1)
+
+        chores.before = taken_over
+        run = chores.run(seconds=0.05)
+
+        assert chores.asked == [due[0].id]
+        assert run is not None
+        assert run.job.done == 0
+
+
+class TestFailure:
+    def test_keeps_nobody_waiting(self, chores: Chores) -> None:
+        due = make(5)
+        chores.broken = {due[2].id}
+
+        job = chores.run_dry()
+
+        assert chores.asked == [one.id for one in due]
+        assert (job.total, job.done, job.failed) == (5, 4, 1)
+        (failure,) = Failure.objects.all()
+        assert failure.organization == due[2]
+        assert failure.job == job
+        assert failure.error == f"ValueError: {due[2].name} is broken"
+
+    def test_is_tried_three_times_with_growing_pauses_and_then_left_to_staff(
+        self, chores: Chores, clock: Clock
+    ) -> None:
+        (only,) = make(1)
+        chores.broken = {only.id}
+        attempts = []
+
+        for _ in range(40):
+            before = len(chores.asked)
+            chores.run()
+            attempts.append(len(chores.asked) - before)
+            clock.shift(30)
+
+        assert [number for number, tried in enumerate(attempts) if tried] == [0, 2, 12]
+        failure = Failure.objects.get()
+        assert (failure.attempts, failure.next_try_at) == (3, None)
+        assert failure.resolved_at is None
+
+    def test_is_tried_again_when_staff_say_so(self, chores: Chores, clock: Clock) -> None:
+        (only,) = make(1)
+        chores.broken = {only.id}
+        for _ in range(3):
+            chores.run()
+            clock.shift(5 * MINUTE)
+        chores.broken.clear()
+        assert chores.run() is None
+
+        jobs.try_again(Failure.objects.get(), now=time_of.now())
+        job = chores.run_dry()
+
+        assert job.done == 1
+        assert Failure.objects.get().resolved_at == time_of.now()
+
+    def test_is_over_when_somebody_else_did_it(self, chores: Chores, clock: Clock) -> None:
+        (only,) = make(1)
+        chores.broken = {only.id}
+        chores.run()
+        Organization.objects.update(billing_email="done@by.example")
+
+        chores.run()
+
+        assert Failure.objects.get().resolved_at == time_of.now()
+
+    def test_begins_anew_after_it_was_resolved(self, chores: Chores, clock: Clock) -> None:
+        (only,) = make(1)
+        chores.broken = {only.id}
+        chores.run()
+        clock.shift(MINUTE)
+        chores.broken.clear()
+        chores.run()
+        Organization.objects.update(billing_email=None)
+        chores.broken = {only.id}
+
+        chores.run()
+
+        assert sorted(Failure.objects.values_list("attempts", flat=True)) == [1, 1]
+
+    def test_is_nobodys_where_the_database_is_gone(self, chores: Chores) -> None:
+        due = make(3)
+
+        def lose(organization: Organization) -> None:
+            raise OperationalError("server closed the connection unexpectedly")
+
+        chores.before = lose
+        with pytest.raises(OperationalError):
+            chores.run()
+        chores.before = lambda organization: None
+
+        job = chores.run_dry()
+
+        assert not Failure.objects.exists()
+        assert (job.done, job.failed) == (len(due), 0)
+
+
+class Audit:
+    """An audit of the whole database that finds what it is told, or fails."""
+
+    def __init__(self) -> None:
+        self.work = Work("audit", self.do, is_audit=True)
+        self.found: list[Found] = []
+        self.is_broken = False
+        self.ran = 0
+
+    def do(self, *, now: object) -> list[Found]:
+        self.ran += 1
+        if self.is_broken:
+            raise ValueError("no")
+        return self.found
+
+    def run(self, *, begin: bool = True) -> Run | None:
+        return jobs.run(self.work, now=time_of.now, worker="w", begin=begin)
+
+
+class TestAudit:
+    def test_keeps_what_it_found(self) -> None:
+        (owner,) = make(1)
+        audit = Audit()
+        audit.found = [Found("sum", "wallet 1", "3, not 4", owner.id), Found("gap", "x" * 300, "")]
+
+        run = audit.run()
+
+        assert run is not None
+        assert (run.job.total, run.job.done) == (1, 1)
+        kept = Finding.objects.order_by("id").values_list("check_name", "detail", "organization")
+        assert list(kept) == [("sum", "3, not 4", owner.id), ("gap", "", None)]
+
+    def test_runs_each_time_it_is_rung_for_and_not_in_between(self) -> None:
+        audit = Audit()
+
+        audit.run()
+        audit.run(begin=False)
+        audit.run()
+
+        assert audit.ran == 2
+
+    def test_is_tried_again_without_a_new_ring(self, clock: Clock) -> None:
+        audit = Audit()
+        audit.is_broken = True
+        audit.run()
+        for _ in range(40):
+            clock.shift(30)
+            audit.run(begin=False)
+
+        assert audit.ran == 3
+        assert Failure.objects.get().next_try_at is None
+
+    def test_goes_on_where_its_worker_was_killed(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        audit = Audit()
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "_give_back", lambda lease, now: None)
+            patch.setattr(jobs, "_keep_findings", raise_killed)
+            with pytest.raises(Killed):
+                audit.run()
+        assert audit.run(begin=False) is not None
+        assert audit.ran == 1
+        clock.shift(jobs.LEASE)
+
+        run = audit.run(begin=False)
+
+        assert run is not None
+        assert run.job.finished_at is not None
+        assert audit.ran == 2
+
+
+def raise_killed(*_: object) -> None:
+    raise Killed
+
+
+class TestPrune:
+    def test_deletes_old_jobs_with_their_findings_and_keeps_open_ones(
+        self, chores: Chores, clock: Clock
+    ) -> None:
+        audit = Audit()
+        audit.found = [Found("sum", "wallet 1", "3, not 4")]
+        audit.run()
+        (only,) = make(1)
+        chores.broken = {only.id}
+        chores.run()
+        clock.shift(timedelta(days=1))
+
+        jobs.prune(before=time_of.now(), kinds=["audit"])
+
+        assert list(Job.objects.values_list("kind", flat=True)) == ["chores"]
+        assert not Finding.objects.exists()
+
+        jobs.prune(before=time_of.now())
+
+        assert Failure.objects.get().job is None

@@ -1,4 +1,4 @@
-"""What staff see of keys and of repeated requests, and what the other apps' admins share."""
+"""What the admins of all apps share: small labels, links, tables that nobody writes, searches by the API's ids."""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -6,8 +6,6 @@ from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.contrib import admin
-from django.contrib.admin import display
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,8 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from organizations import clock, ids
-from organizations.models import ApiKey, IdempotencyKey, Organization
+from organizations import ids
+from organizations.models import Organization
 
 TONES = {
     Organization.Status.ACTIVE: "good",
@@ -107,96 +105,3 @@ class PublicIdSearch(ModelAdmin):
             except ids.MalformedId:
                 continue
         return columns
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
-    """Keys, without their secrets: nobody has those. Minting, rotating and revoking are on the organization's page."""
-
-    list_display = (
-        "name",
-        "masked",
-        "organization_link",
-        "actor_link",
-        "scope_list",
-        "state",
-        "last_used_at",
-    )
-    list_filter = ("env", "rate_limit_tier", ("actor", admin.EmptyFieldListFilter))
-    list_select_related = ("organization", "actor")
-    ordering = ("-id",)
-    search_fields = ("name", "organization__name")
-    search_help_text = "Name of the key or of its organization, key_…, org_… or act_…"
-    public_ids = {"key": "id", "org": "organization_id", "act": "actor_id"}
-    fields = (
-        "public_id",
-        "name",
-        "organization_link",
-        "actor_link",
-        "masked",
-        "scope_list",
-        "rate_limit_tier",
-        "state",
-        "created_at",
-        "expires_at",
-        "last_used_at",
-        "rotated_at",
-        "grace_until",
-        "successor",
-        "revoked_at",
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        rows: QuerySet[ApiKey] = super().get_queryset(request)
-        return rows.defer("secret_hash")
-
-    @display(description="Key", ordering="id")
-    def masked(self, key: ApiKey) -> SafeString:
-        return format_html('<code class="mono">{}_…</code>', key.prefix)
-
-    @display(description="Organization", ordering="organization__name")
-    def organization_link(self, key: ApiKey) -> SafeString:
-        return link(key.organization)
-
-    @display(description="Personal key of", ordering="actor__name")
-    def actor_link(self, key: ApiKey) -> SafeString | str:
-        return link(key.actor) if key.actor else "–"
-
-    @display(description="Scopes")
-    def scope_list(self, key: ApiKey) -> str:
-        return ", ".join(key.scopes)
-
-    @display(description="State")
-    def state(self, key: ApiKey) -> SafeString:
-        return key_state(key)
-
-    @display(description="Superseded by")
-    def successor(self, key: ApiKey) -> SafeString | str:
-        return link(key.superseded_by) if key.superseded_by else "–"
-
-
-def key_state(key: ApiKey) -> SafeString:
-    """Return what a key is good for at this moment, in a word."""
-    now = clock.now()
-    if key.revoked_at is not None:
-        return pill("revoked", "quiet")
-    if not key.is_live(now):
-        return pill("expired", "quiet")
-    return pill("rotated, in grace", "warn") if key.grace_until else pill("active", "good")
-
-
-@admin.register(IdempotencyKey)
-class IdempotencyKeyAdmin(ViewOnlyAdmin):
-    """The answers kept for requests that are repeated."""
-
-    list_display = ("key", "organization_link", "status_code", "created_at")
-    list_filter = ("status_code",)
-    list_select_related = ("organization",)
-    ordering = ("-id",)
-    search_fields = ("key", "organization__name")
-    fields = ("key", "organization_link", "status_code", "body", "created_at")
-    show_full_result_count = False
-
-    @display(description="Organization", ordering="organization__name")
-    def organization_link(self, row: IdempotencyKey) -> SafeString:
-        return link(row.organization)

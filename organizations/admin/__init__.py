@@ -1,0 +1,10 @@
+"""What staff see of keys, of repeated requests and of the calendar's jobs, and what the other apps' admins share."""
+
+from organizations.admin import keys as keys
+from organizations.admin.columns import TONES as TONES
+from organizations.admin.columns import Headed as Headed
+from organizations.admin.columns import PublicIdSearch as PublicIdSearch
+from organizations.admin.columns import ViewOnlyAdmin as ViewOnlyAdmin
+from organizations.admin.columns import link as link
+from organizations.admin.columns import pill as pill
+from organizations.admin.keys import key_state as key_state

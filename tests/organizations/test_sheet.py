@@ -1,0 +1,26 @@
+"""CSV that people open in a spreadsheet."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from organizations import sheet
+
+
+class TestLines:
+    def test_writes_numbers_and_times_plainly(self) -> None:
+        moment = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+        (line,) = sheet.lines([[Decimal("-1.5"), -3, moment, None, "Acme, Ltd"]])
+
+        assert line == '-1.500000,-3,2026-05-01T12:00:00+00:00,,"Acme, Ltd"\r\n'
+
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+    def test_never_writes_text_as_a_formula(self, text: str) -> None:
+        assert sheet.cell(text) == f"'{text}"
+
+    def test_writes_a_row_at_a_time(self) -> None:
+        endless = iter(lambda: ["x"], None)
+
+        assert next(sheet.lines(endless)) == "x\r\n"

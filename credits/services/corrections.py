@@ -116,40 +116,43 @@ def give_back(wallet: Wallet, entry: LedgerEntry, *, note: Note) -> LedgerEntry:
     :raises AlreadyReversed: if it was taken back before
     """
     _require_not_reversed(entry)
-    period = _counting_period(wallet, entry)
-    if period is not None:
+    period = None
+    if entry.counted_in_id is not None:
+        period = _period_as_it_is(wallet, entry.counted_in_id)
         ledger.free(wallet, period, ZERO, used=entry.amount)
     return ledger.give_back(wallet, entry, note=note, counted_in=period)
 
 
 def charge_again(
-    wallet: Wallet, reversal: LedgerEntry, amount: Decimal, *, note: Note
+    wallet: Wallet,
+    amount: Decimal,
+    *,
+    counted_in_id: int,
+    follows: LedgerEntry | None,
+    note: Note,
 ) -> LedgerEntry:
-    """Charge work whose charge was taken back, at another price, on a locked wallet.
+    """Charge work at another price, on a locked wallet, where it counted before.
 
-    It counts where it counted, and draws first what the reversal returned, also from grants that have ended meanwhile: the work was done
-    while they lived.
+    It draws first what the reversal returned, also from grants that have ended meanwhile: the work was done while they lived.
+
+    :param follows: the reversal of its charge; null for work that was free
     """
-    period = _counting_period(wallet, reversal)
-    if period is None:
-        raise ValueError(f"#{reversal.number} does not take work back")
+    period = _period_as_it_is(wallet, counted_in_id)
     ledger.free(wallet, period, ZERO, used=amount)
     return ledger.charge(
         wallet,
         amount,
         counted_in=period,
         note=note,
-        reservation=reversal.reservation,
-        follows=reversal,
+        reservation=follows.reservation if follows else None,
+        follows=follows,
     )
 
 
-def _counting_period(wallet: Wallet, entry: LedgerEntry) -> BillingPeriod | None:
-    """Return the period whose counter carries an entry, as it is under the lock: what the entry has in hand may be older."""
+def _period_as_it_is(wallet: Wallet, period_id: int) -> BillingPeriod:
+    """Return a period of a locked wallet as it is under the lock: what an entry has in hand may be older."""
     current = ledger.open_period(wallet)
-    if entry.counted_in_id is None or entry.counted_in_id == current.pk:
-        return current if entry.counted_in_id else None
-    return BillingPeriod.objects.get(pk=entry.counted_in_id)
+    return current if period_id == current.pk else BillingPeriod.objects.get(pk=period_id)
 
 
 def lapse_ended(wallet: Wallet, *, note: Note) -> None:

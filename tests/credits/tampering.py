@@ -67,7 +67,10 @@ def make_corrections(parent: Organization, child: Organization) -> None:
         wallet, _ = lock(child, now=now)
         note = Note(STAFF, now, "wrong price")
         reversal = corrections.give_back(wallet, charge_of(work), note=note)
-        corrections.charge_again(wallet, reversal, Decimal(4), note=note)
+        period_id = wallet.period_id or 0
+        corrections.charge_again(
+            wallet, Decimal(4), counted_in_id=period_id, follows=reversal, note=note
+        )
 
 
 def charge_of(work: Reservation) -> LedgerEntry:

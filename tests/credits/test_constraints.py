@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from credits import services
-from credits.models import UsageCounter
+from credits.models import LedgerEntry, UsageCounter
 from organizations.models import Group, Membership, Organization, UsageProfile
 from tests.credits.rules import (
     ENTRY,
@@ -27,16 +27,20 @@ from tests.factories import (
     allocate,
     at,
     expire,
+    grow,
     make_key,
     make_organization,
     release,
     renew,
     reserve,
+    resume,
     settle,
+    suspend,
 )
 from tests.usage import people as p
 from tests.usage.rules import RULES as RULES_OF_USAGE
 from usage.models import Denial, Limit
+from usage.services.corrections import reverse
 from usage.services.events import Told, record
 from usage.services.rollups import roll_up
 
@@ -54,7 +58,8 @@ def world() -> None:
     allocate(child, 300)
     settle(reserve(child, 10), 10)
     release(reserve(child, 10))
-    reserve(child, 10)
+    grow(reserve(child, 9), 10)
+    resume(suspend(child))
     expire(child, now=at("2026-05-11"))
     reserve(child, 10, ttl=timedelta(days=1), now=at("2026-05-31 23:00"))
     renew(child, now=at("2026-06-01"))
@@ -106,6 +111,8 @@ def make_usage(organization: Organization) -> None:
     now = at("2026-06-02")
     told = [Told("job", "1", now, credits=Decimal(1))]
     record(organization=organization, told=told, performed_by=STAFF, now=now)
+    charge = LedgerEntry.objects.get(usage_events__source="job")
+    reverse(entry=charge, reason="failed", performed_by=STAFF, now=now)
     roll_up(organization=organization, now=now)
     Denial.objects.create(organization=organization, minute=now, reason="cap", created_at=now)
 

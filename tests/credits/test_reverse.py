@@ -1,6 +1,6 @@
 """Taking an entry back: what returns, whereto, and what is refused."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,6 +11,7 @@ from credits.ledger import InsufficientCredits, Note
 from credits.models import LedgerEntry
 from credits.services import corrections
 from credits.services.locking import lock
+from organizations.models import Organization
 from tests import factories as f
 from tests.credits.tampering import charge_of
 from tests.factories import NOW, STAFF, at, later
@@ -20,7 +21,7 @@ Kind = LedgerEntry.Kind
 TOMORROW = later(days=1)
 
 
-def remaining_of(organization: f.Organization) -> list[tuple[str, int]]:
+def remaining_of(organization: Organization) -> list[tuple[str, int]]:
     """Return each grant's source and what remains of it, oldest first."""
     return [(grant.source, int(grant.remaining)) for grant in f.grants_of(organization)]
 
@@ -41,7 +42,7 @@ class TestReverseOfWork:
 
         reversal = f.reverse(charge, now=TOMORROW, reason="failed twice")
 
-        assert (reversal.kind, reversal.amount) == (Kind.REVERSAL, 8)
+        assert (reversal.kind, int(reversal.amount)) == (Kind.REVERSAL, 8)
         assert (reversal.reverses, reversal.reservation) == (charge, charge.reservation)
         assert (reversal.reason, reversal.performed_by) == ("failed twice", STAFF)
         assert reversal.posted_at == TOMORROW
@@ -62,7 +63,8 @@ class TestReverseOfWork:
 
         may, june = f.periods_of(one)
         assert (may.used, june.used) == f.amounts(0, 0)
-        assert (reversal.counted_in, reversal.usage_after) == (may, 0)
+        assert reversal.counted_in == may
+        assert reversal.usage_after == 0
         assert reversal.period == june
 
     def test_leaves_the_closed_statement_as_it_was(self) -> None:
@@ -84,8 +86,8 @@ class TestReverseOfWork:
         f.reverse(charge_of(work), now=later(days=2))
 
         *_, reversal, lapse = f.entries_of(one)
-        assert (reversal.kind, reversal.amount) == (Kind.REVERSAL, 8)
-        assert (lapse.kind, lapse.amount, lapse.performed_by) == (Kind.LAPSE, -5, STAFF)
+        assert (reversal.kind, int(reversal.amount)) == (Kind.REVERSAL, 8)
+        assert (lapse.kind, int(lapse.amount), lapse.performed_by) == (Kind.LAPSE, -5, STAFF)
         assert remaining_of(one) == [("grant", 10), ("grant", 0)]
 
     def test_pays_the_debt_that_the_work_left(self) -> None:
@@ -159,7 +161,8 @@ class TestReverseOfFunding:
 
         reversal = f.reverse(entry)
 
-        assert (reversal.amount, reversal.reverses) == (-7, entry)
+        assert reversal.amount == -7
+        assert reversal.reverses == entry
         assert [remaining for _, remaining in remaining_of(one)] == [10, 0]
 
     def test_refuses_with_numbers_when_some_of_it_is_spent(self) -> None:
@@ -226,7 +229,7 @@ class TestReverseOfATransfer:
         given, taken = f.entries_of(parent)[-1], f.entries_of(child)[-1]
         assert given.transfer_id == taken.transfer_id is not None
         assert (given.reverses, taken.reverses) == (sent, received)
-        assert (given.amount, taken.amount) == (30, -30)
+        assert (given.amount, taken.amount) == f.amounts(30, -30)
 
     def test_refuses_when_the_receiver_has_not_that_much_left(self) -> None:
         parent, child = f.make_family(funded=100)
@@ -331,7 +334,8 @@ class TestChargeAgain:
 
         may, june = f.periods_of(one)
         assert (may.used, june.used) == f.amounts(12, 0)
-        assert (again.counted_in, again.usage_after) == (may, 12)
+        assert again.counted_in == may
+        assert again.usage_after == 12
         assert again.reservation == charge.reservation
 
     def test_can_be_taken_back_itself(self) -> None:
@@ -345,12 +349,15 @@ class TestChargeAgain:
 
 
 def charge_again(
-    organization: f.Organization, charge: LedgerEntry, amount: int, *, now: f.datetime
+    organization: Organization, charge: LedgerEntry, amount: int, *, now: datetime
 ) -> LedgerEntry:
     note = Note(STAFF, now, "wrong price")
     with transaction.atomic():
         wallet, _ = lock(organization, now=now)
         reversal = corrections.give_back(wallet, charge, note=note)
-        again = corrections.charge_again(wallet, reversal, Decimal(amount), note=note)
+        period_id = charge.counted_in_id or 0
+        again = corrections.charge_again(
+            wallet, Decimal(amount), counted_in_id=period_id, follows=reversal, note=note
+        )
         corrections.lapse_ended(wallet, note=note)
     return again

@@ -67,13 +67,20 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {LIMIT} SET resource_id = 'b' WHERE scope = 'actor'"),
     ],
     "limit_cap_not_negative": [Breach(f"UPDATE {LIMIT} SET cap = -0.000001")],
-    "usageevent_once_for_ever": [like(EVENT, "reservation_id IS NULL")],
+    "usageevent_once_for_ever": [like(EVENT, "source = 'job'")],
     "usageevent_credits_not_negative": [
-        like(EVENT, "reservation_id IS NULL", external_id="'x'", credits="-0.000001"),
+        like(EVENT, "source = 'job'", external_id="'x'", credits="-0.000001"),
     ],
-    "usageevent_byok_is_free": [
-        like(EVENT, "reservation_id IS NULL", external_id="'x'", byok="true")
+    "usageevent_corrects_by_source": [
+        like(EVENT, "source = 'job'", external_id="'x'", corrects_id="id"),
+        *(
+            like(EVENT, "source = 'job'", external_id="'x'", source=f"'{source}'", credits=credits)
+            for source, credits in (("correction", "-1"), ("rerated", "1"))
+        ),
+        like(EVENT, "source = 'job'", source="'correction'", corrects_id="id", credits="0"),
     ],
+    "usageevent_corrected_once": [like(EVENT, "source = 'correction'", external_id="'x'")],
+    "usageevent_byok_is_free": [like(EVENT, "source = 'job'", external_id="'x'", byok="true")],
     "usageevent_append_only": [
         Breach(f"UPDATE {EVENT} SET credits = credits", f"{EVENT}_append_only"),
         Breach(f"DELETE FROM {EVENT}", f"{EVENT}_append_only"),

@@ -1,6 +1,11 @@
 """Turning work into credits: decide, price, then ask `credits` to move them. The API, the admin and Celery all call these."""
 
 from usage.services.asking import Work as Work
+from usage.services.corrections import ForgivenMeanwhile as ForgivenMeanwhile
+from usage.services.corrections import NothingToReverse as NothingToReverse
+from usage.services.corrections import Rerating as Rerating
+from usage.services.corrections import rerate as rerate
+from usage.services.corrections import reverse as reverse
 from usage.services.events import NothingToForgive as NothingToForgive
 from usage.services.events import Result as Result
 from usage.services.events import Told as Told

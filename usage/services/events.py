@@ -22,7 +22,9 @@ from usage.services.settling import SOURCE, counts
 
 MAX_AHEAD = timedelta(minutes=5)
 FORGIVEN = "forgiven"
-RESERVED_SOURCES = (SOURCE, FORGIVEN)
+CORRECTION = "correction"
+RERATED = "rerated"
+RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Rollups: what events add up to, day by day, and the reports that read them.
 
 The worker adds the events that came since its last visit, under the wallet's lock, under which events are written too: nothing can
-slip in behind the mark. What was forgiven was used all the same, so reports leave forgiving out. A report adds the tail that is beyond the mark, in one statement, so it is right whether the worker ran or not.
+slip in behind the mark. What was forgiven was used all the same, so reports leave forgiving out. A correction changes the credits of
+the day of the work, and is no work of its own: it counts as no event. A report adds the tail that is beyond the mark, in one statement, so it is right whether the worker ran or not.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ _GROUPS = "work_type, resource_type, resource_id, model_id, actor_id"
 _DAY = "(occurred_at AT TIME ZONE 'UTC')::date"
 _ADD = f"""
     INSERT INTO usage_usagerollup AS r (organization_id, day, {_GROUPS}, credits, events)
-    SELECT organization_id, {_DAY} AS day, {_GROUPS}, sum(credits), count(*)
+    SELECT organization_id, {_DAY} AS day, {_GROUPS}, sum(credits), count(*) FILTER (WHERE corrects_id IS NULL)
     FROM usage_usageevent
     WHERE organization_id = %s AND position > %s AND position <= %s AND source <> 'forgiven'
     GROUP BY organization_id, {_DAY}, {_GROUPS}
@@ -33,7 +34,7 @@ _ROWS = f"""
     SELECT day, {_GROUPS}, credits, events FROM usage_usagerollup
     WHERE organization_id = %(organization)s
     UNION ALL
-    SELECT {_DAY}, {_GROUPS}, credits, 1 FROM usage_usageevent
+    SELECT {_DAY}, {_GROUPS}, credits, (corrects_id IS NULL)::int FROM usage_usageevent
     WHERE organization_id = %(organization)s AND source <> 'forgiven' AND position > coalesce(
         (SELECT position FROM usage_rollupmark WHERE organization_id = %(organization)s), 0
     )

@@ -146,8 +146,9 @@ BROKER_DIR = DATA_DIR / "broker"
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {
-        # What a killed worker held comes back after this long; no task may take longer.
-        "visibility_timeout": 600,
+        # What a killed worker held comes back after this long; no task may take longer. Looked at every ten seconds.
+        "visibility_timeout": env.int("VISIBILITY_TIMEOUT_SECONDS", default=600),
+        "unacked_restore_throttle": 1,
         # A Redis that hangs must not hang us.
         "socket_connect_timeout": 5,
         "socket_timeout": 15,

@@ -1,55 +1,120 @@
 """What must always hold, asked of the database in SQL: the books.
 
-Each check selects the rows that break it, as (subject, detail); an honest database selects none. `manage.py reconcile` runs them, and
-so does a fixture after every test that touches the database.
+Each check selects the rows that break it, as (wallet, subject, detail): whose they are, which they are, and what is wrong in words. An
+honest database selects none. `manage.py reconcile` runs them, and so does a fixture after every test that touches the database.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from django.db import connection
+from django.apps import apps
+from django.db import connection, models
+
+from credits.models import Wallet
+from organizations.models import Organization
+
+# How a row is named to whoever reads a finding.
+WALLET = "'wallet ' || w.id"
+ENTRY = "'entry ' || e.number || ' of wallet ' || e.wallet_id || ' (' || e.id || ')'"
+GRANT = "'grant ' || g.id || ' of wallet ' || g.wallet_id"
+DRAW = "'draw ' || d.id || ' of entry ' || d.entry_id"
+RESERVATION = "'reservation ' || r.id || ' of wallet ' || r.wallet_id"
+PERIOD = "'period ' || p.id || ', number ' || p.index || ' of wallet ' || p.wallet_id"
+COUNTER = "'counter ' || c.id || ' of wallet ' || c.wallet_id"
+WALLET_OF_DRAW = "(SELECT wallet_id FROM credits_grant WHERE id = d.grant_id)"
+
+EDITED = "'it is not as it was last written: its checksum does not fit, somebody edited it past the ledger'"
+
+
+def dangling(*tables: type[models.Model]) -> str:
+    """Return the rows of tables that refer to a row that is not there, by any of their foreign keys.
+
+    The database refuses that while its foreign keys are on; who may switch them off can do it.
+    """
+    return " UNION ALL ".join(
+        _dangling(model, field) for model in tables for field in _foreign_keys(model)
+    )
+
+
+def _foreign_keys(model: type[models.Model]) -> list[Any]:
+    """All but those that need not hold: a history outlives what it is of."""
+    keys: list[Any] = [f for f in model._meta.concrete_fields if isinstance(f, models.ForeignKey)]
+    return [key for key in keys if key.db_constraint]
+
+
+def _dangling(model: type[models.Model], key: Any) -> str:
+    this, target, column = model._meta, key.related_model._meta, key.column
+    return f"""
+        SELECT {_wallet_of(model)}, '{this.verbose_name} ' || t.{this.pk.column},
+            'its {key.verbose_name} is not there: {target.verbose_name} ' || t.{column}
+        FROM {this.db_table} t
+        WHERE t.{column} IS NOT NULL
+            AND NOT EXISTS (SELECT FROM {target.db_table} x WHERE x.{target.pk.column} = t.{column})"""
+
+
+def _wallet_of(model: type[models.Model]) -> str:
+    """The wallet that a row belongs to, in SQL."""
+    columns = {field.column for field in model._meta.concrete_fields}
+    if model is Wallet:
+        return "t.id"
+    if "wallet_id" in columns:
+        return "t.wallet_id"
+    for owner in ("grant", "reservation"):
+        if f"{owner}_id" in columns and "organization_id" not in columns:
+            return f"(SELECT x.wallet_id FROM credits_{owner} x WHERE x.id = t.{owner}_id)"
+    if "organization_id" in columns:
+        return "(SELECT x.id FROM credits_wallet x WHERE x.organization_id = t.organization_id)"
+    return "NULL::uuid"
+
 
 CHECKS: dict[str, str] = {
-    "balance is what remains in the grants, less debt": """
-        SELECT 'wallet ' || w.id, 'balance ' || w.balance || ', remaining ' || coalesce(g.remaining, 0)
+    "balance is what remains in the grants, less debt": f"""
+        SELECT w.id, {WALLET}, 'its balance is ' || w.balance || ', its grants hold ' || coalesce(g.remaining, 0)
         FROM credits_wallet w
         LEFT JOIN (SELECT wallet_id, sum(remaining) AS remaining FROM credits_grant GROUP BY 1) g ON g.wallet_id = w.id
         WHERE greatest(w.balance, 0) <> coalesce(g.remaining, 0)""",
-    "balance is the sum of the ledger": """
-        SELECT 'wallet ' || w.id, 'balance ' || w.balance || ', entries ' || coalesce(e.total, 0)
+    "balance is the sum of the ledger": f"""
+        SELECT w.id, {WALLET}, 'its balance is ' || w.balance || ', its entries add up to ' || coalesce(e.total, 0)
         FROM credits_wallet w
         LEFT JOIN (SELECT wallet_id, sum(amount) AS total FROM credits_ledgerentry GROUP BY 1) e ON e.wallet_id = w.id
         WHERE w.balance <> coalesce(e.total, 0)""",
-    "reserved is the sum of the open reservations": """
-        SELECT 'wallet ' || w.id, 'reserved ' || w.reserved || ', open ' || coalesce(r.total, 0)
+    "reserved is the sum of the open reservations": f"""
+        SELECT w.id, {WALLET}, 'reserved is ' || w.reserved || ', its open reservations hold ' || coalesce(r.total, 0)
         FROM credits_wallet w
         LEFT JOIN (SELECT wallet_id, sum(credits) AS total FROM credits_reservation WHERE status = 'open' GROUP BY 1) r
             ON r.wallet_id = w.id
         WHERE w.reserved <> coalesce(r.total, 0)""",
-    "the allowance is what remains of allowance grants": """
-        SELECT 'wallet ' || w.id, 'allowance ' || w.allowance_remaining || ', remaining ' || coalesce(g.remaining, 0)
+    "the allowance is what remains of allowance grants": f"""
+        SELECT w.id, {WALLET},
+            'its allowance is ' || w.allowance_remaining || ', its allowance grants hold ' || coalesce(g.remaining, 0)
         FROM credits_wallet w
         LEFT JOIN (SELECT wallet_id, sum(remaining) AS remaining FROM credits_grant WHERE source = 'allowance' GROUP BY 1) g
             ON g.wallet_id = w.id
         WHERE w.allowance_remaining <> coalesce(g.remaining, 0)""",
-    "the next lapse is no later than the soonest expiry": """
-        SELECT 'wallet ' || w.id, 'lapses ' || coalesce(w.lapse_at::text, 'never') || ', grant expires ' || g.soonest
+    "the next lapse is no later than the soonest expiry": f"""
+        SELECT w.id, {WALLET},
+            'its next lapse is ' || coalesce('at ' || w.lapse_at::text, 'never') || ', a grant expires at ' || g.soonest
         FROM credits_wallet w
         JOIN (SELECT wallet_id, min(expires_at) AS soonest FROM credits_grant WHERE remaining > 0 GROUP BY 1) g
             ON g.wallet_id = w.id
         WHERE g.soonest IS NOT NULL AND (w.lapse_at IS NULL OR w.lapse_at > g.soonest)""",
-    "every grant remains what its draws left": """
-        SELECT 'grant ' || g.id, 'remaining ' || g.remaining || ', draws ' || coalesce(d.total, 0)
+    "every grant remains what its draws left": f"""
+        SELECT g.wallet_id, {GRANT}, 'it has ' || g.remaining || ' left, its draws leave ' || coalesce(d.total, 0)
         FROM credits_grant g
         LEFT JOIN (SELECT grant_id, sum(amount) AS total FROM credits_grantdraw GROUP BY 1) d ON d.grant_id = g.id
         WHERE g.remaining <> coalesce(d.total, 0)""",
-    "the draws of an entry are its amount, less the change of debt": """
-        SELECT 'entry ' || e.id, 'amount ' || e.amount || ', draws ' || coalesce(d.total, 0)
+    "the draws of an entry are its amount, less the change of debt": f"""
+        SELECT e.wallet_id, {ENTRY}, 'its amount is ' || e.amount || ', its draws add up to ' || coalesce(d.total, 0)
         FROM credits_ledgerentry e
         LEFT JOIN (SELECT entry_id, sum(amount) AS total FROM credits_grantdraw GROUP BY 1) d ON d.entry_id = e.id
         WHERE coalesce(d.total, 0) <> greatest(e.balance_after, 0) - greatest(e.balance_after - e.amount, 0)""",
-    "the ledger is numbered, chained and added up without a gap": """
-        SELECT 'entry ' || id, 'number ' || number || ' of wallet ' || wallet_id
+    "the ledger is numbered, chained and added up without a gap": f"""
+        SELECT e.wallet_id, {ENTRY},
+            CASE WHEN e.number <> e.expected THEN 'its number is ' || e.number || ', the next one would be ' || e.expected
+                WHEN e.balance_after <> e.balance_before + e.amount
+                    THEN 'it makes ' || e.balance_before || ' and ' || e.amount || ' to ' || e.balance_after
+                ELSE 'it does not continue the entry before it' END
         FROM (
             SELECT id, wallet_id, number, balance_after, amount, previous_hash,
                 row_number() OVER chain AS expected,
@@ -58,8 +123,13 @@ CHECKS: dict[str, str] = {
             FROM credits_ledgerentry WINDOW chain AS (PARTITION BY wallet_id ORDER BY number)
         ) e
         WHERE number <> expected OR balance_after <> balance_before + amount OR previous_hash <> hash_before""",
-    "the head of a wallet is its last entry": """
-        SELECT 'wallet ' || w.id, 'head ' || w.head_number || ', last entry ' || coalesce(e.number, 0)
+    "the head of a wallet is its last entry": f"""
+        SELECT w.id, {WALLET},
+            CASE WHEN w.head_number <> coalesce(e.number, 0)
+                    THEN 'its head is entry ' || w.head_number || ', its last entry is ' || coalesce(e.number, 0)
+                WHEN w.allowance_remaining <> coalesce(e.allowance_after, 0)
+                    THEN 'its allowance is ' || w.allowance_remaining || ', its last entry says ' || coalesce(e.allowance_after, 0)
+                ELSE 'its head has another hash than entry ' || w.head_number END
         FROM credits_wallet w
         LEFT JOIN (
             SELECT DISTINCT ON (wallet_id) wallet_id, number, hash, allowance_after
@@ -69,42 +139,45 @@ CHECKS: dict[str, str] = {
             OR w.head_hash <> coalesce(e.hash, decode(repeat('00', 32), 'hex'))
             OR w.allowance_remaining <> coalesce(e.allowance_after, 0)""",
     "a transfer is two entries of one family that sum to zero": """
-        SELECT 'transfer ' || e.transfer_id, count(*) || ' entries, sum ' || sum(e.amount)
+        SELECT min(e.wallet_id::text)::uuid, 'transfer ' || e.transfer_id,
+            'it has ' || count(*) || ' entries, which add up to ' || sum(e.amount) || ': '
+                || string_agg('entry ' || e.number || ' of wallet ' || e.wallet_id, ', ' ORDER BY e.wallet_id)
         FROM credits_ledgerentry e
-        JOIN credits_wallet w ON w.id = e.wallet_id
-        JOIN organizations_organization o ON o.id = w.organization_id
+        LEFT JOIN credits_wallet w ON w.id = e.wallet_id
+        LEFT JOIN organizations_organization o ON o.id = w.organization_id
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
         HAVING count(*) <> 2 OR sum(e.amount) <> 0 OR count(DISTINCT coalesce(o.parent_id, o.id)) <> 1""",
-    "a reversal is the opposite of what it takes back": """
-        SELECT 'entry ' || r.id, 'amount ' || r.amount || ', takes back a ' || e.kind || ' of ' || e.amount
-        FROM credits_ledgerentry r
-        JOIN credits_ledgerentry e ON e.id = r.reverses_id
-        WHERE r.kind = 'reversal' AND (
-            r.amount <> -e.amount OR r.wallet_id <> e.wallet_id OR r.number <= e.number
-            OR e.kind IN ('renew', 'lapse', 'reversal')
-            OR r.counted_in_id IS DISTINCT FROM e.counted_in_id
-            OR r.reservation_id IS DISTINCT FROM e.reservation_id
+    "a reversal is the opposite of what it takes back": f"""
+        SELECT e.wallet_id, {ENTRY}, 'it takes back ' || b.amount || ' of a ' || b.kind || ', entry ' || b.number || ', with ' || e.amount
+        FROM credits_ledgerentry e
+        JOIN credits_ledgerentry b ON b.id = e.reverses_id
+        WHERE e.kind = 'reversal' AND (
+            e.amount <> -b.amount OR e.wallet_id <> b.wallet_id OR e.number <= b.number
+            OR b.kind IN ('renew', 'lapse', 'reversal')
+            OR e.counted_in_id IS DISTINCT FROM b.counted_in_id
+            OR e.reservation_id IS DISTINCT FROM b.reservation_id
         )""",
-    "a reversal returns credits to where they came from": """
-        SELECT 'draw ' || d.id, d.amount || ' of a reversal, ' || coalesce(before.amount, 0) || ' of what it takes back'
+    "a reversal returns credits to where they came from": f"""
+        SELECT e.wallet_id, {DRAW},
+            d.amount || ' of ' || {GRANT} || ' by a reversal, ' || coalesce(before.amount, 0) || ' of what it takes back'
         FROM credits_grantdraw d
-        JOIN credits_ledgerentry r ON r.id = d.entry_id AND r.kind = 'reversal'
+        JOIN credits_ledgerentry e ON e.id = d.entry_id AND e.kind = 'reversal'
         JOIN credits_grant g ON g.id = d.grant_id
-        LEFT JOIN credits_grantdraw before ON before.entry_id = r.reverses_id AND before.grant_id = d.grant_id
+        LEFT JOIN credits_grantdraw before ON before.entry_id = e.reverses_id AND before.grant_id = d.grant_id
         WHERE CASE
-            WHEN d.amount < 0 THEN g.entry_id <> r.reverses_id
-            ELSE g.entry_id <> r.id AND d.amount > coalesce(-before.amount, 0)
+            WHEN d.amount < 0 THEN g.entry_id <> e.reverses_id
+            ELSE g.entry_id <> e.id AND d.amount > coalesce(-before.amount, 0)
         END""",
     "a transfer is taken back on both its sides or on none": """
-        SELECT 'transfer ' || e.transfer_id, count(r.id) || ' sides taken back'
+        SELECT min(e.wallet_id::text)::uuid, 'transfer ' || e.transfer_id, count(r.id) || ' of its sides were taken back'
         FROM credits_ledgerentry e
         LEFT JOIN credits_ledgerentry r ON r.reverses_id = e.id
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
         HAVING count(r.id) NOT IN (0, 2) OR count(DISTINCT r.transfer_id) <> least(count(r.id), 1)""",
-    "work that is charged again follows the reversal of its charge": """
-        SELECT 'entry ' || e.id, 'follows a ' || r.kind || ' of ' || r.amount
+    "work that is charged again follows the reversal of its charge": f"""
+        SELECT e.wallet_id, {ENTRY}, 'it follows a ' || r.kind || ' of ' || r.amount || ', entry ' || r.number
         FROM credits_ledgerentry e
         JOIN credits_ledgerentry r ON r.id = e.reverses_id
         WHERE e.kind = 'settle' AND (
@@ -112,93 +185,161 @@ CHECKS: dict[str, str] = {
             OR r.counted_in_id IS DISTINCT FROM e.counted_in_id
             OR r.reservation_id IS DISTINCT FROM e.reservation_id
         )""",
-    "a settled reservation was charged once, what it says": """
-        SELECT 'reservation ' || r.id, 'settled ' || coalesce(r.settled_credits, 0) || ', charged ' || coalesce(e.total, 0)
+    "a settled reservation was charged once, what it says": f"""
+        SELECT r.wallet_id, {RESERVATION},
+            'it was settled for ' || coalesce(r.settled_credits, 0) || ', charged ' || coalesce(e.total, 0)
         FROM credits_reservation r
         LEFT JOIN (
             SELECT reservation_id, -sum(amount) AS total FROM credits_ledgerentry
             WHERE kind = 'settle' AND reverses_id IS NULL GROUP BY 1
         ) e ON e.reservation_id = r.id
         WHERE coalesce(r.settled_credits, 0) <> coalesce(e.total, 0)""",
-    "a period has reserved what its open reservations hold": """
-        SELECT 'period ' || p.id, 'reserved ' || p.reserved || ', open ' || coalesce(r.total, 0)
+    "a period has reserved what its open reservations hold": f"""
+        SELECT p.wallet_id, {PERIOD}, 'it has ' || p.reserved || ' reserved, its open reservations hold ' || coalesce(r.total, 0)
         FROM credits_billingperiod p
         LEFT JOIN (SELECT period_id, sum(credits) AS total FROM credits_reservation WHERE status = 'open' GROUP BY 1) r
             ON r.period_id = p.id
         WHERE p.reserved <> coalesce(r.total, 0)""",
-    "a period has used what the entries that it counts say": """
-        SELECT 'period ' || p.id, 'used ' || p.used || ', entries ' || coalesce(e.total, 0)
+    "a period has used what the entries that it counts say": f"""
+        SELECT p.wallet_id, {PERIOD}, 'it has used ' || p.used || ', the entries that it counts say ' || coalesce(e.total, 0)
         FROM credits_billingperiod p
         LEFT JOIN (SELECT counted_in_id, -sum(amount) AS total FROM credits_ledgerentry GROUP BY 1) e
             ON e.counted_in_id = p.id
         WHERE p.used <> coalesce(e.total, 0)""",
-    "a counter has reserved what its open reservations hold": """
-        SELECT 'counter ' || c.id, 'reserved ' || c.reserved || ', open ' || coalesce(r.total, 0)
+    "a counter has reserved what its open reservations hold": f"""
+        SELECT c.wallet_id, {COUNTER}, 'it has ' || c.reserved || ' reserved, its open reservations hold ' || coalesce(r.total, 0)
         FROM credits_usagecounter c
         LEFT JOIN (
             SELECT counter_id, sum(credits) AS total FROM credits_reservation, unnest(counter_ids) AS counter_id
             WHERE status = 'open' GROUP BY 1
         ) r ON r.counter_id = c.id
         WHERE c.reserved <> coalesce(r.total, 0)""",
-    "a statement opens where the last one closed, and adds up": """
-        SELECT 'period ' || id, 'opening ' || opening_balance || ', closing ' || coalesce(closing_balance::text, 'open')
+    "a statement opens where the last one closed, and adds up": f"""
+        SELECT p.wallet_id, {PERIOD},
+            CASE WHEN p.index <> p.expected THEN 'the next number would be ' || p.expected
+                WHEN p.opening_balance <> p.carried
+                    THEN 'it opens with ' || p.opening_balance || ', the one before closed with ' || p.carried
+                ELSE 'it opens with ' || p.opening_balance || ', its entries add ' || p.total || ', and '
+                    || coalesce('it closes with ' || p.closing_balance, 'the balance is ' || p.balance) END
         FROM (
-            SELECT p.id, p.index, p.opening_balance, p.closing_balance, w.balance, coalesce(e.total, 0) AS total,
+            SELECT p.id, p.wallet_id, p.index, p.opening_balance, p.closing_balance, w.balance, coalesce(e.total, 0) AS total,
                 row_number() OVER months - 1 AS expected,
                 coalesce(lag(p.closing_balance) OVER months, 0) AS carried
             FROM credits_billingperiod p
             JOIN credits_wallet w ON w.id = p.wallet_id
             LEFT JOIN (SELECT period_id, sum(amount) AS total FROM credits_ledgerentry GROUP BY 1) e ON e.period_id = p.id
             WINDOW months AS (PARTITION BY p.wallet_id ORDER BY p.index)
-        ) s
+        ) p
         WHERE index <> expected OR opening_balance <> carried
             OR opening_balance + total <> coalesce(closing_balance, balance)""",
-    "periods follow one another without a gap or an overlap": """
-        SELECT 'period ' || id, 'starts ' || starts_at || ', the one before ended ' || coalesce(ended::text, 'never')
+    "periods follow one another without a gap or an overlap": f"""
+        SELECT p.wallet_id, {PERIOD},
+            'it starts at ' || p.starts_at || ', the one before it ended ' || coalesce('at ' || p.ended::text, 'never')
         FROM (
-            SELECT id, index, starts_at,
+            SELECT id, wallet_id, index, starts_at,
                 lag(ends_at) OVER (PARTITION BY wallet_id ORDER BY index) AS ended
             FROM credits_billingperiod
         ) p
         WHERE index > 0 AND starts_at IS DISTINCT FROM ended""",
-    "the open period of a wallet is its own last one": """
-        SELECT 'wallet ' || w.id, 'period ' || coalesce(w.period_id::text, 'none')
+    "the open period of a wallet is its own last one": f"""
+        SELECT w.id, {WALLET}, coalesce('period ' || w.period_id || ' is not an open one of its own', 'it has none')
         FROM credits_wallet w
         LEFT JOIN credits_billingperiod p ON p.id = w.period_id AND p.wallet_id = w.id AND p.closed_at IS NULL
         WHERE p.id IS NULL""",
-    "nothing refers to another wallet's rows": """
-        SELECT 'grant ' || g.id, 'made by an entry of another wallet'
+    "a term is renewed once": f"""
+        SELECT g.wallet_id, 'wallet ' || g.wallet_id,
+            'the term from ' || g.term_starts_at || ' has ' || count(*) || ' allowances'
+                || coalesce(' for actor ' || g.share_of_id, '') || ': ' || string_agg('grant ' || g.id, ', ' ORDER BY g.id)
+        FROM credits_grant g WHERE g.source = 'allowance' GROUP BY g.wallet_id, g.term_starts_at, g.share_of_id
+        HAVING count(*) > 1
+        UNION ALL
+        SELECT e.wallet_id, {ENTRY}, 'it renews a term and made ' || count(g.id) || ' allowances'
+        FROM credits_ledgerentry e LEFT JOIN credits_grant g ON g.entry_id = e.id AND g.source = 'allowance'
+        WHERE e.kind = 'renew' GROUP BY e.id, e.number, e.wallet_id HAVING count(g.id) <> 1
+        UNION ALL
+        SELECT g.wallet_id, {GRANT}, 'it is the allowance of a term that the wallet never had, from ' || g.term_starts_at
+        FROM credits_grant g
+        WHERE g.source = 'allowance' AND NOT EXISTS (
+            SELECT FROM credits_billingperiod p
+            WHERE p.wallet_id = g.wallet_id AND p.term_starts_at = g.term_starts_at AND p.term_ends_at = g.expires_at
+        )""",
+    "nothing refers to another wallet's rows": f"""
+        SELECT g.wallet_id, {GRANT}, 'it was made by an entry of another wallet: ' || {ENTRY}
         FROM credits_grant g JOIN credits_ledgerentry e ON e.id = g.entry_id WHERE g.wallet_id <> e.wallet_id
         UNION ALL
-        SELECT 'draw ' || d.id, 'entry and grant of two wallets'
+        SELECT g.wallet_id, {DRAW}, 'its entry and its grant are of two wallets: ' || {ENTRY} || ', ' || {GRANT}
         FROM credits_grantdraw d JOIN credits_ledgerentry e ON e.id = d.entry_id JOIN credits_grant g ON g.id = d.grant_id
         WHERE g.wallet_id <> e.wallet_id
         UNION ALL
-        SELECT 'entry ' || e.id, 'posted in the period of another wallet'
-        FROM credits_ledgerentry e JOIN credits_billingperiod p ON p.id = e.period_id WHERE p.wallet_id <> e.wallet_id
+        SELECT e.wallet_id, {ENTRY}, 'it is posted or counted in a period of another wallet: ' || {PERIOD}
+        FROM credits_ledgerentry e JOIN credits_billingperiod p ON p.id IN (e.period_id, e.counted_in_id)
+        WHERE p.wallet_id <> e.wallet_id
         UNION ALL
-        SELECT 'reservation ' || r.id, 'counted in the period of another wallet'
-        FROM credits_reservation r JOIN credits_billingperiod p ON p.id = r.period_id WHERE p.wallet_id <> r.wallet_id""",
+        SELECT e.wallet_id, {ENTRY}, 'it charges a reservation of another wallet: ' || {RESERVATION}
+        FROM credits_ledgerentry e JOIN credits_reservation r ON r.id = e.reservation_id WHERE r.wallet_id <> e.wallet_id
+        UNION ALL
+        SELECT r.wallet_id, {RESERVATION}, 'it is counted in a period of another wallet: ' || {PERIOD}
+        FROM credits_reservation r JOIN credits_billingperiod p ON p.id = r.period_id WHERE p.wallet_id <> r.wallet_id
+        UNION ALL
+        SELECT r.wallet_id, {RESERVATION}, 'it is counted in a counter of another wallet: ' || {COUNTER}
+        FROM credits_reservation r, unnest(r.counter_ids) AS counter_id JOIN credits_usagecounter c ON c.id = counter_id
+        WHERE c.wallet_id <> r.wallet_id""",
+    "nothing refers to a row that is not there": dangling(
+        *apps.get_app_config("credits").get_models()
+    )
+    + f"""
+        UNION ALL
+        SELECT r.wallet_id, {RESERVATION}, 'a counter that carries it is not there: ' || counter_id
+        FROM credits_reservation r, unnest(r.counter_ids) AS counter_id
+        WHERE NOT EXISTS (SELECT FROM credits_usagecounter c WHERE c.id = counter_id)""",
+    "every organization has a wallet, and every wallet its terms": f"""
+        SELECT NULL::uuid, 'organization ' || o.id, 'it has no wallet'
+        FROM organizations_organization o WHERE NOT EXISTS (SELECT FROM credits_wallet w WHERE w.organization_id = o.id)
+        UNION ALL
+        SELECT w.id, {WALLET}, 'it has no terms'
+        FROM credits_wallet w WHERE NOT EXISTS (SELECT FROM credits_creditconfig c WHERE c.wallet_id = w.id)""",
+    "a wallet is as it was last written": f"""
+        SELECT w.id, {WALLET}, {EDITED} FROM credits_wallet w WHERE w.checksum <> credits_checksum(w)""",
+    "a billing period is as it was last written": f"""
+        SELECT p.wallet_id, {PERIOD}, {EDITED} FROM credits_billingperiod p WHERE p.checksum <> credits_checksum(p)""",
+    "a reservation is as it was last written": f"""
+        SELECT r.wallet_id, {RESERVATION}, {EDITED} FROM credits_reservation r WHERE r.checksum <> credits_checksum(r)""",
+    "a draw is as it was written": f"""
+        SELECT {WALLET_OF_DRAW}, {DRAW}, {EDITED} FROM credits_grantdraw d WHERE d.checksum <> credits_checksum(d)""",
     "an idempotency key has its answer": """
-        SELECT 'idempotency key ' || id, key FROM organizations_idempotencykey WHERE status_code IS NULL""",
+        SELECT w.id, 'idempotency key ' || k.id, 'it has no answer: ' || k.key
+        FROM organizations_idempotencykey k LEFT JOIN credits_wallet w ON w.organization_id = k.organization_id
+        WHERE k.status_code IS NULL""",
 }
 
 
 class Finding(NamedTuple):
-    """One row that breaks one check."""
+    """One row that breaks one check, and whose it is, where that can be known."""
 
     check: str
     subject: str
     detail: str
+    organization_id: UUID | None = None
 
 
 def reconcile(checks: Mapping[str, str] = CHECKS) -> list[Finding]:
     """Run checks, in one statement and so on one snapshot of the database; return what they found."""
     parts = [
-        f"SELECT {number} AS number, subject, detail FROM ({sql}) AS c{number} (subject, detail)"
+        f"SELECT {number} AS number, wallet, subject, detail FROM ({sql}) AS c{number} (wallet, subject, detail)"
         for number, sql in enumerate(checks.values())
     ]
     names = list(checks)
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts) + " ORDER BY 1, 2")
-        return [Finding(names[number], subject, detail) for number, subject, detail in cursor]
+        cursor.execute(
+            f"SELECT f.number, f.subject, f.detail, o.id FROM ({' UNION ALL '.join(parts)}) f"
+            " LEFT JOIN credits_wallet w ON w.id = f.wallet"
+            " LEFT JOIN organizations_organization o ON o.id = w.organization_id ORDER BY 1, 2, 3"
+        )
+        return [Finding(names[number], *row) for number, *row in cursor]
+
+
+def known(organization_id: UUID | None) -> UUID | None:
+    """Return an organization's id if it is there: whoever stores a finding refers to it."""
+    if organization_id is None:
+        return None
+    return Organization.objects.filter(id=organization_id).values_list("id", flat=True).first()

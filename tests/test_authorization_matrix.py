@@ -31,6 +31,7 @@ from tests.authorization import (
     Door,
 )
 from tests.routes import views
+from tests.usage import people as p
 from usage.services import groups, profiles
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +84,7 @@ class World:
         makers: Mapping[str, Callable[[], str]] = {
             "org": lambda: organization.public_id,
             "key": lambda: f.make_key(organization, now=self.now)[0].public_id,
-            "rsv": lambda: f.reserve(organization, 5, now=self.now).public_id,
+            "rsv": lambda: p.hold(p.work(organization, 5), now=self.now).public_id,
             "act": lambda: self.actor(organization).public_id,
             "grp": lambda: self.group(organization).public_id,
             "entity_key": lambda: self.group(organization, "entity").key,

@@ -1,57 +1,91 @@
-"""The books of usage: that what every counter says is what the events of its month say."""
+"""The books of usage: that what every counter says is what the events of its month say, and the other way round."""
 
 from credits import reconcile as credits
+from credits.reconcile import COUNTER, ENTRY
+from usage.models import UsageEvent
+
+EVENT = "'event ' || v.id"
+WALLET_OF_EVENT = "(SELECT id FROM credits_wallet WHERE organization_id = v.organization_id)"
 
 CHECKS: dict[str, str] = credits.CHECKS | {
-    "a counter has used what its events say": """
-        SELECT 'counter ' || c.id, 'used ' || c.used || ', events ' || coalesce(e.total, 0)
+    "a counter has used what its events say": f"""
+        SELECT c.wallet_id, {COUNTER}, 'it has used ' || c.used || ', its events say ' || coalesce(v.total, 0)
         FROM credits_usagecounter c
         LEFT JOIN (
             SELECT counter_id, sum(credits) AS total FROM usage_usageevent, unnest(counter_ids) AS counter_id GROUP BY 1
-        ) e ON e.counter_id = c.id
-        WHERE c.used <> coalesce(e.total, 0)""",
-    "work that was charged is what its entry says": """
-        SELECT 'entry ' || n.id, 'amount ' || n.amount || ', events ' || e.total
-        FROM credits_ledgerentry n
-        JOIN (SELECT entry_id, sum(credits) AS total FROM usage_usageevent WHERE entry_id IS NOT NULL GROUP BY 1) e
-            ON e.entry_id = n.id
-        WHERE n.amount <> -e.total""",
-    "an event of a hold says what was charged for it": """
-        SELECT 'event ' || e.id, 'credits ' || e.credits || ', settled ' || coalesce(r.settled_credits, 0)
-        FROM usage_usageevent e JOIN credits_reservation r ON r.id = e.reservation_id
-        WHERE e.credits <> coalesce(r.settled_credits, 0)""",
-    "a correction takes back what its event said, in its month": """
-        SELECT 'event ' || c.id, c.source || ' of ' || c.credits || ', of an event of ' || e.credits
-        FROM usage_usageevent c JOIN usage_usageevent e ON e.id = c.corrects_id
-        WHERE c.source = 'correction' AND c.credits <> -e.credits
-            OR c.organization_id <> e.organization_id OR c.month <> e.month OR c.counter_ids <> e.counter_ids
-            OR c.actor_id IS DISTINCT FROM e.actor_id OR c.occurred_at <> e.occurred_at""",
-    "an event is taken back by what takes back its charge": """
-        SELECT 'event ' || c.id, 'entry ' || coalesce(r.number::text, 'none')
-        FROM usage_usageevent c
-        JOIN usage_usageevent e ON e.id = c.corrects_id
-        LEFT JOIN credits_ledgerentry r ON r.id = c.entry_id AND r.kind = 'reversal'
+        ) v ON v.counter_id = c.id
+        WHERE c.used <> coalesce(v.total, 0)""",
+    # From the events to the counters: the organization's own, and one for each of actor, group and resource that it names.
+    "an event lists the counters of its own wallet, month and subjects": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT},
+            'it costs ' || v.credits || ' and lists ' || cardinality(v.counter_ids) || ' counters; '
+                || v.own || ' of them are its own, which should be ' || v.expected
+        FROM (
+            SELECT v.id, v.organization_id, v.credits, v.counter_ids,
+                CASE WHEN v.source = 'forgiven' THEN 1
+                    ELSE 1 + num_nonnulls(v.actor_id, v.group_id) + (v.resource_type <> '')::int END AS expected,
+                (
+                    SELECT count(*) FROM credits_usagecounter c JOIN credits_wallet w ON w.id = c.wallet_id
+                    WHERE c.id = ANY (v.counter_ids) AND w.organization_id = v.organization_id AND c.month = v.month
+                        AND coalesce(c.actor_id = v.actor_id, c.actor_id IS NULL)
+                        AND coalesce(c.group_id = v.group_id, c.group_id IS NULL)
+                        AND (c.resource_type = '' OR (c.resource_type, c.resource_id) = (v.resource_type, v.resource_id))
+                ) AS own
+            FROM usage_usageevent v
+        ) v
+        WHERE v.own <> cardinality(v.counter_ids) OR (v.credits <> 0 AND v.own <> v.expected)""",
+    "work that was charged is what its entry says": f"""
+        SELECT e.wallet_id, {ENTRY}, 'its amount is ' || e.amount || ', its events cost ' || v.total
+        FROM credits_ledgerentry e
+        JOIN (SELECT entry_id, sum(credits) AS total FROM usage_usageevent WHERE entry_id IS NOT NULL GROUP BY 1) v
+            ON v.entry_id = e.id
+        WHERE e.amount <> -v.total""",
+    "an event of a hold says what was charged for it": f"""
+        SELECT r.wallet_id, {EVENT},
+            'it costs ' || v.credits || ', reservation ' || r.id || ' was settled for ' || coalesce(r.settled_credits, 0)
+        FROM usage_usageevent v JOIN credits_reservation r ON r.id = v.reservation_id
+        WHERE v.credits <> coalesce(r.settled_credits, 0)""",
+    "a correction takes back what its event said, in its month": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT}, 'it is a ' || v.source || ' of ' || v.credits || ', of event ' || b.id || ' of ' || b.credits
+        FROM usage_usageevent v JOIN usage_usageevent b ON b.id = v.corrects_id
+        WHERE v.source = 'correction' AND v.credits <> -b.credits
+            OR v.organization_id <> b.organization_id OR v.month <> b.month OR v.counter_ids <> b.counter_ids
+            OR v.actor_id IS DISTINCT FROM b.actor_id OR v.occurred_at <> b.occurred_at""",
+    "an event is taken back by what takes back its charge": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT}, 'it takes back event ' || b.id || ' by entry ' || coalesce(r.number::text, 'none')
+        FROM usage_usageevent v
+        JOIN usage_usageevent b ON b.id = v.corrects_id
+        LEFT JOIN credits_ledgerentry r ON r.id = v.entry_id AND r.kind = 'reversal'
         LEFT JOIN credits_ledgerentry n ON n.id = r.reverses_id
-        WHERE c.source = 'correction' AND (e.entry_id = n.id) IS NOT TRUE
-            AND (e.reservation_id = n.reservation_id AND n.reverses_id IS NULL) IS NOT TRUE""",
-    "work whose charge was taken back has its events taken back": """
-        SELECT 'entry ' || r.id, 'returned ' || r.amount || ', events ' || coalesce(c.total, 0)
-        FROM credits_ledgerentry r
-        JOIN credits_ledgerentry n ON n.id = r.reverses_id AND n.kind = 'settle'
+        WHERE v.source = 'correction' AND (b.entry_id = n.id) IS NOT TRUE
+            AND (b.reservation_id = n.reservation_id AND n.reverses_id IS NULL) IS NOT TRUE""",
+    "work whose charge was taken back has its events taken back": f"""
+        SELECT e.wallet_id, {ENTRY}, 'it returned ' || e.amount || ', its events ' || coalesce(v.total, 0)
+        FROM credits_ledgerentry e
+        JOIN credits_ledgerentry n ON n.id = e.reverses_id AND n.kind = 'settle'
         LEFT JOIN (
             SELECT entry_id, -sum(credits) AS total FROM usage_usageevent WHERE source = 'correction' GROUP BY 1
-        ) c ON c.entry_id = r.id
-        WHERE r.kind = 'reversal' AND r.amount <> coalesce(c.total, 0) AND (
-            EXISTS (SELECT FROM usage_usageevent e WHERE e.entry_id = n.id)
+        ) v ON v.entry_id = e.id
+        WHERE e.kind = 'reversal' AND e.amount <> coalesce(v.total, 0) AND (
+            EXISTS (SELECT FROM usage_usageevent b WHERE b.entry_id = n.id)
             OR n.reverses_id IS NULL
-                AND EXISTS (SELECT FROM usage_usageevent e WHERE e.reservation_id = n.reservation_id)
+                AND EXISTS (SELECT FROM usage_usageevent b WHERE b.reservation_id = n.reservation_id)
         )""",
-    "work is priced again only where its price was taken back": """
-        SELECT 'event ' || c.id, 'stands for an event of ' || e.credits
-        FROM usage_usageevent c JOIN usage_usageevent e ON e.id = c.corrects_id
-        WHERE c.source = 'rerated' AND e.credits <> 0 AND NOT EXISTS (
-            SELECT FROM usage_usageevent b WHERE b.corrects_id = e.id AND b.source = 'correction'
+    "work is priced again only where its price was taken back": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT}, 'it stands for event ' || b.id || ' of ' || b.credits || ', which was not taken back'
+        FROM usage_usageevent v JOIN usage_usageevent b ON b.id = v.corrects_id
+        WHERE v.source = 'rerated' AND b.credits <> 0 AND NOT EXISTS (
+            SELECT FROM usage_usageevent t WHERE t.corrects_id = b.id AND t.source = 'correction'
         )""",
-    "free work costs nothing": """
-        SELECT 'event ' || id, 'credits ' || credits FROM usage_usageevent WHERE byok AND credits <> 0""",
+    "an event is charged to its own organization": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT}, 'its organization is another than that of wallet ' || w.id || ', which was charged'
+        FROM usage_usageevent v
+        LEFT JOIN credits_ledgerentry e ON e.id = v.entry_id
+        LEFT JOIN credits_reservation r ON r.id = v.reservation_id
+        JOIN credits_wallet w ON w.id IN (e.wallet_id, r.wallet_id)
+        WHERE w.organization_id <> v.organization_id""",
+    "an event refers to nothing that is not there": credits.dangling(UsageEvent),
+    "free work costs nothing": f"""
+        SELECT {WALLET_OF_EVENT}, {EVENT}, 'it was free and costs ' || v.credits
+        FROM usage_usageevent v WHERE v.byok AND v.credits <> 0""",
 }

@@ -168,6 +168,43 @@ BROKEN: dict[str, list[str]] = {
             " WHERE p.wallet_id <> credits_reservation.wallet_id LIMIT 1) WHERE status = 'open'"
         ),
     ],
+    "a term is renewed once": [
+        (
+            "DROP INDEX grant_one_renewal_per_term;"
+            f"{GRANT} term_starts_at = (SELECT min(g.term_starts_at) FROM credits_grant g WHERE g.wallet_id = credits_grant.wallet_id)"
+            " WHERE source = 'allowance'"
+        ),
+        f"{GRANT} source = 'grant', term_starts_at = NULL WHERE source = 'allowance'",
+        f"{GRANT} term_starts_at = term_starts_at - interval '1 month' WHERE source = 'allowance'",
+        f"{GRANT} expires_at = expires_at + interval '1 month' WHERE source = 'allowance'",
+    ],
+    "nothing refers to a row that is not there": [
+        f"{WALLET} organization_id = gen_random_uuid() WHERE balance = 0",
+        "DELETE FROM credits_wallet WHERE balance = 0",
+        f"{ENTRY} reservation_id = gen_random_uuid() WHERE kind = 'settle'",
+        "DELETE FROM credits_reservation WHERE status = 'settled'",
+        f"{GRANT} entry_id = gen_random_uuid()",
+        f"UPDATE {DRAW} SET entry_id = gen_random_uuid()",
+        f"UPDATE {DRAW} SET grant_id = gen_random_uuid()",
+        "DELETE FROM credits_billingperiod WHERE closed_at IS NULL",
+        f"{HOLD} counter_ids = '{{77}}'",
+    ],
+    "every organization has a wallet, and every wallet its terms": [
+        "DELETE FROM credits_wallet WHERE balance = 0",
+        "DELETE FROM credits_creditconfig",
+    ],
+    "a wallet is as it was last written": [
+        f"{WALLET} created_at = created_at - interval '1 day'",
+        f"{WALLET} refill_cooldown_ends_at = '2026-06-01Z'",
+    ],
+    "a billing period is as it was last written": [
+        f"{PERIOD} closed_at = closed_at + interval '1 second' WHERE closed_at IS NOT NULL",
+    ],
+    "a reservation is as it was last written": [
+        f"{HOLD} performed_by = 'somebody else'",
+        f"{HOLD} settled_with = NULL WHERE status = 'settled'",
+    ],
+    "a draw is as it was written": [f"UPDATE {DRAW} SET id = id + 1000000"],
     "an idempotency key has its answer": [
         (
             "INSERT INTO organizations_idempotencykey (organization_id, key, fingerprint, created_at)"
@@ -202,11 +239,41 @@ class TestReconcile:
         wallet = parent.wallet
         tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{wallet.id}'")
 
-        (finding,) = reconcile()
+        finding, edited = reconcile()
 
         assert finding.check == "reserved is the sum of the open reservations"
-        assert finding.subject == f"wallet {wallet.id}"
-        assert finding.detail == "reserved 7.000000, open 0"
+        assert finding.subject == edited.subject == f"wallet {wallet.id}"
+        assert finding.detail == "reserved is 7.000000, its open reservations hold 0"
+        assert finding.organization_id == edited.organization_id == parent.id
+        assert edited.check == "a wallet is as it was last written"
+
+    def test_names_wallet_and_number_of_an_entry(self) -> None:
+        parent, _ = make_world()
+        wallet = parent.wallet
+
+        with tampered(
+            f"{ENTRY} balance_after = balance_after + 1 WHERE number = 2 AND wallet_id = '{wallet.id}'"
+        ):
+            found = reconcile()
+
+        chained = [f for f in found if f.check.startswith("the ledger is numbered")]
+        assert [f.subject.split(" (")[0] for f in chained] == [
+            f"entry 2 of wallet {wallet.id}",
+            f"entry 3 of wallet {wallet.id}",
+        ]
+        assert chained[0].detail == "it makes 1000.000000 and 50.000000 to 1051.000000"
+        assert {f.organization_id for f in found} == {parent.id}
+
+    def test_knows_no_organization_where_it_is_not_there(self) -> None:
+        parent, _ = make_world()
+
+        with tampered(
+            f"{WALLET} organization_id = gen_random_uuid() WHERE id = '{parent.wallet.id}'"
+        ):
+            found = reconcile()
+
+        assert f"wallet {parent.wallet.id}" in {f.subject for f in found}
+        assert {f.organization_id for f in found if str(parent.wallet.id) in f.subject} == {None}
 
 
 class TestFindings:
@@ -223,9 +290,10 @@ class TestFindings:
         tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{parent.wallet.id}'")
         tamper("UPDATE credits_ledgerentry SET reason = 'gift' WHERE kind = 'recharge'")
 
-        by_check, by_hash = findings()
+        by_check, by_checksum, by_hash = findings()
 
         assert by_check.startswith("reserved is the sum of the open reservations: wallet ")
+        assert by_checksum.startswith("a wallet is as it was last written: wallet ")
         assert by_hash == (
             f"ledger of wallet {parent.wallet.id}: entry 2: its hash is not that of its content"
         )
@@ -246,7 +314,7 @@ class TestCommand:
         tamper(f"UPDATE credits_wallet SET reserved = 7 WHERE id = '{parent.wallet.id}'")
         out = StringIO()
 
-        with pytest.raises(CommandError, match="1 rows break the books"):
+        with pytest.raises(CommandError, match="2 findings"):
             call_command("reconcile", stdout=out)
 
         assert "reserved is the sum of the open reservations: wallet " in out.getvalue()
@@ -260,4 +328,4 @@ class TestCommand:
             execute_from_command_line(["manage.py", "reconcile"])
 
         assert leaving.value.code == 1
-        assert "rows break the books" in capsys.readouterr().err
+        assert "the books are not right" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """Holding credits while work runs: /api/v1/usage/reservations and its verbs."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from organizations.models import IdempotencyKey, Organization
 from tests import factories as f
 from tests.callers import Caller, caller_of, child_path, error, ok
 from tests.callers import clock as clock
+from tests.usage import people as p
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -541,7 +541,7 @@ class TestHoldsOfAChildThatIsNotActive:
         refusal: tuple[int, str],
     ) -> None:
         parent, child = family
-        first, second = f.reserve(child, 10).public_id, f.reserve(child, 20).public_id
+        first, second = (p.hold(p.work(child, credits)).public_id for credits in (10, 20))
         boss = caller_of(parent, acting=child)
         end(child)
 
@@ -572,7 +572,7 @@ class TestHoldsOfAChildThatIsNotActive:
         self, family: tuple[Organization, Organization]
     ) -> None:
         parent, child = family
-        held = f.reserve(child, 30, ttl=timedelta(hours=1)).public_id
+        held = p.hold(p.work(child, 30)).public_id
         boss = caller_of(parent)
 
         assert ok(boss.delete(child_path(child)))["reclaimedCredits"] == 70

@@ -22,6 +22,8 @@ def flag(name: str, *, default: bool) -> bool:
 
 # Whatever a copy of Purser keeps on disk lives here: two copies with a folder each never meet.
 DATA_DIR = Path(env.str("DATA_DIR", default="") or BASE_DIR / "var").resolve()
+# What was sealed day by day (credits/seals.py): better on a disk of its own, where nothing is deleted.
+SEALS_DIR = Path(env.str("SEALS_DIR", default="") or DATA_DIR / "seals").resolve()
 # Where `make run` serves.
 PORT = env.int("PORT", default=8000)
 

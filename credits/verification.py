@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from django.db import DataError
+
 from credits import ledger
 from credits.models import GENESIS, Grant, GrantDraw, LedgerEntry, Wallet
+from credits.reconcile import Finding, known
 
 BATCH = 2_000
 
@@ -23,14 +26,34 @@ def verify(wallet: Wallet) -> BadEntry | None:
     An entry's hash covers all it says, its draws, and the grants it made: an edit of any of them shows here. Nothing is locked: what is
     posted meanwhile is walked too, up to a head that was read after it.
     """
+    try:
+        return _walk(wallet, batch=BATCH)
+    except DataError:
+        # Somebody wrote a value that we cannot read, such as a time after the year 9999. Find out where.
+        return _walk(wallet, batch=1)
+
+
+def finding(bad: BadEntry) -> Finding:
+    """Return a bad entry as a finding, like those of the books."""
+    subject = f"entry {bad.number} of wallet {bad.wallet.id}"
+    owner = known(bad.wallet.organization_id)
+    return Finding("every hash is that of its content", subject, bad.problem, owner)
+
+
+def _walk(wallet: Wallet, *, batch: int) -> BadEntry | None:
     previous, number = GENESIS, 0
     while True:
-        for entry in _entries(wallet, after=number):
-            number += 1
-            problem = _problem(entry, number, previous)
-            if problem:
-                return BadEntry(wallet, number, problem)
-            previous = bytes(entry.hash)
+        try:
+            for entry in _entries(wallet, after=number, batch=batch):
+                number += 1
+                problem = _problem(entry, number, previous)
+                if problem:
+                    return BadEntry(wallet, number, problem)
+                previous = bytes(entry.hash)
+        except DataError as error:
+            if batch > 1:
+                raise
+            return BadEntry(wallet, number + 1, f"it cannot be read: {error}")
         head = wallet.head_number
         if number > head:
             wallet.refresh_from_db(fields=["head_number", "head_hash"])
@@ -48,9 +71,9 @@ def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:
     return None
 
 
-def _entries(wallet: Wallet, *, after: int) -> Iterator[LedgerEntry]:
+def _entries(wallet: Wallet, *, after: int, batch: int) -> Iterator[LedgerEntry]:
     entries = LedgerEntry.objects.filter(wallet=wallet, number__gt=after).order_by("number")
-    return entries.prefetch_related("draws", "grants").iterator(chunk_size=BATCH)
+    return entries.prefetch_related("draws", "grants").iterator(chunk_size=batch)
 
 
 def _problem(entry: LedgerEntry, number: int, previous: bytes) -> str | None:

@@ -10,6 +10,7 @@ from django.db import connection
 from credits import ledger, verification
 from credits.models import LedgerEntry, Wallet
 from organizations.models import Organization
+from tests.credits.sealing import folder as folder
 from tests.credits.tampering import make_world, tamper, tampered
 from tests.factories import at, grant, wallet_of
 
@@ -65,9 +66,10 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 NOT_COVERED = {
-    # what remains is what the draws left: `reconcile` says so; the others say nothing
+    # what remains is what the draws left, a draw fits its checksum: `reconcile` says so; the last says nothing
     (GRANT, "remaining"),
     (DRAW, "id"),
+    (DRAW, "checksum"),
     (ENTRY, "previous_number"),
 }
 OWNERS = {
@@ -259,6 +261,19 @@ class TestVerify:
         assert bad is not None
         assert bad.number == head
 
+    @pytest.mark.parametrize("moment", ["infinity", "20000-01-01Z"])
+    def test_finds_a_value_that_cannot_even_be_read(self, moment: str) -> None:
+        parent, _ = make_world()
+
+        with tampered(
+            f"UPDATE {ENTRY} SET posted_at = '{moment}' WHERE number = 3 AND wallet_id = '{parent.wallet.id}'"
+        ):
+            bad = bad_entry_of(parent)
+
+        assert bad is not None
+        assert bad.number == 3
+        assert bad.problem.startswith("it cannot be read: ")
+
     def test_reads_a_chain_that_is_longer_than_a_batch(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -275,7 +290,7 @@ class TestCommand:
 
         call_command("verify_ledger", stdout=out)
 
-        assert out.getvalue() == "3 ledgers, every hash fits\n"
+        assert out.getvalue() == "3 ledgers, every hash fits; nothing was sealed yet\n"
 
     @pytest.mark.broken_books
     def test_names_the_first_bad_row_of_each_ledger_and_fails(self) -> None:
@@ -289,7 +304,8 @@ class TestCommand:
         lines = out.getvalue().splitlines()
         assert len(lines) == 3
         for organization in (parent, child):
-            named = f"{organization.public_id} ({organization.name}): entry 2: its hash is not"
+            wallet = f"wallet {organization.wallet.id}"
+            named = f"{organization.public_id} ({organization.name}): entry 2 of {wallet}: its hash is not"
             assert any(line.startswith(named) for line in lines)
 
     @pytest.mark.broken_books
@@ -300,7 +316,7 @@ class TestCommand:
 
         call_command("verify_ledger", organization=child.public_id, stdout=out)
 
-        assert out.getvalue() == "1 ledgers, every hash fits\n"
+        assert out.getvalue() == "1 ledgers, every hash fits; nothing was sealed yet\n"
         with pytest.raises(CommandError):
             call_command("verify_ledger", organization=parent.public_id, stdout=out)
 

@@ -37,23 +37,35 @@ def late(*, now: datetime) -> list[Late]:
     ticks = dict(Tick.objects.values_list("task", "ticked_at"))
     tasks = PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
     overdue = [
-        Late(task.name, ticks.get(task.task), _due_at(task, ticks.get(task.task))) for task in tasks
+        Late(task.name, ticks.get(task.task), due_at(task, ticks.get(task.task))) for task in tasks
     ]
     return sorted((one for one in overdue if one.due_at + GRACE < now), key=lambda one: one.due_at)
 
 
-def _due_at(task: PeriodicTask, ticked_at: datetime | None) -> datetime:
-    """Return when a task was due after its last tick, or when nobody ever heard it: when it was first rung for, or should have been."""
-    if ticked_at is None and task.total_run_count:
-        last_run_at: datetime = task.last_run_at
-        return last_run_at
+def due_at(task: PeriodicTask, ticked_at: datetime | None) -> datetime:
+    """Return when a task is due by its last tick, or when nobody ever heard it: when it was first rung for, or should have been."""
+    if ticked_at is None and task.last_run_at:
+        return _first_rung_at(task)
     since = ticked_at or task.date_changed
+    if task.last_run_at is None:
+        # Not rung for since staff switched it on: what it missed while it was off is not late.
+        since = max(since, task.date_changed)
     if isinstance(task.schedule, crontab):
         start, step, _ = task.schedule.remaining_delta(since)
         next_at: datetime = start + step
         return next_at
     run_every: timedelta = task.schedule.run_every
     return since + run_every
+
+
+def _first_rung_at(task: PeriodicTask) -> datetime:
+    """Return about when beat began to ring for a task: it keeps only when it last did, and how often."""
+    last_run_at: datetime = task.last_run_at
+    if isinstance(task.schedule, crontab):
+        return last_run_at
+    run_every: timedelta = task.schedule.run_every
+    first: datetime = last_run_at - max(0, task.total_run_count - 1) * run_every
+    return first
 
 
 @register(Tags.database)

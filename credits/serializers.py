@@ -17,10 +17,12 @@ from organizations.fields import (
     CreditsField,
     IdField,
     MetadataField,
+    OffsetDateTimeField,
     OrganizationTime,
     QueryInteger,
     StrictChar,
     StrictChoice,
+    StrictQuery,
     StrictSerializer,
     WalletTime,
     WholeCreditsField,
@@ -109,6 +111,14 @@ class CreditsShape(serializers.Serializer):
         return NOT_BILLED
 
 
+class CreditsQuery(StrictQuery):
+    asOf = OffsetDateTimeField(
+        source="as_of",
+        required=False,
+        help_text="Answer as it would have been answered at this moment, since the wallet was made.",
+    )
+
+
 class EventQuery(PageQuery):
     projectId = StrictChar(source="project_id", max_length=500, required=False)
     eventType = StrictChoice(EVENT_TYPE_NAMES, source="event_type", required=False)
@@ -132,10 +142,10 @@ class TextOrNull(serializers.CharField):
 
 
 class TransferDescription(TextOrNull):
-    """What was said of a transfer. Other entries do not have the field."""
+    """What was said of a transfer, or when it was taken back. Other entries do not have the field."""
 
     def get_attribute(self, instance: LedgerEntry) -> str:
-        if instance.kind not in LedgerEntry.TRANSFERS:
+        if instance.transfer_id is None:
             raise SkipField
         return instance.reason
 
@@ -146,7 +156,7 @@ class TransferMetadata(serializers.DictField):
     child = serializers.CharField()
 
     def get_attribute(self, instance: Any) -> dict[str, str]:
-        if instance.kind not in LedgerEntry.TRANSFERS:
+        if instance.transfer_id is None:
             raise SkipField
         direction = "in" if instance.amount > 0 else "out"
         counterparty = ids.write("org", instance.counterparty_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
 
 from credits import serializers as shapes
 from credits import services
@@ -33,8 +34,17 @@ class WalletView(ApiView):
     """What the views of wallets share: saying one, and saying what was posted on it."""
 
     def credits(self, organization: Organization) -> Response:
-        reading = services.wallet_as_of(organization, now=self.now)
+        reading = self._reading(organization)
         return Response(shapes.CreditsShape(reading).data)
+
+    def _reading(self, organization: Organization) -> services.Reading:
+        then = self.query.get("as_of")
+        if then is None:
+            return services.wallet_as_of(organization, now=self.now)
+        try:
+            return services.wallet_then(organization, then=then, now=self.now)
+        except services.NotKnownThen as error:
+            raise ValidationError({"asOf": [str(error)]}) from error
 
     def events(self, organization: Organization) -> Response:
         query = self.query
@@ -56,9 +66,9 @@ def _kinds(event_type: str | None) -> list[str] | None:
 
 
 class Credits(WalletView):
-    @operation(CREDITS_READ, answer=shapes.CreditsShape)
+    @operation(CREDITS_READ, query=shapes.CreditsQuery, answer=shapes.CreditsShape)
     def get(self, request: Request) -> Response:
-        """Your wallet. Decide on `available`: `balance` counts credits that running work needs."""
+        """Your wallet, now or as it was at a moment. Decide on `available`: `balance` counts credits that running work needs."""
         return self.credits(self.acting)
 
 
@@ -70,9 +80,9 @@ class CreditEvents(WalletView):
 
 
 class ChildCredits(WalletView):
-    @operation(ORG_ADMIN, answer=shapes.CreditsShape)
+    @operation(ORG_ADMIN, query=shapes.CreditsQuery, answer=shapes.CreditsShape)
     def get(self, request: Request, org_id: UUID) -> Response:
-        """The wallet of a child."""
+        """The wallet of a child, now or as it was at a moment."""
         return self.credits(self.child(org_id))
 
 

@@ -22,6 +22,7 @@ MAX_INTEGER = 2**63 - 1
 SMALLEST_CREDIT = Decimal("0.000001")
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
@@ -223,6 +224,22 @@ class ZuluDateTimeField(serializers.DateTimeField):
             return datetime.fromisoformat(value).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail("zulu")
+
+
+class OffsetDateTimeField(serializers.DateTimeField):
+    """A moment with its offset from UTC, `2026-04-01T02:00:00+02:00` or with Z: without one nobody knows which moment it is."""
+
+    default_error_messages = {
+        "offset": "A time with an offset is expected, like 2026-04-01T00:00:00Z; in a query a + is written %2B."
+    }
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not _OFFSET.fullmatch(value):
+            self.fail("offset")
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("offset")
 
 
 class WalletTime(serializers.DateTimeField):

@@ -44,3 +44,5 @@ from credits.services.organizations import update_terms as update_terms
 from credits.services.reading import Reading as Reading
 from credits.services.reading import entries as entries
 from credits.services.reading import wallet_as_of as wallet_as_of
+from credits.services.remembering import NotKnownThen as NotKnownThen
+from credits.services.remembering import wallet_then as wallet_then

@@ -33,12 +33,12 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
 
     Usually one look. Where something is due it takes the wallet's lock for a moment, like the command whose place it takes.
     """
-    wallet = _wallet(organization)
-    if not _is_due(wallet, now=now):
+    wallet = wallet_of(organization)
+    if not is_due(wallet, now=now):
         return _read(wallet)
     with transaction.atomic():
         expire(organization=organization, now=now)
-        reading = _read(_wallet(organization))
+        reading = _read(wallet_of(organization))
         transaction.set_rollback(True)
     return reading
 
@@ -73,12 +73,14 @@ def entries(
     return LedgerEntry.objects.filter(wanted).annotate(counterparty_id=Subquery(counterparty[:1]))
 
 
-def _wallet(organization: Organization) -> Wallet:
+def wallet_of(organization: Organization) -> Wallet:
+    """Return the wallet of an organization with its terms and its open period, as the database has it."""
     rows = Wallet.objects.select_related("organization", "config", "period")
     return rows.get(organization=organization)
 
 
-def _is_due(wallet: Wallet, *, now: datetime) -> bool:
+def is_due(wallet: Wallet, *, now: datetime) -> bool:
+    """Whether time has made something due on a wallet that no command has posted yet."""
     archived = wallet.organization.status == Organization.Status.ARCHIVED
     ended = ledger.open_period(wallet).ends_at <= now and not archived
     lapsed = wallet.lapse_at is not None and wallet.lapse_at <= now

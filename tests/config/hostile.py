@@ -78,6 +78,11 @@ VALUES: Mapping[str, list[Any]] = {
         *(*_NOT_TEXT, *_NOT_STORED, None, "", "now", "2026-05-01", "2026-05-01T00:00:00"),
         *("2026-05-01T00:00:00+00:00", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z", 1e9),
     ],
+    "moment": [
+        *(*_NOT_TEXT, *_NOT_STORED, None, "", "now", "2026-05-01", "2026-05-01T00:00:00"),
+        *("2026-05-01T00:00:00+0000", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z", 1e9),
+        *("2999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "2026-05-01T00:00:00+99:00"),
+    ],
     "choice": [*_NOT_TEXT, *_NOT_STORED, None, "", "LIVE", " live", "live\0", "prod", "a" * 1_000],
     "words": [
         *(None, "", "*", 5, True, {}, [], [[]], [{}], [None], [5], [True], ["nobody knows"]),
@@ -416,7 +421,7 @@ BUDGETS = "/api/usage-budgets/{entity_type}/{entity}"
 
 DOORS = [
     Door("GET", "/api/v1/whoami"),
-    Door("GET", "/api/v1/credits"),
+    Door("GET", "/api/v1/credits", query={"asOf": "moment"}),
     Door("GET", "/api/v1/credits/events", query=EVENTS),
     Door("POST", "/api/v1/credits/recharge", {"credits": CREDITS}),
     Door("GET", ORGS, query=PAGE | {"status": "choice"}),
@@ -426,7 +431,7 @@ DOORS = [
     Door("DELETE", ORGS + "/{org}"),
     Door("POST", ORGS + "/{org}/suspend"),
     Door("POST", ORGS + "/{org}/resume"),
-    Door("GET", ORGS + "/{org}/credits"),
+    Door("GET", ORGS + "/{org}/credits", query={"asOf": "moment"}),
     Door("GET", ORGS + "/{org}/credits/events", query=EVENTS),
     Door(
         "POST",

@@ -1,0 +1,156 @@
+"""What a wallet was at a moment, as a read of that moment would have shown it. Nothing here writes.
+
+Entries say what was posted by then. The calendar posts late, with the first command after a boundary, and nothing but time happens to a
+wallet before that command: so what it posted for boundaries that had passed by then counts as if it had been posted in time. What holds
+held follows from when they were made, grew, ended and would have expired: a hold is only extended while it is open, so one that expires
+after a moment was open at it.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q, Sum
+
+from credits.models import (
+    ZERO,
+    BillingPeriod,
+    Grant,
+    GrantDraw,
+    Growth,
+    LedgerEntry,
+    Reservation,
+    StatusChange,
+    Wallet,
+)
+from credits.services.calendar import CALENDAR
+from credits.services.holds import expire
+from credits.services.reading import Reading, is_due, wallet_of
+from organizations.models import Organization
+
+Kind = LedgerEntry.Kind
+Status = Organization.Status
+
+
+class NotKnownThen(Exception):
+    """There is nothing to tell of this moment: it has not come, or the wallet was not there yet."""
+
+
+def wallet_then(organization: Organization, *, then: datetime, now: datetime) -> Reading:
+    """Return what an organization held at `then`, as `wallet_as_of` would have answered at that moment.
+
+    :raises NotKnownThen: if the moment is in the future, or before there was a wallet
+    """
+    if then > now:
+        raise NotKnownThen(f"in the future: it is {now:%Y-%m-%dT%H:%M:%S}Z")
+    wallet = wallet_of(organization)
+    if then < wallet.created_at:
+        raise NotKnownThen(f"before the wallet was made: {wallet.created_at:%Y-%m-%dT%H:%M:%S.%f}Z")
+    if not is_due(wallet, now=now):
+        return _read(wallet, then)
+    with transaction.atomic():
+        # What is due by now may have been due by then: post it, look, and undo it, as every read does.
+        expire(organization=organization, now=now)
+        reading = _read(wallet_of(organization), then)
+        transaction.set_rollback(True)
+    return reading
+
+
+def _read(wallet: Wallet, then: datetime) -> Reading:
+    """Turn a wallet that was just read into what it was, and never save it."""
+    head = _head(wallet, then)
+    wallet.head_number = head.number if head else 0
+    wallet.balance = head.balance_after if head else ZERO
+    wallet.allowance_remaining = head.allowance_after if head else ZERO
+    _add_what_was_due(wallet, then)
+    wallet.reserved = _reserved(wallet, then)
+    wallet.organization.status = _status(wallet, then)
+    if wallet.organization.status == Status.ARCHIVED:
+        _add_what_was_reclaimed(wallet)
+    period = _period(wallet, then)
+    wallet.period = period
+    return Reading(wallet, period, _included(period, then))
+
+
+def _head(wallet: Wallet, then: datetime) -> LedgerEntry | None:
+    posted = LedgerEntry.objects.filter(wallet=wallet, posted_at__lte=then)
+    return posted.order_by("-posted_at", "-number").first()
+
+
+def _add_what_was_due(wallet: Wallet, then: datetime) -> None:
+    """Add what the first command after a moment posted for what was due by then."""
+    following = LedgerEntry.objects.filter(wallet=wallet, number__gt=wallet.head_number)
+    first = following.order_by("number").first()
+    if first is None:
+        return
+    of_calendar = following.filter(
+        posted_at=first.posted_at, performed_by=CALENDAR, kind__in=[Kind.LAPSE, Kind.RENEW]
+    )
+    for entry in of_calendar.select_related("period").prefetch_related("draws__grant", "grants"):
+        balance, allowance = _due_by(entry, then)
+        wallet.balance += balance
+        wallet.allowance_remaining += allowance
+
+
+def _due_by(entry: LedgerEntry, then: datetime) -> tuple[Decimal, Decimal]:
+    """Return what an entry of the calendar changed, in balance and in allowance, as far as it was due by then."""
+    draws = list(entry.draws.all())
+    if entry.kind == Kind.LAPSE:
+        ended = [d for d in draws if d.grant.expires_at is not None and d.grant.expires_at <= then]
+        return sum((draw.amount for draw in ended), ZERO), _allowance_in(ended)
+    is_share = any(grant.share_of_id is not None for grant in entry.grants.all())
+    if is_share or entry.period.starts_at > then:
+        return ZERO, ZERO
+    return entry.amount, _allowance_in(draws)
+
+
+def _allowance_in(draws: Sequence[GrantDraw]) -> Decimal:
+    return sum((d.amount for d in draws if d.grant.source == Grant.Source.ALLOWANCE), ZERO)
+
+
+def _reserved(wallet: Wallet, then: datetime) -> Decimal:
+    """Return what the holds that were open then held then."""
+    still_open = Q(closed_at=None) | Q(closed_at__gt=then)
+    holds = Reservation.objects.filter(
+        still_open, wallet=wallet, created_at__lte=then, expires_at__gt=then
+    )
+    held = holds.aggregate(sum=Sum("credits"))["sum"] or ZERO
+    since = Growth.objects.filter(reservation__in=holds, grown_at__gt=then)
+    return held - (since.aggregate(sum=Sum("credits"))["sum"] or ZERO)
+
+
+def _status(wallet: Wallet, then: datetime) -> str:
+    changes = StatusChange.objects.filter(wallet=wallet, changed_at__lte=then)
+    last = changes.order_by("-changed_at", "-id").first()
+    return last.status if last else Status.ACTIVE
+
+
+def _add_what_was_reclaimed(wallet: Wallet) -> None:
+    """Empty an archived wallet of what no hold needed, as `ending.reclaim` did when it next was looked at."""
+    surplus = wallet.allowance_remaining - min(wallet.allowance_remaining, wallet.reserved)
+    wallet.allowance_remaining -= surplus
+    wallet.balance -= surplus
+    if wallet.organization.parent_id is not None:
+        wallet.balance -= wallet.transferable
+
+
+def _period(wallet: Wallet, then: datetime) -> BillingPeriod:
+    """Return the billing period of that moment, with what it had used by then."""
+    begun = BillingPeriod.objects.filter(wallet=wallet, starts_at__lte=then)
+    period = begun.order_by("-index")[:1].get()
+    work = LedgerEntry.objects.filter(
+        wallet=wallet, counted_in=period, number__lte=wallet.head_number
+    )
+    period.used = work.order_by("-number").values_list("usage_after", flat=True).first() or ZERO
+    return period
+
+
+def _included(period: BillingPeriod, then: datetime) -> Decimal:
+    """Return the allowance of the term of a period, with the shares that had come in by then."""
+    renewals = Grant.objects.filter(
+        Q(share_of=None) | Q(created_at__lte=then),
+        wallet=period.wallet_id,
+        term_starts_at=period.term_starts_at,
+    )
+    return renewals.aggregate(sum=Sum("amount"))["sum"] or ZERO

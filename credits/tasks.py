@@ -9,7 +9,7 @@ from datetime import datetime
 from celery import Task, shared_task
 from django.db.models import Q, QuerySet
 
-from credits import services, verification
+from credits import seals, services, verification
 from credits.models import Wallet
 from organizations.jobs import Found, Work
 from organizations.models import Organization
@@ -41,10 +41,15 @@ def _with_a_ledger(now: datetime) -> QuerySet[Organization]:
 
 def _verify(*, organization: Organization, now: datetime) -> list[Found]:
     bad = verification.verify(Wallet.objects.get(organization=organization))
-    if bad is None:
-        return []
-    subject = f"wallet {bad.wallet.id}, entry {bad.number}"
-    return [Found("every hash of the ledger fits", subject, bad.problem, organization.id)]
+    return [] if bad is None else [Found(*verification.finding(bad))]
+
+
+def _seal(*, now: datetime) -> list[Found]:
+    try:
+        seals.seal(now)
+    except seals.SealBroken:
+        return [Found(*seals.finding(problem)) for problem in seals.check()]
+    return []
 
 
 RENEW = Work("renew", services.renew, _with_an_ended_period)
@@ -53,6 +58,7 @@ EXPIRE = Work("expire reservations", services.expire, _with_expired_holds)
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 
 VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True)
+SEAL = Work("seal the ledger", _seal, is_audit=True)
 
 
 @shared_task(bind=True)
@@ -83,3 +89,9 @@ def end_refill_cooldowns(self: "Task[..., int]") -> int:
 def verify_ledger(self: "Task[..., int]") -> int:
     """Walk every hash chain, and keep what does not fit."""
     return ring(self, VERIFY)
+
+
+@shared_task(bind=True)
+def seal_ledger(self: "Task[..., int]") -> int:
+    """Write the head of every ledger of the day to a file outside the database, unless the last one no longer fits."""
+    return ring(self, SEAL)

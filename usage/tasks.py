@@ -6,7 +6,7 @@ from celery import Task, shared_task
 from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from credits.reconcile import reconcile as reconcile_books
-from credits.tasks import VERIFY
+from credits.tasks import SEAL, VERIFY
 from organizations import idempotency, jobs
 from organizations.jobs import Found, Work
 from organizations.models import Organization
@@ -37,13 +37,13 @@ def _prune(*, now: datetime) -> None:
 
 
 def _reconcile(*, now: datetime) -> list[Found]:
-    return [Found(one.check, one.subject, one.detail) for one in reconcile_books(CHECKS)]
+    return [Found(*finding) for finding in reconcile_books(CHECKS)]
 
 
 ROLL_UP = Work("roll up usage", roll_up, _with_new_events)
 PRUNE = Work("prune", _prune)
 RECONCILE = Work("reconcile", _reconcile, is_audit=True)
-ALL_DAY = (VERIFY, RECONCILE, PRUNE)
+ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
 
 

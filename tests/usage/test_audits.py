@@ -1,0 +1,83 @@
+"""The audits as jobs: what they find is kept, an honest database gives them nothing to find."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from pytest_django import Settings
+
+from credits import tasks as of_credits
+from organizations.models import Finding, Job
+from tests.callers import clock as clock
+from tests.credits.tampering import make_world, tamper
+from tests.factories import at, wallet_of
+from usage import tasks
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
+
+Clock = time_machine.Traveller
+AUDITS = (of_credits.seal_ledger, tasks.reconcile, of_credits.verify_ledger)
+
+
+@pytest.fixture(autouse=True)
+def seals_dir(tmp_path: Path, settings: Settings) -> Path:
+    settings.SEALS_DIR = tmp_path
+    return tmp_path
+
+
+class TestAudits:
+    def test_find_nothing_in_an_honest_database(self, clock: Clock) -> None:
+        make_world()
+        clock.move_to(at("2026-06-03"))
+
+        for _ in range(2):
+            for audit in AUDITS:
+                audit()
+            clock.shift(timedelta(days=1))
+
+        assert not Finding.objects.exists()
+        jobs = Job.objects.order_by("started_at").values_list("kind", "total", "done", "failed")
+        once = [
+            ("seal the ledger", 1, 1, 0),
+            ("reconcile", 1, 1, 0),
+            ("verify the ledger", 3, 3, 0),
+        ]
+        assert list(jobs) == once * 2
+
+    @pytest.mark.broken_books
+    def test_keep_what_was_changed_behind_the_ledgers_back(self, clock: Clock) -> None:
+        parent, _ = make_world()
+        clock.move_to(at("2026-06-03"))
+        wallet = wallet_of(parent)
+        tamper(
+            f"UPDATE credits_ledgerentry SET amount = amount + 1 WHERE wallet_id = '{wallet.id}' AND number = 2"
+        )
+
+        tasks.reconcile()
+        of_credits.verify_ledger()
+
+        found = {finding.job.kind for finding in Finding.objects.filter(organization=parent)}
+        assert found == {"reconcile", "verify the ledger"}
+        assert Finding.objects.filter(detail__contains="hash").exists()
+
+    @pytest.mark.broken_books
+    def test_seal_nothing_on_top_of_what_no_longer_fits(
+        self, clock: Clock, seals_dir: Path
+    ) -> None:
+        parent, _ = make_world()
+        clock.move_to(at("2026-06-03"))
+        of_credits.seal_ledger()
+        tamper(f"DELETE FROM credits_ledgerentry WHERE wallet_id = '{wallet_of(parent).id}'")
+        clock.shift(timedelta(days=1))
+
+        of_credits.seal_ledger()
+
+        assert [path.name for path in seals_dir.glob("*.jsonl")] == ["2026-06-03.jsonl"]
+        assert Finding.objects.filter(organization=parent, job__kind="seal the ledger").exists()
+
+
+class TestResume:
+    def test_begins_no_audit_by_itself(self) -> None:
+        assert tasks.resume() == 0
+        assert not Job.objects.exists()

@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
 
-.PHONY: run test test-slow check lock
+.PHONY: run test test-slow check lock scale
 
 # One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
 run: .venv/requirements.lock
@@ -27,6 +27,11 @@ test: .venv/requirements-dev.lock
 # Five is pytest's word for "no such test".
 test-slow: .venv/requirements-dev.lock
 	$(PYTEST) -m slow $(ARGS) || test $$? -eq 5
+
+# Figures for docs/scale.md, on a database of its own that it removes first.
+ORGANIZATIONS ?= 10000
+scale: .venv/requirements-dev.lock
+	@DATA_DIR=var/scale exec $(BIN)/python -m tests.scale $(ORGANIZATIONS)
 
 check: .venv/requirements-dev.lock
 	$(BIN)/ruff check

@@ -1,0 +1,30 @@
+"""`python -m tests.scale 10000`: set up a server of its own, then measure."""
+
+import argparse
+import os
+import shutil
+import sys
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["STATEMENT_TIMEOUT_SECONDS"] = "0"
+# Before the settings are read: they keep their secret there.
+shutil.rmtree(os.environ["DATA_DIR"], ignore_errors=True)
+django.setup()
+
+from django.conf import settings
+from django.core.management import call_command
+
+from config import embedded
+from tests.scale.renewal import measure
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("organizations", type=int)
+parser.add_argument("--pairs-a-second", type=float, default=10.0)
+options = parser.parse_args()
+if not settings.EMBEDDED_DATABASE:
+    sys.exit("it makes a database of its own: unset DATABASE_URL")
+with embedded.running(embedded.folder_in(settings.DATA_DIR), is_owner=True):
+    call_command("migrate", verbosity=0)
+    measure(options.organizations, pairs_a_second=options.pairs_a_second)

@@ -1,0 +1,137 @@
+"""Measures the renewal of many organizations, and what the callers of the API notice of it.
+
+`make scale ORGANIZATIONS=10000` makes a database of its own, fills it with organizations whose month ended, serves it, measures the API
+alone, then `manage.py renew` with the API beside it, and checks the books at the end. What it prints is what docs/scale.md quotes.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psutil
+from django.core.management import call_command
+from django.db import connections
+
+from credits.models import BillingPeriod
+from credits.services import create_organization, grant
+from organizations.services import mint_key
+from tests.scale.build import build
+from tests.scale.load import Load
+
+QUIET_SECONDS = 40.0
+CALLERS = 4
+HOST = "127.0.0.1"
+
+
+def measure(count: int, *, pairs_a_second: float) -> None:
+    keys = _fill(count)
+    with _server() as port, Load(port, keys, pairs_a_second=pairs_a_second) as load:
+        time.sleep(10)
+        load.swap()
+        time.sleep(QUIET_SECONDS)
+        quiet = load.swap()
+        took, memory = _renew()
+        busy = load.swap()
+    say(f"{count:,} organizations renewed in {took:.1f} s: {count / took:,.0f} a second")
+    say(f"memory of the command: {', '.join(f'{m:.0f}' for m in memory)} MB at each tenth")
+    for name, timings in (("without", quiet), ("during", busy)):
+        shares = " ".join(
+            f"p{s * 100:g} {timings.percentile(s) * 1e3:.1f}" for s in (0.5, 0.95, 0.99)
+        )
+        say(
+            f"API {name}: {len(timings.seconds):,} requests, ms: {shares}, refused {len(timings.others)}"
+        )
+    say(f"p99 during / without: {busy.percentile(0.99) / quiet.percentile(0.99):.2f}")
+    _audit(count)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _fill(count: int) -> list[str]:
+    """Make the organizations, and the callers' own with their keys: those are not due."""
+    now = datetime.now(UTC)
+    last_month = now.replace(day=1) - timedelta(days=3)
+    began = time.monotonic()
+    for _ in build(count, now=last_month):
+        pass
+    say(f"made in {time.monotonic() - began:.0f} s")
+    keys = []
+    for number in range(CALLERS):
+        caller = create_organization(name=f"Caller {number}", now=now)
+        grant(
+            organization=caller,
+            amount=Decimal(1_000_000),
+            reason="to spend",
+            performed_by="scale",
+            now=now,
+        )
+        _, key = mint_key(organization=caller, name="backend", scopes=["*"], now=now)
+        keys.append(key)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    connections.close_all()
+    return keys
+
+
+@contextmanager
+def _server() -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    command = (
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST),
+        *("--port", str(port), "--workers", "2", "--blocking-threads", "2", "--no-ws"),
+        "config.wsgi:application",
+    )
+    environment = {**os.environ, "STATEMENT_TIMEOUT_SECONDS": "15"}
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://{HOST}:{port}/healthz")
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    sys.exit("the server never answered")
+
+
+def _renew() -> tuple[float, Sequence[float]]:
+    """Run the command; return how long it took, and the megabytes it had at each tenth of that time."""
+    began = time.monotonic()
+    command = (sys.executable, "manage.py", "renew")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    memory = []
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            memory.append(psutil.Process(process.pid).memory_info().rss / 1e6)
+        time.sleep(0.2)
+    if process.returncode:
+        sys.exit("the command failed")
+    tenth = max(1, len(memory) // 10)
+    return time.monotonic() - began, memory[tenth::tenth]
+
+
+def _audit(count: int) -> None:
+    renewed = BillingPeriod.objects.filter(index=1).count()
+    if renewed != count:
+        sys.exit(f"{renewed:,} of {count:,} have a new period")
+    for command in ("reconcile", "verify_ledger"):
+        began = time.monotonic()
+        call_command(command)
+        say(f"{command}: {time.monotonic() - began:.1f} s")

@@ -44,6 +44,34 @@ def one_of_each() -> Organization:
     return parent
 
 
+class TestRefund:
+    """An entry that was taken back."""
+
+    def test_of_work_is_a_refund_of_its_project(self) -> None:
+        one = f.make_organization(funded=100)
+        work = f.settle(f.reserve(one, 8, metadata={"projectId": "p-1"}), 8)
+        f.reverse(LedgerEntry.objects.get(reservation=work))
+
+        found = items(caller_of(one), projectId="p-1")
+
+        assert [(item["eventType"], item["credits"]) for item in found] == [
+            ("refund", 8),
+            ("usage", -8),
+        ]
+        assert found[0]["usageAfterPeriod"] == 0
+
+    def test_of_a_transfer_says_which_way_it_went_and_to_whom(self) -> None:
+        parent, child = f.make_family()
+        sent, _ = f.allocate(child, 40)
+        f.reverse(sent)
+
+        newest = items(caller_of(parent))[0]
+
+        assert (newest["eventType"], newest["credits"]) == ("refund", 40)
+        assert newest["description"] == "mistake"
+        assert newest["metadata"] == {"direction": "in", "counterpartyOrgId": child.public_id}
+
+
 class TestItem:
     def test_is_the_example_of_the_contract(self, clock: time_machine.Traveller) -> None:
         now = f.at("2026-06-03 18:14:02.187")

@@ -46,3 +46,6 @@ from credits.services.reading import entries as entries
 from credits.services.reading import wallet_as_of as wallet_as_of
 from credits.services.remembering import NotKnownThen as NotKnownThen
 from credits.services.remembering import wallet_then as wallet_then
+from credits.services.statements import Statement as Statement
+from credits.services.statements import statement_of as statement_of
+from credits.services.statements import statement_rows as statement_rows

@@ -110,6 +110,18 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Calendar",
+                "separator": True,
+                "items": [
+                    _entry("Jobs", "checklist", "organizations", "job"),
+                    _entry("Failures", "sync_problem", "organizations", "failure"),
+                    _entry("Findings", "troubleshoot", "organizations", "finding"),
+                    _entry("Schedules", "schedule", "django_celery_beat", "periodictask"),
+                    _entry("Intervals", "timelapse", "django_celery_beat", "intervalschedule"),
+                    _entry("Crontabs", "event_repeat", "django_celery_beat", "crontabschedule"),
+                ],
+            },
+            {
                 "title": "System",
                 "separator": True,
                 "items": [

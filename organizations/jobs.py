@@ -118,11 +118,14 @@ def preview(work: Work, *, now: datetime) -> QuerySet[Organization]:
     return work.due(now).exclude(Exists(failing)).order_by("id")
 
 
-def try_again(failure: Failure, *, now: datetime) -> None:
-    """Try failed work again with the next run, and up to three times as if it had never failed."""
-    failure.attempts = 0
-    failure.next_try_at = now
-    failure.save(update_fields=["attempts", "next_try_at"])
+def try_again(failure: Failure, *, now: datetime) -> bool:
+    """Try failed work again with the next run, and up to three times as if it had never failed.
+
+    Returns False where that changes nothing: it is resolved, or the next run tries it anyway.
+    """
+    waiting = Q(next_try_at__isnull=True) | Q(next_try_at__gt=now)
+    still_waiting = Failure.objects.filter(waiting, pk=failure.pk, resolved_at__isnull=True)
+    return bool(still_waiting.update(attempts=0, next_try_at=now))
 
 
 def tick(task: str, *, now: datetime) -> None:

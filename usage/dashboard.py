@@ -25,9 +25,9 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     return context | {
         "late": pulse.late(now=now),
-        "left_to_staff": Failure.objects.filter(resolved_at=None, next_try_at=None).order_by("id")[
-            :ROWS
-        ],
+        "left_to_staff": Failure.objects.filter(resolved_at=None, next_try_at=None)
+        .select_related("organization")
+        .order_by("id")[:ROWS],
         "figures": _figures(),
         "statuses": dict(Organization.objects.values_list("status").annotate(Count("id"))),
         "near_cap": _near_cap(wallets),

@@ -1,5 +1,6 @@
 """What staff see of keys, of repeated requests and of the calendar's jobs, and what the other apps' admins share."""
 
+from organizations.admin import jobs as jobs
 from organizations.admin import keys as keys
 from organizations.admin.columns import TONES as TONES
 from organizations.admin.columns import Headed as Headed

@@ -1,10 +1,12 @@
-"""The buttons that concern an actor: a new one, who may bring a share of the allowance; and forgiving what one used."""
+"""The buttons that concern work and those who do it: a new actor, forgiving what one used, reversing an entry, pricing again."""
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django import forms
 from django.db import IntegrityError
+from django.db.models import Q
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -12,10 +14,11 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from credits import ledger
 from credits import services as credits_services
-from credits.models import ZERO
+from credits.models import ZERO, BillingPeriod, LedgerEntry
 from credits.operations import AmountForm, wallet_figures
-from credits.templatetags.amounts import credits
+from credits.templatetags.amounts import credits, signed
 from organizations.forms import as_id, own_actor
 from organizations.models import Actor, Organization, UsageProfile
 from organizations.operations import (
@@ -28,7 +31,7 @@ from organizations.operations import (
 )
 from organizations.services import OrganizationArchived
 from usage import services
-from usage.services import budgets
+from usage.services import budgets, corrections
 from usage.services.profiles import profiles_for
 
 
@@ -166,4 +169,172 @@ class Forgive(Operation):
         return Outcome(f"{credits(-event.credits)} credits forgiven to {command.data['actor']}.")
 
 
-OPERATIONS: tuple[Operation, ...] = (NewActor(), Forgive())
+class EntryForm(OperationForm):
+    entry = forms.ModelChoiceField(
+        queryset=LedgerEntry.objects.none(),
+        widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "An entry of this organization's ledger is expected."},
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        field = self.fields["entry"]
+        if isinstance(field, forms.ModelChoiceField):
+            own = LedgerEntry.objects.filter(wallet__organization=organization)
+            field.queryset = own.select_related("wallet__organization", "counted_in")
+
+
+class Reverse(Operation):
+    slug = "reverse"
+    title = "Reverse entry"
+    icon = "undo"
+    explanation = (
+        "Posts its opposite beside it: what it took returns to where it came from, what it brought is taken out again. "
+        "Of a transfer both sides, of work its events and counters too."
+    )
+    permission = "credits.add_ledgerentry"
+    form = EntryForm
+    dangerous = True
+    refusals = {
+        credits_services.NotReversible: None,
+        credits_services.AlreadyReversed: None,
+        ledger.InsufficientCredits: None,
+        services.ForgivenMeanwhile: None,
+    }
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each entry
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        entry: LedgerEntry = command.data["entry"]
+        reversal = LedgerEntry.objects.filter(reverses=entry).first()
+        by = f"by #{reversal.number}" if reversal else "no"
+        return [
+            Figure(f"Entry {entry}", "Reversed", by),
+            *used_in(entry.counted_in_id),
+            *(figure for owner in _owners(entry) for figure in _wallet(owner, command.now)),
+        ]
+
+    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+        named = as_id(form["entry"].value())
+        if named is None:
+            return super().leads_to(organization, form)
+        return reverse("admin:credits_ledgerentry_change", args=[named])
+
+    def perform(self, command: Command) -> Outcome:
+        entry: LedgerEntry = command.data["entry"]
+        reversal = services.reverse(
+            entry=entry,
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return Outcome(f"Entry #{entry.number} is reversed by #{reversal.number}.")
+
+
+def used_in(period_id: int | None) -> list[Figure]:
+    """Return what a billing period has used, for the preview of what changes it."""
+    periods = [] if period_id is None else BillingPeriod.objects.filter(pk=period_id)
+    return [Figure("", f"Used in {period}", credits(period.used)) for period in periods]
+
+
+def _owners(entry: LedgerEntry) -> list[Organization]:
+    """Return whose wallets an entry moved: of a transfer, both."""
+    if entry.transfer_id is None:
+        return [entry.wallet.organization]
+    sides = Q(wallet__entries__transfer_id=entry.transfer_id)
+    return list(Organization.objects.filter(sides).distinct().order_by("id"))
+
+
+def _wallet(organization: Organization, now: datetime) -> list[Figure]:
+    return wallet_figures(organization, now=now)
+
+
+class PeriodForm(OperationForm):
+    period = forms.ModelChoiceField(
+        queryset=BillingPeriod.objects.none(),
+        empty_label=None,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Its work is priced by the rate card as it now stands for the moment of the work.",
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        field = self.fields["period"]
+        if isinstance(field, forms.ModelChoiceField):
+            own = BillingPeriod.objects.filter(wallet__organization=organization)
+            field.queryset = own.order_by("-index")
+
+
+class TooMuchForAPage(Exception):
+    """A page of the admin does it in one transaction; so much is for the command."""
+
+
+class NothingToRerate(Exception):
+    """No work of the period has another price."""
+
+
+class Rerate(Operation):
+    slug = "rerate"
+    title = "Price again"
+    icon = "price_change"
+    explanation = (
+        "After a correction of the rate card: where work of the period has another price now, its charge is reversed and it is "
+        "charged again. The old entries and events stay."
+    )
+    permission = "credits.add_ledgerentry"
+    form = PeriodForm
+    dangerous = True
+    refusals = {TooMuchForAPage: None, NothingToRerate: None}
+    rows = 20
+    """How many events the preview lists."""
+    events_read = 20_000
+    charges_replaced = 200
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each billing period
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        period: BillingPeriod = command.data["period"]
+        again = corrections.priced(command.organization, period, now=command.now)
+        read = islice(again, self.events_read)
+        found = [e for e in read if e.difference or e.was_changed(at=command.now)]
+        charged = sum((each.latest.credits for each in found), ZERO)
+        listed = [
+            Figure("Events", f"{each.told.public_id}, {each.told.model}", credits(each.old))
+            for each in found[: self.rows]
+        ]
+        return [
+            Figure("", f"Charged for {len(found)} events", credits(charged)),
+            *used_in(period.pk),
+            *wallet_figures(command.organization, now=command.now),
+            *listed,
+        ]
+
+    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+        named = str(form["period"].value())
+        if not named.isascii() or not named.isdigit():
+            return super().leads_to(organization, form)
+        return reverse("admin:credits_billingperiod_change", args=[named])
+
+    def perform(self, command: Command) -> Outcome:
+        done = services.rerate(
+            organization=command.organization,
+            period=command.data["period"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+            at_most=self.charges_replaced,
+        )
+        if done.next is not None:
+            raise TooMuchForAPage("more than a page can do at once: use manage.py rerate")
+        if not done.events:
+            raise NothingToRerate("; ".join(done.problems[:3]) or "every price is what it was")
+        left = f" {len(done.problems)} could not be." if done.problems else ""
+        return Outcome(
+            f"{done.events} events of {command.organization.name} are priced again, "
+            f"{signed(done.difference)} credits in all.{left}"
+        )
+
+
+OPERATIONS: tuple[Operation, ...] = (NewActor(), Forgive(), Reverse(), Rerate())

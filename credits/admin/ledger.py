@@ -1,7 +1,7 @@
 """The ledger and the grants it draws on, as staff see them: who, why, and what leads to what."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from credits.admin.columns import MoneyAdmin, amount
 from credits.models import Grant, GrantDraw, LedgerEntry
+from credits.services.corrections import INSTEAD
 from organizations.admin import link, pill
 
 KIND_TONES = {
@@ -97,6 +98,7 @@ class LedgerEntryAdmin(MoneyAdmin):
     public_ids = {"txn": "id", "org": "wallet__organization_id", "rsv": "reservation_id"}
     search_help_text = "Name of an organization, txn_…, org_… or rsv_…"
     inlines = (DrawRows,)
+    change_form_outer_before_template = "admin/credits/ledgerentry/buttons.html"
     fieldsets = (
         (
             None,
@@ -121,12 +123,20 @@ class LedgerEntryAdmin(MoneyAdmin):
                     "reservation_link",
                     "other_side",
                     "reverses_link",
+                    "reversed_link",
                     "made",
                 )
             },
         ),
         ("Chain", {"fields": ("number", "previous", "own_hash")}),
     )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        entry = context["original"]
+        context["may_reverse"] = entry.kind not in INSTEAD and not entry.reversed_by.exists()
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Posted (UTC)", ordering="id")
     def posted(self, entry: LedgerEntry) -> str:
@@ -164,9 +174,14 @@ class LedgerEntryAdmin(MoneyAdmin):
     def reservation_link(self, entry: LedgerEntry) -> SafeString | str:
         return link(entry.reservation) if entry.reservation else "–"
 
-    @display(description="Reverses")
+    @display(description="Reverses, or follows")
     def reverses_link(self, entry: LedgerEntry) -> SafeString | str:
         return link(entry.reverses) if entry.reverses else "–"
+
+    @display(description="Reversed by")
+    def reversed_link(self, entry: LedgerEntry) -> SafeString | str:
+        reversal = entry.reversed_by.first()
+        return link(reversal) if reversal else "–"
 
     @display(description="Other side of the transfer")
     def other_side(self, entry: LedgerEntry) -> SafeString | str:

@@ -53,6 +53,7 @@ class ReservationAdmin(MoneyAdmin):
                     ("public_id", "organization"),
                     ("status_shown", "late", "mode"),
                     ("held", "settled"),
+                    "grown",
                     ("entry_link", "period_link"),
                     "performed_by",
                     ("created_at", "expires_at", "closed_at"),
@@ -91,6 +92,11 @@ class ReservationAdmin(MoneyAdmin):
     @display(description="Settled")
     def settled(self, hold: Reservation) -> SafeString | str:
         return amount(hold.settled_credits)
+
+    @display(description="Grew")
+    def grown(self, hold: Reservation) -> str:
+        growths = hold.growths.order_by("id")[:20]
+        return ", ".join(f"{each} at {each.grown_at:%H:%M:%S}" for each in growths) or "–"
 
     @display(description="Actor")
     def actor_link(self, hold: Reservation) -> SafeString | str:

@@ -1,15 +1,28 @@
-"""Wallets and their billing periods, as staff see them."""
+"""Wallets and their billing periods, as staff see them: now, at a moment, and as a statement."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.contrib.admin import display
-from django.urls import reverse
-from django.utils.html import format_html
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from credits import services
 from credits.admin.columns import MoneyAdmin, amount
-from credits.models import BillingPeriod, Wallet
+from credits.models import BillingPeriod, StatusChange, Wallet
+from organizations import clock, sheet
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link
+
+
+class AsOfForm(forms.Form):
+    as_of = forms.DateTimeField(
+        label="At (UTC)", widget=forms.DateTimeInput({"type": "datetime-local", "step": 1})
+    )
 
 
 @admin.register(Wallet)
@@ -43,8 +56,17 @@ class WalletAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
         "created_at",
     )
 
+    change_form_outer_before_template = "admin/credits/wallet/as_of.html"
+
     def heading(self, wallet: Wallet) -> str:
         return f"Wallet of {wallet.organization}"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        form = AsOfForm(request.GET if "as_of" in request.GET else None)
+        context |= {"as_of": form, "reading": _reading(form, context["original"])}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Organization", ordering="organization__name")
     def name(self, wallet: Wallet) -> str:
@@ -101,6 +123,27 @@ class WalletAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
         return format_html('<code class="mono">{}</code>', bytes(wallet.head_hash).hex())
 
 
+def _reading(form: AsOfForm, wallet: Wallet) -> services.Reading | None:
+    """Return the wallet at the moment that was asked for, if one was."""
+    if not form.is_bound or not form.is_valid():
+        return None
+    then = form.cleaned_data["as_of"]
+    try:
+        return services.wallet_then(wallet.organization, then=then, now=clock.now())
+    except services.NotKnownThen as error:
+        form.add_error("as_of", str(error).capitalize())
+        return None
+
+
+@admin.register(StatusChange)
+class StatusChangeAdmin(MoneyAdmin):
+    """When an organization was suspended, resumed or archived."""
+
+    list_display = ("status", "organization", "changed_at")
+    list_filter = ("status", ("changed_at", RangeDateTimeFilter))
+    fields = ("organization", "status", "changed_at")
+
+
 @admin.register(BillingPeriod)
 class BillingPeriodAdmin(MoneyAdmin):
     """One row per wallet and billing period: what its cap counted, and its statement."""
@@ -130,6 +173,29 @@ class BillingPeriodAdmin(MoneyAdmin):
         "statement",
     )
 
+    change_form_outer_before_template = "admin/credits/billingperiod/buttons.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        download = path(
+            "<int:period_id>/statement.csv",
+            self.admin_site.admin_view(self.download),
+            name="credits_billingperiod_statement",
+        )
+        return [download, *super().get_urls()]
+
+    def download(self, request: HttpRequest, period_id: int) -> StreamingHttpResponse:
+        """Send a statement row by row: it may be long."""
+        period = self.get_object(request, str(period_id))
+        if not self.has_view_permission(request, period):
+            raise PermissionDenied
+        if period is None:
+            raise Http404
+        rows = sheet.lines(services.statement_rows(period))
+        name = f"statement-{period.wallet.organization.public_id}-{period.starts_at:%Y-%m-%d}.csv"
+        answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
     @display(description="Period", ordering="id")
     def period(self, period: BillingPeriod) -> str:
         return str(period)
@@ -153,8 +219,24 @@ class BillingPeriodAdmin(MoneyAdmin):
     @display(description="Statement")
     def statement(self, period: BillingPeriod) -> SafeString:
         url = reverse("admin:credits_ledgerentry_changelist")
+        of = services.statement_of(period)
+        ending = "Closing balance" if period.closed_at else "Balance after the last entry"
+        lines = (
+            ("Opening balance", amount(of.opening)),
+            ("Granted and bought", amount(of.granted, movement=True)),
+            ("Received from others", amount(of.received, movement=True)),
+            ("Adjusted", amount(of.adjusted, movement=True)),
+            ("Reversed", amount(of.reversed, movement=True)),
+            ("Used", amount(-of.used, movement=True)),
+            ("Lapsed", amount(-of.lapsed, movement=True)),
+            ("Sent to others", amount(-of.sent, movement=True)),
+            (ending, amount(of.closing)),
+        )
+        rows = format_html_join("", '<tr><th>{}</th><td class="num">{}</td></tr>', lines)
         return format_html(
+            '<table class="rows"><tbody>{}</tbody></table>'
             '<a class="text-link" href="{}?period__id__exact={}">Entries posted in it</a>',
+            rows,
             url,
             period.pk,
         )

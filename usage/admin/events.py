@@ -16,7 +16,7 @@ from credits.admin.columns import MoneyAdmin, MonthFilter, amount, limits_table
 from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
-from usage.services.events import FORGIVEN
+from usage.services.events import CORRECTION, FORGIVEN, RERATED
 
 
 class WorkTypeFilter(admin.SimpleListFilter):
@@ -140,7 +140,16 @@ class UsageEventAdmin(UsedAdmin):
                 )
             },
         ),
-        ("What it belongs to", {"fields": (("reservation_link", "entry_link"), "position")}),
+        (
+            "What it belongs to",
+            {
+                "fields": (
+                    ("reservation_link", "entry_link"),
+                    ("corrects_link", "corrected_links"),
+                    "position",
+                )
+            },
+        ),
     )
 
     @display(description="Occurred (UTC)", ordering="id")
@@ -186,6 +195,15 @@ class UsageEventAdmin(UsedAdmin):
             entry = event.reservation.entries.first()
         return link(entry) if entry else "–"
 
+    @display(description="Corrects")
+    def corrects_link(self, event: UsageEvent) -> SafeString | str:
+        return link(event.corrects) if event.corrects else "–"
+
+    @display(description="Corrected by")
+    def corrected_links(self, event: UsageEvent) -> SafeString | str:
+        links = [link(each, each.source) for each in event.corrected_by.order_by("position")]
+        return format_html_join(", ", "{}", ((each,) for each in links)) if links else "–"
+
 
 def _forgiven(event: UsageEvent) -> SafeString:
     return format_html('<span class="amount amount-in">{}</span>', credits(event.credits))
@@ -212,6 +230,8 @@ def marks_of(event: UsageEvent) -> SafeString:
     is_free = event.credits == 0 and event.list_credits > 0 and not event.byok
     marks = {
         "forgiven": (event.source == FORGIVEN, "good"),
+        "taken back": (event.source == CORRECTION, "warn"),
+        "priced again": (event.source == RERATED, "warn"),
         "own keys": (event.byok, "info"),
         "free fallback": (is_free, "info"),
         "late": (event.late, "warn"),

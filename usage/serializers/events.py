@@ -86,11 +86,12 @@ class EventQuery(PageQuery):
 
 
 class UsageEventShape(serializers.ModelSerializer):
-    """One piece of work that was done. `listCredits` is what it costs by the rate card, also where it was free."""
+    """One piece of work that was done, or with `correctsId` the correction of one. `listCredits` is what it costs by the rate card, also where it was free."""
 
     id = IdField("evt")
     externalId = serializers.CharField(source="external_id")
     reservationId = IdField("rsv", source="reservation_id", allow_null=True)
+    correctsId = IdField("evt", source="corrects_id", allow_null=True)
     actorId = IdField("act", source="actor_id", allow_null=True)
     entity = serializers.CharField(source="group.key", default=None, allow_null=True)
     model = serializers.CharField(source="model_id", allow_null=True)
@@ -103,7 +104,7 @@ class UsageEventShape(serializers.ModelSerializer):
     outputTokens = serializers.IntegerField(source="output_tokens", allow_null=True)
     reasoningTokens = serializers.IntegerField(source="reasoning_tokens", allow_null=True)
     credits = CreditsField(min_value=None)
-    listCredits = CreditsField(source="list_credits")
+    listCredits = CreditsField(source="list_credits", min_value=None)
     ratedAt = WalletTime(source="rated_at", allow_null=True)
     occurredAt = WalletTime(source="occurred_at")
     createdAt = WalletTime(source="created_at")
@@ -115,6 +116,7 @@ class UsageEventShape(serializers.ModelSerializer):
             "source",
             "externalId",
             "reservationId",
+            "correctsId",
             "actorId",
             "entity",
             "model",

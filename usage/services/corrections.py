@@ -164,6 +164,12 @@ class Repriced:
     def difference(self) -> Decimal:
         return self.new - self.old
 
+    def was_changed(self, *, at: datetime) -> bool:
+        """Whether it has its price since this very moment."""
+        before = self.latest.corrects
+        is_new = before is not None and self.latest.created_at == at
+        return is_new and before is not None and before.credits != self.latest.credits
+
 
 @dataclass
 class Rerating:
@@ -183,15 +189,23 @@ class _Read(NamedTuple):
     position: int | None
 
 
+def priced(
+    organization: Organization, period: BillingPeriod, *, now: datetime
+) -> Iterator[Repriced]:
+    """Price every event of a period again that has a price, and change nothing."""
+    after: int | None = 0
+    while after is not None:
+        read = _read(organization, period, after=after, now=now)
+        yield from read.repriced
+        after = read.position
+
+
 def preview(
     organization: Organization, period: BillingPeriod, *, now: datetime
 ) -> Iterator[Repriced]:
     """Say of each event of a period whose price differs what it was, what it would be; and which have no price any more."""
-    after: int | None = 0
-    while after is not None:
-        read = _read(organization, period, after=after, now=now)
-        yield from (each for each in read.repriced if each.difference or each.problem)
-        after = read.position
+    again = priced(organization, period, now=now)
+    return (each for each in again if each.difference or each.problem)
 
 
 @transaction.atomic(savepoint=False)
@@ -287,7 +301,9 @@ def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
     latest = {event.id: event for event in told}
     asked: set[UUID] = set(roots)
     while asked:
-        corrections = list(UsageEvent.objects.filter(corrects__in=asked).select_related("entry"))
+        corrections = list(
+            UsageEvent.objects.filter(corrects__in=asked).select_related("entry", "corrects")
+        )
         again = [event for event in corrections if event.source == RERATED]
         followed = {event.corrects_id for event in again}
         for event in corrections:

@@ -22,7 +22,9 @@ def _with_an_ended_period(now: datetime) -> QuerySet[Organization]:
 
 
 def _with_expired_grants(now: datetime) -> QuerySet[Organization]:
-    return Organization.objects.filter(wallet__lapse_at__lte=now)
+    """Those whose period goes on: at its end the renewal lapses what expires."""
+    goes_on = Q(wallet__period__ends_at__gt=now) | Q(status=Organization.Status.ARCHIVED)
+    return Organization.objects.filter(goes_on, wallet__lapse_at__lte=now)
 
 
 def _with_expired_holds(now: datetime) -> QuerySet[Organization]:

@@ -359,8 +359,8 @@ def _end(lease: Lease) -> None:
 
 
 def _finish(job: Job, *, now: datetime) -> None:
-    """End a job whose batches are all handed out and done."""
+    """End a job whose batches are all handed out and done. What was not handed out somebody else did meanwhile."""
     left = Lease.objects.filter(job=OuterRef("pk"))
     ended = Job.objects.filter(pk=job.pk, is_handed_out=True, finished_at__isnull=True)
-    ended.exclude(Exists(left)).update(finished_at=now)
+    ended.exclude(Exists(left)).update(finished_at=now, done=F("total") - F("failed"))
     job.refresh_from_db()

@@ -23,6 +23,7 @@ class Job(models.Model):
     total = models.PositiveBigIntegerField()
     """For how many organizations there was something to do when it began; 1 for a job over the whole database."""
     done = models.PositiveBigIntegerField(default=0)
+    """For how many of them nothing is left to do, whoever did it."""
     failed = models.PositiveBigIntegerField(default=0)
     cursor = models.UUIDField(null=True)
     """The last organization that was handed out, in the order of their ids."""

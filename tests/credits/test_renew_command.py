@@ -119,6 +119,7 @@ class TestRenew:
         with pytest.raises(CommandError, match="--organization"):
             say("--organization", text)
 
+    @pytest.mark.broken_books
     def test_names_whom_it_failed_for(
         self, clock: Clock, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -203,6 +203,7 @@ class TestEveryTask:
             assert wallet_of(child).balance == 510
             assert wallet_of(child).reserved == 0
 
+    @pytest.mark.broken_books
     def test_does_not_stop_at_an_organization_that_is_broken(
         self, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from credits.models import CreditConfig, Wallet
+from credits.services.calendar import open_first_period
 from organizations import services
 from organizations.models import ApiKey, Organization
 from organizations.scopes import ORG_ADMIN
@@ -17,16 +19,20 @@ EVERYTHING = ("*", ORG_ADMIN)
 def organization(
     name: str = "Acme", *, parent: Organization | None = None, status: str = "active"
 ) -> Organization:
+    """Return an organization with its wallet, in any state: also one that no service would leave it in."""
     now = timezone.now()
-    archived_at = now if status == "archived" else None
-    return Organization.objects.create(
+    made = Organization.objects.create(
         name=name,
         parent=parent,
         status=status,
-        archived_at=archived_at,
+        archived_at=now if status == "archived" else None,
         created_at=now,
         updated_at=now,
     )
+    wallet = Wallet.objects.create(organization=made, created_at=now)
+    wallet.config = CreditConfig.objects.create(wallet=wallet, anchored_on=now.date())
+    open_first_period(wallet, now=now)
+    return made
 
 
 def key_of(

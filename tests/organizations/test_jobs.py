@@ -15,7 +15,7 @@ from organizations import jobs
 from organizations.jobs import Found, Run, Work
 from organizations.models import Failure, Finding, Job, Lease, Organization
 from tests.callers import clock as clock
-from tests.organizations.people import organization as make_organization
+from tests.factories import make_organization
 from tests.races.threads import of, together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
@@ -137,6 +137,19 @@ class TestRun:
         assert (job.total, job.done, job.failed) == (23, 23, 0)
         assert job.finished_at is not None
         assert sum(run.done for run in of(Run, outcomes)) == 23
+
+    def test_counts_as_done_what_somebody_else_did_meanwhile(self, chores: Chores) -> None:
+        first, *_ = make(5)
+
+        def somebody_comes(organization: Organization) -> None:
+            Organization.objects.exclude(pk=first.pk).update(billing_email="done@by.example")
+
+        chores.before = somebody_comes
+
+        job = chores.run_dry()
+
+        assert set(chores.asked) < set(Organization.objects.values_list("pk", flat=True))
+        assert (job.total, job.done) == (5, 5)
 
     def test_stops_when_its_time_is_over_and_goes_on_next_time(self, chores: Chores) -> None:
         due = make(5)

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
@@ -293,7 +294,7 @@ class FailureAdmin(PublicIdSearch, ViewOnlyAdmin):
         if not self.has_try_again_permission(request):
             raise PermissionDenied
         self._try_again(request, [get_object_or_404(Failure, pk=failure_id)])
-        return redirect("admin:organizations_failure_changelist")
+        return redirect(_where_from(request) or "admin:organizations_failure_changelist")
 
     @admin.action(description="Try again", permissions=["try_again"])
     def try_again_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
@@ -367,6 +368,15 @@ class FailureAdmin(PublicIdSearch, ViewOnlyAdmin):
     @display(description="Last in job")
     def job_link(self, failure: Failure) -> SafeString | str:
         return link(failure.job) if failure.job else "–"
+
+
+def _where_from(request: HttpRequest) -> str | None:
+    """Return the page of ours on which a button was pressed, with the filters that were set there."""
+    page = request.headers.get("referer", "")
+    is_ours = url_has_allowed_host_and_scheme(
+        page, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return page if is_ours else None
 
 
 def _is_waiting(failure: Failure, now: datetime) -> bool:

@@ -282,6 +282,19 @@ class TestTryAgain:
         assert (failed.attempts, failed.next_try_at) == (0, NOW)
         assert "1 failure will be tried again" in answer.content.decode()
 
+    @pytest.mark.parametrize(
+        ("referer", "back"),
+        [
+            ("http://testserver/admin/?state=waits", "http://testserver/admin/?state=waits"),
+            ("https://elsewhere.example/", "/admin/organizations/failure/"),
+            ("", "/admin/organizations/failure/"),
+        ],
+    )
+    def test_leads_back_to_where_it_was_pressed(self, ana: Client, referer: str, back: str) -> None:
+        answer = ana.post(self.url(failure()), headers={"referer": referer})
+
+        assert answer.headers["location"] == back
+
     def test_is_written_into_its_history(self, ana: Client) -> None:
         failed = failure(make_organization())
 

@@ -223,7 +223,7 @@ class TestStatement:
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         name = f'attachment; filename="statement-{organization.public_id}-2026-05-01.csv"'
         assert answer.headers["content-disposition"] == name
-        text = b"".join(answer.streaming_content).decode()
+        text = answer.getvalue().decode()
         assert text == "".join(lines(statement_rows(period)))
 
     def test_is_for_those_who_may_see_the_period(self) -> None:

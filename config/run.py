@@ -171,8 +171,9 @@ def _prepare() -> Demo | None:
 def _programs(environment: Mapping[str, str]) -> list[Program]:
     marked = {**environment, MARK: str(settings.DATA_DIR), "PYTHONUNBUFFERED": "1"}
 
-    def program(name: str, *arguments: str) -> Program:
-        command = [sys.executable, "-m", *arguments]
+    def program(name: str, *arguments: str, nice: int = 0) -> Program:
+        # What nobody waits for gives way to requests: they share the machine.
+        command = ["nice", "-n", str(nice), sys.executable, "-m", *arguments]
         return Program(name, command, marked, is_needed=False, answers=lambda: True)
 
     web = program(
@@ -191,9 +192,9 @@ def _programs(environment: Mapping[str, str]) -> list[Program]:
     )
     if settings.REDIS_URL:
         beat = program("beat", *celery, "beat", "--loglevel", "INFO", "--pidfile=")
-        return [web, program("worker", *worker), beat]
+        return [web, program("worker", *worker, nice=10), beat]
     # Files as messages: a worker that is its own beat is the only one who writes any.
-    return [web, program("worker", *worker, "--beat")]
+    return [web, program("worker", *worker, "--beat", nice=10)]
 
 
 def _answers() -> bool:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.transaction import TransactionManagementError
 
 from credits import ledger, services
-from credits.models import Reservation
+from credits.models import LedgerEntry, Reservation
 from credits.services import BillingExhausted
 from organizations import idempotency
 from organizations.idempotency import Answer, Denied, Key
@@ -36,6 +36,7 @@ from tests.factories import (
     release,
     renew,
     reserve,
+    reverse,
     set_terms,
     settle,
     suspend,
@@ -133,6 +134,21 @@ def in_debt() -> World:
     return World(world.parent, world.child)
 
 
+def settled() -> World:
+    """A child that spent what has ended when its work is taken back."""
+    world = holding()
+    settle(world.open_hold, 30)
+    return world
+
+
+def charge(world: World) -> LedgerEntry:
+    return LedgerEntry.objects.get(reservation=world.hold, kind="settle")
+
+
+def allocation(world: World) -> LedgerEntry:
+    return LedgerEntry.objects.get(wallet__organization=world.child, kind="allocate")
+
+
 # A door's commands are asked for with a key; the calendar's are asked for again by themselves.
 COMMANDS: dict[str, tuple[Callable[[], World], Callable[[World], object]]] = {
     "reserve": (funded, by_key(lambda w: try_to_reserve(w.child, 30))),
@@ -150,6 +166,8 @@ COMMANDS: dict[str, tuple[Callable[[], World], Callable[[World], object]]] = {
     "adjust": (funded, by_key(lambda w: adjust(w.child, -70))),
     "recharge": (buyer, by_key(lambda w: recharge(w.parent, 70))),
     "allocate": (in_debt, by_key(lambda w: allocate(w.child, 70))),
+    "reverse work": (settled, by_key(lambda w: reverse(charge(w), now=later(days=4)))),
+    "reverse a transfer": (funded, by_key(lambda w: reverse(allocation(w)))),
     "renew": (included, lambda w: renew(w.child, now=JUNE)),
     "end a cooldown": (refused_before, lambda w: end_refill_cooldown(w.child, now=later(hours=1))),
     "create": (buyer, by_key(lambda w: make_organization(parent=w.parent, allowance=10))),

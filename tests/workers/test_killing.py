@@ -83,6 +83,7 @@ class TestKilling:
         job = Job.objects.get(kind="renew")
         assert (job.total, job.done, job.failed) == (40, 40, 0)
 
+    @pytest.mark.slow
     def test_the_whole_worker_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
         due = make_due(40)
         killed = workers.start_worker(concurrency=2)

@@ -13,8 +13,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
@@ -130,9 +130,9 @@ def _write(path: Path, before: Path | None, now: datetime) -> None:
     """Write a seal beside its place, and put it there whole; if somebody else did meanwhile, theirs stays."""
     descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".unfinished")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file, closing(_contents(before, now)) as contents:
             previous = NOTHING if before is None else _hash_of_file(before)
-            for content in _contents(before, now):
+            for content in contents:
                 line = _line({"previous": previous} | content)
                 previous = hashlib.sha256(line).hexdigest()
                 file.write(line + b"\n")
@@ -156,7 +156,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _contents(before: Path | None, now: datetime) -> Iterator[dict[str, Any]]:
+def _contents(before: Path | None, now: datetime) -> Generator[dict[str, Any]]:
     """The lines of a seal, a batch of wallets at a time: all of one snapshot, however many they are."""
     yield {
         "continues": before.name if before else None,

@@ -1,6 +1,5 @@
 """Walking the hash chain of a ledger, to find any change that was made behind its back."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.db import DataError
@@ -44,16 +43,19 @@ def _walk(wallet: Wallet, *, batch: int) -> BadEntry | None:
     previous, number = GENESIS, 0
     while True:
         try:
-            for entry in _entries(wallet, after=number, batch=batch):
-                number += 1
-                problem = _problem(entry, number, previous)
-                if problem:
-                    return BadEntry(wallet, number, problem)
-                previous = bytes(entry.hash)
+            entries = _page(wallet, after=number, size=batch)
         except DataError as error:
             if batch > 1:
                 raise
             return BadEntry(wallet, number + 1, f"it cannot be read: {error}")
+        for entry in entries:
+            number += 1
+            problem = _problem(entry, number, previous)
+            if problem:
+                return BadEntry(wallet, number, problem)
+            previous = bytes(entry.hash)
+        if len(entries) == batch:
+            continue
         head = wallet.head_number
         if number > head:
             wallet.refresh_from_db(fields=["head_number", "head_hash"])
@@ -71,9 +73,10 @@ def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:
     return None
 
 
-def _entries(wallet: Wallet, *, after: int, batch: int) -> Iterator[LedgerEntry]:
+def _page(wallet: Wallet, *, after: int, size: int) -> list[LedgerEntry]:
+    """Read the next entries with their draws and grants. In pages, not by a cursor: an error would leave that open."""
     entries = LedgerEntry.objects.filter(wallet=wallet, number__gt=after).order_by("number")
-    return entries.prefetch_related("draws", "grants").iterator(chunk_size=batch)
+    return list(entries.prefetch_related("draws", "grants")[:size])
 
 
 def _problem(entry: LedgerEntry, number: int, previous: bytes) -> str | None:

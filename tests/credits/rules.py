@@ -337,6 +337,12 @@ RULES: dict[str, list[Breach]] = {
         Breach("UPDATE organizations_idempotencykey SET body = NULL"),
         Breach("UPDATE organizations_idempotencykey SET status_code = NULL"),
     ],
+    "job_one_open_per_kind": [like("organizations_job", "true")],
+    "job_ends_after_it_starts": [
+        Breach("UPDATE organizations_job SET finished_at = started_at - interval '1 second'")
+    ],
+    "lease_one_per_batch": [like("organizations_lease", "true")],
+    "failure_one_open_per_organization": [like("organizations_failure", "true")],
 }
 
 

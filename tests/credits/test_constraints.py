@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from credits import services
 from credits.models import LedgerEntry, UsageCounter
-from organizations.models import Group, Membership, Organization, UsageProfile
+from organizations.models import Failure, Group, Job, Membership, Organization, UsageProfile
 from tests.credits.rules import (
     ENTRY,
     GRANT,
@@ -66,6 +66,7 @@ def world() -> None:
     make_key(parent)
     make_people(child)
     make_usage(child)
+    make_job(child)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO organizations_idempotencykey"
@@ -73,6 +74,14 @@ def world() -> None:
             " VALUES (%s, 'k-1', '\\x00', 200, '{}', '2026-05-10Z')",
             [parent.id],
         )
+
+
+def make_job(organization: Organization) -> None:
+    job = Job.objects.create(kind="renew", due_at=NOW, total=1, started_at=NOW)
+    job.leases.create(until=organization.id, size=1, worker="w1", expires_at=NOW)
+    Failure.objects.create(
+        kind="renew", organization=organization, error="no", first_failed_at=NOW, last_failed_at=NOW
+    )
 
 
 def make_people(organization: Organization) -> None:

@@ -107,6 +107,7 @@ class WalletAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
     @display(description="Its rows")
     def movements(self, wallet: Wallet) -> SafeString:
         names = {"ledgerentry": "Ledger", "grant": "Grants", "reservation": "Reservations"}
+        names |= {"statuschange": "Status changes"}
         parts = [
             format_html(
                 '<a class="text-link" href="{}?wallet__id__exact={}">{}</a>',
@@ -116,7 +117,7 @@ class WalletAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
             )
             for model, name in names.items()
         ]
-        return format_html("{} · {} · {}", *parts)
+        return format_html("{} · {} · {} · {}", *parts)
 
     @display(description="Hash of the last entry")
     def head(self, wallet: Wallet) -> SafeString:

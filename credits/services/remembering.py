@@ -9,6 +9,7 @@ after a moment was open at it.
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, Sum
@@ -57,20 +58,39 @@ def wallet_then(organization: Organization, *, then: datetime, now: datetime) ->
     return reading
 
 
+class _Pool(NamedTuple):
+    """A balance, and how much of it is allowance."""
+
+    balance: Decimal
+    allowance: Decimal
+
+
 def _read(wallet: Wallet, then: datetime) -> Reading:
-    """Turn a wallet that was just read into what it was, and never save it."""
+    """Return what a wallet was, as a row that nobody saves."""
     head = _head(wallet, then)
-    wallet.head_number = head.number if head else 0
-    wallet.balance = head.balance_after if head else ZERO
-    wallet.allowance_remaining = head.allowance_after if head else ZERO
-    _add_what_was_due(wallet, then)
-    wallet.reserved = _reserved(wallet, then)
+    number = head.number if head else 0
+    pool = _Pool(head.balance_after, head.allowance_after) if head else _Pool(ZERO, ZERO)
+    pool = _with_what_was_due(pool, wallet, number, then)
+    reserved = _reserved(wallet, then)
     wallet.organization.status = _status(wallet, then)
     if wallet.organization.status == Status.ARCHIVED:
-        _add_what_was_reclaimed(wallet)
-    period = _period(wallet, then)
-    wallet.period = period
-    return Reading(wallet, period, _included(period, then))
+        pool = _without_what_was_reclaimed(pool, reserved, is_child=_is_child(wallet))
+    period = _period(wallet, number, then)
+    was = Wallet(
+        id=wallet.pk,
+        organization=wallet.organization,
+        period=period,
+        balance=pool.balance,
+        reserved=reserved,
+        allowance_remaining=pool.allowance,
+        head_number=number,
+        created_at=wallet.created_at,
+    )
+    return Reading(was, period, _included(period, then))
+
+
+def _is_child(wallet: Wallet) -> bool:
+    return wallet.organization.parent_id is not None
 
 
 def _head(wallet: Wallet, then: datetime) -> LedgerEntry | None:
@@ -78,31 +98,31 @@ def _head(wallet: Wallet, then: datetime) -> LedgerEntry | None:
     return posted.order_by("-posted_at", "-number").first()
 
 
-def _add_what_was_due(wallet: Wallet, then: datetime) -> None:
+def _with_what_was_due(pool: _Pool, wallet: Wallet, number: int, then: datetime) -> _Pool:
     """Add what the first command after a moment posted for what was due by then."""
-    following = LedgerEntry.objects.filter(wallet=wallet, number__gt=wallet.head_number)
+    following = LedgerEntry.objects.filter(wallet=wallet, number__gt=number)
     first = following.order_by("number").first()
     if first is None:
-        return
+        return pool
     of_calendar = following.filter(
         posted_at=first.posted_at, performed_by=CALENDAR, kind__in=[Kind.LAPSE, Kind.RENEW]
     )
     for entry in of_calendar.select_related("period").prefetch_related("draws__grant", "grants"):
-        balance, allowance = _due_by(entry, then)
-        wallet.balance += balance
-        wallet.allowance_remaining += allowance
+        due = _due_by(entry, then)
+        pool = _Pool(pool.balance + due.balance, pool.allowance + due.allowance)
+    return pool
 
 
-def _due_by(entry: LedgerEntry, then: datetime) -> tuple[Decimal, Decimal]:
+def _due_by(entry: LedgerEntry, then: datetime) -> _Pool:
     """Return what an entry of the calendar changed, in balance and in allowance, as far as it was due by then."""
     draws = list(entry.draws.all())
     if entry.kind == Kind.LAPSE:
         ended = [d for d in draws if d.grant.expires_at is not None and d.grant.expires_at <= then]
-        return sum((draw.amount for draw in ended), ZERO), _allowance_in(ended)
+        return _Pool(sum((draw.amount for draw in ended), ZERO), _allowance_in(ended))
     is_share = any(grant.share_of_id is not None for grant in entry.grants.all())
     if is_share or entry.period.starts_at > then:
-        return ZERO, ZERO
-    return entry.amount, _allowance_in(draws)
+        return _Pool(ZERO, ZERO)
+    return _Pool(entry.amount, _allowance_in(draws))
 
 
 def _allowance_in(draws: Sequence[GrantDraw]) -> Decimal:
@@ -126,22 +146,19 @@ def _status(wallet: Wallet, then: datetime) -> str:
     return last.status if last else Status.ACTIVE
 
 
-def _add_what_was_reclaimed(wallet: Wallet) -> None:
+def _without_what_was_reclaimed(pool: _Pool, reserved: Decimal, *, is_child: bool) -> _Pool:
     """Empty an archived wallet of what no hold needed, as `ending.reclaim` did when it next was looked at."""
-    surplus = wallet.allowance_remaining - min(wallet.allowance_remaining, wallet.reserved)
-    wallet.allowance_remaining -= surplus
-    wallet.balance -= surplus
-    if wallet.organization.parent_id is not None:
-        wallet.balance -= wallet.transferable
+    allowance = min(pool.allowance, reserved)
+    balance = pool.balance - (pool.allowance - allowance)
+    swept = max(ZERO, min(balance - allowance, balance - reserved)) if is_child else ZERO
+    return _Pool(balance - swept, allowance)
 
 
-def _period(wallet: Wallet, then: datetime) -> BillingPeriod:
+def _period(wallet: Wallet, number: int, then: datetime) -> BillingPeriod:
     """Return the billing period of that moment, with what it had used by then."""
     begun = BillingPeriod.objects.filter(wallet=wallet, starts_at__lte=then)
     period = begun.order_by("-index")[:1].get()
-    work = LedgerEntry.objects.filter(
-        wallet=wallet, counted_in=period, number__lte=wallet.head_number
-    )
+    work = LedgerEntry.objects.filter(wallet=wallet, counted_in=period, number__lte=number)
     period.used = work.order_by("-number").values_list("usage_after", flat=True).first() or ZERO
     return period
 

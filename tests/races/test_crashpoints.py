@@ -195,7 +195,7 @@ class TestEveryCommand:
 LOCKING = (
     *("reserve", "grow", "extend", "settle", "release", "expire"),
     *("grant", "adjust", "recharge", "allocate", "renew", "end_refill_cooldown"),
-    *("suspend", "resume", "archive", "update_terms"),
+    *("suspend", "resume", "archive", "update_terms", "reverse"),
 )
 
 
@@ -245,6 +245,7 @@ class TestTheProofItself:
             "organization": parent,
             "child": child,
             "reservation_id": reserve(parent, 10).id,
+            "entry": LedgerEntry.objects.get(wallet__organization=parent),
             "time_to_live": timedelta(hours=1),
             "changes": {"monthly_cap": Decimal(5)},
             "credits": Decimal(5),

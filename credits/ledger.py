@@ -114,11 +114,13 @@ def remaining(grants: Iterable[Grant]) -> Decimal:
 
 
 def take(grants: Iterable[Grant], amount: Decimal) -> list[Draw]:
-    """Return the draws that take up to `amount` from these grants, in their order."""
+    """Return the draws that take up to `amount` from these grants, in their order; none of a grant that is empty."""
     draws = []
     for grant in grants:
         if amount <= 0:
             break
+        if grant.remaining == 0:
+            continue
         part = min(grant.remaining, amount)
         draws.append(Draw(grant, -part))
         amount -= part

@@ -4,8 +4,10 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from credits import services
 from credits.models import BillingPeriod, Grant
 from tests.factories import (
+    NOW,
     allocate,
     amounts,
     at,
@@ -287,6 +289,16 @@ class TestRollover:
 
         assert lines_of(organization)[-2:] == [("lapse", -300, 11), ("renew", 1_200, 12)]
         assert money_of(organization) == amounts(1_400, 0, 1_400)
+
+    def test_rolls_over_from_a_share_when_the_rest_of_the_allowance_lapses_whole(self) -> None:
+        organization = make_organization(allowance=20, allowance_per_user=10, rollover_limit=5)
+        services.create_actor(organization=organization, name="Ada", now=NOW)
+
+        renew(organization, now=JUNE)
+
+        lapse, renewal = entries_of(organization)[-2:]
+        assert (lapse.amount, renewal.amount) == amounts(-25, 30)
+        assert wallet_of(organization).balance == 35
 
 
 class TestCancellation:

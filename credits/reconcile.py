@@ -5,13 +5,14 @@ honest database selects none. `manage.py reconcile` runs them, and so does a fix
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from credits.models import Wallet
+from organizations.jobs import Found
 from organizations.models import Organization
 
 # How a row is named to whoever reads a finding.
@@ -314,29 +315,24 @@ CHECKS: dict[str, str] = {
 }
 
 
-class Finding(NamedTuple):
-    """One row that breaks one check, and whose it is, where that can be known."""
+def reconcile(checks: Mapping[str, str] = CHECKS) -> list[Found]:
+    """Run checks, in one statement and so on one snapshot of the database; return what they found.
 
-    check: str
-    subject: str
-    detail: str
-    organization_id: UUID | None = None
-
-
-def reconcile(checks: Mapping[str, str] = CHECKS) -> list[Finding]:
-    """Run checks, in one statement and so on one snapshot of the database; return what they found."""
+    It takes as long as it takes: the limit of a worker's statements is for those that somebody waits for.
+    """
     parts = [
         f"SELECT {number} AS number, wallet, subject, detail FROM ({sql}) AS c{number} (wallet, subject, detail)"
         for number, sql in enumerate(checks.values())
     ]
     names = list(checks)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute(
             f"SELECT f.number, f.subject, f.detail, o.id FROM ({' UNION ALL '.join(parts)}) f"
             " LEFT JOIN credits_wallet w ON w.id = f.wallet"
             " LEFT JOIN organizations_organization o ON o.id = w.organization_id ORDER BY 1, 2, 3"
         )
-        return [Finding(names[number], *row) for number, *row in cursor]
+        return [Found(names[number], *row) for number, *row in cursor]
 
 
 def known(organization_id: UUID | None) -> UUID | None:

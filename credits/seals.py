@@ -25,7 +25,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from credits.models import GENESIS
-from credits.reconcile import Finding, known
+from credits.reconcile import known
+from organizations.jobs import Found
 
 BATCH = 2_000
 NOTHING = bytes(32).hex()
@@ -107,14 +108,12 @@ def check(*, every: bool = False) -> Iterator[Problem]:
         yield from _changed_heads(path)
 
 
-def finding(problem: Problem) -> Finding:
+def finding(problem: Problem) -> Found:
     """Return a problem as a finding, like those of the books."""
     entry = f"entry {problem.number} of " if problem.number else ""
     subject = f"{entry}wallet {problem.wallet_id}" if problem.wallet_id else f"seal {problem.seal}"
     detail = f"{problem.problem} (seal {problem.seal})"
-    return Finding(
-        "what was sealed is still there", subject, detail, known(problem.organization_id)
-    )
+    return Found("what was sealed is still there", subject, detail, known(problem.organization_id))
 
 
 def _folder() -> Path:

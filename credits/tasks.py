@@ -43,14 +43,14 @@ def _with_a_ledger(now: datetime) -> QuerySet[Organization]:
 
 def _verify(*, organization: Organization, now: datetime) -> list[Found]:
     bad = verification.verify(Wallet.objects.get(organization=organization))
-    return [] if bad is None else [Found(*verification.finding(bad))]
+    return [] if bad is None else [verification.finding(bad)]
 
 
 def _seal(*, now: datetime) -> list[Found]:
     try:
         seals.seal(now)
     except seals.SealBroken:
-        return [Found(*seals.finding(problem)) for problem in seals.check()]
+        return [seals.finding(problem) for problem in seals.check()]
     return []
 
 

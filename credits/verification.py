@@ -6,7 +6,8 @@ from django.db import DataError
 
 from credits import ledger
 from credits.models import GENESIS, Grant, GrantDraw, LedgerEntry, Wallet
-from credits.reconcile import Finding, known
+from credits.reconcile import known
+from organizations.jobs import Found
 
 BATCH = 2_000
 
@@ -32,11 +33,11 @@ def verify(wallet: Wallet) -> BadEntry | None:
         return _walk(wallet, batch=1)
 
 
-def finding(bad: BadEntry) -> Finding:
+def finding(bad: BadEntry) -> Found:
     """Return a bad entry as a finding, like those of the books."""
     subject = f"entry {bad.number} of wallet {bad.wallet.id}"
     owner = known(bad.wallet.organization_id)
-    return Finding("every hash is that of its content", subject, bad.problem, owner)
+    return Found("every hash is that of its content", subject, bad.problem, owner)
 
 
 def _walk(wallet: Wallet, *, batch: int) -> BadEntry | None:

@@ -37,7 +37,7 @@ def _prune(*, now: datetime) -> None:
 
 
 def _reconcile(*, now: datetime) -> list[Found]:
-    return [Found(*finding) for finding in reconcile_books(CHECKS)]
+    return reconcile_books(CHECKS)
 
 
 ROLL_UP = Work("roll up usage", roll_up, _with_new_events)

@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command, execute_from_command_line
+from django.db import connection
 
 from credits.reconcile import CHECKS, reconcile
 from tests.books import findings
@@ -232,6 +233,14 @@ class TestReconcile:
 
     def test_has_a_break_for_every_check(self) -> None:
         assert set(BROKEN) == set(CHECKS)
+
+    def test_takes_longer_than_a_request_may(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '1ms'")
+        try:
+            assert reconcile({"slow": "SELECT NULL::uuid, 'x', '' FROM pg_sleep(0.05)"}) != []
+        finally:
+            connection.close()
 
     @pytest.mark.broken_books
     def test_names_the_row_and_its_numbers(self) -> None:

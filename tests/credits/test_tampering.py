@@ -13,8 +13,9 @@ from django.db import DataError, IntegrityError, transaction
 from credits import seals, services, verification
 from credits.ledger import InsufficientCredits
 from credits.models import LedgerEntry, Reservation, Wallet
-from credits.reconcile import Finding, reconcile
+from credits.reconcile import reconcile
 from credits.services import corrections
+from organizations.jobs import Found
 from organizations.models import Group, Organization
 from tests import factories as f
 from tests.credits.edits import TABLES, Edit, columns_of, some_edit, some_update
@@ -112,7 +113,7 @@ def is_named(edit: Edit) -> bool | None:
     return named if changed else None
 
 
-def everything() -> Iterator[Finding]:
+def everything() -> Iterator[Found]:
     """All that the three ways of looking find: the books, the hashes, the seals."""
     yield from reconcile(CHECKS)
     wallets = Wallet.objects.only("organization_id", "head_number", "head_hash").order_by("id")
@@ -120,7 +121,7 @@ def everything() -> Iterator[Finding]:
     yield from map(seals.finding, seals.check())
 
 
-def names(edit: Edit, finding: Finding) -> bool:
+def names(edit: Edit, finding: Found) -> bool:
     said = f"{finding.subject} : {finding.detail} "
     return any(name in said for name in edit.names)
 

@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from credits import seals, verification
 from credits.models import Wallet
-from credits.reconcile import Finding
 from organizations import ids
+from organizations.jobs import Found
 from organizations.models import Organization
 
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             )
         self.stdout.write(f"{wallets.count()} ledgers, every hash fits; {self._sealed(every_seal)}")
 
-    def _print(self, findings: list[Finding]) -> None:
+    def _print(self, findings: list[Found]) -> None:
         owners = Organization.objects.in_bulk(
             [finding.organization_id for finding in findings if finding.organization_id]
         )

@@ -113,7 +113,7 @@ class TestOverHttp:
     def test_settles_once(self) -> None:
         organization = make_organization(funded=100)
         client = wsgi.Client.of(organization)
-        hold = reserve(organization, 8).public_id
+        hold = client.reserve(8).json["id"]
 
         answers = of(wsgi.Answer, together(*[lambda: client.settle(hold, 5, key="k")] * CALLERS))
 

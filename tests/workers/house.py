@@ -89,9 +89,10 @@ class House:
 
     def _environment(self) -> dict[str, str]:
         database = connection.settings_dict
-        host, port = quote(str(database["HOST"]), safe=""), database["PORT"]
         user = ":".join(filter(None, (database["USER"], database["PASSWORD"])))
-        place = f"{host}:{port}" if port else host
+        host = str(database["HOST"])
+        # A socket's folder has its place behind the slash: a host name would be read in small letters.
+        place = f"/{quote(host)}" if host.startswith("/") else f"{host}:{database['PORT']}"
         return {
             **os.environ,
             "DATABASE_URL": f"postgres://{user}@{place}/{database['NAME']}",

@@ -69,6 +69,7 @@ def assert_renewed_once(due: list[Organization], *, months: int = MONTHS) -> Non
 
 
 class TestKilling:
+    @pytest.mark.slow
     def test_a_child_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
         due = make_due(40)
         workers.start_worker(concurrency=2)

@@ -70,7 +70,11 @@ class TestBuild:
     def rate_card(self) -> None:
         demo_people.load_rate_card()
 
-    @pytest.mark.parametrize("now", MOMENTS, ids=str)
+    @pytest.mark.parametrize(
+        "now",
+        [MOMENTS[0], *(pytest.param(day, marks=pytest.mark.slow) for day in MOMENTS[1:])],
+        ids=str,
+    )
     def test_keeps_its_promises_on_any_day(self, now: datetime) -> None:
         parent, child = demo_world.build(now=now)
 
@@ -173,6 +177,7 @@ class TestBuild:
         assert UsageEvent.objects.filter(byok=True, credits=0, list_credits__gt=0).exists()
         assert UsageEvent.objects.filter(source="nightly-batch", credits__gt=0).count() == 4
 
+    @pytest.mark.slow
     def test_tells_the_same_story_for_the_same_moment(self) -> None:
         def told() -> Counter[tuple[object, ...]]:
             said = ("wallet__organization__name", "number", "posted_at", "kind", "amount")

@@ -277,6 +277,7 @@ class TestSurviving:
 
 
 class TestTwoCopies:
+    @pytest.mark.slow
     def test_run_side_by_side(self, running: House, tmp_path: Path) -> None:
         other = House(tmp_path / "var")
         shutil.copytree(running.data_dir / "static", other.data_dir / "static")

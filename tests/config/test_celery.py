@@ -83,6 +83,13 @@ class TestScheduler:
         PeriodicTask.objects.filter(name="renew").update(enabled=False)
         assert "renew" not in self.tick_for(self.scheduler(), clock, 2)
 
+    def test_adds_no_task_of_its_own(self) -> None:
+        before = set(PeriodicTask.objects.values_list("task", flat=True))
+
+        self.scheduler()
+
+        assert set(PeriodicTask.objects.values_list("task", flat=True)) == before
+
     def test_goes_on_when_a_clock_jumps_a_year_and_back(
         self, clock: time_machine.Traveller
     ) -> None:

@@ -25,9 +25,7 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     return context | {
         "late": pulse.late(now=now),
-        "left_to_staff": Failure.objects.filter(resolved_at=None, next_try_at=None)
-        .select_related("organization")
-        .order_by("id")[:ROWS],
+        "left_to_staff": _left_to_staff(request),
         "figures": _figures(),
         "statuses": dict(Organization.objects.values_list("status").annotate(Count("id"))),
         "near_cap": _near_cap(wallets),
@@ -40,6 +38,14 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             LedgerEntry.objects.select_related("wallet__organization").order_by("-id")[:10]
         ),
     }
+
+
+def _left_to_staff(request: HttpRequest) -> Any:
+    """Return the work that failed too often to be tried again, for staff who may open its page."""
+    if not request.user.has_perm("organizations.view_failure"):
+        return Failure.objects.none()
+    left = Failure.objects.filter(resolved_at=None, next_try_at=None)
+    return left.select_related("organization").order_by("id")[:ROWS]
 
 
 def _figures() -> dict[str, Any]:

@@ -436,6 +436,13 @@ class TestIndex:
         assert "of the whole database" in shown
         assert "of Südwind" not in shown
 
+    def test_names_no_work_to_staff_who_may_not_open_its_page(self) -> None:
+        waits = failure(make_organization("Nordwind"))
+
+        shown = html(staff_who_may("credits.view_wallet"), reverse("admin:index"))
+
+        assert page(Failure, "change", waits.pk) not in shown
+
     def test_asks_as_often_for_many_failures_as_for_few(self, ana: Client) -> None:
         failure(make_organization("One"))
         few = len(queries_of(ana, reverse("admin:index")))

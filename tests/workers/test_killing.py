@@ -16,7 +16,9 @@ from organizations.models import Failure, Job, Lease, Organization
 from tests.factories import make_organization
 from tests.workers.house import REDIS, House, eventually, house
 
+# Slow, all of it: a machine without a Redis skips no test of `make test`.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.race,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(REDIS is None, reason="there is no redis-server on this machine"),
@@ -69,7 +71,6 @@ def assert_renewed_once(due: list[Organization], *, months: int = MONTHS) -> Non
 
 
 class TestKilling:
-    @pytest.mark.slow
     def test_a_child_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
         due = make_due(40)
         workers.start_worker(concurrency=2)
@@ -84,7 +85,6 @@ class TestKilling:
         job = Job.objects.get(kind="renew")
         assert (job.total, job.done, job.failed) == (40, 40, 0)
 
-    @pytest.mark.slow
     def test_the_whole_worker_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
         due = make_due(40)
         killed = workers.start_worker(concurrency=2)
@@ -98,7 +98,6 @@ class TestKilling:
         eventually(is_over, seconds=DONE_WITHIN_SECONDS)
         assert_renewed_once(due)
 
-    @pytest.mark.slow
     def test_twenty_times_in_all_loses_and_doubles_nothing(self, workers: House) -> None:
         worker = workers.start_worker(concurrency=2)
         workers.start_beat()
@@ -134,7 +133,6 @@ class TestMessage:
 
         eventually(lambda: workers.received("credits.tasks.renew") == 2, seconds=20)
 
-    @pytest.mark.slow
     def test_comes_back_when_the_worker_that_has_it_is_killed(self, tmp_path: Path) -> None:
         with house(tmp_path, VISIBILITY_TIMEOUT_SECONDS="10") as workers:
             due = make_due(40)
@@ -149,7 +147,6 @@ class TestMessage:
 
 
 class TestMany:
-    @pytest.mark.slow
     def test_beats_and_workers_do_everything_once_together(self, workers: House) -> None:
         due = make_due(1_200, months=1)
         for _ in range(4):

@@ -1,0 +1,220 @@
+"""The ledger: lots of credits, every movement of them, and which movement changed which lot."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from credits.models.counters import BillingPeriod
+from credits.models.fields import AmountField, known
+from credits.models.reservations import Reservation
+from credits.models.wallets import Wallet
+from organizations.ids import new_id, write
+from organizations.models import Actor
+
+
+class Grant(models.Model):
+    """A lot of credits: where it came from, when it ends, and what remains of it.
+
+    Only `remaining` ever changes, and always by a draw. The rest is covered by the hash of the entry that made the grant.
+    """
+
+    class Source(models.TextChoices):
+        ALLOWANCE = "allowance"
+        GRANT = "grant"
+        PURCHASE = "purchase"
+        ALLOCATION = "allocation"
+        ADJUSTMENT = "adjustment"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
+    entry = models.ForeignKey("LedgerEntry", on_delete=models.PROTECT, related_name="grants")
+    """The entry that brought these credits."""
+    source = models.CharField(max_length=10, choices=Source)
+    amount = AmountField()
+    remaining = AmountField()
+    priority = models.PositiveSmallIntegerField(default=50)
+    expires_at = models.DateTimeField(null=True)
+    term_starts_at = models.DateTimeField(null=True)
+    """For an allowance: the term it is of. One renewal per term."""
+    share_of = models.ForeignKey(
+        Actor, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    """For a share of the allowance that came in mid-term: the user who brought it."""
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="grant_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="grant_remaining_within_amount",
+                condition=Q(remaining__gte=0, remaining__lte=F("amount")),
+            ),
+            models.CheckConstraint(
+                name="grant_allowance_has_a_term_and_an_end",
+                condition=Q(
+                    source="allowance", term_starts_at__isnull=False, expires_at__isnull=False
+                )
+                | (~Q(source="allowance") & Q(term_starts_at__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                fields=["wallet", "term_starts_at", "share_of"],
+                condition=Q(term_starts_at__isnull=False),
+                nulls_distinct=False,
+                name="grant_one_renewal_per_term",
+            ),
+            known(
+                "grant_source_known",
+                "source",
+                ["allowance", "grant", "purchase", "allocation", "adjustment"],
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["wallet", "priority", "expires_at"],
+                name="grant_live",
+                condition=Q(remaining__gt=0),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.remaining.normalize():f} of {self.amount.normalize():f} ({self.source})"
+
+
+class LedgerEntry(models.Model):
+    """One movement on one wallet. Append-only: a trigger refuses every change, whoever asks.
+
+    Numbered 1..n without a gap within its wallet, with the balance after it and the hash of the entry before it. A transfer is two
+    entries that share `transfer_id` and sum to zero (a deferred trigger).
+    """
+
+    class Kind(models.TextChoices):
+        GRANT = "grant"
+        RENEW = "renew"
+        RECHARGE = "recharge"
+        ADJUST = "adjust"
+        LAPSE = "lapse"
+        SETTLE = "settle"
+        REVERSAL = "reversal"
+        ALLOCATE = "allocate"
+        REFILL = "refill"
+        SWEEP = "sweep"
+
+    TRANSFERS = (Kind.ALLOCATE, Kind.REFILL, Kind.SWEEP)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="entries", db_index=False
+    )
+    number = models.BigIntegerField()
+    period = models.ForeignKey(BillingPeriod, on_delete=models.PROTECT, related_name="entries")
+    """The period it was posted in: whose statement it is on."""
+    kind = models.CharField(max_length=8, choices=Kind)
+    amount = AmountField()
+    balance_after = AmountField()
+    allowance_after = AmountField()
+    usage_after = AmountField(null=True)
+    """For work: the used credits of the period that counts it, after this entry."""
+    reservation = models.ForeignKey(
+        Reservation, null=True, on_delete=models.PROTECT, related_name="entries", db_index=False
+    )
+    counted_in = models.ForeignKey(
+        BillingPeriod, null=True, on_delete=models.PROTECT, related_name="work"
+    )
+    """For work: the period whose counter carries it, which may have ended before it was posted."""
+    reverses = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="reversed_by", db_index=False
+    )
+    """For a reversal: the entry that it takes back. For work that is charged again: the reversal before it."""
+    transfer_id = models.UUIDField(null=True)
+    reason = models.CharField(max_length=500, blank=True)
+    metadata = models.JSONField(default=dict)
+    performed_by = models.CharField(max_length=200)
+    """Who: `key_…`, `staff:<username>` or `calendar`. Text, so that it outlives them."""
+    posted_at = models.DateTimeField()
+    previous_hash = models.BinaryField(max_length=32)
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        constraints = [
+            models.UniqueConstraint(fields=["wallet", "number"], name="ledgerentry_one_per_number"),
+            models.CheckConstraint(name="ledgerentry_number_from_one", condition=Q(number__gte=1)),
+            models.CheckConstraint(
+                name="ledgerentry_amount_not_zero", condition=~Q(amount=0) | Q(kind="renew")
+            ),
+            models.CheckConstraint(
+                name="ledgerentry_sign_of_kind",
+                condition=(~Q(kind__in=["settle", "lapse"]) | Q(amount__lt=0))
+                & (~Q(kind__in=["grant", "recharge"]) | Q(amount__gt=0))
+                & (~Q(kind="renew") | Q(amount__gte=0)),
+            ),
+            models.CheckConstraint(
+                name="ledgerentry_transfer_has_an_id",
+                condition=Q(kind="reversal")
+                | Q(kind__in=["allocate", "refill", "sweep"], transfer_id__isnull=False)
+                | (~Q(kind__in=["allocate", "refill", "sweep"]) & Q(transfer_id__isnull=True)),
+            ),
+            models.UniqueConstraint(
+                fields=["transfer_id", "wallet"],
+                condition=Q(transfer_id__isnull=False),
+                name="ledgerentry_one_side_per_wallet",
+            ),
+            models.UniqueConstraint(
+                fields=["reservation"],
+                condition=Q(kind="settle", reverses__isnull=True),
+                name="ledgerentry_one_charge_per_reservation",
+            ),
+            models.UniqueConstraint(
+                fields=["reverses"],
+                condition=Q(reverses__isnull=False),
+                name="ledgerentry_reversed_once",
+            ),
+            models.CheckConstraint(
+                name="ledgerentry_reverses_by_kind",
+                condition=Q(kind="settle")
+                | Q(kind="reversal", reverses__isnull=False)
+                | (~Q(kind__in=["settle", "reversal"]) & Q(reverses__isnull=True)),
+            ),
+            known(
+                "ledgerentry_kind_known",
+                "kind",
+                [
+                    "grant",
+                    "renew",
+                    "recharge",
+                    "adjust",
+                    "lapse",
+                    "settle",
+                    "reversal",
+                    "allocate",
+                    "refill",
+                    "sweep",
+                ],
+            ),
+        ]
+        indexes = [models.Index(fields=["wallet", "posted_at"], name="ledgerentry_as_of")]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.kind} {self.amount.normalize():f}"
+
+    @property
+    def public_id(self) -> str:
+        return write("txn", self.id)
+
+
+class GrantDraw(models.Model):
+    """By how much one entry changed what remains of one grant. Append-only, like the entry."""
+
+    entry = models.ForeignKey(
+        LedgerEntry, on_delete=models.PROTECT, related_name="draws", db_index=False
+    )
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="draws")
+    amount = AmountField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("entry", "grant", name="grantdraw_one_per_grant"),
+            models.CheckConstraint(name="grantdraw_amount_not_zero", condition=~Q(amount=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount.normalize():f}"

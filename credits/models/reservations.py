@@ -1,0 +1,145 @@
+"""Holds: what work keeps for itself while it runs."""
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from credits.models.counters import BillingPeriod
+from credits.models.fields import AmountField, known
+from credits.models.wallets import Wallet
+from organizations.ids import new_id, write
+from organizations.models import Actor, Group
+
+
+class Reservation(models.Model):
+    """A hold on a wallet while work runs. It leaves `open` once; a trigger refuses a second time.
+
+    `open` → `settled`, `released` or `expired`; work that finishes after its hold expired is still charged: `expired` → `settled`,
+    with `late`.
+    """
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        SETTLED = "settled"
+        RELEASED = "released"
+        EXPIRED = "expired"
+
+    class Decision(models.TextChoices):
+        ALLOW = "allow"
+        DOWNGRADE = "downgrade"
+
+    class Mode(models.TextChoices):
+        EXACT = "exact"
+        UP_TO = "up_to"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
+    period = models.ForeignKey(BillingPeriod, on_delete=models.PROTECT, related_name="reservations")
+    """The period that was open when the hold was made: its counters carry it to the end."""
+    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    mode = models.CharField(max_length=5, choices=Mode, default=Mode.EXACT)
+    credits = AmountField()
+    """What is held; what was held, once it is closed."""
+    settled_credits = AmountField(null=True)
+    late = models.BooleanField(default=False)
+    actor = models.ForeignKey(
+        Actor, null=True, on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
+    group = models.ForeignKey(
+        Group, null=True, on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
+    """The entity group whose bucket it counts against."""
+    counter_ids = ArrayField(models.BigIntegerField(), default=list)
+    """The month's counters that carry it, to the end: later changes of membership do not move it."""
+    work_type = models.CharField(max_length=20, default="ai")
+    """What kind of work it is for reports: `ai`, `agent_run`, `app_compute`, `job_compute`."""
+    resource_type = models.CharField(max_length=20, default="")
+    resource_id = models.CharField(max_length=128, default="")
+    """The app or dataset that the work is for."""
+    requested_model = models.CharField(max_length=80, default="")
+    effective_model = models.CharField(max_length=80, default="")
+    decision = models.CharField(max_length=9, choices=Decision, default=Decision.ALLOW)
+    is_charged = models.BooleanField(default=True)
+    """Not, where the organization brings its own provider keys, or works on with a free fallback."""
+    byok = models.BooleanField(default=False)
+    estimate = models.JSONField(null=True)
+    """The tokens it was priced for, if it was reserved in tokens."""
+    rate_card = models.JSONField(null=True)
+    """The prices of the moment of admission, by which its tokens are charged whenever it settles."""
+    settled_with = models.JSONField(null=True)
+    """What it was settled with, to tell a repeat from a contradiction."""
+    limits = models.JSONField(default=list)
+    """The limits of the moment of admission, as the decision explained them."""
+    metadata = models.JSONField(default=dict)
+    performed_by = models.CharField(max_length=200)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="reservation_credits_not_negative", condition=Q(credits__gte=0)
+            ),
+            models.CheckConstraint(
+                name="reservation_settled_with_credits",
+                condition=Q(status="settled", settled_credits__gte=0, settled_credits__isnull=False)
+                | (~Q(status="settled") & Q(settled_credits__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="reservation_closed_at_with_status",
+                condition=Q(status="open", closed_at__isnull=True)
+                | (~Q(status="open") & Q(closed_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="reservation_late_only_when_settled",
+                condition=Q(late=False) | Q(status="settled"),
+            ),
+            known("reservation_status_known", "status", ["open", "settled", "released", "expired"]),
+            known("reservation_mode_known", "mode", ["exact", "up_to"]),
+            known("reservation_decision_known", "decision", ["allow", "downgrade"]),
+            models.CheckConstraint(
+                name="reservation_holds_only_what_it_charges",
+                condition=Q(is_charged=True) | Q(credits=0),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="reservation_due", condition=Q(status="open")),
+            models.Index(
+                fields=["wallet", "expires_at"], name="reservation_open", condition=Q(status="open")
+            ),
+            models.Index(fields=["wallet", "-id"], name="reservation_of_wallet"),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        return write("rsv", self.id)
+
+    def status_at(self, now: datetime) -> str:
+        """The status as of `now`: past its expiry a hold counts as expired, swept or not."""
+        if self.status == self.Status.OPEN and self.expires_at <= now:
+            return self.Status.EXPIRED
+        return self.status
+
+
+class Growth(models.Model):
+    """That a hold grew, by what and when: what it held at a moment can be told later."""
+
+    reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="growths")
+    credits = AmountField()
+    grown_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="growth_credits_positive", condition=Q(credits__gt=0))
+        ]
+
+    def __str__(self) -> str:
+        return f"+{self.credits.normalize():f}"

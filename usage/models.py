@@ -195,7 +195,7 @@ class Limit(models.Model):
 
 
 class NextPosition(models.Func):
-    """The next number of the sequence that positions usage events (migration 0002)."""
+    """The next number of the sequence that positions usage events (migration 0001)."""
 
     template = "nextval('usage_event_position')"
     output_field = models.BigIntegerField()

@@ -20,5 +20,5 @@ DROP FUNCTION credits_grant_is_fixed, credits_reservation_resolves_once, credits
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0001_initial"), ("organizations", "0002_one_level")]
+    dependencies = [("credits", "0001_initial"), ("organizations", "0002_guards")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -255,7 +255,7 @@ class Group(models.Model):
 class Membership(models.Model):
     """That an actor is in a group of the same organization; in at most one entity group.
 
-    Organization and kind repeat the group's, so that both rules are constraints: composite foreign keys (migration 0003) tie them
+    Organization and kind repeat the group's, so that both rules are constraints: composite foreign keys (migration 0002) tie them
     to the group and to the actor.
     """
 
@@ -386,7 +386,7 @@ class IdempotencyKey(models.Model):
 class RateCount(models.Model):
     """How many requests somebody made in the running minute, where there is no Redis to count them.
 
-    The table is unlogged (migration 0004): after a crash everybody begins a new minute.
+    The table is unlogged (migration 0002): after a crash everybody begins a new minute.
     """
 
     name = models.CharField(primary_key=True, max_length=120)

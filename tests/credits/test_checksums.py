@@ -124,7 +124,7 @@ class TestWriteChecksums:
 class TestMigration:
     def test_can_be_taken_back_and_done_again_on_rows_that_are_there(self) -> None:
         make_world()
-        migration = import_module("credits.migrations.0006_checksums")
+        migration = import_module("credits.migrations.0003_checksums")
 
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(migration.BACKWARD)

@@ -22,5 +22,5 @@ ALTER TABLE credits_grantdraw DROP COLUMN checksum;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0005_corrections")]
+    dependencies = [("credits", "0002_guards")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

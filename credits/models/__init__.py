@@ -6,7 +6,7 @@ much. A *reservation* holds credits while work runs; it writes no entry until th
 
 1. `balance` = what remains in the wallet's grants − its debt = the sum of its ledger entries.
 2. `reserved` = the sum of its open reservations.
-3. Nobody writes any of these but `credits/ledger.py`, under the lock of the wallet's row.
+3. Nobody writes any of these but `credits/ledger/`, under the lock of the wallet's row.
 
 Amounts are exact decimals with six places, times are UTC, periods are `[starts_at, ends_at)`. `null` is no limit, `0` is nothing.
 """

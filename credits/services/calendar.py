@@ -1,13 +1,17 @@
 """What time does to a wallet: lapses, new periods, new terms.
 
 Every command begins with `post_due`, so the first request after a boundary finds the wallet as it should be; the worker does the
-same for everybody who makes no request.
+same for everybody who makes no request. One wallet or fifty: every step is taken for all of them before the next, so that fifty
+take no more statements than one.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
+import pgbulk
 from django.db import transaction
 
 from credits import ledger, periods
@@ -25,6 +29,9 @@ from organizations.models import Actor, Organization
 CALENDAR = "calendar"
 """Who did it, when nobody did: the months turn by themselves."""
 
+Draws = Mapping[UUID, Sequence[ledger.Draw]]
+"""By the ids of the wallets."""
+
 
 @transaction.atomic(savepoint=False)
 def renew(*, organization: Organization, now: datetime) -> Wallet:
@@ -37,18 +44,28 @@ def renew(*, organization: Organization, now: datetime) -> Wallet:
     return wallet
 
 
-def post_due(wallet: Wallet, *, now: datetime) -> None:
-    """Post everything that time has made due on a locked wallet, boundary by boundary, in order.
+@transaction.atomic(savepoint=False)
+def renew_together(*, organizations: Collection[Organization], now: datetime) -> set[UUID]:
+    """Bring many wallets up to date at once, in as many statements as one takes: all of them, or none if it fails.
+
+    Returns the ids of their organizations. A wallet that somebody else has locked is left out, and waits for nobody.
+    """
+    wallets = ledger.lock_idle(organization.id for organization in organizations)
+    post_due(*wallets, now=now)
+    return {wallet.organization_id for wallet in wallets}
+
+
+def post_due(*wallets: Wallet, now: datetime) -> None:
+    """Post everything that time has made due on locked wallets, boundary by boundary, in order.
 
     An archived wallet neither renews nor begins a new period; what expires in it still lapses.
     """
-    if wallet.organization.status != Organization.Status.ARCHIVED:
-        while ledger.open_period(wallet).ends_at <= now:
-            _turn(wallet, now=now)
-    if wallet.lapse_at is not None and wallet.lapse_at <= now:
-        expired = ledger.expired_grants(wallet, now)
-        lapse(wallet, ledger.take(expired, ledger.remaining(expired)), now=now)
-        ledger.set_next_lapse(wallet)
+    renewing = [w for w in wallets if w.organization.status != Organization.Status.ARCHIVED]
+    while renewing := [w for w in renewing if ledger.open_period(w).ends_at <= now]:
+        _turn(renewing, now=now)
+    expired = [w for w in wallets if w.lapse_at is not None and w.lapse_at <= now]
+    if expired:
+        _lapse_expired(expired, now=now)
 
 
 def open_first_period(wallet: Wallet, *, now: datetime) -> None:
@@ -56,50 +73,82 @@ def open_first_period(wallet: Wallet, *, now: datetime) -> None:
     config = wallet.config
     starts_at, ends_at = periods.period_containing(now, config.anchored_on)
     term = periods.term_from(starts_at, yearly=config.yearly, anchored_on=config.anchored_on)
-    _open_period(wallet, index=0, period=periods.Period(starts_at, ends_at), term=term)
-    _renew_allowance(wallet, carried=(), now=now)
+    first = _period(wallet, index=0, period=periods.Period(starts_at, ends_at), term=term)
+    _open([first])
+    _renew_allowances([wallet], carried={wallet.pk: []}, now=now)
 
 
-def lapse(wallet: Wallet, draws: Sequence[ledger.Draw], *, now: datetime) -> None:
-    """Take credits that ended out of the wallet, if there are any."""
-    if draws:
-        kind = LedgerEntry.Kind.LAPSE
-        ledger.draw(wallet, draws, kind=kind, note=ledger.Note(CALENDAR, now))
+def _lapse_expired(wallets: Sequence[Wallet], *, now: datetime) -> None:
+    expired = _expired(wallets, until={wallet.pk: now for wallet in wallets})
+    draws = {pk: ledger.take(ended, ledger.remaining(ended)) for pk, ended in expired.items()}
+    _lapse(wallets, draws, now=now)
+    ledger.set_next_lapse(wallets)
 
 
-def _turn(wallet: Wallet, *, now: datetime) -> None:
-    """Close the open period and open the next; at the end of a term, renew the allowance."""
-    ending = ledger.open_period(wallet)
-    carried = _end_grants(wallet, ending, now=now)
-    ending.closing_balance = wallet.balance
-    ending.closed_at = now
-    ending.save(update_fields=["closing_balance", "closed_at"])
-    term = _term_after(ending, wallet.config)
-    boundary = periods.boundary_after(ending.ends_at, wallet.config.anchored_on.day)
-    period = periods.Period(ending.ends_at, min(boundary, term.ends_at))
-    _open_period(wallet, index=ending.index + 1, period=period, term=term)
-    if term.starts_at == period.starts_at:
-        _renew_allowance(wallet, carried=carried, now=now)
-    ledger.set_next_lapse(wallet)
+def _expired(wallets: Sequence[Wallet], until: Mapping[UUID, datetime]) -> dict[UUID, list[Grant]]:
+    """Return of each wallet the grants that hold something and ended by its moment."""
+    ended: dict[UUID, list[Grant]] = {wallet.pk: [] for wallet in wallets}
+    for grant in ledger.live_grants(*wallets):
+        if grant.expires_at is not None and grant.expires_at <= until[grant.wallet_id]:
+            ended[grant.wallet_id].append(grant)
+    return ended
 
 
-def _end_grants(wallet: Wallet, ending: BillingPeriod, *, now: datetime) -> list[ledger.Draw]:
-    """Lapse what expired by the end of a period; return the draws that carry the rollover on.
+def _lapse(wallets: Sequence[Wallet], draws: Draws, *, now: datetime) -> None:
+    """Take credits that ended out of the wallets, where there are any."""
+    note = ledger.Note(CALENDAR, now)
+    lapses = [
+        ledger.Posting(wallet, LedgerEntry.Kind.LAPSE, note, draws=draws[wallet.pk])
+        for wallet in wallets
+        if draws[wallet.pk]
+    ]
+    ledger.post(*lapses)
+
+
+def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
+    """Close the open periods, which ended, and open the next; at the end of a term, renew the allowance."""
+    carried = _end_grants(wallets, now=now)
+    endings = [ledger.open_period(wallet) for wallet in wallets]
+    for wallet, ending in zip(wallets, endings, strict=True):
+        ending.closing_balance = wallet.balance
+        ending.closed_at = now
+    pgbulk.update(BillingPeriod, endings, ["closing_balance", "closed_at"])
+    opened = _open([_next_period(wallet) for wallet in wallets])
+    new_terms = [period.wallet for period in opened if period.starts_at == period.term_starts_at]
+    _renew_allowances(new_terms, carried=carried, now=now)
+    ledger.set_next_lapse(wallets)
+
+
+def _end_grants(wallets: Sequence[Wallet], *, now: datetime) -> Draws:
+    """Lapse what expired by the end of the open periods; return the draws that carry on what rolls over.
 
     A lapse is on the statement of the period whose end it is.
     """
-    expired = ledger.expired_grants(wallet, ending.ends_at)
+    ends_at = {wallet.pk: ledger.open_period(wallet).ends_at for wallet in wallets}
+    expired = _expired(wallets, until=ends_at)
+    _lapse(wallets, {w.pk: _lapsing(w, expired[w.pk]) for w in wallets}, now=now)
+    return {pk: ledger.take(left, ledger.remaining(left)) for pk, left in expired.items()}
+
+
+def _lapsing(wallet: Wallet, expired: Sequence[Grant]) -> list[ledger.Draw]:
+    """Return the draws that end a wallet's expired grants; what may roll over stays in those of the term."""
+    ending, config = ledger.open_period(wallet), wallet.config
     of_term = [g for g in expired if g.term_starts_at and g.expires_at == ending.term_ends_at]
     others = [grant for grant in expired if grant not in of_term]
     left = ledger.remaining(of_term)
-    ends_for_good = wallet.config.cancel_at_period_end
-    rolled_over = ZERO if ends_for_good else min(left, wallet.config.rollover_limit)
-    lapsing = [
+    rolled_over = ZERO if config.cancel_at_period_end else min(left, config.rollover_limit)
+    return [
         *ledger.take(others, ledger.remaining(others)),
         *ledger.take(of_term, left - rolled_over),
     ]
-    lapse(wallet, lapsing, now=now)
-    return ledger.take(of_term, rolled_over)
+
+
+def _next_period(wallet: Wallet) -> BillingPeriod:
+    ending, config = ledger.open_period(wallet), wallet.config
+    term = _term_after(ending, config)
+    boundary = periods.boundary_after(ending.ends_at, config.anchored_on.day)
+    period = periods.Period(ending.ends_at, min(boundary, term.ends_at))
+    return _period(wallet, index=ending.index + 1, period=period, term=term)
 
 
 def _term_after(ending: BillingPeriod, config: CreditConfig) -> periods.Period:
@@ -109,10 +158,10 @@ def _term_after(ending: BillingPeriod, config: CreditConfig) -> periods.Period:
     return periods.term_from(ending.ends_at, yearly=config.yearly, anchored_on=config.anchored_on)
 
 
-def _open_period(
+def _period(
     wallet: Wallet, *, index: int, period: periods.Period, term: periods.Period
-) -> None:
-    wallet.period = BillingPeriod.objects.create(
+) -> BillingPeriod:
+    return BillingPeriod(
         wallet=wallet,
         index=index,
         starts_at=period.starts_at,
@@ -121,24 +170,33 @@ def _open_period(
         term_ends_at=term.ends_at,
         opening_balance=wallet.balance,
     )
-    wallet.save(update_fields=["period"])
 
 
-def _renew_allowance(wallet: Wallet, *, carried: Sequence[ledger.Draw], now: datetime) -> None:
-    """Begin the term of the open period: its allowance, a share for each active user, and what rolls over."""
-    period = ledger.open_period(wallet)
-    amount = -sum((draw.amount for draw in carried), ZERO)
-    if not wallet.config.cancel_at_period_end:
-        amount += wallet.config.allowance
-        amount += _share_out(wallet, period) * wallet.config.allowance_per_user
-    if amount:
-        ledger.fund(
-            wallet,
-            [allowance_lot(period, amount)],
-            kind=LedgerEntry.Kind.RENEW,
-            note=ledger.Note(CALENDAR, now),
-            carried=carried,
-        )
+def _open(opened: Sequence[BillingPeriod]) -> list[BillingPeriod]:
+    """Open these periods in their wallets."""
+    made = BillingPeriod.objects.bulk_create(opened)
+    for period in made:
+        period.wallet.period = period
+    pgbulk.update(Wallet, [period.wallet for period in made], ["period"])
+    return made
+
+
+def _renew_allowances(wallets: Sequence[Wallet], *, carried: Draws, now: datetime) -> None:
+    """Begin the term of the open periods: an allowance, a share for each active user, and what rolls over."""
+    users = _share_out(wallets)
+    postings = []
+    for wallet in wallets:
+        rolled_over = carried[wallet.pk]
+        amount = -sum((draw.amount for draw in rolled_over), ZERO)
+        if not wallet.config.cancel_at_period_end:
+            amount += wallet.config.allowance
+            amount += users[wallet.organization_id] * wallet.config.allowance_per_user
+        if amount:
+            lot = allowance_lot(ledger.open_period(wallet), amount)
+            note = ledger.Note(CALENDAR, now)
+            kind = LedgerEntry.Kind.RENEW
+            postings.append(ledger.Posting(wallet, kind, note, draws=rolled_over, lots=[lot]))
+    ledger.post(*postings)
 
 
 def allowance_lot(
@@ -154,15 +212,18 @@ def allowance_lot(
     )
 
 
-def _share_out(wallet: Wallet, period: BillingPeriod) -> int:
-    """Note which users bring a share in the term that begins, and return how many they are."""
-    if not wallet.config.allowance_per_user:
-        return 0
-    users = Actor.objects.filter(
-        organization=wallet.organization, kind=Actor.Kind.USER, active=True
-    )
-    shares = [
-        AllowanceShare(wallet=wallet, actor=user, term_starts_at=period.term_starts_at)
-        for user in users
-    ]
-    return len(AllowanceShare.objects.bulk_create(shares))
+def _share_out(wallets: Sequence[Wallet]) -> Counter[UUID]:
+    """Note which users bring a share in the terms that begin, and return how many they are of each organization."""
+    sharing = {
+        wallet.organization_id: wallet
+        for wallet in wallets
+        if wallet.config.allowance_per_user and not wallet.config.cancel_at_period_end
+    }
+    users = Actor.objects.filter(organization__in=sharing, kind=Actor.Kind.USER, active=True)
+    shares = []
+    for user in users if sharing else ():
+        wallet = sharing[user.organization_id]
+        term_starts_at = ledger.open_period(wallet).term_starts_at
+        shares.append(AllowanceShare(wallet=wallet, actor=user, term_starts_at=term_starts_at))
+    AllowanceShare.objects.bulk_create(shares)
+    return Counter(share.actor.organization_id for share in shares)

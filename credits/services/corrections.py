@@ -162,4 +162,4 @@ def lapse_ended(wallet: Wallet, *, note: Note) -> None:
         draws = ledger.take(ended, ledger.remaining(ended))
         why = Note(note.performed_by, note.posted_at, note.reason)
         ledger.draw(wallet, draws, kind=Kind.LAPSE, note=why)
-        ledger.set_next_lapse(wallet)
+        ledger.set_next_lapse([wallet])

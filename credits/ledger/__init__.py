@@ -1,0 +1,34 @@
+"""The one door through which credits move.
+
+Nothing else writes a wallet's balance, its reserved credits, what remains of a grant, or an entry. Every function here is called
+inside a transaction, with the wallets locked by `lock`, and does all of its work or raises. It decides nothing: it is told ids and
+amounts, and refuses what would be impossible.
+
+`shapes` says what the ledger is told, `wallets` locks and reads, `posting` writes entries with all that they change, `movements`
+says which entries a movement takes, `holds` sets credits aside, `hashing` makes an edit visible.
+"""
+
+from credits.ledger.hashing import digest as digest
+from credits.ledger.holds import count_work as count_work
+from credits.ledger.holds import free as free
+from credits.ledger.holds import hold as hold
+from credits.ledger.movements import InsufficientCredits as InsufficientCredits
+from credits.ledger.movements import charge as charge
+from credits.ledger.movements import draw as draw
+from credits.ledger.movements import fund as fund
+from credits.ledger.movements import give_back as give_back
+from credits.ledger.movements import take_back as take_back
+from credits.ledger.movements import transfer as transfer
+from credits.ledger.posting import post as post
+from credits.ledger.shapes import Draw as Draw
+from credits.ledger.shapes import Lot as Lot
+from credits.ledger.shapes import Note as Note
+from credits.ledger.shapes import Posting as Posting
+from credits.ledger.shapes import remaining as remaining
+from credits.ledger.shapes import take as take
+from credits.ledger.wallets import expired_grants as expired_grants
+from credits.ledger.wallets import live_grants as live_grants
+from credits.ledger.wallets import lock as lock
+from credits.ledger.wallets import lock_idle as lock_idle
+from credits.ledger.wallets import open_period as open_period
+from credits.ledger.wallets import set_next_lapse as set_next_lapse

@@ -1,0 +1,57 @@
+"""Credits that are set aside while work runs, and the counters that its caps compare."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from django.db.models import F
+
+from credits.ledger.posting import require_exact
+from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
+
+
+def hold(
+    wallet: Wallet, period: BillingPeriod, credits: Decimal, *, counter_ids: Sequence[int] = ()
+) -> None:
+    """Set credits of a wallet aside, and count them in the period and the counters of their reservation."""
+    _count(wallet, period, counter_ids, reserved=credits)
+
+
+def free(
+    wallet: Wallet,
+    period: BillingPeriod,
+    credits: Decimal,
+    *,
+    counter_ids: Sequence[int] = (),
+    used: Decimal = ZERO,
+) -> None:
+    """End a hold: its credits are no longer reserved, and `used` of them were spent."""
+    _count(wallet, period, counter_ids, reserved=-credits, used=used)
+
+
+def count_work(wallet: Wallet, used: Mapping[UsageCounter, Decimal]) -> None:
+    """Count work without a hold in counters of a locked wallet."""
+    for counter, amount in used.items():
+        counter.used += amount
+    UsageCounter.objects.bulk_update(used, ["used"])
+
+
+def _count(
+    wallet: Wallet,
+    period: BillingPeriod,
+    counter_ids: Sequence[int],
+    *,
+    reserved: Decimal,
+    used: Decimal = ZERO,
+) -> None:
+    if not reserved and not used:
+        return
+    require_exact(reserved, used)
+    wallet.reserved += reserved
+    wallet.save(update_fields=["reserved"])
+    period.reserved += reserved
+    period.used += used
+    period.save(update_fields=["reserved", "used"])
+    if counter_ids:
+        UsageCounter.objects.filter(id__in=counter_ids).update(
+            reserved=F("reserved") + reserved, used=F("used") + used
+        )

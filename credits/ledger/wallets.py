@@ -1,0 +1,72 @@
+"""Wallets under their locks, and the grants that live in them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import pgbulk
+from django.db.models import Min
+
+from credits.models import BillingPeriod, Grant, Wallet
+
+
+def lock(*organization_ids: UUID) -> list[Wallet]:
+    """Lock the wallets of these organizations, in this order, and return them as they are now.
+
+    The order is parent before child, always; that is what makes a deadlock impossible. `FOR NO KEY UPDATE`, because inserting an
+    entry takes a share lock on its wallet's key: a full `FOR UPDATE` would wait for everybody else's inserts, and they for it.
+
+    :raises Wallet.DoesNotExist: if an organization has none
+    """
+    for organization_id in organization_ids:
+        rows = Wallet.objects.select_for_update(no_key=True)
+        rows.values_list("id", flat=True).get(organization_id=organization_id)
+    wallets = _locked(organization_ids)
+    return [wallets[organization_id] for organization_id in organization_ids]
+
+
+def lock_idle(organization_ids: Iterable[UUID]) -> list[Wallet]:
+    """Lock those wallets of these organizations that nobody else has locked, and return them as they are now.
+
+    It waits for none. So it may take many, in whatever order: who waits for nobody is in no deadlock.
+    """
+    rows = Wallet.objects.select_for_update(no_key=True, skip_locked=True)
+    idle = rows.filter(organization_id__in=organization_ids)
+    wallets = _locked(idle.values_list("organization_id", flat=True))
+    return list(wallets.values())
+
+
+def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
+    """Read wallets whose locks are held, and only now: a row that is joined to a locked one is as old as the statement."""
+    wallets = Wallet.objects.select_related("organization", "config", "period")
+    return wallets.in_bulk(list(organization_ids), field_name="organization_id")
+
+
+def open_period(wallet: Wallet) -> BillingPeriod:
+    """Return the billing period that is open now: every wallet has one, from its creation on."""
+    if wallet.period is None:
+        raise BillingPeriod.DoesNotExist(f"wallet {wallet.id} has no open billing period")
+    return wallet.period
+
+
+def live_grants(*wallets: Wallet) -> list[Grant]:
+    """Return the grants of these wallets that still hold something, in the order in which they are drawn.
+
+    Lowest priority number, then soonest expiry, then oldest.
+    """
+    grants = Grant.objects.filter(wallet__in=wallets, remaining__gt=0)
+    return list(grants.order_by("priority", "expires_at", "created_at", "id"))
+
+
+def expired_grants(wallet: Wallet, until: datetime) -> list[Grant]:
+    """Return the grants that ended at or before `until` and still hold something."""
+    return [g for g in live_grants(wallet) if g.expires_at is not None and g.expires_at <= until]
+
+
+def set_next_lapse(wallets: Sequence[Wallet]) -> None:
+    """Remember when the next of each wallet's grants expires, after some of them did."""
+    live = Grant.objects.filter(wallet__in=wallets, remaining__gt=0)
+    soonest = dict(live.values_list("wallet").annotate(Min("expires_at")))
+    for wallet in wallets:
+        wallet.lapse_at = soonest.get(wallet.pk)
+    pgbulk.update(Wallet, wallets, ["lapse_at"])

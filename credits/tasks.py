@@ -54,8 +54,10 @@ def _seal(*, now: datetime) -> list[Found]:
     return []
 
 
-RENEW = Work("renew", services.renew, _with_an_ended_period)
-LAPSE = Work("lapse grants", services.renew, _with_expired_grants)
+RENEW = Work("renew", services.renew, _with_an_ended_period, do_together=services.renew_together)
+LAPSE = Work(
+    "lapse grants", services.renew, _with_expired_grants, do_together=services.renew_together
+)
 EXPIRE = Work("expire reservations", services.expire, _with_expired_holds)
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 

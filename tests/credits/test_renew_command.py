@@ -148,7 +148,8 @@ class TestRenew:
             return tasks.RENEW.do(organization=organization, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(command, "RENEW", replace(tasks.RENEW, do=stop_at_the_fourth))
+            stopping = replace(tasks.RENEW, do=stop_at_the_fourth, do_together=None)
+            patch.setattr(command, "RENEW", stopping)
             with pytest.raises(CommandError, match="the next run goes on"):
                 say()
         assert [len(periods_of(one)) for one in due] == [2, 2, 2, 1, 1]

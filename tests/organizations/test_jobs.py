@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -318,6 +319,104 @@ class TestFailure:
 
         assert not Failure.objects.exists()
         assert (job.done, job.failed) == (len(due), 0)
+
+
+class Together(Chores):
+    """The same work, done for several at once: none of them if one is broken, and not for whom it leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once: list[list[UUID]] = []
+        self.left_out: set[UUID] = set()
+        self.work = replace(self.work, do_together=self.do_together)
+
+    def do_together(self, *, organizations: list[Organization], now: object) -> set[UUID]:
+        ids = {one.id for one in organizations}
+        self.at_once.append([one.id for one in organizations])
+        for one in organizations:
+            self.before(one)
+        if ids & self.broken:
+            raise ValueError("one of them is broken")
+        done = ids - self.left_out
+        Organization.objects.filter(pk__in=done).update(billing_email="a@b.example")
+        return done
+
+
+class TestTogether:
+    @pytest.fixture
+    def chores(self, monkeypatch: pytest.MonkeyPatch) -> Together:
+        monkeypatch.setattr(jobs, "BATCH", 5)
+        monkeypatch.setattr(jobs, "TOGETHER", 3)
+        return Together()
+
+    def test_does_a_few_at_a_time_and_nobody_alone(self, chores: Together) -> None:
+        ids = [one.id for one in make(7)]
+
+        job = chores.run_dry()
+
+        assert chores.at_once == [ids[:3], ids[3:5], ids[5:]]
+        assert chores.asked == []
+        assert (job.total, job.done, job.failed) == (7, 7, 0)
+
+    def test_does_alone_whom_it_left_out(self, chores: Together) -> None:
+        due = make(4)
+        chores.left_out = {due[1].id}
+
+        job = chores.run_dry()
+
+        assert chores.asked == [due[1].id]
+        assert (job.done, job.failed) == (4, 0)
+
+    def test_tells_who_is_broken_and_does_the_others(self, chores: Together) -> None:
+        due = make(5)
+        chores.broken = {due[1].id}
+
+        job = chores.run_dry()
+
+        assert chores.asked == [one.id for one in due[:3]]
+        assert (job.done, job.failed) == (4, 1)
+        assert Failure.objects.get().organization == due[1]
+
+    def test_spoils_nobodys_second_chance(self, chores: Together, clock: Clock) -> None:
+        due = make(3)
+        chores.broken = {due[1].id}
+        chores.run()
+        Organization.objects.update(billing_email=None)
+        chores.at_once.clear()
+        clock.shift(MINUTE)
+
+        chores.run()
+
+        assert chores.at_once == [[due[0].id, due[2].id]]
+        assert Failure.objects.get().attempts == 2
+
+    def test_stops_when_its_time_is_over_and_goes_on_next_time(self, chores: Together) -> None:
+        due = make(5)
+        chores.before = lambda organization: time.sleep(0.05)
+
+        first = chores.run(seconds=0.1)
+        chores.before = lambda organization: None
+        second = chores.run()
+
+        assert first is not None
+        assert second is not None
+        assert (first.done, second.done) == (3, 2)
+        assert chores.at_once == [[one.id for one in due[:3]], [one.id for one in due[3:]]]
+        assert second.job.finished_at is not None
+
+    def test_fails_for_nobody_where_the_database_is_gone(self, chores: Together) -> None:
+        make(3)
+
+        def lose(organization: Organization) -> None:
+            raise OperationalError("server closed the connection unexpectedly")
+
+        chores.before = lose
+
+        with pytest.raises(OperationalError):
+            chores.run()
+
+        assert chores.asked == []
+        assert not Failure.objects.exists()
 
 
 class Audit:

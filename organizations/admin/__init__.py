@@ -1,5 +1,7 @@
 """What staff see of keys, of repeated requests and of the calendar's jobs, and what the other apps' admins share."""
 
+from organizations.admin import failures as failures
+from organizations.admin import findings as findings
 from organizations.admin import jobs as jobs
 from organizations.admin import keys as keys
 from organizations.admin.columns import TONES as TONES

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from organizations import jobs
-from organizations.admin.jobs import duration
+from organizations.admin.cells import duration
 from organizations.models import Failure, Finding, Job, Organization, Tick
 from tests.admin.people import page_of, staff_who_may
 from tests.admin.test_pages import found, list_of, page, queries_of

@@ -1,0 +1,68 @@
+"""The findings as staff see them: what the audits found to be wrong."""
+
+from django.contrib import admin
+from django.contrib.admin import display
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from organizations.admin.cells import first_line, moment, verbatim
+from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link
+from organizations.models import Finding
+
+
+@admin.register(Finding)
+class FindingAdmin(PublicIdSearch, ViewOnlyAdmin):
+    """What the audits found to be wrong."""
+
+    list_display = ("found_at", "check_name", "subject_shown", "organization_link", "detail_line")
+    list_filter = (("job", AutocompleteSelectFilter), "check_name")
+    list_filter_submit = True
+    list_select_related = ("organization", "job")
+    ordering = ("-id",)
+    search_fields = ("check_name", "subject", "organization__name")
+    search_help_text = "Check, subject, name of an organization or org_…"
+    public_ids = {"org": "organization_id"}
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("check_name", "organization_link"),
+                    "subject_shown",
+                    "detail_text",
+                    ("found_at", "job_link"),
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
+        rows: QuerySet[Finding] = super().get_queryset(request)
+        return rows.select_related("organization", "job")
+
+    @display(description="Job of (UTC)", ordering="job__started_at")
+    def found_at(self, finding: Finding) -> str:
+        return moment(finding.job.started_at)
+
+    @display(description="Subject", ordering="subject")
+    def subject_shown(self, finding: Finding) -> SafeString:
+        return format_html('<span class="mono">{}</span>', finding.subject)
+
+    @display(description="Organization", ordering="organization__name")
+    def organization_link(self, finding: Finding) -> SafeString | str:
+        return link(finding.organization) if finding.organization else "–"
+
+    @display(description="Detail")
+    def detail_line(self, finding: Finding) -> SafeString:
+        return first_line(finding.detail)
+
+    @display(description="Detail")
+    def detail_text(self, finding: Finding) -> SafeString:
+        return verbatim(finding.detail)
+
+    @display(description="Job")
+    def job_link(self, finding: Finding) -> SafeString:
+        return link(finding.job)

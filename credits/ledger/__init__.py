@@ -26,9 +26,7 @@ from credits.ledger.shapes import Note as Note
 from credits.ledger.shapes import Posting as Posting
 from credits.ledger.shapes import remaining as remaining
 from credits.ledger.shapes import take as take
-from credits.ledger.wallets import expired_grants as expired_grants
 from credits.ledger.wallets import live_grants as live_grants
 from credits.ledger.wallets import lock as lock
 from credits.ledger.wallets import lock_idle as lock_idle
 from credits.ledger.wallets import open_period as open_period
-from credits.ledger.wallets import set_next_lapse as set_next_lapse

@@ -1,11 +1,7 @@
 """Wallets under their locks, and the grants that live in them."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable
 from uuid import UUID
-
-import pgbulk
-from django.db.models import Min
 
 from credits.models import BillingPeriod, Grant, Wallet
 
@@ -56,17 +52,3 @@ def live_grants(*wallets: Wallet) -> list[Grant]:
     """
     grants = Grant.objects.filter(wallet__in=wallets, remaining__gt=0)
     return list(grants.order_by("priority", "expires_at", "created_at", "id"))
-
-
-def expired_grants(wallet: Wallet, until: datetime) -> list[Grant]:
-    """Return the grants that ended at or before `until` and still hold something."""
-    return [g for g in live_grants(wallet) if g.expires_at is not None and g.expires_at <= until]
-
-
-def set_next_lapse(wallets: Sequence[Wallet]) -> None:
-    """Remember when the next of each wallet's grants expires, after some of them did."""
-    live = Grant.objects.filter(wallet__in=wallets, remaining__gt=0)
-    soonest = dict(live.values_list("wallet").annotate(Min("expires_at")))
-    for wallet in wallets:
-        wallet.lapse_at = soonest.get(wallet.pk)
-    pgbulk.update(Wallet, wallets, ["lapse_at"])

@@ -65,7 +65,7 @@ def post_due(*wallets: Wallet, now: datetime) -> None:
         _turn(renewing, now=now)
     expired = [w for w in wallets if w.lapse_at is not None and w.lapse_at <= now]
     if expired:
-        _lapse_expired(expired, now=now)
+        lapse_expired(*expired, note=ledger.Note(CALENDAR, now))
 
 
 def open_first_period(wallet: Wallet, *, now: datetime) -> None:
@@ -78,31 +78,41 @@ def open_first_period(wallet: Wallet, *, now: datetime) -> None:
     _renew_allowances([wallet], carried={wallet.pk: []}, now=now)
 
 
-def _lapse_expired(wallets: Sequence[Wallet], *, now: datetime) -> None:
-    expired = _expired(wallets, until={wallet.pk: now for wallet in wallets})
+def lapse_expired(*wallets: Wallet, note: ledger.Note) -> None:
+    """Take what expired by the moment of the note out of locked wallets."""
+    expired = _pick_expired(wallets, until={wallet.pk: note.posted_at for wallet in wallets})
     draws = {pk: ledger.take(ended, ledger.remaining(ended)) for pk, ended in expired.items()}
-    _lapse(wallets, draws, now=now)
-    ledger.set_next_lapse(wallets)
+    _lapse(wallets, draws, note=note)
+    pgbulk.update(Wallet, wallets, ["lapse_at"])
 
 
-def _expired(wallets: Sequence[Wallet], until: Mapping[UUID, datetime]) -> dict[UUID, list[Grant]]:
-    """Return of each wallet the grants that hold something and ended by its moment."""
+def _pick_expired(
+    wallets: Sequence[Wallet], *, until: Mapping[UUID, datetime]
+) -> dict[UUID, list[Grant]]:
+    """Return of each wallet the grants that hold something and ended by its moment.
+
+    The wallet itself, not yet its row, remembers when the next of the others ends.
+    """
     ended: dict[UUID, list[Grant]] = {wallet.pk: [] for wallet in wallets}
+    next_ends: dict[UUID, datetime] = {}
     for grant in ledger.live_grants(*wallets):
-        if grant.expires_at is not None and grant.expires_at <= until[grant.wallet_id]:
-            ended[grant.wallet_id].append(grant)
+        pk, ends_at = grant.wallet_id, grant.expires_at
+        if ends_at is None:
+            continue
+        if ends_at <= until[pk]:
+            ended[pk].append(grant)
+        else:
+            next_ends[pk] = min(ends_at, next_ends.get(pk, ends_at))
+    for wallet in wallets:
+        wallet.lapse_at = next_ends.get(wallet.pk)
     return ended
 
 
-def _lapse(wallets: Sequence[Wallet], draws: Draws, *, now: datetime) -> None:
+def _lapse(wallets: Sequence[Wallet], draws: Draws, *, note: ledger.Note) -> None:
     """Take credits that ended out of the wallets, where there are any."""
-    note = ledger.Note(CALENDAR, now)
-    lapses = [
-        ledger.Posting(wallet, LedgerEntry.Kind.LAPSE, note, draws=draws[wallet.pk])
-        for wallet in wallets
-        if draws[wallet.pk]
-    ]
-    ledger.post(*lapses)
+    kind = LedgerEntry.Kind.LAPSE
+    lapsing = [wallet for wallet in wallets if draws[wallet.pk]]
+    ledger.post(*[ledger.Posting(each, kind, note, draws=draws[each.pk]) for each in lapsing])
 
 
 def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
@@ -116,7 +126,6 @@ def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
     opened = _open([_next_period(wallet) for wallet in wallets])
     new_terms = [period.wallet for period in opened if period.starts_at == period.term_starts_at]
     _renew_allowances(new_terms, carried=carried, now=now)
-    ledger.set_next_lapse(wallets)
 
 
 def _end_grants(wallets: Sequence[Wallet], *, now: datetime) -> Draws:
@@ -125,8 +134,9 @@ def _end_grants(wallets: Sequence[Wallet], *, now: datetime) -> Draws:
     A lapse is on the statement of the period whose end it is.
     """
     ends_at = {wallet.pk: ledger.open_period(wallet).ends_at for wallet in wallets}
-    expired = _expired(wallets, until=ends_at)
-    _lapse(wallets, {w.pk: _lapsing(w, expired[w.pk]) for w in wallets}, now=now)
+    expired = _pick_expired(wallets, until=ends_at)
+    lapsing = {wallet.pk: _lapsing(wallet, expired[wallet.pk]) for wallet in wallets}
+    _lapse(wallets, lapsing, note=ledger.Note(CALENDAR, now))
     return {pk: ledger.take(left, ledger.remaining(left)) for pk, left in expired.items()}
 
 
@@ -177,7 +187,7 @@ def _open(opened: Sequence[BillingPeriod]) -> list[BillingPeriod]:
     made = BillingPeriod.objects.bulk_create(opened)
     for period in made:
         period.wallet.period = period
-    pgbulk.update(Wallet, [period.wallet for period in made], ["period"])
+    pgbulk.update(Wallet, [period.wallet for period in made], ["period", "lapse_at"])
     return made
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from credits import ledger
 from credits.ledger import InsufficientCredits, Note
 from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
+from credits.services.calendar import lapse_expired
 from credits.services.ending import expire_due, reclaim_if_archived
 from credits.services.locking import is_archived, lock, lock_family
 from organizations.ids import new_id
@@ -157,9 +158,5 @@ def _period_as_it_is(wallet: Wallet, period_id: int) -> BillingPeriod:
 
 def lapse_ended(wallet: Wallet, *, note: Note) -> None:
     """Let lapse what returned to grants that have ended, in the name of whoever returned it."""
-    ended = ledger.expired_grants(wallet, note.posted_at)
-    if ended:
-        draws = ledger.take(ended, ledger.remaining(ended))
-        why = Note(note.performed_by, note.posted_at, note.reason)
-        ledger.draw(wallet, draws, kind=Kind.LAPSE, note=why)
-        ledger.set_next_lapse([wallet])
+    if wallet.lapse_at is not None and wallet.lapse_at <= note.posted_at:
+        lapse_expired(wallet, note=Note(note.performed_by, note.posted_at, note.reason))

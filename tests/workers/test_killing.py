@@ -25,6 +25,8 @@ pytestmark = [
 ]
 
 MONTHS = 14
+MANY = 3 * jobs.TOGETHER
+"""One batch, of several transactions: a worker that is killed leaves some of it done."""
 DONE_WITHIN_SECONDS = 60.0
 
 
@@ -40,9 +42,9 @@ def months_ago(count: int) -> datetime:
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
-def make_due(count: int, *, months: int = MONTHS) -> list[Organization]:
-    """Return organizations that nobody has looked after for so many months."""
-    created = months_ago(months)
+def make_due(count: int) -> list[Organization]:
+    """Return organizations that nobody has looked after for fourteen months."""
+    created = months_ago(MONTHS)
     return [make_organization(f"No {n}", allowance=10, now=created) for n in range(count)]
 
 
@@ -57,13 +59,13 @@ def in_the_middle(due: list[Organization]) -> bool:
     return 0 < renewed < len(due) and Lease.objects.exists()
 
 
-def assert_renewed_once(due: list[Organization], *, months: int = MONTHS) -> None:
+def assert_renewed_once(due: list[Organization]) -> None:
     for organization in due:
         entries = LedgerEntry.objects.filter(wallet__organization=organization).order_by("number")
         periods = BillingPeriod.objects.filter(wallet__organization=organization).order_by("index")
         starts = [period.starts_at for period in periods]
-        assert starts == [months_ago(months - n) for n in range(months + 1)]
-        expected = ["renew", *["lapse", "renew"] * months]
+        assert starts == [months_ago(MONTHS - n) for n in range(MONTHS + 1)]
+        expected = ["renew", *["lapse", "renew"] * MONTHS]
         assert [entry.kind for entry in entries] == expected
         renewals = [entry for entry in entries if entry.kind == "renew"]
         assert [entry.period for entry in renewals] == list(periods)
@@ -72,7 +74,7 @@ def assert_renewed_once(due: list[Organization], *, months: int = MONTHS) -> Non
 
 class TestKilling:
     def test_a_child_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
-        due = make_due(40)
+        due = make_due(MANY)
         workers.start_worker(concurrency=2)
         workers.start_beat()
         workers.ring("credits.tasks.renew")
@@ -83,10 +85,10 @@ class TestKilling:
         eventually(is_over, seconds=DONE_WITHIN_SECONDS)
         assert_renewed_once(due)
         job = Job.objects.get(kind="renew")
-        assert (job.total, job.done, job.failed) == (40, 40, 0)
+        assert (job.total, job.done, job.failed) == (MANY, MANY, 0)
 
     def test_the_whole_worker_delays_its_work_by_less_than_a_minute(self, workers: House) -> None:
-        due = make_due(40)
+        due = make_due(MANY)
         killed = workers.start_worker(concurrency=2)
         workers.start_beat()
         workers.ring("credits.tasks.renew")
@@ -105,7 +107,7 @@ class TestKilling:
         took = []
 
         for turn in range(20):
-            due = make_due(30)
+            due = make_due(MANY)
             everybody += due
             workers.ring("credits.tasks.renew")
             eventually(Lease.objects.exists)
@@ -124,7 +126,7 @@ class TestKilling:
 
 class TestMessage:
     def test_comes_back_when_the_child_that_has_it_is_killed(self, workers: House) -> None:
-        due = make_due(40)
+        due = make_due(MANY)
         workers.start_worker()
         workers.ring("credits.tasks.renew")
         eventually(lambda: in_the_middle(due))
@@ -135,7 +137,7 @@ class TestMessage:
 
     def test_comes_back_when_the_worker_that_has_it_is_killed(self, tmp_path: Path) -> None:
         with house(tmp_path, VISIBILITY_TIMEOUT_SECONDS="10") as workers:
-            due = make_due(40)
+            due = make_due(MANY)
             killed = workers.start_worker()
             workers.ring("credits.tasks.renew")
             eventually(lambda: in_the_middle(due))
@@ -148,7 +150,7 @@ class TestMessage:
 
 class TestMany:
     def test_beats_and_workers_do_everything_once_together(self, workers: House) -> None:
-        due = make_due(1_200, months=1)
+        due = make_due(1_200)
         for _ in range(4):
             workers.start_worker()
         for _ in range(2):
@@ -161,7 +163,7 @@ class TestMany:
 
         eventually(look, seconds=180)
 
-        assert_renewed_once(due, months=1)
+        assert_renewed_once(due)
         assert len(seen) >= 2, seen
         (job,) = Job.objects.filter(kind="renew")
         assert (job.total, job.done) == (1_200, 1_200)

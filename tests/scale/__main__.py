@@ -21,7 +21,7 @@ from tests.scale.renewal import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("organizations", type=int)
-parser.add_argument("--pairs-a-second", type=float, default=10.0)
+parser.add_argument("--pairs-a-second", type=float, default=4.0)
 options = parser.parse_args()
 if not settings.EMBEDDED_DATABASE:
     sys.exit("it makes a database of its own: unset DATABASE_URL")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
+import pgbulk
 from django.db import transaction
 
 from credits import ledger, periods
@@ -60,7 +61,7 @@ def _batch(first: int, size: int, *, now: datetime) -> None:
     Grant.objects.bulk_create(grants)
     GrantDraw.objects.bulk_create(draws)
     changed = ["period", "head_number", "head_hash", "balance", "allowance_remaining", "lapse_at"]
-    Wallet.objects.bulk_update(wallets, changed, batch_size=500)
+    pgbulk.update(Wallet, wallets, changed)
 
 
 def _period(wallet: Wallet, month: periods.Period) -> BillingPeriod:

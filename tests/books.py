@@ -39,7 +39,7 @@ def _reconciled() -> list[tuple[str, str, str]]:
 @pytest.fixture(autouse=True)
 def books(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves the books wrong, whatever else it asserted."""
-    if not _uses_the_database(request):
+    if not uses_the_database(request):
         yield
         return
     # What is set up first is torn down last: the rows must still be there when we look.
@@ -52,7 +52,7 @@ def books(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("the books are wrong after this test:\n  " + "\n  ".join(found), pytrace=False)
 
 
-def _uses_the_database(request: pytest.FixtureRequest) -> bool:
+def uses_the_database(request: pytest.FixtureRequest) -> bool:
     marked = request.node.get_closest_marker("django_db") is not None
     return marked or not DATABASE_FIXTURES.isdisjoint(request.fixturenames)
 

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import environ
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -14,6 +16,7 @@ from config import embedded
 from tests import database
 from tests.books import MARKER as BROKEN_BOOKS
 from tests.books import books as books
+from tests.books import uses_the_database
 
 TEST_DATABASE_URL = "PURSER_TEST_DATABASE_URL"
 # Held by the process that the developer started; the workers of pytest-xdist use what it started.
@@ -55,15 +58,38 @@ def _point_settings_at_the_test_server() -> None:
     if TEST_DATABASE_URL in os.environ:
         address = environ.Env.db_url_config(os.environ[TEST_DATABASE_URL])
         default.update({key: address[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+    # A commit need not wait for the disk: nobody misses a test database after a power cut.
+    default["OPTIONS"]["options"] += " -c synchronous_commit=off"
     # Several checkouts may share one server; pytest-django adds the name of the xdist worker.
     default.setdefault("TEST", {})["NAME"] = f"test_purser_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Make the test database once per process, and remember what the migrations put there."""
     with django_db_blocker.unblock():
         database.remember_seeded_rows()
-    pytest.MonkeyPatch().setattr(
-        TransactionTestCase, "_fixture_teardown", lambda self: database.empty()
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: _leave())
+        # A session that begins plans everything anew, which takes longer than most tests.
+        patch.setattr(TransactionTestCase, "_should_reload_connections", lambda self: False)
+        yield
+    with django_db_blocker.unblock():
+        database.stop_emptying()
+
+
+def _leave() -> None:
+    """Leave the database as it was, and the session as a new one would be."""
+    connection.close_if_unusable_or_obsolete()
+    if connection.connection is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ALL")
+        connection.ensure_timezone()
+    database.empty()
+
+
+@pytest.fixture(autouse=True)
+def no_session_without_a_database(request: pytest.FixtureRequest) -> None:
+    """Leave no open session to a test that does not use the database: even looking at it is refused there."""
+    if not uses_the_database(request):
+        connection.close()

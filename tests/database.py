@@ -1,6 +1,9 @@
 """Emptying the test database after a test that used real transactions."""
 
-from django.db import connection, transaction
+from functools import cache
+
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # What Django itself writes into every new database. Tests read it and leave it alone.
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
@@ -8,35 +11,40 @@ SNAPSHOT = "seeded"
 
 
 def remember_seeded_rows() -> None:
-    """Copy the tables that migrations filled, so that `empty` can put their rows back."""
+    """Copy the tables that migrations filled, and write down how `empty` puts their rows back."""
+    tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEPT)
+    statements = [f'DELETE FROM "{table}";' for table in tables]
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA {SNAPSHOT}")
-        for table in _tables():
+        for table in tables:
             cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
             if cursor.fetchone() == (True,):
                 cursor.execute(f'CREATE TABLE {SNAPSHOT}."{table}" AS TABLE "{table}"')
+                statements.append(f'INSERT INTO "{table}" TABLE {SNAPSHOT}."{table}";')
+        body = "BEGIN " + " ".join(statements) + " END"
+        cursor.execute(f"CREATE PROCEDURE {SNAPSHOT}.empty() LANGUAGE plpgsql AS $${body}$$")
 
 
 def empty() -> None:
     """Bring every table back to what the migrations left.
 
     Django flushes by TRUNCATE, which takes half a second, is refused by the append-only triggers,
-    and removes the rows that migrations seeded. As a replica the session runs no triggers and
+    and removes the rows that migrations seeded. As a replica a session runs no triggers and
     checks no foreign keys, so plain DELETEs in any order do, in one round trip.
     """
-    seeded = _seeded_tables()
-    statements = ["SET LOCAL session_replication_role = replica"]
-    statements += [f'DELETE FROM "{table}"' for table in _tables()]
-    statements += [f'INSERT INTO "{table}" TABLE {SNAPSHOT}."{table}"' for table in seeded]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("; ".join(statements))
+    with _replica().cursor() as cursor:
+        cursor.execute(f"CALL {SNAPSHOT}.empty()")
 
 
-def _tables() -> list[str]:
-    return sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEPT)
+def stop_emptying() -> None:
+    """End the session of `empty`: a database that somebody uses cannot be removed."""
+    _replica().close()
 
 
-def _seeded_tables() -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SNAPSHOT])
-        return [row[0] for row in cursor.fetchall()]
+@cache
+def _replica() -> BaseDatabaseWrapper:
+    """Return a session of its own: one that becomes a replica for a moment forgets every plan."""
+    session = connection.copy()
+    with session.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+    return session

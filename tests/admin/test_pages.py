@@ -120,13 +120,13 @@ class TestEveryPage:
             html = ana.get(url).content.decode()
             assert not re.search(r'(src|href|action)="(https?:)?//', html), url
 
-    @pytest.mark.parametrize("model", TABLES)
-    def test_is_closed_to_staff_without_its_permission(self, model: type[Model]) -> None:
+    def test_is_closed_to_staff_without_its_permission(self) -> None:
         world()
         client = staff_who_may()
 
-        assert client.get(list_of(model)).status_code == 403
-        assert client.get(page(model, "change", first(model).pk)).status_code == 403
+        for model in TABLES:
+            assert client.get(list_of(model)).status_code == 403, model
+            assert client.get(page(model, "change", first(model).pk)).status_code == 403, model
 
     def test_sends_strangers_to_the_login(self) -> None:
         assert "/login/" in Client().get(list_of(LedgerEntry)).headers["location"]
@@ -265,10 +265,10 @@ class TestOrganization:
 
 
 class TestLists:
-    @pytest.mark.parametrize("model", [*VIEW_ONLY, Organization, CreditConfig])
-    def test_ask_as_often_for_many_rows_as_for_few(self, ana: Client, model: type[Model]) -> None:
+    def test_ask_as_often_for_many_rows_as_for_few(self, ana: Client) -> None:
         world()
-        few = len(queries_of(ana, list_of(model)))
+        models: list[type[Model]] = [*VIEW_ONLY, Organization, CreditConfig]
+        few = {model: len(queries_of(ana, list_of(model))) for model in models}
         for number in range(4):
             organization = make_organization(f"More {number}", funded=100, allowance=5)
             spend(organization, 3)
@@ -276,18 +276,18 @@ class TestLists:
             key = Key.of(organization, "k", "POST", "/", {})
             idempotency.run(lambda: Answer(200, {}), key=key, now=NOW)
 
-        many = len(queries_of(ana, list_of(model)))
+        many = {model: len(queries_of(ana, list_of(model))) for model in models}
 
         assert many == few
-        assert many < 12
+        assert max(many.values()) < 12, many
 
-    @pytest.mark.parametrize("model", [LedgerEntry, Reservation, GrantDraw])
-    def test_never_count_what_only_grows(self, ana: Client, model: type[Model]) -> None:
+    def test_never_count_what_only_grows(self, ana: Client) -> None:
         world()
 
-        queries = queries_of(ana, list_of(model))
+        for model in (LedgerEntry, Reservation, GrantDraw):
+            queries = queries_of(ana, list_of(model))
 
-        assert not [sql for sql in queries if "COUNT(" in sql and model._meta.db_table in sql]
+            assert not [sql for sql in queries if "COUNT(" in sql and model._meta.db_table in sql]
 
     def test_find_a_reservation_by_its_id_with_and_without_prefix(self, ana: Client) -> None:
         world()

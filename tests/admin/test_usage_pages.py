@@ -97,19 +97,19 @@ class TestEveryPage:
 
         assert set(answers.values()) == {200}, answers
 
-    @pytest.mark.parametrize("model", [*VIEW_ONLY, *EDITED])
-    def test_is_closed_to_staff_without_its_permission(self, model: type[Model]) -> None:
+    def test_is_closed_to_staff_without_its_permission(self) -> None:
         world()
         client = staff_who_may()
 
-        assert client.get(list_of(model)).status_code == 403
-        assert client.get(page(model, "change", first(model).pk)).status_code == 403
+        for model in [*VIEW_ONLY, *EDITED]:
+            assert client.get(list_of(model)).status_code == 403, model
+            assert client.get(page(model, "change", first(model).pk)).status_code == 403, model
 
-    @pytest.mark.parametrize("model", [*VIEW_ONLY, *EDITED])
-    def test_has_no_action_on_many_rows(self, ana: Client, model: type[Model]) -> None:
+    def test_has_no_action_on_many_rows(self, ana: Client) -> None:
         world()
 
-        assert 'name="action"' not in ana.get(list_of(model)).content.decode()
+        for model in [*VIEW_ONLY, *EDITED]:
+            assert 'name="action"' not in ana.get(list_of(model)).content.decode(), model
 
     def test_is_in_the_menu(self, ana: Client) -> None:
         html = ana.get(reverse("admin:index")).content.decode()
@@ -150,24 +150,23 @@ def more_of_everything() -> None:
 
 
 class TestLists:
-    @pytest.mark.parametrize("model", [*VIEW_ONLY, *EDITED])
-    def test_ask_as_often_for_many_rows_as_for_few(self, ana: Client, model: type[Model]) -> None:
+    def test_ask_as_often_for_many_rows_as_for_few(self, ana: Client) -> None:
         world()
-        few = len(queries_of(ana, list_of(model)))
+        few = {model: len(queries_of(ana, list_of(model))) for model in [*VIEW_ONLY, *EDITED]}
         more_of_everything()
 
-        many = len(queries_of(ana, list_of(model)))
+        many = {model: len(queries_of(ana, list_of(model))) for model in few}
 
         assert many == few
-        assert many < 12
+        assert max(many.values()) < 12, many
 
-    @pytest.mark.parametrize("model", GROWING)
-    def test_never_count_what_only_grows(self, ana: Client, model: type[Model]) -> None:
+    def test_never_count_what_only_grows(self, ana: Client) -> None:
         world()
 
-        queries = queries_of(ana, list_of(model))
+        for model in GROWING:
+            queries = queries_of(ana, list_of(model))
 
-        assert not [sql for sql in queries if "COUNT(" in sql and model._meta.db_table in sql]
+            assert not [sql for sql in queries if "COUNT(" in sql and model._meta.db_table in sql]
 
     def test_find_an_event_by_its_ids(self, ana: Client) -> None:
         world()
@@ -182,18 +181,19 @@ class TestLists:
         ):
             assert found(ana, UsageEvent, text) == [event]
 
-    @pytest.mark.parametrize("model", [UsageEvent, Denial, UsageCounter, Limit, AllowanceShare])
-    def test_find_rows_by_whose_they_are(self, ana: Client, model: type[Model]) -> None:
+    def test_find_rows_by_whose_they_are(self, ana: Client) -> None:
         organization = world()
         ada = Actor.objects.get(name="Ada")
 
-        for text in (organization.public_id, ada.public_id, "nordwind", "ada"):
-            assert found(ana, model, text), text
-        assert found(ana, model, "nobody") == []
+        for model in (UsageEvent, Denial, UsageCounter, Limit, AllowanceShare):
+            for text in (organization.public_id, ada.public_id, "nordwind", "ada"):
+                assert found(ana, model, text), (model, text)
+            assert found(ana, model, "nobody") == [], model
 
-    @pytest.mark.parametrize(
-        ("query", "count"),
-        [
+    def test_filter_events(self, ana: Client) -> None:
+        world()
+
+        for query, count in (
             ({"month": "2026-05-01"}, 3),
             ({"month": "2026-04-01"}, 0),
             ({"month": "'; --"}, 3),
@@ -203,14 +203,10 @@ class TestLists:
             ({"forgiven": "no"}, 2),
             ({"model__slug__exact": "sonnet"}, 1),
             ({"late__exact": "1"}, 0),
-        ],
-    )
-    def test_filter_events(self, ana: Client, query: dict[str, str], count: int) -> None:
-        world()
+        ):
+            rows = ana.get(list_of(UsageEvent), query).context["cl"].result_list
 
-        rows = ana.get(list_of(UsageEvent), query).context["cl"].result_list
-
-        assert len(rows) == count
+            assert len(rows) == count, query
 
     def test_go_through_the_days_of_denials(self, ana: Client) -> None:
         world()

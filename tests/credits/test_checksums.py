@@ -48,23 +48,23 @@ def fitting(table: str) -> tuple[int, int]:
 
 
 class TestChecksum:
-    @pytest.mark.parametrize("table", COLUMNS)
-    def test_fits_whatever_is_written_through_the_trigger(self, table: str) -> None:
+    def test_fits_whatever_is_written_through_the_trigger(self) -> None:
         make_world()
 
-        rows, fit = fitting(table)
+        for table in COLUMNS:
+            rows, fit = fitting(table)
 
-        assert rows == fit > 0
+            assert rows == fit > 0, table
 
-    @pytest.mark.parametrize("session", SESSIONS)
-    def test_says_the_same_in_every_session(self, session: str) -> None:
+    def test_says_the_same_in_every_session(self) -> None:
         make_world()
 
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(session.replace("SET", "SET LOCAL"))
-            counts = [fitting(table) for table in COLUMNS]
+        for session in SESSIONS:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(session.replace("SET", "SET LOCAL"))
+                counts = [fitting(table) for table in COLUMNS]
 
-        assert all(rows == fit > 0 for rows, fit in counts)
+            assert all(rows == fit > 0 for rows, fit in counts), session
 
     def test_cannot_be_chosen_by_whoever_writes(self) -> None:
         make_world()

@@ -17,7 +17,7 @@ from unittest import mock
 import psycopg
 from django.db import DatabaseError, OperationalError, close_old_connections, connection
 
-from credits.reconcile import reconcile
+from tests.books import reconciled
 
 State = dict[str, Any]
 """What there is, by name: whatever must be equal before and after."""
@@ -47,6 +47,10 @@ class Killer:
         connection.ensure_connection()
         pid = connection.connection.info.backend_pid
         self.session.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    def findings(self) -> list[str]:
+        """Return what is wrong with the books, as anybody else sees them."""
+        return reconciled(self.session.cursor())
 
 
 @dataclass
@@ -116,13 +120,14 @@ class Command:
 class Report:
     """How many deaths there were, and a sentence for each that left something wrong."""
 
+    killer: Killer
     deaths: int = 0
     failures: list[str] = field(default_factory=list)
 
     def check(self, where: str, expected: State, found: State) -> None:
         changed = [name for name in expected if expected[name] != found[name]]
         self.failures += [f"{where}: {n}: {expected[n]} became {found[n]}" for n in changed]
-        self.failures += [f"{where}: {finding}" for finding in reconcile()]
+        self.failures += [f"{where}: {finding}" for finding in self.killer.findings()]
 
 
 def try_every_death(command: Command, *ways: str) -> Report:
@@ -130,8 +135,8 @@ def try_every_death(command: Command, *ways: str) -> Report:
     world = command.arrange()
     command.act(world)
     done = command.state(world)
-    report = Report()
     with Killer() as killer:
+        report = Report(killer)
         for way in ways:
             _die_ever_later(command, way, killer, done, report)
     return report

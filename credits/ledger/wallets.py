@@ -1,6 +1,6 @@
 """Wallets under their locks, and the grants that live in them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from credits.models import BillingPeriod, Grant, Wallet
@@ -21,7 +21,7 @@ def lock(*organization_ids: UUID) -> list[Wallet]:
     return [wallets[organization_id] for organization_id in organization_ids]
 
 
-def lock_idle(organization_ids: Iterable[UUID]) -> list[Wallet]:
+def lock_idle(organization_ids: Collection[UUID]) -> list[Wallet]:
     """Lock those wallets of these organizations that nobody else has locked, and return them as they are now.
 
     It waits for none. So it may take many, in whatever order: who waits for nobody is in no deadlock.

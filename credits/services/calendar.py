@@ -44,15 +44,34 @@ def renew(*, organization: Organization, now: datetime) -> Wallet:
     return wallet
 
 
-@transaction.atomic(savepoint=False)
 def renew_together(*, organizations: Collection[Organization], now: datetime) -> set[UUID]:
-    """Bring many wallets up to date at once, in as many statements as one takes: all of them, or none if it fails.
+    """Bring many wallets up to date at once: one boundary in one transaction, in as many statements as one wallet takes.
 
-    Returns the ids of their organizations. A wallet that somebody else has locked is left out, and waits for nobody.
+    Returns the ids of those that are up to date then. A wallet that somebody else has locked is left out, and waits for nobody;
+    so is one whose users each bring a share, because there may be thousands of them, and the others would stay locked meanwhile.
     """
-    wallets = ledger.lock_idle(organization.id for organization in organizations)
-    post_due(*wallets, now=now)
-    return {wallet.organization_id for wallet in wallets}
+    done: set[UUID] = set()
+    left = {organization.id for organization in organizations}
+    while left:
+        done_by_now, left = _renew_once(left, now=now)
+        done |= done_by_now
+    return done
+
+
+@transaction.atomic(savepoint=False)
+def _renew_once(
+    organization_ids: Collection[UUID], *, now: datetime
+) -> tuple[set[UUID], set[UUID]]:
+    """Take wallets over one boundary; return whose are up to date then, and whose have another to cross."""
+    wallets = ledger.lock_idle(organization_ids)
+    at_once = [wallet for wallet in wallets if not wallet.config.allowance_per_user]
+    ended = [wallet for wallet in at_once if _has_ended(wallet, now)]
+    if ended:
+        _turn(ended, now=now)
+    again = [wallet for wallet in ended if _has_ended(wallet, now)]
+    up_to_date = [wallet for wallet in at_once if wallet not in again]
+    post_due(*up_to_date, now=now)
+    return {w.organization_id for w in up_to_date}, {w.organization_id for w in again}
 
 
 def post_due(*wallets: Wallet, now: datetime) -> None:
@@ -60,12 +79,17 @@ def post_due(*wallets: Wallet, now: datetime) -> None:
 
     An archived wallet neither renews nor begins a new period; what expires in it still lapses.
     """
-    renewing = [w for w in wallets if w.organization.status != Organization.Status.ARCHIVED]
-    while renewing := [w for w in renewing if ledger.open_period(w).ends_at <= now]:
-        _turn(renewing, now=now)
+    while ended := [wallet for wallet in wallets if _has_ended(wallet, now)]:
+        _turn(ended, now=now)
     expired = [w for w in wallets if w.lapse_at is not None and w.lapse_at <= now]
     if expired:
         lapse_expired(*expired, note=ledger.Note(CALENDAR, now))
+
+
+def _has_ended(wallet: Wallet, now: datetime) -> bool:
+    """Whether the wallet has a boundary to cross."""
+    is_archived = wallet.organization.status == Organization.Status.ARCHIVED
+    return not is_archived and ledger.open_period(wallet).ends_at <= now
 
 
 def open_first_period(wallet: Wallet, *, now: datetime) -> None:

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from credits import ledger, services
-from credits.models import AllowanceShare, CreditConfig, LedgerEntry
+from credits.models import CreditConfig, LedgerEntry
 from organizations.models import Organization
 from tests.factories import (
     adjust,
+    allocate,
     archive,
     at,
     entries_of,
@@ -29,7 +30,7 @@ from tests.factories import (
     suspend,
     wallet_of,
 )
-from tests.races.threads import of, together
+from tests.races.threads import in_rounds, of, together
 from tests.usage.people import make_actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,19 +83,11 @@ def for_each_user() -> Organization:
     organization = make_organization(allowance=5, allowance_per_user=7)
     for name in ("ana", "ben"):
         make_actor(organization, name)
-    make_actor(organization, "gone", active=False)
-    return organization
-
-
-def for_users_only() -> Organization:
-    organization = make_organization(allowance_per_user=3)
-    make_actor(organization, "ana")
     return organization
 
 
 def ending() -> Organization:
-    organization = make_organization(allowance=100, allowance_per_user=7, rollover_limit=50)
-    make_actor(organization, "ana")
+    organization = make_organization(allowance=100, rollover_limit=50)
     CreditConfig.objects.filter(wallet__organization=organization).update(cancel_at_period_end=True)
     return organization
 
@@ -128,8 +121,6 @@ SHAPES: list[Callable[[], Organization]] = [
     with_open_holds,
     by_the_year,
     anchored_late,
-    for_each_user,
-    for_users_only,
     ending,
     with_grants_that_end,
     suspended,
@@ -160,11 +151,6 @@ def told(organization: Organization) -> dict[str, object]:
             )
             for p in periods_of(organization)
         ],
-        "shares": sorted(
-            AllowanceShare.objects.filter(wallet=wallet).values_list(
-                "term_starts_at", "actor__name"
-            )
-        ),
         "wallet": (
             *(wallet.balance, wallet.reserved, wallet.allowance_remaining),
             *(wallet.lapse_at, wallet.head_number, wallet.period and wallet.period.index),
@@ -215,6 +201,50 @@ class TestRenewTogether:
         assert renewed == {organizations[0].id, organizations[2].id}
         assert [len(periods_of(one)) for one in organizations] == [2, 1, 2]
 
+    def test_leaves_out_whose_users_each_bring_a_share(self) -> None:
+        few, many = plain(), for_each_user()
+
+        renewed = renew_together([few, many])
+
+        assert renewed == {few.id}
+        assert len(periods_of(many)) == 1
+
+    def test_commits_after_each_boundary(self) -> None:
+        organizations = [plain() for _ in range(2)]
+        seen: list[int] = []
+
+        def look(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if "FOR NO KEY UPDATE" in sql:
+                (periods,) = together(lambda: len(periods_of(organizations[0])))
+                seen.append(cast(int, periods))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(look):
+            renew_together(organizations, now=at("2026-08-15"))
+
+        assert seen == [1, 2, 3]
+        assert len(periods_of(organizations[0])) == 4
+
+    def test_reads_what_was_committed_until_it_had_the_lock(self) -> None:
+        organizations = [plain() for _ in range(2)]
+        spent: list[object] = []
+
+        def spend_first(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if "FOR NO KEY UPDATE" in sql and not spent:
+                spent.extend(together(lambda: spend(organizations[0], 5)))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(spend_first):
+            renew_together(organizations)
+
+        assert not of(Exception, spent)
+        assert lines_of(organizations[0]) == [
+            (Kind.RENEW, 100, 0),
+            (Kind.SETTLE, -5, 0),
+            (Kind.LAPSE, -95, 0),
+            (Kind.RENEW, 100, 1),
+        ]
+
     @pytest.mark.broken_books
     def test_changes_nobody_if_one_fails(self) -> None:
         organizations = [plain() for _ in range(3)]
@@ -230,22 +260,32 @@ class TestRenewTogether:
     def test_happens_once_for_each_whoever_comes_first(self) -> None:
         families = [make_family(allowance=50) for _ in range(4)]
         everybody = [one for family in families for one in family]
-        for child in (child for _, child in families):
-            grant(child, 10)
+        busy = everybody[::3]
+        months = [at(f"2026-{month:02}-01") for month in range(6, 12)]
+
+        outcomes = in_rounds(
+            len(months),
+            *[lambda n: renew_together(everybody, now=months[n])] * 4,
+            *[lambda n, one=one: spend(one, 1, now=months[n]) for one in busy if one.parent_id],
+            *[lambda n, one=one: renew(one, now=months[n]) for one in busy],
+        )
+
+        assert not [one for row in outcomes for one in of(Exception, row)]
+        for organization in everybody:
+            kinds = [kind for kind, _, _ in lines_of(organization)]
+            assert len(periods_of(organization)) == len(months) + 1
+            assert kinds.count(Kind.RENEW) == (len(months) + 1 if organization.parent_id else 0)
+
+    @pytest.mark.race
+    def test_keeps_nobody_from_archiving_or_allocating(self) -> None:
+        families = [make_family(allowance=50) for _ in range(6)]
+        everybody = [one for family in families for one in family]
 
         outcomes = together(
             *[lambda: renew_together(everybody)] * 6,
-            *[lambda: renew_together(everybody[::-1])] * 6,
-            *[lambda one=one: renew(one, now=JUNE) for one in everybody],
-            *[lambda one=one: spend(one, 1, now=JUNE) for one in everybody],
-            *[lambda child=child: archive(child, now=JUNE) for _, child in families[:2]],
+            *[lambda child=child: archive(child, now=JUNE) for _, child in families[:3]],
+            *[lambda child=child: allocate(child, 10, now=JUNE) for _, child in families[3:]],
         )
 
-        assert not of(Exception, [o for o in outcomes if "archived" not in str(o)])
-        renew_together(everybody)
-        for organization in everybody:
-            kinds = [kind for kind, _, _ in lines_of(organization)]
-            assert len(periods_of(organization)) <= 2
-            assert kinds.count(Kind.RENEW) <= 2
-        for organization in everybody[4:]:
-            assert len(periods_of(organization)) == 2
+        assert not of(Exception, outcomes)
+        assert [len(periods_of(one)) for one in everybody] == [2] * 12

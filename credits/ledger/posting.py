@@ -85,7 +85,7 @@ def _apply(posting: Posting) -> Posted:
     entry.hash = digest(entry, changes, made)
     for drawn in posting.draws:
         drawn.grant.remaining += drawn.amount
-    _move_head(wallet, entry, [*made, *(d.grant for d in posting.draws if d.amount > 0)])
+    _move_head(wallet, entry, [change.grant for change in changes if change.amount > 0])
     return Posted(entry, made, changes)
 
 

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from credits.models import LedgerEntry
+from credits.tasks import LAPSE
 from tests.factories import (
     Amount,
     amounts,
+    at,
     entries_of,
     grant,
     grants_of,
@@ -17,6 +19,8 @@ from tests.factories import (
     money_of,
     renew,
     reserve,
+    set_terms,
+    settle,
     spend,
     wallet_of,
 )
@@ -91,6 +95,36 @@ class TestLapse:
 
         renew(organization, now=later(days=9))
         assert wallet_of(organization).lapse_at is None
+
+    def test_forgets_a_grant_that_was_used_up_before_its_end(self) -> None:
+        organization = make_organization()
+        grant(organization, 10, expires_at=self.ENDS)
+        spend(organization, 10)
+
+        renew(organization, now=self.ENDS)
+
+        assert wallet_of(organization).lapse_at is None
+        assert LAPSE.due is not None
+        assert not LAPSE.due(later(days=4)).exists()
+
+    def test_forgets_an_allowance_that_was_used_up_and_has_no_successor(self) -> None:
+        organization = make_organization(allowance=10)
+        spend(organization, 10)
+        set_terms(organization, allowance=0)
+
+        renew(organization, now=at("2026-06-01"))
+
+        assert wallet_of(organization).lapse_at is None
+
+    def test_does_not_wait_for_a_grant_that_only_paid_debt(self) -> None:
+        organization = make_organization(allowance=10)
+        settle(reserve(organization, 10), 40)
+
+        renew(organization, now=at("2026-06-01"))
+
+        wallet = wallet_of(organization)
+        assert wallet.balance == -20
+        assert wallet.lapse_at is None
 
     def test_happens_once(self) -> None:
         organization = make_organization(funded=1)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -39,7 +38,7 @@ Now = Callable[[], datetime]
 
 BATCH = 200
 TOGETHER = 50
-"""How many of a batch are done in one transaction, where the work can be done together."""
+"""How many of a batch are done at once, where the work can be done together."""
 LEASE = timedelta(seconds=15)
 EXTEND_SECONDS = 4.0
 RUN_SECONDS = 50.0
@@ -96,7 +95,7 @@ def run(
 ) -> Run | None:
     """Do what is due of a kind of work, together with whoever else does. Returns None if there was nothing to do.
 
-    :param seconds: after which it stops, between two organizations; the next run goes on
+    :param seconds: after which it stops, between two organizations, or two lots that are done together; the next run goes on
     :param begin: whether to begin a job if none is open, or only go on with one
     :param report: called with the job after each batch
     """
@@ -258,9 +257,9 @@ def _portions(
     """Yield those that may be done together, a few at a time; not those `apart`, whose failure would be everybody's."""
     if work.do_together is None:
         return
-    sound = iter([each for each in organizations if each is not None and each.pk not in apart])
-    while portion := list(islice(sound, TOGETHER)):
-        yield portion
+    sound = [each for each in organizations if each is not None and each.pk not in apart]
+    for first in range(0, len(sound), TOGETHER):
+        yield sound[first : first + TOGETHER]
 
 
 @contextmanager
@@ -315,7 +314,8 @@ def _try_together(work: Work, portion: list[Organization], *, now: Now) -> Colle
     except Exception as error:
         if not _may_go_on(error):
             raise
-        logger.warning("%s failed for %d at once: now one by one", work.kind, len(portion))
+        text = "%s failed for %d at once: now one by one"
+        logger.warning(text, work.kind, len(portion), exc_info=True)
         return ()
 
 

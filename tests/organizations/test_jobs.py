@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 from django.db.models import Q, QuerySet
 
@@ -226,7 +227,7 @@ class TestLease:
             time.sleep(0.1)
 
         chores.before = taken_over
-        run = chores.run(seconds=0.05)
+        run = chores.run()
 
         assert chores.asked == [due[0].id]
         assert run is not None
@@ -404,15 +405,42 @@ class TestTogether:
         assert chores.at_once == [[one.id for one in due[:3]], [one.id for one in due[3:]]]
         assert second.job.finished_at is not None
 
-    def test_fails_for_nobody_where_the_database_is_gone(self, chores: Together) -> None:
+    def test_stops_when_its_lease_is_lost(
+        self, chores: Together, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        due = make(5)
+
+        def taken_over(organization: Organization) -> None:
+            Lease.objects.update(token=organization.id)
+            time.sleep(0.1)
+
+        chores.before = taken_over
+        chores.run()
+
+        assert chores.at_once == [[one.id for one in due[:3]]]
+        assert chores.asked == []
+
+    def test_says_why_it_failed(self, chores: Together, caplog: pytest.LogCaptureFixture) -> None:
+        chores.broken = {make(2)[0].id}
+
+        chores.run()
+
+        warning = next(record for record in caplog.records if record.levelname == "WARNING")
+        assert "one of them is broken" in str(warning.exc_info)
+
+    @pytest.mark.parametrize("gone", [OperationalError("server closed"), SoftTimeLimitExceeded()])
+    def test_fails_for_nobody_where_the_database_or_the_time_is_gone(
+        self, chores: Together, gone: Exception
+    ) -> None:
         make(3)
 
         def lose(organization: Organization) -> None:
-            raise OperationalError("server closed the connection unexpectedly")
+            raise gone
 
         chores.before = lose
 
-        with pytest.raises(OperationalError):
+        with pytest.raises(type(gone)):
             chores.run()
 
         assert chores.asked == []

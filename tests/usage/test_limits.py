@@ -256,3 +256,15 @@ class TestAllowancePerUser:
 
         assert in_the_last_term == 100
         assert self.shares(organization) == 0
+
+    def test_is_not_used_up_by_a_term_that_brought_none(self) -> None:
+        organization = f.make_organization(allowance_per_user=50)
+        ada = p.make_actor(organization)
+        f.set_terms(organization, cancel_at_period_end=True)
+        f.renew(organization, now=f.at("2026-06-01"))
+
+        f.set_terms(organization, cancel_at_period_end=False, now=f.at("2026-06-02"))
+        p.set_active(ada, False, now=f.at("2026-06-02"))
+        p.set_active(ada, True, now=f.at("2026-06-03"))
+
+        assert self.shares(organization) == 50

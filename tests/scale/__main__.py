@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 
 import django
@@ -25,6 +26,8 @@ parser.add_argument("--pairs-a-second", type=float, default=4.0)
 options = parser.parse_args()
 if not settings.EMBEDDED_DATABASE:
     sys.exit("it makes a database of its own: unset DATABASE_URL")
+# A plain SIGTERM would end it at once and leave the server running.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 with embedded.running(embedded.folder_in(settings.DATA_DIR), is_owner=True):
     call_command("migrate", verbosity=0)
     measure(options.organizations, pairs_a_second=options.pairs_a_second)

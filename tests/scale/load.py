@@ -18,6 +18,10 @@ class Timings:
     seconds: list[float] = field(default_factory=list)
     others: list[int] = field(default_factory=list)
 
+    def add(self, others: "Timings") -> None:
+        self.seconds += others.seconds
+        self.others += others.others
+
     def percentile(self, share: float) -> float:
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

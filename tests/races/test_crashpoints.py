@@ -169,6 +169,10 @@ COMMANDS: dict[str, tuple[Callable[[], World], Callable[[World], object]]] = {
     "reverse work": (settled, by_key(lambda w: reverse(charge(w), now=later(days=4)))),
     "reverse a transfer": (funded, by_key(lambda w: reverse(allocation(w)))),
     "renew": (included, lambda w: renew(w.child, now=JUNE)),
+    "renew together": (
+        included,
+        lambda w: services.renew_together(organizations=[w.child, w.parent], now=JUNE),
+    ),
     "end a cooldown": (refused_before, lambda w: end_refill_cooldown(w.child, now=later(hours=1))),
     "create": (buyer, by_key(lambda w: make_organization(parent=w.parent, allowance=10))),
     "update terms": (funded, by_key(lambda w: set_terms(w.child, monthly_cap=5, allowance=10))),
@@ -177,12 +181,19 @@ COMMANDS: dict[str, tuple[Callable[[], World], Callable[[World], object]]] = {
 }
 
 
+OFTEN = ("reserve and refill", "settle", "renew together", "reverse work", "archive")
+"""What the ordinary run tries; `make test-slow` tries all of them, and so does CI."""
+
+
 def state(world: World) -> State:
     return state_of(world.parent)
 
 
 class TestEveryCommand:
-    @pytest.mark.parametrize("name", COMMANDS)
+    @pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in COMMANDS],
+    )
     def test_happens_wholly_or_not_at_all(self, name: str) -> None:
         arrange, act = COMMANDS[name]
 

@@ -95,7 +95,7 @@ def run(
 ) -> Run | None:
     """Do what is due of a kind of work, together with whoever else does. Returns None if there was nothing to do.
 
-    :param seconds: after which it stops, between two organizations, or two lots that are done together; the next run goes on
+    :param seconds: after which it stops, between two organizations or two portions of them; the next run goes on
     :param begin: whether to begin a job if none is open, or only go on with one
     :param report: called with the job after each batch
     """

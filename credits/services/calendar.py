@@ -107,7 +107,9 @@ def lapse_expired(*wallets: Wallet, note: ledger.Note) -> None:
     expired = _pick_expired(wallets, until={wallet.pk: note.posted_at for wallet in wallets})
     draws = {pk: ledger.take(ended, ledger.remaining(ended)) for pk, ended in expired.items()}
     _lapse(wallets, draws, note=note)
-    pgbulk.update(Wallet, wallets, ["lapse_at"])
+    # Where nothing was left to lapse, no entry has written the wallet.
+    if rest := [wallet for wallet in wallets if not draws[wallet.pk]]:
+        pgbulk.update(Wallet, rest, ["lapse_at"])
 
 
 def _pick_expired(

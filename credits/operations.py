@@ -196,7 +196,10 @@ class Suspend(Operation):
     slug = "suspend"
     title = "Suspend"
     icon = "pause_circle"
-    explanation = "Its keys open nothing and it spends nothing, until it is resumed. Work that runs is still settled."
+    explanation = (
+        "It and its children spend nothing, and their keys open nothing, until it is resumed. "
+        "Work that runs is still settled."
+    )
     permission = "organizations.change_organization"
     dangerous = True
     refusals = {OrganizationArchived: None}

@@ -2,7 +2,7 @@
 
 A door is a method of an `ApiView` under `@operation`, which says in one place who may open it, what it reads and what it answers (and so
 also writes the OpenAPI document). A method without `@operation` is closed. Before the method runs, in this order: the key (401), its
-rate (429), its organization's suspension (503), its scope (403), the acting organization (404), the ids in the path and the query (422).
+rate (429), the suspension of its organization or of the parent (503), its scope (403), the acting organization (404), the ids in the path and the query (422).
 
     class Allocate(ApiView):
         @operation(ORG_ADMIN, body=AllocateBody, answer=AllocationShape, idempotency="required")
@@ -84,6 +84,7 @@ class Operation:
     idempotency: Idempotency
     rate: str
     spends: bool
+    while_suspended: bool
     personal: bool
 
 
@@ -96,6 +97,7 @@ def operation(
     idempotency: Idempotency = "optional",
     rate: str | None = None,
     spends: bool = False,
+    while_suspended: bool = False,
     personal: bool = False,
     errors: Any = _ERROR,
 ) -> Callable[[Handler], Handler]:
@@ -106,6 +108,7 @@ def operation(
     :param idempotency: of POST and PATCH; other methods ignore the header
     :param rate: the rate-limit class; by default `read-light` for GET, `write-light` for the rest
     :param spends: refuse unless the acting organization is active
+    :param while_suspended: let keys of a suspended organization in too: work that runs may end
     :param personal: whether a personal key may come in too; then the door minds whose things it touches
     :param errors: the serializer of the contract's error envelope, or one for each status
     """
@@ -125,6 +128,7 @@ def operation(
             idempotency=idempotency if writes else "ignored",
             rate=rate or ("read-light" if method == "get" else "write-light"),
             spends=spends,
+            while_suspended=while_suspended,
             personal=personal,
         )
         vars(door)["operation"] = declared
@@ -186,7 +190,9 @@ class ApiView(APIView):
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.perform_authentication(request)
         self.check_throttles(request)
-        services.require_active(self.principal.key.organization)
+        declared = self.operation_for(request.method)
+        if declared is None or not declared.while_suspended:
+            services.require_active(self.principal.key.organization)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(request.method or "")
         self.check_permissions(request)
@@ -201,7 +207,7 @@ class ApiView(APIView):
 
         :raises Http404: if it is anything else; a stranger's looks like one that never was
         """
-        return get_object_or_404(Organization, id=org_id, parent=self.acting)
+        return get_object_or_404(self.acting.children, id=org_id)
 
     def organization(self, org_id: UUID) -> Organization:
         """Return the acting organization or, with `org:admin`, a direct child of it.

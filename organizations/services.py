@@ -41,15 +41,24 @@ class KeyNotCurrent(Exception):
     """The key was revoked, has expired, or was rotated before: only a live key can be rotated."""
 
 
-def require_active(organization: Organization) -> None:
-    """Do nothing if the organization is active.
+def status_in_force(organization: Organization) -> Organization.Status:
+    """Return the status that decides what an organization may do: its own, but suspended while its parent is."""
+    status = Organization.Status(organization.status)
+    above = organization.parent
+    stopped = above is not None and above.status != Organization.Status.ACTIVE
+    return Organization.Status.SUSPENDED if stopped and status == "active" else status
 
-    :raises OrganizationSuspended: if it is suspended
+
+def require_active(organization: Organization) -> None:
+    """Do nothing if the organization is active, and its parent too.
+
+    :raises OrganizationSuspended: if it or its parent is suspended
     :raises OrganizationArchived: if it is archived
     """
-    if organization.status == Organization.Status.SUSPENDED:
+    status = status_in_force(organization)
+    if status == Organization.Status.SUSPENDED:
         raise OrganizationSuspended(f"{organization.public_id} is suspended")
-    if organization.status == Organization.Status.ARCHIVED:
+    if status == Organization.Status.ARCHIVED:
         raise OrganizationArchived(f"{organization.public_id} is archived")
 
 

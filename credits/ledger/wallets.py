@@ -21,6 +21,16 @@ def lock(*organization_ids: UUID) -> list[Wallet]:
     return [wallets[organization_id] for organization_id in organization_ids]
 
 
+def lock_children(parent_id: UUID) -> None:
+    """Lock the wallets of all children of an organization, whose own wallet is locked already.
+
+    Whatever was under way on one of them has ended then, and what comes next waits for this transaction, and reads what it wrote.
+    """
+    children = Wallet.objects.select_for_update(no_key=True, of=("self",))
+    of_parent = children.filter(organization__parent_id=parent_id).order_by("id")
+    list(of_parent.values_list("id", flat=True))
+
+
 def lock_idle(organization_ids: Collection[UUID]) -> list[Wallet]:
     """Lock those wallets of these organizations that nobody else has locked, and return them as they are now.
 
@@ -34,7 +44,7 @@ def lock_idle(organization_ids: Collection[UUID]) -> list[Wallet]:
 
 def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
     """Read wallets whose locks are held, and only now: a row that is joined to a locked one is as old as the statement."""
-    wallets = Wallet.objects.select_related("organization", "config", "period")
+    wallets = Wallet.objects.select_related("organization__parent", "config", "period")
     return wallets.in_bulk(list(organization_ids), field_name="organization_id")
 
 

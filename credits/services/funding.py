@@ -20,7 +20,7 @@ from credits.services.locking import (
     require_not_archived,
 )
 from organizations.models import Organization
-from organizations.services import require_active
+from organizations.services import require_active, status_in_force
 
 Kind = LedgerEntry.Kind
 logger = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def allocate(
 def refill_is_due(wallet: Wallet, need: Decimal, *, now: datetime) -> bool:
     """Whether the refill rule would fire for a request that needs this much more."""
     threshold = wallet.config.refill_threshold
-    if threshold is None or wallet.organization.status != Organization.Status.ACTIVE:
+    if threshold is None or status_in_force(wallet.organization) != Organization.Status.ACTIVE:
         return False
     cooling = wallet.refill_cooldown_ends_at is not None and now < wallet.refill_cooldown_ends_at
     return not cooling and wallet.unreserved - need < threshold
@@ -183,10 +183,9 @@ def refill(wallet: Wallet, parent: Wallet, *, now: datetime) -> bool:
     if amount is None:
         return False
     cooldown_ends_at = now + wallet.config.refill_cooldown
-    is_open = parent.organization.status == Organization.Status.ACTIVE
-    if is_open and amount > parent.transferable:
+    if amount > parent.transferable:
         expire_due(parent, now=now)
-    if not is_open or amount > parent.transferable:
+    if amount > parent.transferable:
         _note_refusal(wallet, retry_at=cooldown_ends_at, now=now)
         return False
     ledger.transfer(parent, wallet, amount, kind=Kind.REFILL, note=Note(CALENDAR, now))

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from simple_history.utils import update_change_reason
 
+from credits import ledger
 from credits.models import CreditConfig, StatusChange, Wallet
 from credits.services.calendar import open_first_period
 from credits.services.ending import reclaim
@@ -88,10 +89,15 @@ def create_organization(
 
 @transaction.atomic(savepoint=False)
 def suspend(*, organization: Organization, now: datetime) -> Organization:
-    """Stop an organization from spending, until it is resumed. Suspending twice is once.
+    """Stop an organization and its children from spending, until it is resumed. Suspending twice is once.
+
+    A child reads its parent's status under its own lock only, so those are taken too: what a child was admitted before is there when
+    this returns, and nothing is admitted after.
 
     :raises OrganizationArchived: if it is archived
     """
+    lock(organization, now=now)
+    ledger.lock_children(organization.id)
     return _set_status(organization, Status.SUSPENDED, now=now)
 
 

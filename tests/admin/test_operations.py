@@ -290,6 +290,13 @@ class TestSuspend:
         assert status == Organization.Status.SUSPENDED
         assert wallet_of(organization).organization.status == Organization.Status.ACTIVE
 
+    def test_of_a_parent_shows_on_the_page_of_its_child(self, ana: Client) -> None:
+        parent, child = make_family()
+
+        use(ana, "suspend", parent)
+
+        assert "suspended, as its parent" in ana.get(page_of(child)).content.decode()
+
     def test_shows_the_status_before_and_after(self, ana: Client) -> None:
         organization = make_organization()
         data = fill_in(ana, "suspend", organization)

@@ -106,6 +106,14 @@ class TestRetryOfTheWorker:
         assert end_refill_cooldown(child, now=COOLDOWN_ENDS) is False
         assert wallet_of(child).refill_retry_at is None
 
+    def test_never_happens_while_the_parent_is_suspended(self) -> None:
+        parent, child = self.short_family()
+        grant(parent, 100)
+        suspend(parent)
+
+        assert end_refill_cooldown(child, now=COOLDOWN_ENDS) is False
+        assert refills_of(child) == []
+
     def test_never_happens_once_the_child_is_archived(self) -> None:
         _, child = self.short_family()
         archive(child)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from organizations.services import OrganizationSuspended
 from tests.factories import (
     NOW,
     Amount,
@@ -324,12 +325,12 @@ class TestRefusal:
 
         assert wallet_of(child).refill_retry_at is None
 
-    def test_comes_from_a_suspended_parent_too(self) -> None:
+    def test_is_not_even_tried_from_a_suspended_parent(self) -> None:
         parent, child = make_refilled_family()
         suspend(parent)
 
-        denial = refused(child, 11)
+        with pytest.raises(OrganizationSuspended):
+            refused(child, 11)
 
-        assert denial.reason == "balance"
         assert money_of(parent) == amounts(1_000, 0, 1_000)
-        assert wallet_of(child).refill_retry_at == COOLDOWN_ENDS
+        assert wallet_of(child).refill_retry_at is None

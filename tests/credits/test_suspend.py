@@ -6,17 +6,22 @@ from organizations.models import Organization
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from tests.factories import (
     NOW,
+    allocate,
     amounts,
     archive,
     at,
+    extend,
+    grow,
     later,
     make_family,
     make_organization,
     money_of,
     periods_of,
+    release,
     renew,
     reserve,
     resume,
+    settle,
     suspend,
 )
 
@@ -57,6 +62,37 @@ class TestSuspend:
 
         child.refresh_from_db()
         assert child.status == Organization.Status.ACTIVE
+
+    def test_of_a_parent_stops_its_children_but_not_the_end_of_their_work(self) -> None:
+        parent, child = make_family()
+        allocate(child, 20)
+        first, second = reserve(child, 4), reserve(child, 5)
+
+        suspend(parent)
+
+        with pytest.raises(OrganizationSuspended):
+            reserve(child, 1)
+        with pytest.raises(OrganizationSuspended):
+            grow(first, 6)
+        with pytest.raises(OrganizationSuspended):
+            extend(first, hours=1)
+        assert settle(first, 3).settled_credits == 3
+        assert release(second).status == "released"
+        assert money_of(child) == amounts(17, 0, 17)
+
+    def test_of_a_parent_ends_with_its_resumption_and_leaves_a_childs_own(self) -> None:
+        parent, child = make_family()
+        allocate(child, 20)
+        suspend(parent)
+        resume(parent)
+        assert reserve(child, 1).credits == 1
+
+        suspend(child)
+        suspend(parent)
+        resume(parent)
+
+        with pytest.raises(OrganizationSuspended):
+            reserve(child, 1)
 
     def test_does_not_stop_the_calendar(self) -> None:
         organization = make_organization(allowance=10)

@@ -1,8 +1,10 @@
 """Organizations that change while others spend, change their terms, mint keys or make children."""
 
 from decimal import Decimal
+from threading import Event
 
 import pytest
+from django.db import transaction
 
 from credits import services
 from credits.models import CreditConfig, Reservation
@@ -21,7 +23,7 @@ from tests.factories import (
     try_to_reserve,
     wallet_of,
 )
-from tests.races.threads import in_rounds, of
+from tests.races.threads import in_rounds, of, together
 from tests.races.wsgi import Answer, Client
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
@@ -54,6 +56,50 @@ class TestSuspend:
             assert of(int, outcomes) == [held]
             assert len(of(OrganizationSuspended, outcomes)) == CALLERS - held
         assert 0 < Reservation.objects.count() < ROUNDS * CALLERS, "no race took place"
+
+
+class TestSuspendOfAParent:
+    def test_admits_nothing_for_a_child_once_it_has_committed(self) -> None:
+        families = [make_family() for _ in range(ROUNDS)]
+        for _, child in families:
+            allocate(child, 100)
+
+        def suspend_and_count(n: int) -> int:
+            parent, child = families[n]
+            suspend(parent)
+            return holds_of(child)
+
+        rounds = in_rounds(
+            ROUNDS,
+            *[lambda n: try_to_reserve(families[n][1], 1)] * CALLERS,
+            suspend_and_count,
+        )
+
+        for outcomes in rounds:
+            held = len(of(Reservation, outcomes))
+            assert of(int, outcomes) == [held]
+            assert len(of(OrganizationSuspended, outcomes)) == CALLERS - held
+        assert 0 < Reservation.objects.count() < ROUNDS * CALLERS, "no race took place"
+
+    def test_waits_for_what_a_child_has_begun(self) -> None:
+        parent, child = make_family()
+        allocate(child, 100)
+        begun, ended = Event(), Event()
+
+        def reserve_slowly() -> int:
+            with transaction.atomic():
+                try_to_reserve(child, 1)
+                begun.set()
+                ended.wait(0.5)
+            return holds_of(child)
+
+        def suspend_meanwhile() -> int:
+            begun.wait(60)
+            suspend(parent)
+            ended.set()
+            return holds_of(child)
+
+        assert together(reserve_slowly, suspend_meanwhile) == [1, 1]
 
 
 class TestArchive:

@@ -568,6 +568,45 @@ class TestHoldsOfAChildThatIsNotActive:
         assert error(boss.post("/usage/reservations", {"nonsense": 1})) == refusal
         assert error(boss.post(verb(NOWHERE, "grow"), {})) == refusal
 
+    @pytest.mark.parametrize("whose", ["own", "parent's"])
+    @pytest.mark.parametrize("personal", [False, True], ids=["organization", "personal"])
+    def test_may_end_by_whoever_holds_them_while_it_or_its_parent_is_suspended(
+        self, family: tuple[Organization, Organization], whose: str, personal: bool
+    ) -> None:
+        parent, child = family
+        actor = p.make_actor(child) if personal else None
+        _, secret = f.make_key(child, actor=actor)
+        caller = Caller(secret)
+        first, second = (ok(caller.reserve(credits), 201)["id"] for credits in (10, 20))
+        f.suspend(child if whose == "own" else parent)
+
+        stopped = [
+            caller.reserve(1),
+            caller.post("/usage/check", {"estimatedCredits": 1}),
+            caller.post(verb(first, "extend"), {"expiresInSeconds": 9_000}),
+            caller.post(verb(first, "grow"), {"estimatedCredits": 30}),
+            caller.get("/whoami"),
+            caller.get("/usage/events"),
+            caller.post("/usage/events", {"events": []}),
+        ]
+
+        assert {error(answer) for answer in stopped} == {(503, "KILL_SWITCH")}
+        assert ok(caller.get(f"/usage/reservations/{first}"))["status"] == "open"
+        assert ok(caller.settle(first, 8))["settledCredits"] == 8
+        assert ok(caller.post(verb(second, "release")))["status"] == "released"
+        assert f.money_of(child) == f.amounts(92, 0, 92)
+
+    def test_may_end_with_the_key_of_a_parent_that_is_suspended_itself(
+        self, family: tuple[Organization, Organization]
+    ) -> None:
+        parent, child = family
+        held = p.hold(p.work(child, 10)).public_id
+        boss = caller_of(parent, acting=child)
+        f.suspend(parent)
+
+        assert error(boss.reserve(1)) == (503, "KILL_SWITCH")
+        assert ok(boss.settle(held, 8))["settledCredits"] == 8
+
     def test_return_what_they_free_to_the_parent_of_an_archived_child(
         self, family: tuple[Organization, Organization]
     ) -> None:

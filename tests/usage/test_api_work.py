@@ -7,10 +7,12 @@ import pytest
 import time_machine
 
 from organizations.models import Actor, Organization
+from organizations.services import OrganizationSuspended
 from tests import factories as f
 from tests.callers import Caller, caller_of, details, error, ok
 from tests.callers import clock as clock
 from tests.usage import people as p
+from usage import services
 from usage.models import AIModel, Denial, Rate, UsageEvent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
@@ -286,6 +288,16 @@ class TestEvents:
 
         assert result["status"] == "accepted"
         assert f.money_of(organization) == f.amounts(-200, 0, 0)
+
+    @pytest.mark.parametrize("whose", ["own", "parent's"])
+    def test_are_refused_if_a_suspension_came_after_the_door(self, whose: str) -> None:
+        parent, child = f.make_family()
+        f.suspend(child if whose == "own" else parent)
+        told = services.Told("gateway", "1", f.NOW, credits=Decimal(1))
+
+        with pytest.raises(OrganizationSuspended):
+            services.record(organization=child, told=[told], performed_by=f.KEY, now=f.NOW)
+        assert not UsageEvent.objects.exists()
 
     @pytest.mark.parametrize(
         ("fields", "reason"),

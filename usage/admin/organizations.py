@@ -21,6 +21,7 @@ from organizations import key_operations as keys
 from organizations.admin import TONES, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.models import Organization
 from organizations.operations import Operation, OperationView, may_use
+from organizations.services import status_in_force
 from usage import operations as actors
 from usage.admin.events import told
 from usage.creation import PERMISSION as CREATE_PERMISSION
@@ -138,7 +139,9 @@ class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
 
     @display(description="Status", ordering="status")
     def status_shown(self, organization: Organization) -> SafeString:
-        return pill(organization.status, TONES[Organization.Status(organization.status)])
+        status = status_in_force(organization)
+        text = status if status == organization.status else f"{status}, as its parent"
+        return pill(text, TONES[status])
 
     @display(description="Balance", ordering="wallet__balance")
     def balance(self, organization: Organization) -> SafeString | str:

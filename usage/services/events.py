@@ -13,8 +13,9 @@ from django.db.models import Q
 from credits import ledger, periods
 from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
 from credits.services.counters import ORGANIZATION, Subject, counters_of
-from credits.services.locking import lock, require_not_archived
+from credits.services.locking import lock
 from organizations.models import Actor, Group, Organization
+from organizations.services import require_active
 from usage.models import AIModel, UsageEvent
 from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, price
 from usage.services import limits, rates
@@ -75,11 +76,12 @@ def record(
     Nothing is denied: the work is done. What is charged together makes one ledger entry for each billing period that counts it, and
     counts against every counter of its month. What cannot be recorded is rejected with a reason, and keeps nothing else from it.
 
-    :raises OrganizationArchived: if the organization is archived
+    :raises OrganizationSuspended: if the organization is suspended
+    :raises OrganizationArchived: if it is archived
     """
     known = _read(organization, told, now=now)
     wallet, _ = lock(organization, now=now)
-    require_not_archived(wallet.organization)
+    require_active(wallet.organization)
     counted = _countable_periods(wallet)
     earlier = _earlier(organization, told)
     events: dict[tuple[str, str], UsageEvent] = {}

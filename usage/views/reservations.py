@@ -111,7 +111,12 @@ class Check(WorkView, ReservationView):
 
 class ReservationDetail(ReservationView):
     @operation(
-        USAGE_READ, USAGE_WRITE, answer=shapes.ReservationShape, rate=REQUEST_PATH, personal=True
+        USAGE_READ,
+        USAGE_WRITE,
+        answer=shapes.ReservationShape,
+        rate=REQUEST_PATH,
+        while_suspended=True,
+        personal=True,
     )
     def get(self, request: Request, rsv_id: UUID) -> Response:
         """A reservation, as it is now."""
@@ -124,6 +129,7 @@ class Settlement(ReservationView):
         body=shapes.Settle,
         answer=shapes.ReservationShape,
         rate=REQUEST_PATH,
+        while_suspended=True,
         personal=True,
     )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
@@ -144,7 +150,13 @@ class Settlement(ReservationView):
 
 
 class Release(ReservationView):
-    @operation(USAGE_WRITE, answer=shapes.ReservationShape, rate=REQUEST_PATH, personal=True)
+    @operation(
+        USAGE_WRITE,
+        answer=shapes.ReservationShape,
+        rate=REQUEST_PATH,
+        while_suspended=True,
+        personal=True,
+    )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """Give the credits back: the work did not happen."""
         reservation = self.reservation(rsv_id)

@@ -89,6 +89,17 @@ class Rate(models.Model):
                     per_unit__gte=0,
                 ),
             ),
+            models.CheckConstraint(
+                name="rate_priced_as_a_whole",
+                condition=Q(input__isnull=False, output__isnull=False)
+                | Q(
+                    input__isnull=True,
+                    output__isnull=True,
+                    cached_input__isnull=True,
+                    cache_write__isnull=True,
+                    reasoning__isnull=True,
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -255,6 +266,8 @@ class UsageEvent(models.Model):
     counter_ids = ArrayField(models.BigIntegerField(), default=list)
     byok = models.BooleanField(default=False)
     late = models.BooleanField(default=False)
+    note = models.CharField(max_length=200, default="")
+    """What was not as told: counts that contradict each other, of which it was charged what is possible."""
     metadata = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()

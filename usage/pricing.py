@@ -6,7 +6,7 @@ once, at the end, up, to six places.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
@@ -47,6 +47,8 @@ class Band:
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
     reasoning: Decimal | None = None
+    per_request: Decimal | None = None
+    """What a request in this band costs besides; None is what the card says."""
 
     @property
     def is_priced(self) -> bool:
@@ -72,14 +74,50 @@ class RateCard:
 def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
     """Return what this work costs in credits, rounded up.
 
-    :param work_is_done: in a band without prices charge by the dearest that has some, rather than refuse
+    :param work_is_done: rather than refuse, charge: in a band without prices by the dearest that has some, and of a part that is larger
+        than the count that contains it as much as it contains
     :raises Unpriced: if the band of this prompt has no prices
-    :raises ImpossibleTokens: if a part is larger than the count that contains it
+    :raises ImpossibleTokens: if a part is larger than the count that contains it, and the work is not done
     """
+    problem = contradiction(card, tokens)
+    if problem and not work_is_done:
+        raise ImpossibleTokens(problem)
     counted = _exclusive(card, tokens)
     band = _band(card, _prompt(counted), work_is_done=work_is_done)
-    exact = _tokens_price(band, counted) + card.per_request + card.per_unit * units
+    exact = _tokens_price(band, counted) + _fee(card, band) + card.per_unit * units
     return exact.quantize(SMALLEST_CREDIT, rounding=ROUND_UP)
+
+
+def contradiction(card: RateCard, tokens: Tokens) -> str:
+    """Return where a part is larger than the count that contains it, in words; nothing where none is."""
+    cached = tokens.cached_input + tokens.cache_write
+    problems = []
+    if card.input_includes_cached and cached > tokens.input:
+        problems.append(f"{cached} cached tokens of {tokens.input} input tokens")
+    if card.output_includes_reasoning and tokens.reasoning > tokens.output:
+        problems.append(f"{tokens.reasoning} reasoning tokens of {tokens.output} output tokens")
+    return ", ".join(problems)
+
+
+def dearest(card: RateCard) -> RateCard:
+    """Return the card by which work is held before it is known how it goes: no work within the counts that were asked costs more.
+
+    All input may be written to a cache, all output may be reasoning, and a shorter prompt than was asked may fall in a band that costs
+    more.
+    """
+    done = _dearest_band(card)
+    reachable: list[Band] = []
+    bands = []
+    for band in card.bands:
+        reachable.append(band if band.is_priced else done or band)
+        dear = Band(
+            band.prompt_tokens_from,
+            input=max(_most_of_input(each) for each in reachable),
+            output=max(_most_of_output(each) for each in reachable),
+            per_request=max(_fee(card, each) for each in reachable),
+        )
+        bands.append(dear if band.is_priced else band)
+    return replace(card, bands=tuple(bands))
 
 
 def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
@@ -90,7 +128,7 @@ def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
     without_output = Tokens(tokens.input, tokens.cached_input, tokens.cache_write)
     counted = _exclusive(card, without_output)
     band = _band(card, _prompt(counted), work_is_done=False)
-    left = budget - _tokens_price(band, counted) - card.per_request
+    left = budget - _tokens_price(band, counted) - _fee(card, band)
     if left < 0:
         return 0
     if not band.output:
@@ -100,20 +138,17 @@ def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
 
 
 def _exclusive(card: RateCard, tokens: Tokens) -> Tokens:
-    """Return the counts so that no token is in two of them."""
-    inside_input = tokens.cached_input + tokens.cache_write if card.input_includes_cached else 0
-    inside_output = tokens.reasoning if card.output_includes_reasoning else 0
-    if inside_input > tokens.input:
-        raise ImpossibleTokens(f"{inside_input} cached tokens of {tokens.input} input tokens")
-    if inside_output > tokens.output:
-        raise ImpossibleTokens(f"{inside_output} reasoning tokens of {tokens.output} output tokens")
-    return Tokens(
-        tokens.input - inside_input,
-        tokens.cached_input,
-        tokens.cache_write,
-        tokens.output - inside_output,
-        tokens.reasoning,
-    )
+    """Return the counts so that no token is in two of them. Of a part that is too large counts what its whole can contain."""
+    cached_input, cache_write, reasoning = tokens.cached_input, tokens.cache_write, tokens.reasoning
+    input_left, output_left = tokens.input, tokens.output
+    if card.input_includes_cached:
+        cached_input = min(cached_input, input_left)
+        cache_write = min(cache_write, input_left - cached_input)
+        input_left -= cached_input + cache_write
+    if card.output_includes_reasoning:
+        reasoning = min(reasoning, output_left)
+        output_left -= reasoning
+    return Tokens(input_left, cached_input, cache_write, output_left, reasoning)
 
 
 def _prompt(counted: Tokens) -> int:
@@ -124,10 +159,27 @@ def _band(card: RateCard, prompt_tokens: int, *, work_is_done: bool) -> Band:
     reached = [band for band in card.bands if band.prompt_tokens_from <= prompt_tokens]
     if reached and reached[-1].is_priced:
         return reached[-1]
-    priced = [band for band in card.bands if band.is_priced]
-    if not work_is_done or not priced:
+    done = _dearest_band(card)
+    if not work_is_done or done is None:
         raise Unpriced(f"no price for a prompt of {prompt_tokens} tokens")
-    return max(priced, key=lambda band: (band.output or ZERO, band.input or ZERO))
+    return done
+
+
+def _dearest_band(card: RateCard) -> Band | None:
+    priced = [band for band in card.bands if band.is_priced]
+    return max(priced, key=lambda band: (band.output or ZERO, band.input or ZERO), default=None)
+
+
+def _most_of_input(band: Band) -> Decimal:
+    return max(price or ZERO for price in (band.input, band.cached_input, band.cache_write))
+
+
+def _most_of_output(band: Band) -> Decimal:
+    return max(band.output or ZERO, band.reasoning or ZERO)
+
+
+def _fee(card: RateCard, band: Band) -> Decimal:
+    return _or(band.per_request, card.per_request)
 
 
 def _tokens_price(band: Band, counted: Tokens) -> Decimal:

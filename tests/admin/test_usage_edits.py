@@ -558,6 +558,71 @@ class TestRateCard:
 
         assert list(Rate.objects.order_by("starts_at").values_list("output", flat=True)) == [10, 99]
 
+    @pytest.mark.parametrize("missing", ["input", "output"])
+    def test_refuses_half_a_price(self, ana: Client, missing: str) -> None:
+        make_model("sonnet")
+
+        answer = edit(ana, Rate.objects.get(), **{missing: ""})
+
+        assert errors_of(answer) == {
+            missing: ["A band has both an input and an output price, or neither."]
+        }
+
+    def test_refuses_a_price_of_a_part_without_the_whole(self, ana: Client) -> None:
+        make_model("sonnet")
+
+        answer = edit(ana, Rate.objects.get(), input="", output="", cache_write="3")
+
+        assert list(errors_of(answer)) == ["cache_write"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("per_request", "5"), ("input_includes_cached", "on")],
+    )
+    def test_refuses_a_higher_band_that_contradicts_the_first(
+        self, ana: Client, field: str, value: str
+    ) -> None:
+        model = make_model("sonnet")
+        higher = set_rate(model, 5, since=later(days=1))
+        first = set_rate(model, 5, since=later(days=2))
+
+        answer = edit(
+            ana,
+            higher,
+            prompt_tokens_from="1000",
+            starts_at_0=f"{first.starts_at:%Y-%m-%d}",
+            starts_at_1=f"{first.starts_at:%H:%M:%S}",
+            **{field: value},
+        )
+
+        assert list(errors_of(answer)) == [field]
+
+    def test_carries_what_is_of_the_whole_card_to_every_band(self, ana: Client) -> None:
+        model = make_model("sonnet")
+        first = Rate.objects.get()
+        higher = Rate.objects.create(
+            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=20, output=20
+        )
+
+        edit(ana, first, per_request="0.5", input_includes_cached="on", output="11")
+
+        higher.refresh_from_db()
+        assert (higher.per_request, higher.input_includes_cached) == (Decimal("0.5"), True)
+        assert (higher.output, higher.history.count()) == (20, 2)
+
+    def test_keeps_the_first_band_while_there_are_others(self, ana: Client) -> None:
+        model = make_model("sonnet")
+        first = Rate.objects.get()
+        higher = Rate.objects.create(
+            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=20, output=20
+        )
+
+        assert ana.post(page(first, "delete"), {"post": "yes"}).status_code == 403
+        ana.post(page(higher, "delete"), {"post": "yes"})
+        ana.post(page(first, "delete"), {"post": "yes"})
+
+        assert not Rate.objects.exists()
+
     def test_has_one_fallback_for_each_provider(self, ana: Client) -> None:
         make_models()
 

@@ -27,6 +27,13 @@ RULES: dict[str, list[Breach]] = {
     "rate_prices_not_negative": [
         Breach(f"UPDATE {RATE} SET {column} = -0.000001") for column in PRICES
     ],
+    "rate_priced_as_a_whole": [
+        Breach(f"UPDATE {RATE} SET {column} = NULL") for column in ("input", "output")
+    ]
+    + [
+        Breach(f"UPDATE {RATE} SET input = NULL, output = NULL, {column} = 1")
+        for column in ("cached_input", "cache_write", "reasoning")
+    ],
     "thresholds_not_negative": [
         Breach(f"UPDATE {THRESHOLDS} SET downgrade = -0.000001, shutoff = NULL"),
         Breach(f"UPDATE {THRESHOLDS} SET downgrade = NULL, shutoff = -0.000001"),

@@ -75,6 +75,85 @@ class TestReserveInTokens:
         assert error(other) == (409, "CONFLICT")
         assert UsageEvent.objects.get().output_tokens == 7
 
+    def test_holds_enough_for_a_prompt_that_is_written_to_a_cache(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"), reasoning=20)
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+        real = {
+            "inputTokens": 0,
+            "cacheWriteTokens": MILLION,
+            "outputTokens": 2 * MILLION,
+            "reasoningTokens": 2 * MILLION,
+        }
+
+        done = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+
+        assert [held["credits"], done["settledCredits"]] == [52.5, 52.5]
+
+    def test_buys_output_with_what_the_dearest_input_leaves(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"))
+        f.set_terms(organization, monthly_cap=15)
+
+        held = ok(backend.post(RESERVATIONS, tokens(mode="up_to")), 201)
+
+        assert [held["credits"], held["maxOutputTokens"]] == [15, MILLION // 4]
+
+    def test_grows_by_the_dearest_way_too(self, backend: Caller) -> None:
+        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"))
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+
+        grown = ok(
+            backend.post(f"{RESERVATIONS}/{held['id']}/grow", {"maxOutputTokens": 3 * MILLION})
+        )
+
+        assert [held["credits"], grown["credits"]] == [32.5, 42.5]
+
+    def test_charges_counts_that_contradict_each_other_and_notes_it(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+        real = {"inputTokens": 1_000, "outputTokens": 6_000, "reasoningTokens": 6_001}
+
+        done = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+        again = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+
+        assert done == again
+        assert done["settledCredits"] == 0.07  # 7,000 tokens at 10 a million
+        (event,) = ok(backend.get("/usage/events"))["items"]
+        assert event["note"] == "6001 reasoning tokens of 6000 output tokens"
+        assert [event["outputTokens"], event["reasoningTokens"]] == [6_000, 6_001]
+
+    def test_charges_told_counts_that_contradict_each_other_and_notes_it(
+        self, backend: Caller
+    ) -> None:
+        Rate.objects.filter(model="sonnet").update(input_includes_cached=True)
+        told = {
+            "source": "job",
+            "id": "1",
+            "model": "sonnet",
+            "inputTokens": MILLION,
+            "cachedInputTokens": MILLION + 1,
+            "outputTokens": 0,
+        }
+
+        (result,) = ok(backend.post("/usage/events", {"events": [told]}))["results"]
+
+        assert [result["status"], result["credits"]] == ["accepted", 10]
+        (event,) = ok(backend.get("/usage/events"))["items"]
+        assert event["note"] == "1000001 cached tokens of 1000000 input tokens"
+
+    def test_notes_nothing_where_the_counts_agree(self, backend: Caller) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+        real = {"inputTokens": 1, "outputTokens": 6, "reasoningTokens": 6}
+        ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", real))
+
+        (event,) = ok(backend.get("/usage/events"))["items"]
+
+        assert event["note"] is None
+
     def test_grows_while_streaming(self, backend: Caller) -> None:
         held = ok(backend.post(RESERVATIONS, tokens()), 201)
 

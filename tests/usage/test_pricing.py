@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 
 import pytest
 
@@ -12,6 +13,8 @@ from usage.pricing import (
     Tokens,
     Unpriced,
     affordable_output,
+    contradiction,
+    dearest,
     freeze,
     price,
     thaw,
@@ -144,6 +147,126 @@ class TestImpossibleTokens:
             price(SOL, tokens)
 
 
+class TestContradictingCounts:
+    """Of work that is done: what is possible is charged, and nothing more."""
+
+    @pytest.mark.parametrize(
+        ("told", "charged"),
+        [
+            (Tokens(output=6_000, reasoning=6_001), Tokens(output=6_000, reasoning=6_000)),
+            (Tokens(input=10, cached_input=11), Tokens(input=10, cached_input=10)),
+            (Tokens(input=10, cached_input=6, cache_write=5), Tokens(10, 6, 4)),
+            (Tokens(input=10, cache_write=99), Tokens(input=10, cache_write=10)),
+        ],
+    )
+    def test_are_charged_as_far_as_they_can_be_true(self, told: Tokens, charged: Tokens) -> None:
+        assert price(SOL, told, work_is_done=True) == price(SOL, charged)
+        assert not contradiction(SOL, charged)
+
+    def test_are_named(self) -> None:
+        told = Tokens(input=1, cached_input=2, cache_write=3, output=6_000, reasoning=6_001)
+
+        assert contradiction(SOL, told) == (
+            "5 cached tokens of 1 input tokens, 6001 reasoning tokens of 6000 output tokens"
+        )
+
+    def test_are_none_where_the_parts_are_beside_the_whole(self) -> None:
+        told = Tokens(input=1, cached_input=2, output=3, reasoning=4)
+        beside = replace(SOL, input_includes_cached=False, output_includes_reasoning=False)
+
+        assert not contradiction(beside, told)
+
+
+def random_card(random: Random) -> RateCard:
+    """Return a card of up to three bands, some without prices, with every class that has a price of its own sometimes."""
+
+    def amount() -> Decimal:
+        return D(random.randrange(2_000)) / 4
+
+    def band(start: int) -> Band:
+        if start and random.random() < 0.2:
+            return Band(start, None, None)
+        own = [amount() if random.random() < 0.6 else None for _ in range(4)]
+        return Band(start, amount(), amount(), *own)
+
+    starts = [0, *sorted(random.sample(range(1, 4_000), random.randrange(3)))]
+    return RateCard(
+        "2026-01-01T00:00:00+00:00",
+        tuple(band(start) for start in starts),
+        input_includes_cached=random.random() < 0.5,
+        output_includes_reasoning=random.random() < 0.5,
+        per_request=amount() / 1_000,
+    )
+
+
+def random_part(random: Random, asked: Tokens, card: RateCard) -> Tokens:
+    """Return counts of work within what was asked, as the provider of the card counts them."""
+    prompt, output = random.randint(0, asked.input), random.randint(0, asked.output)
+    cached = random.randint(0, prompt)
+    written = random.randint(0, prompt - cached)
+    reasoning = random.randint(0, output)
+    inside = 0 if card.input_includes_cached else cached + written
+    beside = 0 if card.output_includes_reasoning else reasoning
+    return Tokens(prompt - inside, cached, written, output - beside, reasoning)
+
+
+class TestDearest:
+    def test_holds_a_prompt_as_if_all_of_it_were_written_to_a_cache(self) -> None:
+        held = price(dearest(SONNET), Tokens(input=10_000, output=1_000))
+
+        assert held == D("3.5")  # 10,000 × 250 + 1,000 × 1,000, per million
+        assert price(SONNET, Tokens(cache_write=10_000, output=1_000)) == held
+
+    def test_holds_output_as_if_all_of_it_were_reasoning(self) -> None:
+        (band,) = SONNET.bands
+        card = replace(SONNET, bands=(replace(band, reasoning=D(3_000)),))
+
+        assert price(dearest(card), Tokens(output=1_000)) == D(3)
+
+    def test_covers_a_shorter_prompt_that_costs_more(self) -> None:
+        card = RateCard(
+            "2026-01-01T00:00:00+00:00",
+            (Band(0, input=D(500), output=D(900)), Band(1_000, input=D(100), output=D(100))),
+        )
+        held = price(dearest(card), Tokens(input=1_000, output=1_000))
+
+        assert held >= price(card, Tokens(input=999, output=1_000)) == D("1.3995")
+
+    def test_refuses_the_band_without_prices_as_before(self) -> None:
+        with pytest.raises(Unpriced, match="272001"):
+            price(dearest(SOL), Tokens(input=272_001))
+
+    def test_is_never_exceeded_by_work_within_what_was_asked(self) -> None:
+        random = Random(20_261_126)
+        compared = 0
+        for _ in range(3_000):
+            card = random_card(random)
+            asked = Tokens(input=random.randrange(6_000), output=random.randrange(1, 3_000))
+            try:
+                held = price(dearest(card), asked)
+            except Unpriced:
+                continue
+            for _ in range(3):
+                took = random_part(random, asked, card)
+                compared += 1
+
+                assert price(card, took, work_is_done=True) <= held, (card, asked, took)
+        assert compared > 5_000
+
+    def test_buys_no_more_output_than_can_be_held(self) -> None:
+        random = Random(4)
+        for _ in range(500):
+            card, asked = random_card(random), Tokens(random.randrange(5_000), output=3_000)
+            budget = D(random.randrange(3_000_000)) / 10**6
+            try:
+                output = affordable_output(dearest(card), asked, budget)
+            except Unpriced:
+                continue
+            fitting = replace(asked, output=output)
+
+            assert not output or price(dearest(card), fitting) <= budget
+
+
 class TestAffordableOutput:
     @pytest.mark.parametrize(
         ("budget", "output"),
@@ -163,6 +286,9 @@ class TestAffordableOutput:
 
 
 class TestFreeze:
-    @pytest.mark.parametrize("card", [SONNET, HAIKU, SOL])
+    @pytest.mark.parametrize(
+        "card",
+        [SONNET, HAIKU, SOL, replace(SOL, bands=(replace(SOL.bands[0], per_request=D(5)),))],
+    )
     def test_comes_back_as_it_was(self, card: RateCard) -> None:
         assert thaw(freeze(card)) == card

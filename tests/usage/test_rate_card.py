@@ -9,8 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests import factories as f
+from tests.usage import people as p
 from usage.models import AIModel, Rate
-from usage.pricing import Tokens, price
+from usage.pricing import Band, Tokens, price
 from usage.services import rate_card, rates
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,9 +31,17 @@ PUBLISHED: list[tuple[str, str, tuple[str | None, ...]]] = [
     ("gpt-6.1-terra", "2026-11-01", ("1", "0.05", "1.25", "5")),
     ("gpt-6-luna", "2026-11-01", ("0.10", "0.01", "0.125", "0.50")),
     ("gpt-4o-mini", "2026-05-01", ("0.15", "0.075", None, "0.60")),
-    ("gemini-3.6-flash", "2026-11-01", ("1.50", None, None, "7.50")),
-    ("gemini-3.1-flash-lite", "2026-11-01", ("0.25", None, None, "1.50")),
-    ("gemini-2.0-flash", "2026-05-01", ("0.10", None, None, "0.40")),
+    ("gemini-3.6-flash", "2026-11-01", ("0.75", "0.075", None, "3.75")),
+    ("gemini-3.6-flash", "2026-12-31", ("0.75", "0.075", None, "3.75")),
+    ("gemini-3.6-flash", "2027-01-01", ("1.50", "0.15", None, "7.50")),
+    ("gemini-3.1-flash-lite", "2026-11-01", ("0.25", "0.025", None, "1.50")),
+    ("gemini-2.0-flash", "2026-05-01", ("0.10", "0.025", None, "0.40")),
+]
+# Of prompts above 272,000 tokens.
+LONG = [
+    ("gpt-6.1-sol", ("4", "0.20", "5", "15")),
+    ("gpt-6.1-terra", ("2", "0.10", "2.50", "7.50")),
+    ("gpt-6-luna", ("0.20", "0.02", "0.25", "0.75")),
 ]
 
 
@@ -40,6 +49,14 @@ def load(*arguments: str) -> str:
     out = StringIO()
     call_command("load_rate_card", *arguments, stdout=out)
     return out.getvalue()
+
+
+def prices_of(band: Band) -> list[Decimal | None]:
+    return [band.input, band.cached_input, band.cache_write, band.output]
+
+
+def cents(dollars: tuple[str | None, ...]) -> list[Decimal | None]:
+    return [None if dollar is None else D(dollar) * 100 for dollar in dollars]
 
 
 @pytest.fixture
@@ -61,6 +78,15 @@ output = 3
 """
 
 
+LONG_BAND = """
+[[models.rates]]
+starts_on = 2026-01-01
+prompt_tokens_from = 1000
+input = 3
+output = 6
+"""
+
+
 class TestBundled:
     @pytest.mark.parametrize(("slug", "day", "dollars"), PUBLISHED)
     def test_has_the_published_prices(
@@ -69,11 +95,40 @@ class TestBundled:
         load("--yes")
         model = AIModel.objects.get(slug=slug)
 
-        card = rates.in_force(rates.cards_of([model], until=LATER), model, f.at(day))
+        moment = f.at(day)
+        card = rates.in_force(rates.cards_of([model], until=moment), model, moment)
 
-        band = card.bands[0]
-        cents = [None if dollar is None else D(dollar) * 100 for dollar in dollars]
-        assert [band.input, band.cached_input, band.cache_write, band.output] == cents
+        assert prices_of(card.bands[0]) == cents(dollars)
+
+    @pytest.mark.parametrize(("slug", "dollars"), LONG)
+    def test_prices_what_is_longer_than_272_000_tokens(
+        self, slug: str, dollars: tuple[str, ...]
+    ) -> None:
+        load("--yes")
+        model = AIModel.objects.get(slug=slug)
+
+        card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
+
+        assert [band.prompt_tokens_from for band in card.bands] == [0, 272_001]
+        assert prices_of(card.bands[1]) == cents(dollars)
+        short, long = (
+            price(card, Tokens(input=count, cached_input=count)) for count in (272_000, 272_001)
+        )
+        assert long > short * D("1.9")
+
+    def test_leaves_no_band_without_prices(self) -> None:
+        load("--yes")
+
+        assert not Rate.objects.filter(input=None).exists()
+
+    def test_charges_what_a_cache_of_google_answers_at_its_own_price(self) -> None:
+        load("--yes")
+        model = AIModel.objects.get(slug="gemini-3.6-flash")
+        card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
+
+        # 20,000 × 75 + 80,000 × 7.5 + (500 + 100) × 375, per million
+        tokens = Tokens(input=100_000, cached_input=80_000, output=500, reasoning=100)
+        assert price(card, tokens) == D("2.325")
 
     def test_prices_a_long_prompt_of_haiku_by_its_second_band(self) -> None:
         load("--yes")
@@ -100,6 +155,23 @@ class TestBundled:
             "advanced",
             "strategic",
         ]
+
+
+class TestCard:
+    def test_charges_the_dearer_fee_where_its_bands_disagree(self) -> None:
+        model = p.make_model("m")
+        Rate.objects.create(
+            model=model,
+            starts_at=p.SINCE,
+            prompt_tokens_from=1_000,
+            input=10,
+            output=10,
+            per_request=5,
+        )
+        card = rates.in_force(rates.cards_of([model], until=f.NOW), model, f.NOW)
+
+        assert price(card, Tokens(input=2_000)) == D("5.02")
+        assert price(card, Tokens(input=500)) == D("0.005")
 
 
 class TestLoad:
@@ -178,6 +250,64 @@ class TestLoad:
         with pytest.raises(CommandError, match=sentence):
             load(str(file), "--yes")
         assert not AIModel.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("lines", "sentence"),
+        [
+            ("input = 1", "model small, rate of 2026-01-01: output is missing"),
+            ("output = 1", "model small, rate of 2026-01-01: input is missing"),
+            ("cache_write = 1", "cache_write without input and output"),
+            ("cached_input = 1\nreasoning = 2", "cached_input, reasoning without input and output"),
+            ("input = 1\noutput = 1\nper_unit = 2", "per_unit cannot be charged"),
+            ("per_unit = 0.5", "per_unit cannot be charged"),
+            ("prompt_tokens_from = 10\ninput = 1\noutput = 1", "no band from 0 tokens"),
+            (
+                "input = 1\noutput = 1\ninput_includes_cached = true",
+                "unknown input_includes_cached",
+            ),
+        ],
+    )
+    def test_refuses_what_could_not_be_charged(self, file: Path, lines: str, sentence: str) -> None:
+        file.write_text(CARD.replace("input = 1.5\noutput = 3\n", f"{lines}\n"))
+
+        with pytest.raises(CommandError, match=sentence):
+            load(str(file), "--yes")
+        assert not AIModel.objects.exists()
+
+    def test_refuses_a_fee_of_a_higher_band_alone(self, file: Path) -> None:
+        file.write_text(CARD + LONG_BAND + "per_request = 5\n")
+
+        with pytest.raises(CommandError, match=r"per_request is 5 here and 0 in the first band"):
+            load(str(file), "--yes")
+
+    def test_takes_the_fee_of_the_first_band_for_all(self, file: Path) -> None:
+        file.write_text(CARD + "per_request = 5\n" + LONG_BAND)
+
+        load(str(file), "--yes")
+
+        assert set(Rate.objects.values_list("per_request", flat=True)) == {5}
+
+    @pytest.mark.parametrize(
+        "field",
+        ["per_request = 5", "input_includes_cached = true", "output_includes_reasoning = false"],
+    )
+    def test_refuses_to_contradict_a_band_that_the_file_does_not_name(
+        self, file: Path, field: str
+    ) -> None:
+        file.write_text(CARD + LONG_BAND)
+        load(str(file), "--yes")
+        name = field.split(maxsplit=1)[0]
+        of_model = name != "per_request"
+        change = (
+            ("tier =", f"{field}\ntier =") if of_model else ("output = 3", f"output = 3\n{field}")
+        )
+        file.write_text(CARD.replace(*change))
+
+        with pytest.raises(CommandError, match=f"nothing was changed: .*{name}"):
+            load(str(file), "--yes")
+        first = Rate.objects.get(prompt_tokens_from=0)
+        assert (first.per_request, first.input_includes_cached) == (0, False)
+        assert first.output_includes_reasoning
 
     def test_refuses_the_same_twice(self, file: Path) -> None:
         file.write_text(CARD + CARD)

@@ -126,6 +126,7 @@ class UsageEventAdmin(UsedAdmin):
                     ("occurred_at", "created_at", "month"),
                     ("credits_shown", "list_shown", "rated_at"),
                     ("byok", "late"),
+                    "note",
                 )
             },
         ),

@@ -1,5 +1,6 @@
 """The rate card as staff see it: models, and what they cost from when on."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,11 +16,13 @@ from credits.admin.edits import EditedAdmin
 from credits.admin.ledger import Rows
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.operations import sentence
 from usage.models import AIModel, Rate
+from usage.services import rate_card
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
 UNPRICED = "Without input and output prices, work in this band is refused."
-FIRST_BAND = "Read from the first band of the card."
+FIRST_BAND = "Of the whole card: its first band says it for all."
 
 
 class ModelForm(forms.ModelForm):
@@ -59,6 +62,7 @@ class Prices:
         return amount(rate.per_request)
 
 
+RATE_FIELDS = ("model", "starts_at", "prompt_tokens_from", *rate_card.OF_THE_CARD)
 COLUMNS = ("band", "input_shown", "cached_shown", "output_shown", "per_request_shown")
 
 
@@ -114,12 +118,33 @@ class AIModelAdmin(EditedAdmin):
 class RateForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
-        names = ("model", "starts_at", "prompt_tokens_from")
-        if all(name in cleaned for name in names):
-            same = Rate.objects.filter(**{name: cleaned[name] for name in names})
-            if same.exclude(pk=self.instance.pk).exists():
-                self.add_error("prompt_tokens_from", "The card has a band from there on already.")
+        if all(name in cleaned for name in ("model", "starts_at", "prompt_tokens_from")):
+            self._fit_the_card(cleaned)
+        self._require_whole_prices(cleaned)
         return cleaned
+
+    def _fit_the_card(self, cleaned: dict[str, Any]) -> None:
+        """Refuse a band that is there already, or that says otherwise what is of the whole card."""
+        rate = Rate(pk=self.instance.pk, **{field: cleaned.get(field) for field in RATE_FIELDS})
+        others = {band.prompt_tokens_from: band for band in rate_card.bands_beside(rate)}
+        if rate.prompt_tokens_from in others:
+            self.add_error("prompt_tokens_from", "The card has a band from there on already.")
+        elif rate.prompt_tokens_from:
+            first = others.get(0)
+            if first is None:
+                self.add_error("prompt_tokens_from", "Begin with the band from 0 tokens.")
+            elif differs := rate_card.disagreement(first, rate):
+                self.add_error(differs[0], sentence(Exception(differs[1])))
+
+    def _require_whole_prices(self, cleaned: dict[str, Any]) -> None:
+        """Refuse prices that no work could be charged by."""
+        priced = [name for name in ("input", "output") if cleaned.get(name) is not None]
+        if len(priced) == 1:
+            missing = "output" if priced == ["input"] else "input"
+            self.add_error(missing, "A band has both an input and an output price, or neither.")
+        for name in ("cached_input", "cache_write", "reasoning"):
+            if not priced and cleaned.get(name) is not None:
+                self.add_error(name, "It needs an input and an output price beside it.")
 
 
 @admin.register(Rate)
@@ -146,7 +171,6 @@ class RateAdmin(Prices, EditedAdmin):
         "cache_write": "Empty: as input.",
         "reasoning": "Empty: as output.",
         "per_request": FIRST_BAND,
-        "per_unit": FIRST_BAND,
         "input_includes_cached": f"The provider's input count contains the cached tokens. {FIRST_BAND}",
         "output_includes_reasoning": f"The provider's output count contains the reasoning tokens. {FIRST_BAND}",
     }
@@ -168,7 +192,7 @@ class RateAdmin(Prices, EditedAdmin):
             "Of the whole card",
             {
                 "fields": (
-                    ("per_request", "per_unit"),
+                    "per_request",
                     ("input_includes_cached", "output_includes_reasoning"),
                 )
             },
@@ -177,6 +201,21 @@ class RateAdmin(Prices, EditedAdmin):
 
     def heading(self, rate: Rate) -> str:
         return str(rate)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Rate | None = None) -> bool:
+        """The first band goes last: without it a short prompt would have no price."""
+        is_needed = obj is not None and not obj.prompt_tokens_from and rate_card.bands_beside(obj)
+        return not is_needed and super().has_delete_permission(request, obj)
+
+    def store(
+        self, row: Any, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
+    ) -> None:
+        """Write a band; what the first one says of the whole card, the others say from then on too."""
+        super().store(row, changes, is_new=is_new, author=author, now=now)
+        shared = {name: changes[name] for name in rate_card.OF_THE_CARD if name in changes}
+        if shared and not row.prompt_tokens_from:
+            for band in rate_card.bands_beside(row):
+                super().store(band, shared, is_new=False, author=author, now=now)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         rows: QuerySet[Rate] = super().get_queryset(request)

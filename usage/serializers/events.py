@@ -86,7 +86,7 @@ class EventQuery(PageQuery):
 
 
 class UsageEventShape(serializers.ModelSerializer):
-    """One piece of work that was done, or with `correctsId` the correction of one. `listCredits` is what it costs by the rate card, also where it was free."""
+    """One piece of work that was done, or with `correctsId` the correction of one. `listCredits` is what it costs by the rate card, also where it was free. `note` says where its counts contradict each other: it was charged as far as they can be true."""
 
     id = IdField("evt")
     externalId = serializers.CharField(source="external_id")
@@ -106,6 +106,7 @@ class UsageEventShape(serializers.ModelSerializer):
     credits = CreditsField(min_value=None)
     listCredits = CreditsField(source="list_credits", min_value=None)
     ratedAt = WalletTime(source="rated_at", allow_null=True)
+    note = NullWhenEmpty()
     occurredAt = WalletTime(source="occurred_at")
     createdAt = WalletTime(source="created_at")
 
@@ -133,6 +134,7 @@ class UsageEventShape(serializers.ModelSerializer):
             "ratedAt",
             "byok",
             "late",
+            "note",
             "metadata",
             "occurredAt",
             "createdAt",

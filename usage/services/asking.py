@@ -13,7 +13,7 @@ from organizations.ids import write
 from organizations.models import Actor, Group, Organization
 from usage.models import AIModel, Thresholds
 from usage.policy import Offer, Terms
-from usage.pricing import RateCard, Tokens, Unpriced, price
+from usage.pricing import RateCard, Tokens, Unpriced, dearest, price
 from usage.services import limits, rates
 
 
@@ -43,6 +43,12 @@ class Candidate:
     model: AIModel
     card: RateCard
     price: Decimal
+    """The most that the work can cost on it."""
+
+    @property
+    def held(self) -> RateCard:
+        """The prices by which the work is held."""
+        return dearest(self.card)
 
     @property
     def offer(self) -> Offer:
@@ -89,9 +95,9 @@ class Ask:
             return asked, None
 
     def _candidate(self, model: AIModel, cards: rates.Cards) -> Candidate:
-        """Price the work on a model: its tokens, or the credits that were asked for."""
+        """Price the work on a model: the most that its tokens can cost, or the credits that were asked for."""
         card = rates.in_force(cards, model, self.now)
-        priced = price(card, self.work.tokens or Tokens())
+        priced = price(dearest(card), self.work.tokens or Tokens())
         return Candidate(model, card, priced if self.work.credits is None else self.work.credits)
 
     def _thresholds(self) -> Thresholds:

@@ -24,7 +24,7 @@ from credits.services.ending import reclaim_if_archived
 from credits.services.locking import is_archived, lock
 from organizations.models import Organization
 from usage.models import AIModel, UsageEvent
-from usage.pricing import ImpossibleTokens, Tokens, Unpriced, price
+from usage.pricing import Tokens, Unpriced, price
 from usage.services import rates
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
 
@@ -325,7 +325,7 @@ def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards) -> Repriced
     try:
         card = rates.in_force(cards, _model_of(told), moment)
         new = price(card, _tokens_of(told), units=units, work_is_done=True)
-    except (Unpriced, ImpossibleTokens) as error:
+    except Unpriced as error:
         return Repriced(told, latest, latest.credits, latest.rated_at, f"{told.public_id}: {error}")
     return Repriced(told, latest, new, datetime.fromisoformat(card.starts_at))
 

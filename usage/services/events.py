@@ -17,7 +17,7 @@ from credits.services.locking import lock
 from organizations.models import Actor, Group, Organization
 from organizations.services import require_active
 from usage.models import AIModel, UsageEvent
-from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, price
+from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
 from usage.services import limits, rates
 from usage.services.settling import SOURCE, counts
 
@@ -204,7 +204,7 @@ def _make(
     try:
         card = rates.in_force(known.cards, model, each.occurred_at) if model else None
         cost = _cost(each, card)
-    except (Unpriced, ImpossibleTokens) as error:
+    except Unpriced as error:
         return str(error)
     terms = known.terms.get(each.actor_id) if each.actor_id else None
     of_actor = terms.entity_group if terms else None
@@ -224,6 +224,7 @@ def _make(
         rated_at=card.starts_at if card else None,
         month=periods.month_of(each.occurred_at).starts_at.date(),
         byok=organization.byok,
+        note=contradiction(card, each.tokens) if card and each.tokens else "",
         occurred_at=each.occurred_at,
         created_at=now,
         **counts(each.tokens),

@@ -1,6 +1,7 @@
 """Loading a rate card from a file: what it says, what that would change, and changing it."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from organizations.models import UsageProfile
 from usage.models import AIModel, Rate
@@ -24,6 +26,8 @@ PRICES = (
     "per_request",
     "per_unit",
 )
+OF_THE_CARD = ("per_request", "input_includes_cached", "output_includes_reasoning")
+"""What all bands of a card say alike: it is of the request, or of how its tokens are counted, however long the prompt."""
 FLAGS = {"input_includes_cached": False, "output_includes_reasoning": True}
 MODEL_FIELDS = ("name", "provider", "tier", "is_fallback")
 PLACES = Decimal("0.000001")
@@ -85,7 +89,10 @@ def compare(file: RateCardFile) -> list[Change]:
 
 @transaction.atomic(savepoint=False)
 def load(file: RateCardFile) -> None:
-    """Make the database say what the file says of its models and rates, with a history of each change."""
+    """Make the database say what the file says of its models and rates, with a history of each change.
+
+    :raises InvalidRateCard: if a band that the file does not name contradicts the card that it names
+    """
     fallbacks = {model.provider: model.slug for model in file.models if model.is_fallback}
     for provider, slug in fallbacks.items():
         for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):
@@ -101,6 +108,33 @@ def load(file: RateCardFile) -> None:
         rate.pk = before.pk if before else None
         if _changes("", rate, before, (*PRICES, *FLAGS)):
             rate.save()
+    for first in (rate for rate in file.rates if rate.prompt_tokens_from == 0):
+        for band in bands_beside(first):
+            _require_agreement(first, band)
+
+
+def bands_beside(rate: Rate) -> QuerySet[Rate]:
+    """Return the other bands of a rate's card, the shortest prompts first."""
+    card = Rate.objects.filter(model=rate.model_id, starts_at=rate.starts_at)
+    return card.exclude(pk=rate.pk).order_by("prompt_tokens_from")
+
+
+def disagreement(first: Rate, band: Rate) -> tuple[str, str] | None:
+    """Return what a band says otherwise than the first one of its card: the field, and a sentence."""
+    for name in OF_THE_CARD:
+        said, whole = getattr(band, name), getattr(first, name)
+        if said != whole:
+            return (
+                name,
+                f"{_text(said)} here and {_text(whole)} in the first band: it is of the whole card",
+            )
+    return None
+
+
+def _require_agreement(first: Rate, band: Rate) -> None:
+    differs = disagreement(first, band)
+    if differs is not None:
+        raise InvalidRateCard(f"rate {band}: {differs[0]} is {differs[1]}")
 
 
 def _read_model(table: dict[str, Any], file: RateCardFile) -> None:
@@ -122,7 +156,25 @@ def _read_model(table: dict[str, Any], file: RateCardFile) -> None:
     _require(isinstance(rates, list) and rates, f"{where}: [[models.rates]] expected")
     model = AIModel(slug=slug, **fields)
     file.models.append(model)
-    file.rates += [_read_rate(model, dict(rate), flags) for rate in rates]
+    read = [_read_rate(model, dict(rate), flags) for rate in rates]
+    _complete_cards(model, read)
+    file.rates += read
+
+
+def _complete_cards(model: AIModel, rates: Sequence[Rate]) -> None:
+    """Give each band what the first one says of the whole card, where it says nothing itself.
+
+    :raises InvalidRateCard: if a card has no first band, or one of its bands contradicts it
+    """
+    firsts = {rate.starts_at: rate for rate in rates if rate.prompt_tokens_from == 0}
+    for rate in rates:
+        where = f"model {model.slug}, rate of {rate.starts_at:%Y-%m-%d}"
+        first = firsts.get(rate.starts_at)
+        if first is None:
+            raise InvalidRateCard(f"{where}: no band from 0 tokens: a shorter prompt has no price")
+        if not rate.per_request:
+            rate.per_request = first.per_request
+        _require_agreement(first, rate)
 
 
 def _read_rate(model: AIModel, table: dict[str, Any], flags: dict[str, Any]) -> Rate:
@@ -134,8 +186,24 @@ def _read_rate(model: AIModel, table: dict[str, Any], flags: dict[str, Any]) -> 
     _require(type(band) is int and band >= 0, f"{where}: prompt_tokens_from is a whole number")
     prices = {name: _price(table.pop(name), f"{where}: {name}") for name in PRICES if name in table}
     _require(not table, f"{where}: unknown {', '.join(table)}")
+    _require_chargeable(prices, where)
     begins_at = datetime.combine(starts_on or date.min, time(), UTC)
     return Rate(model=model, starts_at=begins_at, prompt_tokens_from=band, **prices, **flags)
+
+
+def _require_chargeable(prices: dict[str, Decimal], where: str) -> None:
+    """Refuse prices that no work could be charged by."""
+    priced = [name for name in ("input", "output") if name in prices]
+    if len(priced) == 1:
+        missing = "output" if priced == ["input"] else "input"
+        raise InvalidRateCard(f"{where}: {missing} is missing: a band has both, or is not priced")
+    others = [
+        name for name in PRICES if prices.get(name) and name not in ("per_request", "per_unit")
+    ]
+    _require(priced or not others, f"{where}: {', '.join(others)} without input and output")
+    _require(
+        not prices.get("per_unit"), f"{where}: per_unit cannot be charged: no work tells its units"
+    )
 
 
 def _price(value: Any, where: str) -> Decimal:

@@ -38,7 +38,7 @@ def _card(rates: Sequence[Rate]) -> RateCard:
     first = rates[0]
     return RateCard(
         starts_at=first.starts_at.isoformat(),
-        bands=tuple(_band(rate) for rate in rates),
+        bands=tuple(_band(rate, first) for rate in rates),
         input_includes_cached=first.input_includes_cached,
         output_includes_reasoning=first.output_includes_reasoning,
         per_request=first.per_request,
@@ -46,7 +46,8 @@ def _card(rates: Sequence[Rate]) -> RateCard:
     )
 
 
-def _band(rate: Rate) -> Band:
+def _band(rate: Rate, first: Rate) -> Band:
+    """Return a band of a card. What a request costs is of the whole card: where its rows disagree, the dearer counts."""
     return Band(
         prompt_tokens_from=rate.prompt_tokens_from,
         input=rate.input,
@@ -54,4 +55,5 @@ def _band(rate: Rate) -> Band:
         cached_input=rate.cached_input,
         cache_write=rate.cache_write,
         reasoning=rate.reasoning,
+        per_request=max(rate.per_request, first.per_request),
     )

@@ -13,7 +13,7 @@ from credits.models import ZERO, Reservation
 from credits.periods import month_of
 from organizations.models import Organization
 from usage.models import UsageEvent
-from usage.pricing import Tokens, price, thaw
+from usage.pricing import Tokens, contradiction, price, thaw
 from usage.services.spending import NotInTokens
 
 SOURCE = "reservation"
@@ -33,12 +33,12 @@ def settle(
 ) -> Reservation:
     """Charge what the work really cost, by credits or by tokens, however it was reserved.
 
-    Tokens are charged by the prices of the moment of the reserve. Where the organization brings its own keys, or works on with a free
+    Tokens are charged by the prices of the moment of the reserve; where their counts contradict each other, as far as they can be true,
+    and the event notes it. Where the organization brings its own keys, or works on with a free
     fallback, nothing is charged and the event says what it would have cost. A repeat with the same input returns the first result.
 
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises NotInTokens: if tokens are given and the hold has no model
-    :raises usage.pricing.ImpossibleTokens: if the counts contradict each other
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
@@ -101,6 +101,7 @@ def _event(
         counter_ids=reservation.counter_ids,
         byok=reservation.byok,
         late=reservation.late,
+        note=contradiction(thaw(card), tokens) if card and tokens else "",
         metadata=reservation.metadata,
         occurred_at=now,
         created_at=now,

@@ -20,7 +20,7 @@ from credits.services.locking import Locked, lock
 from organizations.models import Organization
 from organizations.services import require_active
 from usage import policy
-from usage.pricing import Tokens, affordable_output, freeze, price, thaw
+from usage.pricing import Tokens, affordable_output, dearest, freeze, price, thaw
 from usage.services.asking import Ask, Candidate, Work
 
 EXACT = Reservation.Mode.EXACT
@@ -241,7 +241,7 @@ def _require_output(
         return admitted
     rooms = [(limit, limit.room) for limit in admitted.limits if limit.room is not None]
     for limit, room in rooms:
-        if affordable_output(chosen.card, tokens, room) < 1:
+        if affordable_output(chosen.held, tokens, room) < 1:
             return deny(admitted.limits, limit, need)
     return admitted
 
@@ -251,16 +251,16 @@ def _fit_output(decision: Decision) -> Decision:
     tokens, chosen = decision.tokens, decision.model
     if tokens is None or chosen is None:
         return decision
-    output = affordable_output(chosen.card, tokens, decision.credits)
+    output = affordable_output(chosen.held, tokens, decision.credits)
     fitting = replace(tokens, output=output)
-    return replace(decision, credits=price(chosen.card, fitting), tokens=fitting)
+    return replace(decision, credits=price(chosen.held, fitting), tokens=fitting)
 
 
 def _with_tokens(denied: BillingExhausted, ask: Ask, chosen: Candidate | None) -> BillingExhausted:
     """Say how many output tokens would have been affordable."""
     if ask.work.tokens is not None and chosen is not None and denied.affordable_credits is not None:
         denied.affordable_output_tokens = affordable_output(
-            chosen.card, ask.work.tokens, denied.affordable_credits
+            chosen.held, ask.work.tokens, denied.affordable_credits
         )
     return denied
 
@@ -297,7 +297,7 @@ def _total(reservation: Reservation, credits: Decimal | None, output: int | None
     if reservation.estimate is None or reservation.rate_card is None:
         raise NotInTokens("it was not reserved in tokens of a model")
     tokens = Tokens(**{**reservation.estimate, "output": output})
-    return price(thaw(reservation.rate_card), tokens)
+    return price(dearest(thaw(reservation.rate_card)), tokens)
 
 
 def _foresee(reservation: Reservation, output: int | None) -> Reservation:

@@ -34,7 +34,10 @@ class Command(BaseCommand):
             return
         if not yes and input("Change this? [y/N] ").strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was changed")
-        rate_card.load(card)
+        try:
+            rate_card.load(card)
+        except rate_card.InvalidRateCard as error:
+            raise CommandError(f"nothing was changed: {error}") from error
         self.stdout.write(f"{len(card.models)} models, {len(changes)} changes made")
 
     def _show(self, changes: list[rate_card.Change]) -> None:

@@ -17,6 +17,7 @@ rate (429), the suspension of its organization or of the parent (503), its scope
 
 - A parameter of the path named after an id's prefix (`<str:org_id>`, `<str:rsv_id>`) arrives as a `UUID`; a malformed one is 422.
 - `self.principal`, `self.acting` (organization), `self.now`, `self.query` (validated), `self.child(id)`, `self.organization(id)`.
+- What a body may ask of whom: `self.once(mint, allowed=self.may_give)`. It is asked of a repeat too, before the first answer is given.
 - A list: `return self.page(rows, ApiKeyShape)` with `query=PageQuery, answer=page_of(ApiKeyShape)`.
 - A POST that stores nothing (`idempotency="ignored"`) reads `self.body()` and returns a `Response`.
 - A command that is refused but whose work stays *returns* `Denied(error)`.
@@ -230,15 +231,32 @@ class ApiView(APIView):
             raise serializers.ValidationError("A JSON object is required in the body.")
         return _valid(declared(data=self._data()))
 
-    def once(self, command: Callable[[Body], Answer | Denied]) -> HttpResponse:
+    def once(
+        self,
+        command: Callable[[Body], Answer | Denied],
+        *,
+        allowed: Callable[[Body], None] | None = None,
+    ) -> HttpResponse:
         """Run a command with the validated body, once for the request's Idempotency-Key.
 
+        An answer is given again only to who may ask for it, so what the caller may do is never left to the command, which a repeat does
+        not run: what depends on the path is asked before `once`, what depends on the body is `allowed`.
+
+        :param allowed: raises, if the key may not ask for what the body says
         :raises IdempotencyRequired: if the operation asks for a key and the request has none
         :raises IdempotencyConflict: if the key was used with another request
         """
         key = self._key()
-        self._data()  # read off the network before a transaction is open
-        stored = idempotency.run(lambda: command(self.body()), key=key, now=self.now)
+        body = self._body_or_error()  # read off the network before a transaction is open
+        if allowed is not None and not isinstance(body, serializers.ValidationError):
+            allowed(dict(body))
+
+        def run() -> Answer | Denied:
+            if isinstance(body, serializers.ValidationError):
+                raise body
+            return command(dict(body))
+
+        stored = idempotency.run(run, key=key, now=self.now)
         return HttpResponse(stored.body, status=stored.status, content_type="application/json")
 
     def page(
@@ -272,6 +290,13 @@ class ApiView(APIView):
             raise ForbiddenScope("a personal key acts where its actor is")
         return Principal(principal.key, acting)
 
+    def _body_or_error(self) -> Body | serializers.ValidationError:
+        """Return the validated body, or what is wrong with it: that is told after the idempotency key is looked for."""
+        try:
+            return self.body()
+        except serializers.ValidationError as error:
+            return error
+
     def _data(self) -> Any:
         return {} if self.request.stream is None else self.request.data
 
@@ -283,7 +308,8 @@ class ApiView(APIView):
                 raise IdempotencyRequired(f"{KEY} is required here")
             return None
         inputs = (self.request.method, self.request.path, self.acting.id, self._data())
-        return idempotency.Key.of(self.principal.key.organization, value, *inputs)
+        key = self.principal.key
+        return idempotency.Key.of(key.organization, value, *inputs, owner=key.idempotency_owner)
 
 
 def _valid(serializer: serializers.Serializer) -> dict[str, Any]:

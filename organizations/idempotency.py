@@ -1,5 +1,8 @@
 """Replaying an API request: same key and body, same answer.
 
+The name of a key belongs to who sent it: the keys of an organization share theirs, each personal key has its own, and so have the forms
+of the staff. So nobody gets an answer that was another's. Whether somebody may ask at all is decided before a key is looked for.
+
 The key's row, the effect and the stored answer are written in one transaction, which `run` owns. Whoever comes second with the same
 key waits on the unique index until the first is done, then reads its answer; if the first died, nothing is there and the second does
 the work. There is no "in progress" that could be left behind.
@@ -52,22 +55,31 @@ class IdempotencyConflict(Exception):
 
 @dataclass(frozen=True)
 class Key:
-    """An idempotency key of one organization (the API key's, not the acting one)."""
+    """An idempotency key of one organization (the API key's, not the acting one), in the names of one owner."""
 
     organization: Organization
     value: str
     fingerprint: bytes
+    owner: str = IdempotencyKey.ORGANIZATION
 
     @classmethod
-    def of(cls, organization: Organization, value: str, *inputs: Any) -> "Key":
+    def of(
+        cls,
+        organization: Organization,
+        value: str,
+        *inputs: Any,
+        owner: str = IdempotencyKey.ORGANIZATION,
+    ) -> "Key":
         """Return the key for these inputs: method, path, acting organization and body of a request,
         or the name and fields of an admin form. Spelling (order of fields, `5.0` for `5`) does not count.
 
+        :param owner: whose names it is one of
         :raises MalformedKey: if `value` is not 1 to 255 visible ASCII characters
         """
         if not _VALUE.fullmatch(value):
             raise MalformedKey("Idempotency-Key: 1 to 255 visible ASCII characters expected")
-        return cls(organization, value, hashlib.sha256(wire.dumps(inputs, sort_keys=True)).digest())
+        fingerprint = hashlib.sha256(wire.dumps(inputs, sort_keys=True)).digest()
+        return cls(organization, value, fingerprint, owner)
 
 
 @dataclass(frozen=True)
@@ -158,15 +170,22 @@ def _insert(key: Key, now: datetime) -> bool:
         cursor.execute(
             """
             INSERT INTO organizations_idempotencykey AS k
-                (organization_id, key, fingerprint, status_code, body, created_at)
-            VALUES (%s, %s, %s, NULL, NULL, %s)
-            ON CONFLICT (organization_id, key) DO UPDATE
+                (organization_id, owner, key, fingerprint, status_code, body, created_at)
+            VALUES (%s, %s, %s, %s, NULL, NULL, %s)
+            ON CONFLICT (organization_id, owner, key) DO UPDATE
                 SET fingerprint = excluded.fingerprint, created_at = excluded.created_at,
                     status_code = NULL, body = NULL
                 WHERE k.created_at <= %s
             RETURNING id
             """,
-            [key.organization.pk, key.value, key.fingerprint, now, now - LIFETIME],
+            [
+                key.organization.pk,
+                key.owner,
+                key.value,
+                key.fingerprint,
+                now,
+                now - LIFETIME,
+            ],
         )
         return cursor.fetchone() is not None
 
@@ -177,7 +196,9 @@ def _remember(key: Key, answer: Answer) -> None:
 
 
 def _rows(key: Key) -> Any:
-    return IdempotencyKey.objects.filter(organization=key.organization, key=key.value)
+    return IdempotencyKey.objects.filter(
+        organization=key.organization, owner=key.owner, key=key.value
+    )
 
 
 def sqlstate(error: Exception) -> str | None:

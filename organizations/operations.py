@@ -33,7 +33,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from organizations import clock, idempotency
 from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
-from organizations.models import Organization
+from organizations.models import IdempotencyKey, Organization
 
 BUSY = (
     "The database did not answer in time, so it is not known whether this was done. "
@@ -254,8 +254,10 @@ class OperationView(View):
 
     def _key(self, form: OperationForm) -> Key:
         data = {name: _plain(value) for name, value in form.cleaned_data.items()}
-        value = f"staff-{form.cleaned_data['once']}"
-        return Key.of(self.organization, value, self.operation.slug, data)
+        value = str(form.cleaned_data["once"])
+        return Key.of(
+            self.organization, value, self.operation.slug, data, owner=IdempotencyKey.STAFF
+        )
 
     def _with_new_key(self) -> OperationForm:
         data = self.request.POST.copy()

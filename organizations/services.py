@@ -6,6 +6,7 @@ Creating, suspending and archiving organizations touch wallets, so they live in 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -112,9 +113,7 @@ def mint_key(
     :raises ScopeNotDelegable: if `scopes` reach beyond it
     :raises OrganizationArchived: if the organization is archived
     """
-    excess = scope.effective(scopes) - set(delegable)
-    if excess:
-        raise ScopeNotDelegable(f"may not be given: {', '.join(sorted(excess))}")
+    require_delegable(scopes, delegable)
     _lock_open(organization)
     return _create(
         organization=organization,
@@ -140,7 +139,7 @@ def rotate_key(
     """
     _lock_open(key.organization)
     old = ApiKey.objects.select_for_update(no_key=True).get(id=key.id)
-    _require_reach(old, reach)
+    require_reach(old, reach)
     if old.superseded_by_id is not None:
         raise KeyNotCurrent(f"{old.public_id} was rotated before")
     if not old.is_live(now):
@@ -154,6 +153,7 @@ def rotate_key(
         tier=old.rate_limit_tier,
         expires_at=old.expires_at,
         actor=old.actor,
+        origin_id=old.origin_id or old.id,
     )
     old.superseded_by, old.rotated_at, old.grace_until = new, now, now + GRACE
     old.save(update_fields=["superseded_by", "rotated_at", "grace_until"])
@@ -167,7 +167,7 @@ def revoke_key(*, key: ApiKey, now: datetime, reach: Collection[str] = scope.ALL
     :raises ScopeNotDelegable: if the key opens more than `reach`, what the caller may open itself
     """
     current = ApiKey.objects.select_for_update(no_key=True).get(id=key.id)
-    _require_reach(current, reach)
+    require_reach(current, reach)
     if current.revoked_at is None:
         current.revoked_at = now
         current.save(update_fields=["revoked_at"])
@@ -189,7 +189,21 @@ def _lock_open(organization: Organization) -> None:
         raise OrganizationArchived(f"{current.public_id} is archived")
 
 
-def _require_reach(key: ApiKey, reach: Collection[str]) -> None:
+def require_delegable(scopes: Collection[str], delegable: Collection[str]) -> None:
+    """Refuse to give what may not be given.
+
+    :raises ScopeNotDelegable: if `scopes` reach beyond `delegable`
+    """
+    excess = scope.effective(scopes) - set(delegable)
+    if excess:
+        raise ScopeNotDelegable(f"may not be given: {', '.join(sorted(excess))}")
+
+
+def require_reach(key: ApiKey, reach: Collection[str]) -> None:
+    """Refuse to touch a key that opens more than `reach`.
+
+    :raises ScopeNotDelegable: if it does
+    """
     excess = scope.effective(key.scopes) - set(reach)
     if excess:
         raise ScopeNotDelegable(f"the key opens more than yours: {', '.join(sorted(excess))}")
@@ -205,6 +219,7 @@ def _create(
     tier: str,
     expires_at: datetime | None,
     actor: Actor | None,
+    origin_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     key_id = new_id()
     text = tokens.new(env=env, key_id=key_id)
@@ -219,5 +234,6 @@ def _create(
         created_at=now,
         expires_at=expires_at,
         actor=actor,
+        origin_id=origin_id,
     )
     return key, text

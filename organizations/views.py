@@ -52,6 +52,10 @@ class ApiKeys(ApiKeyView):
     def post(self, request: Request, org_id: UUID) -> HttpResponse:
         """A new key, with scopes of yours; with `actorId` a personal one. Its secret is said once."""
         organization = self.organization(org_id)
+        delegable = self.principal.scopes - {ORG_ADMIN}
+
+        def may_give(body: Body) -> None:
+            services.require_delegable(body["scopes"], delegable)
 
         def mint(body: Body) -> Answer:
             actor_id = body.pop("actor_id", None)
@@ -59,13 +63,13 @@ class ApiKeys(ApiKeyView):
                 organization=organization,
                 now=self.now,
                 tier=self.principal.key.rate_limit_tier,
-                delegable=self.principal.scopes - {ORG_ADMIN},
+                delegable=delegable,
                 actor=self.actor_of(organization, actor_id) if actor_id else None,
                 **body,
             )
             return self.shape_once(key, text, status=201)
 
-        return self.once(mint)
+        return self.once(mint, allowed=may_give)
 
 
 class ApiKeyDetail(ApiKeyView):
@@ -86,6 +90,7 @@ class ApiKeyRotation(ApiKeyView):
     def post(self, request: Request, org_id: UUID, key_id: UUID) -> HttpResponse:
         """A key that takes over. The old secret works for 24 hours more."""
         key = self.key(org_id, key_id)
+        services.require_reach(key, self.principal.scopes)
 
         def rotate(body: Body) -> Answer:
             new, text = services.rotate_key(key=key, reach=self.principal.scopes, now=self.now)

@@ -92,12 +92,12 @@ def key_state(key: ApiKey) -> SafeString:
 class IdempotencyKeyAdmin(ViewOnlyAdmin):
     """The answers kept for requests that are repeated."""
 
-    list_display = ("key", "organization_link", "status_code", "created_at")
+    list_display = ("key", "owner", "organization_link", "status_code", "created_at")
     list_filter = ("status_code",)
     list_select_related = ("organization",)
     ordering = ("-id",)
     search_fields = ("key", "organization__name")
-    fields = ("key", "organization_link", "status_code", "body", "created_at")
+    fields = ("key", "owner", "organization_link", "status_code", "body", "created_at")
     show_full_result_count = False
 
     @display(description="Organization", ordering="organization__name")

@@ -315,6 +315,15 @@ class ApiKey(models.Model):
     superseded_by = models.OneToOneField(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="supersedes"
     )
+    origin = models.ForeignKey(
+        "self",
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    """The first of the keys that were rotated into this one; null if it is the first itself."""
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
@@ -348,6 +357,16 @@ class ApiKey(models.Model):
         """What may be shown of a key: everything but the secret."""
         return f"lp_{self.env}_{self.id.hex}"
 
+    @property
+    def idempotency_owner(self) -> str:
+        """Whose the names are by which it repeats requests: the organization's, or a personal key's own.
+
+        A rotated one goes on with the names of the one before it: what is sent again after the rotation still happens once.
+        """
+        if self.actor_id is None:
+            return IdempotencyKey.ORGANIZATION
+        return write("key", self.origin_id or self.id)
+
     def is_live(self, now: datetime) -> bool:
         """Whether the key opens anything at `now`: not revoked, not expired, not past its grace."""
         ends = [self.revoked_at, self.expires_at, self.grace_until]
@@ -355,10 +374,23 @@ class ApiKey(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The stored answer of one request, for 24 hours. Unique per organization of the API key."""
+    """The stored answer of one request, for 24 hours. Unique for whoever gave it its name.
+
+    The API keys of an organization share their names; each personal key has its own, and so has the staff of Purser. Nobody can take
+    a name of another's, or be answered what another was.
+    """
+
+    ORGANIZATION = "organization"
+    STAFF = "staff"
 
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="idempotency_keys"
+    )
+    owner = models.CharField(
+        max_length=40,
+        default=ORGANIZATION,
+        db_default=ORGANIZATION,
+        help_text="Whose name it is: the organization's, the staff's, or that of a personal key.",
     )
     key = models.CharField(max_length=255)
     fingerprint = models.BinaryField(max_length=32)
@@ -369,7 +401,11 @@ class IdempotencyKey(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                "organization", "key", name="idempotency_key_once_per_organization"
+                "organization", "owner", "key", name="idempotency_key_once_per_owner"
+            ),
+            models.CheckConstraint(
+                name="idempotency_owner_known",
+                condition=Q(owner__in=["organization", "staff"]) | Q(owner__startswith="key_"),
             ),
             models.CheckConstraint(
                 name="idempotency_answer_is_whole",

@@ -23,6 +23,7 @@ from tests.admin.people import (
     url_of,
     use,
 )
+from tests.callers import caller_of, ok
 from tests.factories import (
     amounts,
     archive,
@@ -85,6 +86,17 @@ class TestGrant:
         assert (first.status_code, second.status_code) == (302, 302)
         assert money_of(organization)[0] == 7
         assert "It was done once, not again." in ana.get(page_of(organization)).content.decode()
+
+    def test_has_names_that_no_api_key_can_take(self, ana: Client) -> None:
+        organization = make_organization(funded=100)
+        data = fill_in(ana, "grant", organization, amount="7")
+        for name in (str(data["once"]), f"staff-{data['once']}"):
+            ok(caller_of(organization).reserve(1, key=name), 201)
+
+        answer = send(ana, "grant", organization, data)
+
+        assert answer.status_code == 302
+        assert money_of(organization)[0] == 107
 
     def test_asks_again_when_the_form_is_sent_with_other_values(self, ana: Client) -> None:
         organization = make_organization()

@@ -332,7 +332,8 @@ RULES: dict[str, list[Breach]] = {
         Breach("UPDATE organizations_apikey SET grace_until = created_at"),
         Breach("UPDATE organizations_apikey SET superseded_by_id = id"),
     ],
-    "idempotency_key_once_per_organization": [like("organizations_idempotencykey", "true")],
+    "idempotency_key_once_per_owner": [like("organizations_idempotencykey", "true")],
+    "idempotency_owner_known": [Breach("UPDATE organizations_idempotencykey SET owner = 'me'")],
     "idempotency_answer_is_whole": [
         Breach("UPDATE organizations_idempotencykey SET body = NULL"),
         Breach("UPDATE organizations_idempotencykey SET status_code = NULL"),

@@ -165,6 +165,23 @@ class TestMint:
         stored = IdempotencyKey.objects.get().body or ""
         assert first.json()["secret"].rsplit("_", 1)[1] not in stored
 
+    def test_is_not_replayed_to_a_key_that_could_not_have_asked(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        strong = client(key_of(parent)[1], idempotency_key="mint-1")
+        weak = client(
+            key_of(parent, scopes=["org:admin", "credits:read"])[1], idempotency_key="mint-1"
+        )
+        made = mint(strong, child, scopes=["manage"]).json()
+
+        answer = mint(weak, child, scopes=["manage"])
+
+        assert code(answer) == (403, "FORBIDDEN_SCOPE")
+        assert made["id"] not in answer.content.decode()
+        # Nor is it told that the name is taken by a request that it may not make either.
+        assert code(mint(weak, child, scopes=["usage:write"])) == (403, "FORBIDDEN_SCOPE")
+        assert child.api_keys.count() == 1
+
     @pytest.mark.race
     def test_happens_once_for_32_callers_with_one_key(
         self, parent: Organization, child: Organization
@@ -239,6 +256,18 @@ class TestRotate:
         self.rotate(boss, old)
 
         assert code(self.rotate(boss, old)) == (409, "CONFLICT")
+
+    def test_is_not_replayed_to_a_key_that_opens_less(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        old, _ = key_of(child, scopes=["*"])
+        weak_text = key_of(parent, scopes=["org:admin", "credits:read"])[1]
+        done = self.rotate(client(key_of(parent)[1], idempotency_key="k"), old)
+
+        answer = self.rotate(client(weak_text, idempotency_key="k"), old)
+
+        assert done.status_code == 200
+        assert code(answer) == (403, "FORBIDDEN_SCOPE")
 
     @pytest.mark.race
     def test_happens_once_for_8_callers_without_a_key(

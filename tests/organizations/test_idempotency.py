@@ -84,6 +84,14 @@ class TestRun:
 
         assert made() == 2
 
+    def test_keeps_the_names_of_owners_apart(self, acme: Organization) -> None:
+        owners = [IdempotencyKey.ORGANIZATION, IdempotencyKey.STAFF, "key_1", "key_2"]
+        for owner in owners:
+            idempotency.run(make(), key=Key.of(acme, "k", owner, owner=owner), now=NOW)
+
+        assert made() == 4
+        assert set(IdempotencyKey.objects.values_list("owner", flat=True)) == set(owners)
+
     def test_forgets_a_key_after_a_day(self, acme: Organization) -> None:
         idempotency.run(make(), key=key(acme, "k", 1), now=NOW)
         later = idempotency.run(make(), key=key(acme, "k", 2), now=NOW + DAY)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import time_machine
 
+from credits.models import Reservation
+from organizations import services as organizations
 from organizations.models import Actor, Organization
 from organizations.services import OrganizationSuspended
 from tests import factories as f
@@ -518,6 +520,67 @@ class TestPersonalKey:
         assert error(me.get("/models", actorId=bob.public_id)) == (403, "FORBIDDEN_SCOPE")
         assert error(me.get(f"{RESERVATIONS}/{foreign.public_id}")) == (404, "NOT_FOUND")
         assert error(me.settle(foreign.public_id, 1)) == (404, "NOT_FOUND")
+
+    def test_repeats_requests_by_names_of_its_own(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        bob = p.make_actor(organization, "Bob")
+        callers = [personal(ada), personal(bob), personal(bob), backend]
+
+        held = [ok(caller.reserve(10, key="request-1"), 201) for caller in callers]
+        again = [ok(caller.reserve(10, key="request-1"), 201) for caller in callers]
+
+        assert again == held
+        assert len({hold["id"] for hold in held}) == 4
+        assert f.wallet_of(organization).reserved == 40
+        actors = Reservation.objects.order_by("id").values_list("actor", flat=True)
+        assert list(actors) == [ada.id, bob.id, bob.id, None]
+        for caller, hold in zip(callers, held, strict=True):
+            assert ok(caller.settle(hold["id"], 10, key="settle-1"))["settledCredits"] == 10
+
+    def test_gets_its_own_denial_where_a_colleague_got_a_hold(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        bob = p.make_actor(organization, "Bob")
+        p.limit(organization, 0, "actor", actor=bob)
+        ok(personal(ada).reserve(10, key="y"), 201)
+        ok(backend.reserve(10, key="z"), 201)
+
+        assert error(personal(bob).reserve(10, key="y")) == (402, "BILLING_EXHAUSTED")
+        assert error(personal(bob).reserve(10, key="z")) == (402, "BILLING_EXHAUSTED")
+
+    def test_carries_on_with_its_names_when_it_is_rotated(
+        self, ada: Actor, organization: Organization
+    ) -> None:
+        first, secret = f.make_key(organization, actor=ada)
+        held = ok(Caller(secret).reserve(10, key="request-1"), 201)
+
+        second, secret = organizations.rotate_key(key=first, now=f.NOW)
+        assert ok(Caller(secret).reserve(10, key="request-1"), 201) == held
+        _, secret = organizations.rotate_key(key=second, now=f.NOW)
+        assert ok(Caller(secret).reserve(10, key="request-1"), 201) == held
+        assert f.wallet_of(organization).reserved == 10
+
+    def test_takes_no_name_of_the_organization(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        child = f.make_organization(parent=organization)
+        ok(personal(ada).reserve(10, key="order-1"), 201)
+
+        ok(backend.allocate(child, 5, key="order-1"))
+
+        assert f.wallet_of(child).balance == 5
+
+    def test_is_told_nothing_of_what_others_asked(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        ok(backend.reserve(10, key="request-1"), 201)
+
+        ok(personal(ada).reserve(11, key="request-1"), 201)
+        bobs = p.make_actor(organization, "Bob").public_id
+        speaks_for_bob = personal(ada).reserve(10, key="request-1", actorId=bobs)
+
+        assert error(speaks_for_bob) == (403, "FORBIDDEN_SCOPE")
 
     def test_acts_in_no_other_organization(self, ada: Actor, organization: Organization) -> None:
         child = f.make_organization(parent=organization)

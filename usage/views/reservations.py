@@ -79,7 +79,7 @@ class Reservations(WorkView, ReservationView):
             return self.outcome(found, status=201)
 
         try:
-            return self.once(reserve)
+            return self.once(reserve, allowed=self.require_own)
         except (BillingExhausted, services.NotAllowed) as denial:
             denials.record(asked[-1], denial, now=self.now)
             raise

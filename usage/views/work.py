@@ -17,13 +17,21 @@ WORK_FIELDS = ("credits", "tokens", "work_type", "resource_type", "resource_id")
 class WorkView(ApiView):
     """What the doors share that hear of work."""
 
+    def require_own(self, body: Body) -> None:
+        """Refuse a personal key that names somebody else.
+
+        :raises ForbiddenScope: if it names another actor than its own
+        """
+        self._require_own_actor(body.get("actor_id"))
+
     def work(self, body: Body) -> tuple[Work, dict[str, Any]]:
         """Return the work that a body describes, and what else the body says.
 
-        :raises ForbiddenScope: if a personal key names another actor than its own
+        :raises ForbiddenScope: if a personal key names somebody else
         :raises Http404: if the organization has no such actor
         :raises ValidationError: if the model or the entity group is unknown, or the actor not active
         """
+        self.require_own(body)
         rest = dict(body)
         named = {name: rest.pop(name) for name in WORK_FIELDS if name in rest}
         work = Work(
@@ -37,10 +45,9 @@ class WorkView(ApiView):
 
     def actor(self, actor_id: Any) -> Actor | None:
         """Return the actor of a request: the one it names, else the one whose key it is."""
+        self._require_own_actor(actor_id)
         own = self.principal.key.actor
         if own is not None:
-            if actor_id not in (None, own.id):
-                raise ForbiddenScope("a personal key speaks for its own actor only")
             return own
         if actor_id is None:
             return None
@@ -50,6 +57,11 @@ class WorkView(ApiView):
         if not found.active:
             raise serializers.ValidationError({"actorId": ["This actor is not active."]})
         return found
+
+    def _require_own_actor(self, actor_id: Any) -> None:
+        own = self.principal.key.actor_id
+        if own is not None and actor_id not in (None, own):
+            raise ForbiddenScope("a personal key speaks for its own actor only")
 
     def _entity_group(self, key: str | None) -> Group | None:
         if key is None:

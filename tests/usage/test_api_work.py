@@ -521,6 +521,42 @@ class TestPersonalKey:
         assert error(me.get(f"{RESERVATIONS}/{foreign.public_id}")) == (404, "NOT_FOUND")
         assert error(me.settle(foreign.public_id, 1)) == (404, "NOT_FOUND")
 
+    def test_does_not_leave_its_entity_group(self, ada: Actor, organization: Organization) -> None:
+        acme = p.make_group(organization, "acme", ada, kind="entity")
+        other = p.make_group(organization, "other", kind="entity")
+        me = personal(ada)
+
+        for path in (RESERVATIONS, "/usage/check"):
+            for named in ("other", "nobody"):
+                answer = me.post(path, {"estimatedCredits": 10, "entity": named})
+                assert error(answer) == (403, "FORBIDDEN_SCOPE")
+        ok(me.reserve(10, entity="acme"), 201)
+        ok(me.reserve(10), 201)
+
+        assert p.counted(organization, "2026-05", group=acme) == f.amounts(0, 20)
+        assert p.counted(organization, "2026-05", group=other) == f.amounts(0, 0)
+
+    def test_of_an_actor_without_an_entity_group_names_none(
+        self, ada: Actor, organization: Organization
+    ) -> None:
+        p.make_group(organization, "acme", kind="entity")
+        p.make_group(organization, "design", ada)
+
+        for named in ("acme", "design"):
+            assert error(personal(ada).reserve(1, entity=named)) == (403, "FORBIDDEN_SCOPE")
+
+    def test_spends_from_no_budget_of_an_app(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        named = {"entityType": "app", "entityId": "dashboard"}
+        me = personal(ada)
+
+        assert error(me.reserve(1, **named)) == (403, "FORBIDDEN_SCOPE")
+        check = me.post("/usage/check", {"estimatedCredits": 1, **named})
+        assert error(check) == (403, "FORBIDDEN_SCOPE")
+        assert p.counted(organization, "2026-05", resource_type="app") == f.amounts(0, 0)
+        ok(backend.reserve(1, actorId=ada.public_id, **named), 201)
+
     def test_repeats_requests_by_names_of_its_own(
         self, ada: Actor, organization: Organization, backend: Caller
     ) -> None:

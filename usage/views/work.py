@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 
@@ -18,11 +19,18 @@ class WorkView(ApiView):
     """What the doors share that hear of work."""
 
     def require_own(self, body: Body) -> None:
-        """Refuse a personal key that names somebody else.
+        """Refuse a personal key that picks who spends: nothing that it sends decides whose budget its work is counted against.
 
-        :raises ForbiddenScope: if it names another actor than its own
+        :raises ForbiddenScope: if it names another actor or entity group than its own, or an app or dataset, which are nobody's own
         """
         self._require_own_actor(body.get("actor_id"))
+        if self.principal.key.actor_id is None:
+            return
+        if "resource_type" in body:
+            raise ForbiddenScope("a personal key spends from no app's or dataset's budget")
+        entity = body.get("entity")
+        if entity is not None and not self._own_entity_group(entity).exists():
+            raise ForbiddenScope("a personal key spends from its actor's own entity group only")
 
     def work(self, body: Body) -> tuple[Work, dict[str, Any]]:
         """Return the work that a body describes, and what else the body says.
@@ -57,6 +65,11 @@ class WorkView(ApiView):
         if not found.active:
             raise serializers.ValidationError({"actorId": ["This actor is not active."]})
         return found
+
+    def _own_entity_group(self, key: str) -> QuerySet[Group]:
+        """Return the entity group of this key that the actor of a personal key is in, if there is one."""
+        own = self.principal.key.actor_id
+        return self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key, memberships__actor=own)
 
     def _require_own_actor(self, actor_id: Any) -> None:
         own = self.principal.key.actor_id

@@ -11,8 +11,8 @@ COPY usage usage
 COPY credits credits
 COPY organizations organizations
 COPY templates templates
-# Static files need settings, but neither the real secret nor a database.
-RUN SECRET_KEY=unused DATABASE_URL=postgres://unused/unused python manage.py collectstatic --noinput \
+# Static files need settings, but neither the real secret nor a database; the secret of this moment is kept nowhere.
+RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(64))') DATABASE_URL=postgres://unused/unused python manage.py collectstatic --noinput \
     && useradd --system purser && mkdir /srv/seals && chown -R purser /srv/var /srv/seals
 USER purser
 EXPOSE 8000

@@ -8,12 +8,13 @@ import json
 import os
 import secrets
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from config import secret
 from config.demo_people import load_rate_card, spender_of
 from config.demo_story import MADE_BY
 from config.demo_world import World, build
@@ -23,6 +24,10 @@ from organizations.models import Actor, ApiKey, Organization
 from organizations.scopes import EVERYTHING, ORG_ADMIN, USAGE_READ, USAGE_WRITE
 
 Ways = dict[str, dict[str, str]]
+
+KEY_NAME = "Demo key, printed"
+KEY_LASTS = timedelta(hours=24)
+"""Keys that stand in a terminal and in the history of a shell must not open anything for ever."""
 
 
 class NotADemo(Exception):
@@ -37,6 +42,7 @@ class UnreadableLogin(Exception):
 def prepare(*, login_file: Path, now: datetime) -> Ways:
     """Return the ways into the demo, with fresh keys; make the demo first in a database without organizations.
 
+    The keys end after a day, and those that were given before end now.
     The rate card that comes with Purser is loaded where no models are.
 
     :raises NotADemo: if there are organizations, but not the demo's
@@ -47,6 +53,7 @@ def prepare(*, login_file: Path, now: datetime) -> Ways:
     found = _find()
     load_rate_card()
     world = found or build(now=now)
+    _revoke_old_keys(world, now=now)
     return {
         "parent": _way_into(world.parent, [ORG_ADMIN, EVERYTHING], now=now),
         "child": _way_into(world.child, [EVERYTHING], now=now),
@@ -94,6 +101,15 @@ def _way_in_of(actor: Actor, *, now: datetime) -> dict[str, str]:
     }
 
 
+def _revoke_old_keys(world: World, *, now: datetime) -> None:
+    """End the keys that were printed before: of what is scattered about, only the newest opens anything."""
+    printed = organizations.live_keys(now=now).filter(
+        organization__in=[world.parent, world.child], name__startswith=KEY_NAME
+    )
+    for key in printed:
+        organizations.revoke_key(key=key, now=now)
+
+
 def _key(
     organization: Organization,
     scopes: Collection[str],
@@ -103,10 +119,11 @@ def _key(
 ) -> str:
     _, text = organizations.mint_key(
         organization=organization,
-        name=f"Demo key, printed {now:%Y-%m-%d %H:%M:%S} UTC",
+        name=f"{KEY_NAME} {now:%Y-%m-%d %H:%M:%S} UTC",
         scopes=scopes,
         tier=ApiKey.Tier.PARTNER,
         actor=actor,
+        expires_at=now + KEY_LASTS,
         now=now,
     )
     return text
@@ -141,9 +158,8 @@ def _read(file: Path) -> dict[str, str]:
 
 def _keep(file: Path, login: dict[str, str]) -> None:
     """Write the login for its owner alone: aside, then renamed when whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    secret.make_private_folder(file.parent)
     aside = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
-    with open(descriptor, "w") as opened:
+    with open(aside, "w", opener=secret.private) as opened:
         json.dump(login, opened)
     aside.replace(file)

@@ -24,6 +24,8 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
+from config import secret
+
 with warnings.catch_warnings():
     # It warns of a missing XDG_RUNTIME_DIR, where it would keep a lock file that we never ask for.
     warnings.simplefilter("ignore")
@@ -78,8 +80,8 @@ def running(folder: Path, *, is_owner: bool = False) -> Iterator[None]:
 
     :raises CannotStart: if it does not answer within a minute
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name("postgres.users"), "w") as users:
+    secret.make_private_folder(folder.parent)
+    with open(folder.with_name("postgres.users"), "w", opener=secret.private) as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         try:
             start(folder)
@@ -94,7 +96,7 @@ def start(folder: Path) -> None:
 
     :raises CannotStart: if it does not answer within a minute
     """
-    with open(folder.with_name("postgres.lock"), "w") as lock:
+    with open(folder.with_name("postgres.lock"), "w", opener=secret.private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_answering(folder):
             return

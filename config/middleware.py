@@ -1,4 +1,4 @@
-"""What every request gets, whoever answers it: an id, its rate-limit headers, a body that was read."""
+"""What every request gets, whoever answers it: an id, its rate-limit headers, a body that was read, an answer that nobody keeps."""
 
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
@@ -14,6 +14,17 @@ DRAIN_BYTES = 8 * 1024 * 1024
 """How much of an unwanted body is read off, so that the client sees the answer and not a reset."""
 
 Next = Callable[[HttpRequest], HttpResponse]
+
+
+def no_store(get_response: Next) -> Next:
+    """Forbid to keep an answer that does not say itself how long it may be kept: it may hold a secret, or somebody's money."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware
 
 
 def request_id(get_response: Next) -> Next:

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 
-from config import assets, embedded
+from config import assets, embedded, secret
 from config.supervisor import (
     MARK,
     KeepsCrashing,
@@ -70,6 +70,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     # Only for the migrations here; what we start gets the environment as we found it.
     os.environ.setdefault("STATEMENT_TIMEOUT_SECONDS", "0")
+    # What we write, and what our programs write, is for us alone: logs and messages too.
+    os.umask(0o077)
     stop_on_signals()
     adopt_orphans()
     try:
@@ -108,8 +110,8 @@ def run(environment: Mapping[str, str]) -> None:
 @contextmanager
 def _alone_in_data_dir() -> Iterator[None]:
     """Hold the folder: two workers with a beat each, or two databases, must not share one."""
-    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-    with open(settings.DATA_DIR / "run.lock", "w") as lock:
+    secret.make_private_folder(settings.DATA_DIR)
+    with open(settings.DATA_DIR / "run.lock", "w", opener=secret.private) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

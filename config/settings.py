@@ -27,10 +27,26 @@ SEALS_DIR = Path(env.str("SEALS_DIR", default="") or DATA_DIR / "seals").resolve
 # Where `make run` serves.
 PORT = env.int("PORT", default=8000)
 
-SECRET_KEY = env.str("SECRET_KEY", default="") or secret.kept_in(DATA_DIR / "secret_key")
-# API keys are stored as an HMAC under this secret: another one makes every key unknown.
-API_KEY_SECRET: str = env.str("API_KEY_SECRET", default="") or SECRET_KEY
 DEBUG = flag("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or secret.kept_in(DATA_DIR / "secret_key")
+# What the old ones signed is still believed; nothing new is signed with them.
+SECRET_KEY_FALLBACKS: list[str] = [
+    each for each in env.list("SECRET_KEY_FALLBACKS", default=[]) if each
+]
+# API keys are stored as an HMAC under this secret. Those under an old one still open, and are stored anew when they do.
+API_KEY_SECRET: str = env.str("API_KEY_SECRET", default="") or SECRET_KEY
+API_KEY_SECRET_FALLBACKS: list[str] = [
+    each for each in env.list("API_KEY_SECRET_FALLBACKS", default=[]) if each
+]
+if API_KEY_SECRET == SECRET_KEY:
+    # Whoever changes the one changes the other.
+    API_KEY_SECRET_FALLBACKS += SECRET_KEY_FALLBACKS
+if not DEBUG:
+    secret.require_strong("SECRET_KEY", SECRET_KEY)
+    secret.require_strong("API_KEY_SECRET", API_KEY_SECRET)
+    # What a fallback signed is believed too. Those of API keys sign nothing: what is hashed under them is random itself.
+    for fallback in SECRET_KEY_FALLBACKS:
+        secret.require_strong("SECRET_KEY_FALLBACKS: one of them", fallback)
 # This machine is always allowed: its own health check asks.
 ALLOWED_HOSTS = [*env.list("ALLOWED_HOSTS", default=[]), "127.0.0.1", "localhost", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -75,6 +91,7 @@ INSTALLED_APPS = [
     "config",
 ]
 MIDDLEWARE = [
+    "config.middleware.no_store",
     "config.middleware.request_id",
     "config.middleware.api",
     "django.middleware.security.SecurityMiddleware",

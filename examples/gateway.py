@@ -1,12 +1,13 @@
 """A small AI gateway that asks Purser before each request and settles after it: copy it, and put your provider in.
 
-    python examples/gateway.py --url http://127.0.0.1:8000/api --api-key lp_live_… --actor act_…
+    PURSER_API_KEY=lp_live_… python examples/gateway.py --url http://127.0.0.1:8000/api --actor act_…
 
 plays a short scene against a running Purser and prints what happened. Besides Python it needs urllib3.
 """
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -233,7 +234,14 @@ def play(gateway: Gateway) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Play a scene of a gateway against Purser.")
     parser.add_argument("--url", default="http://127.0.0.1:8000/api")
-    parser.add_argument("--api-key", required=True, help="with the scope usage:write")
+    # An argument is seen by everybody who may list processes; the environment is not.
+    given = os.environ.get("PURSER_API_KEY")
+    parser.add_argument(
+        "--api-key",
+        default=given,
+        required=given is None,
+        help="with the scope usage:write; better in the environment, as PURSER_API_KEY",
+    )
     parser.add_argument("--actor", help="who spends: act_…; a personal key knows it itself")
     parser.add_argument("--model", default="gpt-4o-mini")
     options = parser.parse_args()

@@ -1,6 +1,5 @@
 """API authentication: the key in the Authorization header names the organization."""
 
-import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,6 +67,7 @@ def live_key(header: str, *, now: datetime) -> ApiKey:
     )
     if key is None or not _opens(key, token, now):
         raise Unauthenticated("the API key is not valid")
+    _hash_anew(key, token)
     return key
 
 
@@ -79,8 +79,16 @@ def touch(key: ApiKey, *, now: datetime) -> None:
         ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now)
 
 
+def _hash_anew(key: ApiKey, token: tokens.Token) -> None:
+    """Store a key under the secret that is in use now, if it was stored under one before. No money is locked yet."""
+    under = tokens.secret_name()
+    if key.hashed_under != under:
+        key.secret_hash, key.hashed_under = token.digest, under
+        key.save(update_fields=["secret_hash", "hashed_under"])
+
+
 def _opens(key: ApiKey, token: tokens.Token, now: datetime) -> bool:
-    secret_is_right = hmac.compare_digest(bytes(key.secret_hash), token.digest)
+    secret_is_right = token.is_of(bytes(key.secret_hash))
     archived = key.organization.status == Organization.Status.ARCHIVED
     departed = key.actor is not None and not key.actor.active
     is_open = key.is_live(now) and not archived and not departed

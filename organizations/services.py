@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from organizations import scopes as scope
 from organizations import tokens, wire
@@ -174,6 +175,14 @@ def revoke_key(*, key: ApiKey, now: datetime, reach: Collection[str] = scope.ALL
     return current
 
 
+def live_keys(*, now: datetime) -> QuerySet[ApiKey]:
+    """Return the keys that open something at `now`: not revoked, not expired, not past their grace."""
+    ends = ("revoked_at", "expires_at", "grace_until")
+    return ApiKey.objects.filter(
+        *(Q(**{f"{end}__isnull": True}) | Q(**{f"{end}__gt": now}) for end in ends)
+    )
+
+
 def revoke_all_keys(*, organization: Organization, now: datetime) -> int:
     """Close every open key of an organization and return how many there were.
 
@@ -231,6 +240,7 @@ def _create(
         env=env,
         rate_limit_tier=tier,
         secret_hash=tokens.digest(text),
+        hashed_under=tokens.secret_name(),
         created_at=now,
         expires_at=expires_at,
         actor=actor,

@@ -27,6 +27,15 @@ class Token:
     key_id: UUID
     digest: bytes
     """HMAC-SHA256 of the whole text, so environment and id are bound to the secret."""
+    old_digests: tuple[bytes, ...] = ()
+    """What may be stored instead, until the key is used: the same under the secrets that were in use before."""
+
+    def is_of(self, stored: bytes) -> bool:
+        """Say whether this is the key whose digest is stored; it takes as long whichever fits, or none."""
+        digests = (self.digest, *self.old_digests)
+        # All of them, before anything is concluded.
+        fits = [hmac.compare_digest(stored, digest) for digest in digests]
+        return any(fits)
 
 
 def new(*, env: str, key_id: UUID) -> str:
@@ -43,12 +52,26 @@ def read(text: str) -> Token:
     match = _TOKEN.fullmatch(text)
     if match is None or match[4] != _checksum(match[1]):
         raise MalformedToken("lp_<env>_<key id>_<secret> expected")
-    return Token(env=match[2], key_id=UUID(match[3]), digest=digest(text))
+    return Token(
+        env=match[2],
+        key_id=UUID(match[3]),
+        digest=digest(text),
+        old_digests=tuple(_digest(old, text) for old in settings.API_KEY_SECRET_FALLBACKS),
+    )
 
 
 def digest(text: str) -> bytes:
     """Return what is stored of a key. Without the server's secret it cannot even be tried."""
-    return hmac.digest(settings.API_KEY_SECRET.encode(), text.encode(), hashlib.sha256)
+    return _digest(settings.API_KEY_SECRET, text)
+
+
+def secret_name(secret: str | None = None) -> str:
+    """Return a name for one of the server's secrets, the one in use unless said, which tells nothing of it."""
+    return _digest(secret or settings.API_KEY_SECRET, "which secret is this?").hex()[:8]
+
+
+def _digest(secret: str, text: str) -> bytes:
+    return hmac.digest(secret.encode(), text.encode(), hashlib.sha256)
 
 
 def _checksum(body: str) -> str:

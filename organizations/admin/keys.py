@@ -47,6 +47,7 @@ class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
         "grace_until",
         "successor",
         "revoked_at",
+        "hashed_under",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:

@@ -307,6 +307,13 @@ class ApiKey(models.Model):
     scopes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     rate_limit_tier = models.CharField(max_length=8, choices=Tier, default=Tier.STANDARD)
     secret_hash = models.BinaryField(max_length=32, editable=False)
+    hashed_under = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Which of the server's secrets the hash was made with, by its name in `manage.py key_secrets`.",
+    )
     created_at = models.DateTimeField(editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

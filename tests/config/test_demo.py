@@ -18,9 +18,9 @@ from django.test import override_settings
 from config import demo, demo_people, demo_world
 from credits.models import Grant, LedgerEntry, Reservation, UsageCounter, Wallet
 from organizations import scopes
-from organizations.authentication import live_key
-from organizations.models import Actor, ApiKey, Group, Organization
-from tests.factories import NOW, make_organization
+from organizations.authentication import Unauthenticated, live_key
+from organizations.models import Actor, Group, Organization
+from tests.factories import NOW, make_key, make_organization
 from tests.parallel import at_once
 from tests.usage.people import make_model
 from usage.models import AIModel, Denial, Rate, Thresholds, UsageEvent
@@ -252,8 +252,35 @@ class TestPrepare:
         for who in ("parent", "child"):
             assert first[who]["organizationId"] == second[who]["organizationId"]
             assert first[who]["apiKey"] != second[who]["apiKey"]
-        assert all(key.is_live(NOW) for key in ApiKey.objects.all())
         assert Organization.objects.count() == 2
+
+    def test_gives_keys_for_a_day(self, login_file: Path) -> None:
+        ways = demo.prepare(login_file=login_file, now=NOW)
+
+        day = timedelta(hours=24)
+        for who in ("parent", "child", "actor"):
+            text = f"Bearer {ways[who]['apiKey']}"
+            assert live_key(text, now=NOW + day - timedelta(microseconds=1))
+            with pytest.raises(Unauthenticated):
+                live_key(text, now=NOW + day)
+
+    def test_revokes_the_keys_that_it_gave_before(self, login_file: Path) -> None:
+        first = demo.prepare(login_file=login_file, now=NOW)
+        second = demo.prepare(login_file=login_file, now=NOW)
+
+        for who in ("parent", "child", "actor"):
+            with pytest.raises(Unauthenticated):
+                live_key(f"Bearer {first[who]['apiKey']}", now=NOW)
+            assert live_key(f"Bearer {second[who]['apiKey']}", now=NOW)
+
+    def test_leaves_other_keys_alone(self, login_file: Path) -> None:
+        demo.prepare(login_file=login_file, now=NOW)
+        key, _ = make_key(Organization.objects.get(name="Harbour"))
+
+        demo.prepare(login_file=login_file, now=NOW)
+
+        key.refresh_from_db()
+        assert key.is_live(NOW)
 
     @pytest.mark.race
     def test_makes_one_world_for_all_who_come_at_once(self, login_file: Path) -> None:

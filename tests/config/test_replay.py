@@ -233,6 +233,25 @@ class TestCommand:
         assert sorted(settled) == sorted(zip(bounds, costs, strict=True))
         assert wallet_of(customer.organization).balance == 10 - sum(costs)
 
+    def test_takes_its_key_from_the_environment(
+        self, customer: Customer, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PURSER_API_KEY", customer.key)
+
+        call_command(
+            "replay",
+            str(file),
+            f"--url={customer.url}",
+            "--credits-per-1000-tokens=0.25",
+            stdout=StringIO(),
+        )
+
+        assert Reservation.objects.filter(status="settled").count() == 3
+
+    def test_needs_a_key(self, file: Path) -> None:
+        with pytest.raises(CommandError, match="--api-key"):
+            call_command("replay", str(file), "--credits-per-1000-tokens=0.25")
+
     def test_sends_a_key_with_every_call(self, customer: Customer, file: Path) -> None:
         customer.replay(file)
 

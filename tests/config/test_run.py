@@ -235,10 +235,15 @@ class TestServing:
     def test_keeps_its_secrets_to_its_owner(self, running: House) -> None:
         modes = {
             name: (running.data_dir / name).stat().st_mode & 0o777
-            for name in ("secret_key", "demo.json")
+            for name in ("secret_key", "demo.json", "run.lock", "postgres.users", "postgres.lock")
+        }
+        folders = {
+            name: (running.data_dir / name).stat().st_mode & 0o777
+            for name in ("postgres", "broker", "broker/messages", "broker/control")
         }
 
-        assert modes == {"secret_key": 0o600, "demo.json": 0o600}
+        assert set(modes.values()) == {0o600}
+        assert set(folders.values()) == {0o700}
 
 
 class TestSurviving:

@@ -1,5 +1,6 @@
 """The example of a client: its scene holds against the real application, also where answers get lost."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,10 +46,13 @@ class TestScene:
     def test_runs_as_a_program(self, customer: Organization, live_server: LiveServer) -> None:
         actor = make_actor(customer)
         _, key = make_key(customer, actor=actor, scopes=["usage:read", "usage:write"])
-        who = ["--api-key", key, "--actor", actor.public_id, "--model", "mini"]
+        who = ["--actor", actor.public_id, "--model", "mini"]
         program = [sys.executable, "examples/gateway.py", "--url", f"{live_server.url}/api", *who]
+        environment = os.environ | {"PURSER_API_KEY": key}
 
-        ran = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            program, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+        )
 
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "NOT" not in ran.stdout

@@ -160,6 +160,62 @@ class TestToken:
         assert bytes(key.secret_hash) != tokens.digest(text)
         assert status_with(f"Bearer {text}", acme) == 401
 
+    def test_opens_under_a_secret_that_was_in_use_before(
+        self, acme: Organization, settings: Any
+    ) -> None:
+        _, text = key_of(acme)
+        settings.API_KEY_SECRET_FALLBACKS = ["older", settings.API_KEY_SECRET]
+        settings.API_KEY_SECRET = "new"
+
+        assert status_with(f"Bearer {text}", acme) == 200
+
+    def test_is_stored_under_the_new_secret_when_it_is_used(
+        self, acme: Organization, settings: Any
+    ) -> None:
+        key, text = key_of(acme)
+        settings.API_KEY_SECRET_FALLBACKS = [settings.API_KEY_SECRET]
+        settings.API_KEY_SECRET = "new"
+        assert key.hashed_under != tokens.secret_name()
+
+        authentication.live_key(f"Bearer {text}", now=timezone.now())
+
+        key.refresh_from_db()
+        assert bytes(key.secret_hash) == tokens.digest(text)
+        assert key.hashed_under == tokens.secret_name()
+        settings.API_KEY_SECRET_FALLBACKS = []
+        with CaptureQueriesContext(connection) as queries:
+            authentication.live_key(f"Bearer {text}", now=timezone.now())
+        assert len(queries) == 1
+
+    def test_is_not_stored_anew_for_who_has_another_secret(
+        self, acme: Organization, settings: Any
+    ) -> None:
+        key, _ = key_of(acme)
+        settings.API_KEY_SECRET_FALLBACKS = [settings.API_KEY_SECRET]
+        settings.API_KEY_SECRET = "new"
+
+        assert status_with(f"Bearer {tokens.new(env=key.env, key_id=key.id)}", acme) == 401
+
+        stored = ApiKey.objects.get(id=key.id)
+        assert (stored.secret_hash, stored.hashed_under) == (key.secret_hash, key.hashed_under)
+
+    def test_takes_as_long_under_an_old_secret_as_under_the_new(
+        self, acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.API_KEY_SECRET_FALLBACKS = ["old", "older"]
+        key, text = key_of(acme)
+        compared: list[bytes] = []
+
+        def compare(stored: bytes, digest: bytes) -> bool:
+            compared.append(digest)
+            return stored == digest
+
+        monkeypatch.setattr("hmac.compare_digest", compare)
+
+        assert tokens.read(text).is_of(bytes(key.secret_hash))
+
+        assert len(set(compared)) == 3
+
     def test_has_256_random_bits(self, acme: Organization) -> None:
         _, one = key_of(acme)
         _, other = key_of(acme)

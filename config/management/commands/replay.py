@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -30,6 +31,8 @@ from config.replay import (
 )
 
 DIFFERENCES_SHOWN = 10
+API_KEY = "PURSER_API_KEY"
+"""The environment variable that holds the key."""
 
 
 class Command(BaseCommand):
@@ -45,7 +48,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("file", type=Path)
-        add("--api-key", required=True, help="with the scopes usage:write and credits:read")
+        add(
+            "--api-key",
+            default=os.environ.get(API_KEY),
+            required=API_KEY not in os.environ,
+            help=f"with the scopes usage:write and credits:read; better in {API_KEY}, where no list of processes shows it",
+        )
         priced = parser.add_mutually_exclusive_group(required=True).add_argument
         priced("--credits-per-1000-tokens", type=_price, metavar="CREDITS")
         priced("--model", help="let the server's rate card price the tokens, as of this model")

@@ -139,6 +139,8 @@ DATABASES = {
             "options": (
                 f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
                 " -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
+                # Whoever is killed, or runs out of time, leaves no query running on the server.
+                " -c client_connection_check_interval=250ms"
             )
         },
     }

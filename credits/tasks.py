@@ -5,13 +5,14 @@ nothing, a task that runs twice does it once, and one organization that fails ke
 """
 
 from datetime import datetime
+from typing import Any
 
 from celery import Task, shared_task
 from django.db.models import Q, QuerySet
 
 from credits import seals, services, verification
 from credits.models import Wallet
-from organizations.jobs import Found, Work
+from organizations.jobs import Found, Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
 
@@ -41,9 +42,16 @@ def _with_a_ledger(now: datetime) -> QuerySet[Organization]:
     return Organization.objects.filter(wallet__isnull=False)
 
 
-def _verify(*, organization: Organization, now: datetime) -> list[Found]:
-    bad = verification.verify(Wallet.objects.get(organization=organization))
-    return [] if bad is None else [verification.finding(bad)]
+def _verify(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Verify the next entries of a ledger, from the place that was reached."""
+    wallet = Wallet.objects.get(organization=organization)
+    after = verification.BEGINNING
+    if place is not None:
+        after = verification.Place(place["number"], bytes.fromhex(place["hash"]))
+    walked = verification.walk(wallet, after=after)
+    if isinstance(walked, verification.Place):
+        return Portion((), {"number": walked.number, "hash": walked.hash.hex()})
+    return Portion([] if walked is None else [verification.finding(walked)], None)
 
 
 def _seal(*, now: datetime) -> list[Found]:
@@ -61,7 +69,7 @@ LAPSE = Work(
 EXPIRE = Work("expire reservations", services.expire, _with_expired_holds)
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 
-VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True)
+VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True, in_portions=True)
 SEAL = Work("seal the ledger", _seal, is_audit=True)
 
 

@@ -12,6 +12,16 @@ from organizations.jobs import Found
 BATCH = 2_000
 
 
+class Place(NamedTuple):
+    """How far a walk is: the last entry that fits, and its hash."""
+
+    number: int
+    hash: bytes
+
+
+BEGINNING = Place(0, GENESIS)
+
+
 class BadEntry(NamedTuple):
     """The first entry of a wallet that is not what was written, and what is wrong with it."""
 
@@ -26,11 +36,19 @@ def verify(wallet: Wallet) -> BadEntry | None:
     An entry's hash covers all it says, its draws, and the grants it made: an edit of any of them shows here. Nothing is locked: what is
     posted meanwhile is walked too, up to a head that was read after it.
     """
+    place = BEGINNING
+    while isinstance(walked := walk(wallet, after=place), Place):
+        place = walked
+    return walked
+
+
+def walk(wallet: Wallet, *, after: Place) -> Place | BadEntry | None:
+    """Verify the next entries of a ledger. Returns how far they fit, or the first that does not; None at the end of a ledger that fits."""
     try:
-        return _walk(wallet, batch=BATCH)
+        return _walk(wallet, after, batch=BATCH)
     except DataError:
         # Somebody wrote a value that we cannot read, such as a time after the year 9999. Find out where.
-        return _walk(wallet, batch=1)
+        return _walk_one_by_one(wallet, after)
 
 
 def finding(bad: BadEntry) -> Found:
@@ -40,28 +58,34 @@ def finding(bad: BadEntry) -> Found:
     return Found("every hash is that of its content", subject, bad.problem, owner)
 
 
-def _walk(wallet: Wallet, *, batch: int) -> BadEntry | None:
-    previous, number = GENESIS, 0
+def _walk_one_by_one(wallet: Wallet, place: Place) -> BadEntry | None:
     while True:
         try:
-            entries = _page(wallet, after=number, size=batch)
+            walked = _walk(wallet, place, batch=1)
         except DataError as error:
-            if batch > 1:
-                raise
-            return BadEntry(wallet, number + 1, f"it cannot be read: {error}")
-        for entry in entries:
-            number += 1
-            problem = _problem(entry, number, previous)
-            if problem:
-                return BadEntry(wallet, number, problem)
-            previous = bytes(entry.hash)
-        if len(entries) == batch:
-            continue
-        head = wallet.head_number
-        if number > head:
-            wallet.refresh_from_db(fields=["head_number", "head_hash"])
-        if wallet.head_number == head:
-            return _bad_head(wallet, number, previous)
+            return BadEntry(wallet, place.number + 1, f"it cannot be read: {error}")
+        if not isinstance(walked, Place):
+            return walked
+        place = walked
+
+
+def _walk(wallet: Wallet, place: Place, *, batch: int) -> Place | BadEntry | None:
+    number, previous = place
+    entries = _page(wallet, after=number, size=batch)
+    for entry in entries:
+        number += 1
+        problem = _problem(entry, number, previous)
+        if problem:
+            return BadEntry(wallet, number, problem)
+        previous = bytes(entry.hash)
+    if len(entries) == batch:
+        return Place(number, previous)
+    head = wallet.head_number
+    if number > head:
+        wallet.refresh_from_db(fields=["head_number", "head_hash"])
+        if wallet.head_number != head:
+            return Place(number, previous)
+    return _bad_head(wallet, number, previous)
 
 
 def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:

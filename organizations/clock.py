@@ -59,8 +59,8 @@ class Clock:
                 raise
             self.asked_at = before
             return
-        # The answer is of some moment between the question and now: the middle is off by half of that at most.
-        counted = (before + seconds_counted()) / 2
+        # The answer is of a moment before now, however long it took to connect or to be answered: so we are never ahead.
+        counted = seconds_counted()
         self.asked_at = counted
         leap = self._leap(Reading(moment, counted))
         self.doubt = leap if abs(leap) > BELIEVED_LEAP else None

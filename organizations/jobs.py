@@ -5,7 +5,8 @@ was killed may have done more than it could say. A job hands out its organizatio
 a batch has a lease on it and keeps extending it, and what a dead worker left is taken over when its lease runs out.
 
 An organization for which the work fails keeps nobody waiting: it is tried again after a minute and after five more, and then left to
-staff. A lost connection is nobody's failure: it ends the run, and the next one goes on.
+staff. So is one that the time of a task is not enough for: the task ends, and the next one goes on with the others. A lost connection is
+nobody's failure: it ends the run, and the next one goes on.
 """
 
 import logging
@@ -15,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -28,6 +29,7 @@ from django.db import (
     transaction,
 )
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Greatest
 
 from organizations.idempotency import sqlstate
 from organizations.ids import new_id
@@ -59,12 +61,22 @@ class Found(NamedTuple):
     organization_id: UUID | None = None
 
 
+class Portion(NamedTuple):
+    """What a part of some work found, and the place from which the next part goes on: None where it was the last."""
+
+    found: Collection[Found]
+    place: dict[str, Any] | None
+
+
 @dataclass(frozen=True)
 class Work:
     """A kind of job: which organizations it is due for at a moment, and what is done about each.
 
     Without `due` it is done once for the whole database. `do` is called with `now`, and with `organization` where there is one; an audit
     answers with what it found.
+
+    Work `in_portions` does a part of it for an organization and answers with a `Portion`. It is called with the `place` that the part
+    before it gave, which is None at the beginning; a run that is over leaves that place to the next.
 
     `do_together` does it for several `organizations` at once, and answers for which it did. It is only a faster way: whom it left out,
     and everybody when it fails, is done one by one, so that each failure has its name.
@@ -75,6 +87,7 @@ class Work:
     due: Callable[[datetime], QuerySet[Organization]] | None = None
     is_audit: bool = False
     do_together: Callable[..., Collection[UUID]] | None = None
+    in_portions: bool = False
 
 
 class Run(NamedTuple):
@@ -221,17 +234,21 @@ def _do(work: Work, job: Job, lease: Lease, *, now: Now, until: float) -> int:
                 return True
 
             organizations = _organizations(work, job, lease)
-            for portion in _portions(work, organizations, apart=failed_before):
+            for portion in _portions(work, organizations, lease, apart=failed_before):
                 if is_over():
                     return len(done)
-                done.update(_try_together(work, portion, now=now))
+                done.update(_try_together(work, lease, portion, now=now))
             for organization in organizations:
                 pk = organization.pk if organization else None
                 if pk in done:
                     continue
                 if is_over():
                     return len(done)
-                if not _try(work, job, lease, organization, now=now):
+                succeeded = _try(work, job, lease, organization, now=now, is_over=is_over)
+                if succeeded is None:
+                    return len(done)
+                _move_on(work, lease, organization)
+                if not succeeded:
                     continue
                 done.add(pk)
                 if pk in failed_before:
@@ -252,10 +269,14 @@ def _organizations(work: Work, job: Job, lease: Lease) -> list[Organization] | l
 
 
 def _portions(
-    work: Work, organizations: Sequence[Organization | None], *, apart: Collection[UUID | None]
+    work: Work,
+    organizations: Sequence[Organization | None],
+    lease: Lease,
+    *,
+    apart: Collection[UUID | None],
 ) -> Iterator[list[Organization]]:
     """Yield those that may be done together, a few at a time; not those `apart`, whose failure would be everybody's."""
-    if work.do_together is None:
+    if work.do_together is None or lease.is_one_by_one:
         return
     sound = [each for each in organizations if each is not None and each.pk not in apart]
     for first in range(0, len(sound), TOGETHER):
@@ -289,28 +310,79 @@ def _kept(lease: Lease, *, now: Now) -> Iterator[Callable[[], bool]]:
 
 
 def _try(
-    work: Work, job: Job, lease: Lease, organization: Organization | None, *, now: Now
-) -> bool:
-    """Do the work for one organization and return whether it succeeded; a failure is recorded."""
-    arguments = {"organization": organization} if organization is not None else {}
+    work: Work,
+    job: Job,
+    lease: Lease,
+    organization: Organization | None,
+    *,
+    now: Now,
+    is_over: Callable[[], bool],
+) -> bool | None:
+    """Do the work for one organization and return whether it succeeded; a failure is recorded.
+
+    Returns None where the time is over before the last portion of it.
+    """
     try:
-        found = work.do(**arguments, now=now())
-        _keep_findings(work, job, found)
+        return _do_one(work, job, lease, organization, now=now, is_over=is_over)
+    except SoftTimeLimitExceeded as error:
+        # In the middle of whatever it was: the connection may still wait for an answer.
+        connections.close_all()
+        _note_failure(work, job, lease, organization, error, now=now())
+        raise
     except Exception as error:
         if not _may_go_on(error):
             raise
-        who = organization.public_id if organization else "the whole database"
-        logger.exception("%s failed for %s", work.kind, who)
-        _record(work, job, lease, organization, error, now=now())
+        _note_failure(work, job, lease, organization, error, now=now())
         return False
-    return True
 
 
-def _try_together(work: Work, portion: list[Organization], *, now: Now) -> Collection[UUID]:
+def _do_one(
+    work: Work,
+    job: Job,
+    lease: Lease,
+    organization: Organization | None,
+    *,
+    now: Now,
+    is_over: Callable[[], bool],
+) -> bool | None:
+    arguments = {"organization": organization} if organization is not None else {}
+    if not work.in_portions:
+        _keep_findings(work, job, work.do(**arguments, now=now()))
+        return True
+    whose = str(organization.pk) if organization else ""
+    place = (lease.place or {}).get(whose)
+    while True:
+        portion = work.do(**arguments, now=now(), place=place)
+        assert isinstance(portion, Portion)
+        _keep_findings(work, job, portion.found)
+        place = portion.place
+        lease.place = None if place is None else {whose: place}
+        Lease.objects.filter(pk=lease.pk, token=lease.token).update(place=lease.place)
+        if place is None:
+            return True
+        if is_over():
+            return None
+
+
+def _move_on(work: Work, lease: Lease, organization: Organization | None) -> None:
+    """Remember how far an audit is: for what it has looked at there is as much to do as before."""
+    if work.is_audit and organization is not None:
+        lease.after = organization.pk
+        Lease.objects.filter(pk=lease.pk, token=lease.token).update(after=lease.after)
+
+
+def _try_together(
+    work: Work, lease: Lease, portion: list[Organization], *, now: Now
+) -> Collection[UUID]:
     """Do the work for several organizations at once and return for which it was done: none, where it fails."""
     assert work.do_together is not None
     try:
         return work.do_together(organizations=portion, now=now())
+    except SoftTimeLimitExceeded:
+        # Whoever goes on with the batch finds out whose work takes so long.
+        connections.close_all()
+        Lease.objects.filter(pk=lease.pk, token=lease.token).update(is_one_by_one=True)
+        raise
     except Exception as error:
         if not _may_go_on(error):
             raise
@@ -320,9 +392,7 @@ def _try_together(work: Work, portion: list[Organization], *, now: Now) -> Colle
 
 
 def _may_go_on(error: Exception) -> bool:
-    """Say whether the failure is of this organization: not where the database is gone, or the time of the task is over."""
-    if isinstance(error, SoftTimeLimitExceeded):
-        return False
+    """Say whether the failure is of this organization: not where the database is gone."""
     if not isinstance(error, OperationalError | InterfaceError):
         return True
     state = sqlstate(error) or "08"
@@ -331,6 +401,20 @@ def _may_go_on(error: Exception) -> bool:
 
 def _resolve(work: Work, organization: Organization | None, *, now: datetime) -> None:
     _open_failures(work).filter(organization=organization).update(resolved_at=now)
+
+
+def _note_failure(
+    work: Work,
+    job: Job,
+    lease: Lease,
+    organization: Organization | None,
+    error: Exception,
+    *,
+    now: datetime,
+) -> None:
+    who = organization.public_id if organization else "the whole database"
+    logger.error("%s failed for %s", work.kind, who, exc_info=error)
+    _record(work, job, lease, organization, error, now=now)
 
 
 @transaction.atomic
@@ -395,7 +479,10 @@ def _end(lease: Lease) -> None:
     mine = Lease.objects.select_for_update().filter(pk=lease.pk, token=lease.token).first()
     if mine is None:
         return
-    counted = {"done": F("done") + mine.size - mine.failed, "failed": F("failed") + mine.failed}
+    counted = {
+        "done": F("done") + max(0, mine.size - mine.failed),
+        "failed": F("failed") + mine.failed,
+    }
     Job.objects.filter(pk=mine.job_id).update(**counted)
     mine.delete()
 
@@ -404,5 +491,7 @@ def _finish(job: Job, *, now: datetime) -> None:
     """End a job whose batches are all handed out and done. What was not handed out somebody else did meanwhile."""
     left = Lease.objects.filter(job=OuterRef("pk"))
     ended = Job.objects.filter(pk=job.pk, is_handed_out=True, finished_at__isnull=True)
-    ended.exclude(Exists(left)).update(finished_at=now, done=F("total") - F("failed"))
+    # More may have failed than were counted when it began: what became due meanwhile.
+    done = Greatest(F("total") - F("failed"), 0)
+    ended.exclude(Exists(left)).update(finished_at=now, done=done)
     job.refresh_from_db()

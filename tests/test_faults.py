@@ -166,6 +166,24 @@ class TestSessionThatEnds:
         # Once to see what it does, and once for each way of dying.
         assert [answer.status < 300 for answer in answers if answer not in failed] == [True] * 3
 
+    def test_leaves_no_query_running_on_the_server(self) -> None:
+        """A worker that is killed, or whose time is over, in the middle of an audit."""
+        gone = connection.copy()
+        gone.ensure_connection()
+        pid = gone.connection.info.backend_pid
+        gone.connection.pgconn.send_query(b"SELECT pg_sleep(600)")
+
+        gone.connection.pgconn.finish()
+
+        with connection.cursor() as cursor:
+            for _ in range(200):
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
+                (running,) = cursor.fetchone()
+                if not running:
+                    break
+                time.sleep(0.1)
+        assert not running
+
 
 class TestDatabase:
     def test_that_is_not_there_is_a_503_and_the_next_request_works(

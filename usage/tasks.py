@@ -1,6 +1,7 @@
 """What time does to usage, and to the books as a whole: the work that must see all three apps."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery import Task, shared_task
 from django.db.models import F, OuterRef, QuerySet, Subquery
@@ -8,13 +9,12 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from credits.reconcile import reconcile as reconcile_books
 from credits.tasks import SEAL, VERIFY
 from organizations import idempotency, jobs
-from organizations.jobs import Found, Work
+from organizations.jobs import Found, Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
 from usage.models import UsageEvent
 from usage.reconcile import CHECKS
-from usage.services import denials
-from usage.services.rollups import roll_up
+from usage.services import denials, rollups
 
 JOBS_KEPT = timedelta(days=90)
 FREQUENT_JOBS_KEPT = timedelta(days=7)
@@ -40,7 +40,13 @@ def _reconcile(*, now: datetime) -> list[Found]:
     return reconcile_books(CHECKS)
 
 
-ROLL_UP = Work("roll up usage", roll_up, _with_new_events)
+def _roll_up(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Add the next events of an organization. How far they are is in its mark: the place says only that there are more."""
+    is_last = rollups.roll_up(organization=organization, now=now) < rollups.PORTION
+    return Portion((), None if is_last else {})
+
+
+ROLL_UP = Work("roll up usage", _roll_up, _with_new_events, in_portions=True)
 PRUNE = Work("prune", _prune)
 RECONCILE = Work("reconcile", _reconcile, is_audit=True)
 ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)

@@ -59,6 +59,10 @@ class Lease(models.Model):
     """Null for a job over the whole database."""
     size = models.PositiveIntegerField()
     failed = models.PositiveIntegerField(default=0)
+    place = models.JSONField(null=True)
+    """Where the work for one organization goes on, by its id, if a run was over before it was."""
+    is_one_by_one = models.BooleanField(default=False)
+    """Set where the time of a task was not enough to do several at once."""
     worker = models.CharField(max_length=200)
     token = models.UUIDField(default=new_id)
     expires_at = models.DateTimeField()

@@ -1,9 +1,11 @@
 """Jobs: shared by workers, taken over from dead ones, and never stopped by one organization."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +16,7 @@ from django.db.models import Q, QuerySet
 
 from organizations import clock as time_of
 from organizations import jobs
-from organizations.jobs import Found, Run, Work
+from organizations.jobs import Found, Portion, Run, Work
 from organizations.models import Failure, Finding, Job, Lease, Organization
 from tests.callers import clock as clock
 from tests.factories import make_organization
@@ -445,6 +447,149 @@ class TestTogether:
 
         assert chores.asked == []
         assert not Failure.objects.exists()
+
+
+class TestTimeLimit:
+    """The time of a task is over in the middle of the work for one organization."""
+
+    def test_is_a_failure_of_the_one_that_took_it_and_the_next_run_does_the_others(
+        self, chores: Chores, clock: Clock
+    ) -> None:
+        due = make(5)
+
+        def too_slow(organization: Organization) -> None:
+            if organization == due[0]:
+                raise SoftTimeLimitExceeded
+
+        chores.before = too_slow
+        with pytest.raises(SoftTimeLimitExceeded):
+            chores.run()
+
+        run = chores.run()
+
+        assert run is not None
+        assert chores.asked == [one.id for one in due[1:]]
+        failure = Failure.objects.get()
+        assert (failure.organization, failure.attempts) == (due[0], 1)
+        assert "SoftTimeLimitExceeded" in failure.error
+
+    def test_is_left_to_staff_after_the_third_time(self, chores: Chores, clock: Clock) -> None:
+        make(1)
+
+        def too_slow(organization: Organization) -> None:
+            raise SoftTimeLimitExceeded
+
+        chores.before = too_slow
+        for _ in range(3):
+            with pytest.raises(SoftTimeLimitExceeded):
+                chores.run()
+            chores.run()  # it is over: what failed waits for the next job
+            clock.shift(600)
+
+        assert chores.run() is None
+        assert Failure.objects.get().next_try_at is None
+
+    def test_of_several_at_once_has_them_done_one_by_one(self, clock: Clock) -> None:
+        together = Together()
+        due = make(3)
+        slow = [True]
+
+        def once_too_slow(organization: Organization) -> None:
+            if slow and len(together.at_once) == 1:
+                slow.clear()
+                raise SoftTimeLimitExceeded
+
+        together.before = once_too_slow
+        with pytest.raises(SoftTimeLimitExceeded):
+            together.run()
+        together.run()
+
+        assert together.asked == [one.id for one in due]
+        assert len(together.at_once) == 1
+        assert not Failure.objects.exists()
+
+
+class Pages:
+    """An audit that looks at each organization in three portions, and finds something in the last."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[UUID, int]] = []
+        self.after: Callable[[], None] = lambda: None
+        self.work = Work("pages", self.do, self.due, is_audit=True, in_portions=True)
+
+    def due(self, now: object) -> QuerySet[Organization]:
+        return Organization.objects.all()
+
+    def do(self, *, organization: Organization, now: object, place: Any) -> Portion:
+        page = place["page"] if place else 1
+        self.seen.append((organization.id, page))
+        self.after()
+        if page < 3:
+            return Portion((), {"page": page + 1})
+        return Portion([Found("every page", organization.name, "odd", organization.id)], None)
+
+
+@contextmanager
+def kept_once(lease: Lease, *, now: object) -> Iterator[Callable[[], bool]]:
+    """Let a lease be ours when it is asked for the first time, and no longer."""
+    answers = iter([True])
+    yield lambda: next(answers, False)
+
+
+class TestPortions:
+    def test_go_on_from_the_place_that_was_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "BATCH", 2)
+        pages, due = Pages(), make(3)
+        expected = [(one.id, page) for one in due for page in (1, 2, 3)]
+
+        # Every time that the batch is taken, the lease is lost after one portion.
+        monkeypatch.setattr(jobs, "_kept", kept_once)
+        jobs.run(pages.work, now=time_of.now, worker="w")
+
+        assert pages.seen == expected
+        assert Finding.objects.count() == 3
+        assert Job.objects.get().finished_at is not None
+
+    def test_of_a_killed_worker_are_gone_on_with(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pages, due = Pages(), make(2)
+
+        def die() -> None:
+            if len(pages.seen) == 5:
+                raise Killed
+
+        pages.after = die
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs, "_give_back", lambda lease, now: None)
+            with pytest.raises(Killed):
+                jobs.run(pages.work, now=time_of.now, worker="dead")
+        clock.shift(60)
+        jobs.run(pages.work, now=time_of.now, worker="w")
+
+        first, second = (one.id for one in due)
+        pages_seen = [(first, 1), (first, 2), (first, 3), (second, 1), (second, 2)]
+        assert pages.seen == [*pages_seen, (second, 2), (second, 3)]
+        assert Finding.objects.count() == 2
+
+
+class TestMoreFailuresThanWereCounted:
+    def test_end_the_job_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "BATCH", 1)
+        make(1)
+
+        def fail(*, organization: Organization, now: object) -> None:
+            if Organization.objects.count() == 1:
+                make_organization("came meanwhile")
+            raise ValueError("no")
+
+        work = Work("failing", fail, lambda now: Organization.objects.all())
+        for _ in range(3):
+            jobs.run(work, now=time_of.now, worker="w")
+
+        job = Job.objects.get()
+        assert (job.total, job.done, job.failed) == (1, 0, 2)
+        assert job.finished_at is not None
 
 
 class Audit:

@@ -1,9 +1,12 @@
 """What a 402 says, what it keeps from a child, and what of the request survives it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.models import LedgerEntry, Reservation
 from organizations.models import IdempotencyKey, Organization
@@ -11,6 +14,8 @@ from tests import factories as f
 from tests.callers import Caller, caller_of, details, error, ok
 from tests.callers import clock as clock
 from tests.usage import people as p
+from usage.models import Denial
+from usage.services import denials
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -295,3 +300,29 @@ class TestRefillOfADeniedRequest:
             caller.reserve(150, key="k")
 
         assert f.wallet_of(parent).balance == 900
+
+
+class TestPrune:
+    def test_forgets_denials_of_more_than_thirty_days_a_batch_at_a_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(denials, "PRUNE_BATCH", 2)
+        organization = f.make_organization()
+        ages = [timedelta(days=30), *[timedelta(days=30, minutes=n) for n in range(1, 6)]]
+        for age in ages:
+            moment = f.NOW - age
+            Denial.objects.create(
+                organization=organization,
+                minute=moment,
+                reason="cap",
+                message="",
+                created_at=moment,
+            )
+
+        with CaptureQueriesContext(connection) as captured:
+            forgotten = denials.prune(now=f.NOW)
+
+        assert forgotten == 5
+        assert Denial.objects.get().created_at == f.NOW - timedelta(days=30)
+        deletes = [each for each in captured.captured_queries if "DELETE" in each["sql"]]
+        assert len(deletes) == 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from organizations import jobs
 from organizations.models import Organization
 from tests import factories as f
 from tests.usage import people as p
@@ -139,3 +140,33 @@ class TestForgiving:
         assert p.counted(organization, "2026-05")[0] == 10
         assert live == before
         assert rollups.report(organization, "day", "actor_id", **MAY) == before
+
+
+class TestCatchingUp:
+    """A worker that is far behind adds portion after portion, and keeps the wallet for none longer than a moment."""
+
+    def test_goes_portion_by_portion(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rollups, "PORTION", 7)
+        busy(organization, 20)
+        expected = rollups.report(organization, "day", "actor_id", **MAY)
+
+        portions = [rollups.roll_up(organization=organization, now=f.NOW) for _ in range(4)]
+
+        assert portions == [7, 7, 6, 0]
+        assert rollups.report(organization, "day", "actor_id", **MAY) == expected
+        assert sum(UsageRollup.objects.values_list("events", flat=True)) == 20
+
+    def test_is_done_by_one_run_of_the_job(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rollups, "PORTION", 7)
+        busy(organization, 20)
+
+        run = jobs.run(tasks.ROLL_UP, now=lambda: f.NOW, worker="w")
+
+        assert run is not None
+        assert run.done == 1
+        latest = UsageEvent.objects.latest("position").position
+        assert RollupMark.objects.get().position == latest

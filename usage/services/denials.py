@@ -9,6 +9,7 @@ from usage.services.asking import Work
 from usage.services.spending import Denied
 
 KEPT = timedelta(days=30)
+PRUNE_BATCH = 5_000
 
 
 def record(work: Work, error: Denied, *, now: datetime) -> None:
@@ -28,6 +29,9 @@ def record(work: Work, error: Denied, *, now: datetime) -> None:
 
 
 def prune(*, now: datetime) -> int:
-    """Delete the denials that are older than 30 days; returns how many there were."""
-    deleted, _ = Denial.objects.filter(created_at__lt=now - KEPT).delete()
+    """Delete the denials that are older than 30 days, a batch at a time so that none takes long; returns how many there were."""
+    old = Denial.objects.filter(created_at__lt=now - KEPT).order_by("created_at")
+    deleted = 0
+    while batch := list(old.values_list("id", flat=True)[:PRUNE_BATCH]):
+        deleted += Denial.objects.filter(id__in=batch).delete()[0]
     return deleted

@@ -19,6 +19,9 @@ Dimension = Literal[
     "day", "month", "work_type", "resource_type", "resource_id", "actor_id", "model_id"
 ]
 
+PORTION = 2_000
+"""How many events are added under one lock."""
+
 _GROUPS = "work_type, resource_type, resource_id, model_id, actor_id"
 _DAY = "(occurred_at AT TIME ZONE 'UTC')::date"
 _ADD = f"""
@@ -52,21 +55,25 @@ _COLUMNS: dict[Dimension, str] = {
 
 @transaction.atomic(savepoint=False)
 def roll_up(*, organization: Organization, now: datetime) -> int:
-    """Add the events that are beyond the mark to the rollups, and move the mark. Returns how many there were."""
+    """Add the next events that are beyond the mark to the rollups, and move the mark. Returns how many there were.
+
+    No more than `PORTION` of them: who is behind by millions catches up portion by portion, and keeps the wallet for no longer than a
+    request does.
+    """
     ledger.lock(organization.id)
     mark, _ = RollupMark.objects.get_or_create(
         organization=organization, defaults={"rolled_up_at": now}
     )
-    events = organization.usage_events.filter(position__gt=mark.position)
-    last = events.order_by("-position").values_list("position", flat=True).first()
-    if last is None:
+    beyond = organization.usage_events.filter(position__gt=mark.position).order_by("position")
+    positions = list(beyond.values_list("position", flat=True)[:PORTION])
+    if not positions:
         return 0
-    count = events.filter(position__lte=last).count()
+    last = positions[-1]
     with connection.cursor() as cursor:
         cursor.execute(_ADD, [organization.id, mark.position, last])
     mark.position, mark.rolled_up_at = last, now
     mark.save(update_fields=["position", "rolled_up_at"])
-    return count
+    return len(positions)
 
 
 def report(

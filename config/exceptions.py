@@ -44,6 +44,8 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
     usage.NotInTokens: (422, "VALIDATION"),
+    usage.NothingHeld: (422, "VALIDATION"),
+    credits.ChargeTooLarge: (422, "VALIDATION"),
     controls.AiNotEnabled: (403, "AI_NOT_CONFIGURED"),
     controls.DowngradeAboveShutoff: (422, "VALIDATION"),
     subjects.UnknownSubject: (404, "NOT_FOUND"),

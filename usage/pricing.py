@@ -13,6 +13,7 @@ from typing import Any
 SMALLEST_CREDIT = Decimal("0.000001")
 MILLION = Decimal(1_000_000)
 ZERO = Decimal(0)
+BAND_START = "prompt_tokens_from"
 
 
 class Unpriced(Exception):
@@ -86,6 +87,13 @@ def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool 
     band = _band(card, _prompt(counted), work_is_done=work_is_done)
     exact = _tokens_price(band, counted) + _fee(card, band) + card.per_unit * units
     return exact.quantize(SMALLEST_CREDIT, rounding=ROUND_UP)
+
+
+def is_free(card: RateCard) -> bool:
+    """Whether no work costs anything by this card."""
+    return not card.per_request and not any(
+        price for band in card.bands for name, price in vars(band).items() if name != BAND_START
+    )
 
 
 def contradiction(card: RateCard, tokens: Tokens) -> str:
@@ -218,8 +226,8 @@ def thaw(frozen: dict[str, Any]) -> RateCard:
 
 
 def _band_of(frozen: dict[str, Any]) -> Band:
-    start = frozen["prompt_tokens_from"]
-    prices = {name: value for name, value in frozen.items() if name != "prompt_tokens_from"}
+    start = frozen[BAND_START]
+    prices = {name: value for name, value in frozen.items() if name != BAND_START}
     return Band(start, **{n: None if v is None else Decimal(v) for n, v in prices.items()})
 
 

@@ -31,6 +31,7 @@ HELP = {
     "rollover_limit": "How much of an allowance may survive its term. 0: nothing.",
     "anchored_on": "Periods begin on this day of the month; years on this date.",
     "overage_rate": "Information only: one credit of work is one credit of the ledger.",
+    "charge_limit": "What one piece of work may cost at most; more is a mistake of units, and refused. Empty: no limit.",
     "recharge_limit": "How much may be bought through the API per billing period. 0: nothing.",
 }
 
@@ -65,7 +66,14 @@ class CreditConfigAdmin(EditedAdmin):
     fieldsets = (
         (
             "These act at once",
-            {"fields": ("organization", ("monthly_cap", "overdraft_limit"), "when_empty")},
+            {
+                "fields": (
+                    "organization",
+                    ("monthly_cap", "overdraft_limit"),
+                    "when_empty",
+                    "charge_limit",
+                )
+            },
         ),
         (
             "Refill from the parent, at once",

@@ -102,7 +102,7 @@ class Wallet(models.Model):
 class CreditConfig(models.Model):
     """The terms that people edit, apart from the money that only services write.
 
-    Caps, the overdraft, the recharge limit and the refill rule act at once; allowance, term and anchor from the next boundary.
+    Caps, the overdraft, the other limits and the refill rule act at once; allowance, term and anchor from the next boundary.
     """
 
     class Term(models.TextChoices):
@@ -145,6 +145,13 @@ class CreditConfig(models.Model):
         default=False, help_text="The next term brings no allowance; this one stays as it is."
     )
     recharge_limit = AmountField(default=ZERO, help_text="Per billing period. 0: no recharge.")
+    charge_limit = AmountField(
+        null=True,
+        blank=True,
+        default=Decimal(100_000),
+        db_default=Decimal(100_000),
+        help_text="What one piece of work may cost at most. Empty: no limit.",
+    )
 
     history = HistoricalRecords()
 
@@ -161,6 +168,7 @@ class CreditConfig(models.Model):
                     overdraft_limit__gte=0,
                     overage_rate__gte=0,
                     recharge_limit__gte=0,
+                    charge_limit__gte=0,
                 ),
             ),
             models.CheckConstraint(

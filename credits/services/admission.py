@@ -43,6 +43,10 @@ class BillingExhausted(Exception):
         self.details: dict[str, Any] = {"reason": reason}
 
 
+class ChargeTooLarge(Exception):
+    """That is more than one piece of work may cost: rather a mistake of units than work. Nothing was changed."""
+
+
 @dataclass(frozen=True)
 class Counted:
     """A counter that a hold would be counted in, and the cap that is set on it, if any."""
@@ -81,9 +85,13 @@ def decide(
     *,
     mode: str,
     counted: Sequence[Counted],
+    is_free: bool,
     now: datetime,
 ) -> Admission | BillingExhausted:
-    """Decide how much of `need` a locked wallet admits now. It may refill, and holds nothing."""
+    """Decide how much of `need` a locked wallet admits now. It may refill, and holds nothing.
+
+    :param is_free: whether the work has the price 0: then no pool is too empty for it
+    """
     up_to = mode == Mode.UP_TO
     caps = [*(each.limit() for each in counted), _cap_limit(wallet, period)]
     asked = need
@@ -95,10 +103,22 @@ def decide(
     if parent is not None and refill_is_due(wallet, need, now=now):
         refill(wallet, parent, now=now)
     pool = _pool_limit(wallet)
-    fitting = fit(pool, need, up_to=up_to)
+    fitting = need if is_free else fit(pool, need, up_to=up_to)
     if fitting is None:
         return deny([*caps, pool], pool, asked)
     return Admission(fitting, [*caps, pool])
+
+
+def require_chargeable(wallet: Wallet, credits: Decimal) -> None:
+    """Refuse more than one piece of work may cost.
+
+    :raises ChargeTooLarge: if that is more
+    """
+    limit = wallet.config.charge_limit
+    if limit is not None and credits > limit:
+        raise ChargeTooLarge(
+            f"{credits.normalize():f} credits: one piece of work may cost {limit.normalize():f} at most"
+        )
 
 
 def _cap_limit(wallet: Wallet, period: BillingPeriod) -> Limit:

@@ -12,7 +12,14 @@ from credits import ledger
 from credits.ledger import Note
 from credits.limits import Limit, explain
 from credits.models import ZERO, BillingPeriod, Growth, Reservation, Wallet
-from credits.services.admission import Admission, BillingExhausted, Counted, decide
+from credits.services.admission import (
+    Admission,
+    BillingExhausted,
+    ChargeTooLarge,
+    Counted,
+    decide,
+    require_chargeable,
+)
 from credits.services.ending import bind, close, expire_due, give_back, reclaim_if_archived
 from credits.services.funding import refill_is_due
 from credits.services.locking import is_archived, lock
@@ -51,6 +58,7 @@ def reserve(
     them admit, if it is any. A denial is *returned*: a refill that fired for this request must survive it, so the caller commits,
     then raises.
 
+    :raises ChargeTooLarge: if that is more than one piece of work may cost
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if the organization is archived
     """
@@ -84,21 +92,41 @@ def admit(
     mode: str = Mode.EXACT,
     period: BillingPeriod | None = None,
     counted: Sequence[Counted] = (),
+    is_free: bool = False,
 ) -> Admission | BillingExhausted:
     """Decide how much of `need` may be held now, on a locked wallet. It may refill, and holds nothing.
 
     The caps of `counted` are asked first, in their order, then the cap of the period, then the pool. Before a refill, before a denial,
     and before less is admitted than was asked for, holds whose time has passed are given back: they never stand in the way.
+
+    :param is_free: whether the work has the price 0: then no pool is too empty for it
+    :raises ChargeTooLarge: if that is more than one piece of work may cost; with `up_to` no more than that is admitted
     """
+    need = _chargeable(wallet, need, mode=mode)
     period = period or ledger.open_period(wallet)
     if parent is not None:
         # The refill rule is about to fire, and such a hold must not be the reason.
         _clear_expired(wallet, period, counted, now=now)
-    admitted = decide(wallet, parent, period, need, mode=mode, counted=counted, now=now)
+
+    def decided() -> Admission | BillingExhausted:
+        return decide(
+            wallet, parent, period, need, mode=mode, counted=counted, is_free=is_free, now=now
+        )
+
+    admitted = decided()
     falls_short = isinstance(admitted, BillingExhausted) or admitted.credits < need
     if falls_short and _clear_expired(wallet, period, counted, now=now):
-        return decide(wallet, parent, period, need, mode=mode, counted=counted, now=now)
+        return decided()
     return admitted
+
+
+def _chargeable(wallet: Wallet, need: Decimal, *, mode: str) -> Decimal:
+    """Return how much of `need` one piece of work may cost: all of it, or what `up_to` may hold."""
+    limit = wallet.config.charge_limit
+    if mode == Mode.UP_TO and limit is not None:
+        return min(need, limit)
+    require_chargeable(wallet, need)
+    return need
 
 
 def _clear_expired(
@@ -136,6 +164,7 @@ def grow(
 
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises ReservationClosed: if it is not open
+    :raises ChargeTooLarge: if the new total is more than one piece of work may cost
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if the organization is archived
     """
@@ -148,6 +177,7 @@ def grow(
     need = credits - reservation.credits
     if need <= 0:
         return reservation
+    require_chargeable(wallet, credits)
     admitted = admit(wallet, parent, need, period=reservation.period, now=now)
     if isinstance(admitted, BillingExhausted):
         return admitted
@@ -197,6 +227,7 @@ def settle(
     performed_by: str,
     now: datetime,
     settled_with: dict[str, Any] | None = None,
+    times_hold: int | None = None,
 ) -> Reservation:
     """Charge what the work really cost, and give back the rest of its hold.
 
@@ -204,7 +235,9 @@ def settle(
     returns the first result. After its expiry a hold is gone but the work is still charged, and marked late.
 
     :param settled_with: the input as the caller gave it, if it was not this amount (tokens)
+    :param times_hold: how many times its hold the work may have cost; null is any number of times
     :raises Reservation.DoesNotExist: if the organization has no such reservation
+    :raises ChargeTooLarge: if it is more than was held, and more than one piece of work may cost
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
@@ -218,6 +251,7 @@ def settle(
         raise AlreadySettled(f"settled for {settled:f}, with other input than this")
     if reservation.status == Status.RELEASED:
         raise ReservationClosed("released: nothing is held for this work any more")
+    _require_plausible(reservation, credits, times_hold)
     reservation.late = reservation.status_at(now) == Status.EXPIRED
     held = reservation.credits if reservation.status == Status.OPEN else ZERO
     counter_ids = reservation.counter_ids
@@ -235,6 +269,22 @@ def settle(
     close(reservation, Status.SETTLED, now=now)
     reclaim_if_archived(wallet, parent, now=now)
     return reservation
+
+
+def _require_plausible(reservation: Reservation, credits: Decimal, times_hold: int | None) -> None:
+    """Refuse to charge what is rather a mistake of units. What was held is always charged.
+
+    :raises ChargeTooLarge: if it is one
+    """
+    held = reservation.credits
+    if credits <= held:
+        return
+    require_chargeable(reservation.wallet, credits)
+    if times_hold is not None and credits > times_hold * held:
+        raise ChargeTooLarge(
+            f"{credits.normalize():f} credits: a personal key settles at most {times_hold} times"
+            f" the {held.normalize():f} that it held"
+        )
 
 
 @transaction.atomic(savepoint=False)

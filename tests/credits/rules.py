@@ -72,6 +72,7 @@ RULES: dict[str, list[Breach]] = {
             "allowance",
             "allowance_per_user",
             "rollover_limit",
+            "charge_limit",
             "overdraft_limit",
             "overage_rate",
             "recharge_limit",

@@ -211,3 +211,15 @@ class TestInAnEarlierPeriod:
 
         assert [p.reserved for p in periods_of(organization)] == [9, 0]
         assert money_of(organization) == amounts(10, 9, 1)
+
+
+class TestChargeLimit:
+    def test_is_of_the_new_total(self) -> None:
+        organization = make_organization(funded=1_000, charge_limit=100)
+        reservation = reserve(organization, 60)
+
+        with pytest.raises(services.ChargeTooLarge):
+            try_to_grow(reservation, 101)
+
+        assert money_of(organization) == amounts(1_000, 60, 940)
+        assert grow(reservation, 100).credits == 100

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from credits.models import Reservation
+from credits.services import ChargeTooLarge
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from tests.factories import (
     KEY,
@@ -19,6 +20,7 @@ from tests.factories import (
     grant,
     later,
     make_organization,
+    make_refilled_family,
     money_of,
     periods_of,
     refused,
@@ -171,7 +173,7 @@ class TestCap:
         assert refused(organization, credits, mode=mode).reason == "cap"
 
     def test_of_null_is_no_limit(self) -> None:
-        organization = make_organization(funded=10**13, monthly_cap=None)
+        organization = make_organization(charge_limit=None, funded=10**13, monthly_cap=None)
 
         reserve(organization, 10**13)
 
@@ -251,7 +253,7 @@ class TestPool:
         assert refused(organization, SMALLEST).affordable_credits == 0
 
     def test_admits_everything_when_the_overdraft_is_null(self) -> None:
-        organization = make_organization(overdraft_limit=None)
+        organization = make_organization(overdraft_limit=None, charge_limit=None)
 
         reserve(organization, 10**12)
 
@@ -318,3 +320,35 @@ class TestUpTo:
         settle(reserve(organization, 10), 10)
 
         assert refused(organization, 5, mode=UP_TO).reason == "cap"
+
+
+class TestChargeLimit:
+    """What one piece of work may cost at most."""
+
+    def test_is_100_000_unless_set(self) -> None:
+        organization = make_organization(funded=1_000_000)
+
+        reserve(organization, 100_000)
+        with pytest.raises(ChargeTooLarge, match=r"100000\.000001 credits: .* cost 100000 at most"):
+            try_to_reserve(organization, "100000.000001")
+
+        assert money_of(organization) == amounts(1_000_000, 100_000, 900_000)
+
+    @pytest.mark.parametrize("limit", [None, 200_000])
+    def test_is_what_the_terms_say(self, limit: Amount | None) -> None:
+        organization = make_organization(funded=1_000_000, charge_limit=limit)
+
+        assert reserve(organization, 200_000).credits == 200_000
+
+    def test_is_asked_before_any_refill(self) -> None:
+        _, child = make_refilled_family(child_has=0, charge_limit=3)
+
+        with pytest.raises(ChargeTooLarge):
+            try_to_reserve(child, 4)
+
+        assert entries_of(child) == []
+
+    def test_is_the_most_that_up_to_holds(self) -> None:
+        organization = make_organization(funded=1_000_000)
+
+        assert reserve(organization, 10**12, mode=UP_TO).credits == 100_000

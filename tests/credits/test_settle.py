@@ -25,6 +25,7 @@ from tests.factories import (
     release,
     renew,
     reserve,
+    set_terms,
     settle,
     suspend,
     wallet_of,
@@ -375,3 +376,33 @@ class TestDebt:
         wallet = wallet_of(organization)
         assert (wallet.balance, wallet.reserved) == amounts(1, 5)
         assert (wallet.unreserved, wallet.available) == amounts(-4, 0)
+
+
+class TestChargeLimit:
+    def test_refuses_more_than_one_piece_of_work_may_cost(self) -> None:
+        organization = make_organization(funded=1_000)
+        reservation = reserve(organization, 1)
+
+        with pytest.raises(services.ChargeTooLarge):
+            settle(reservation, 10**13)
+
+        assert money_of(organization) == amounts(1_000, 1, 999)
+        assert settle(reservation, 100_000).settled_credits == 100_000
+
+    def test_always_lets_what_was_held_be_charged(self) -> None:
+        organization = make_organization(funded=1_000)
+        reservation = reserve(organization, 500)
+        set_terms(organization, charge_limit=10)
+
+        with pytest.raises(services.ChargeTooLarge):
+            settle(reservation, "500.000001", now=later(hours=1))
+
+        assert settle(reservation, 500, now=later(hours=1)).settled_credits == 500
+
+    def test_answers_a_repeat_whatever_the_limit_is_by_now(self) -> None:
+        organization = make_organization(funded=1_000)
+        reservation = reserve(organization, 1)
+        settle(reservation, 500)
+        set_terms(organization, charge_limit=10)
+
+        assert settle(reservation, 500).settled_credits == 500

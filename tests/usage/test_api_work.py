@@ -370,6 +370,24 @@ class TestEvents:
         assert result["status"] == "accepted"
         assert f.money_of(organization) == f.amounts(-200, 0, 0)
 
+    def test_are_rejected_where_they_cost_more_than_work_may(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        f.set_terms(organization, charge_limit=20)
+        event = {"source": "b", "model": "sonnet"}
+
+        results = self.tell(
+            backend,
+            {"source": "b", "id": "1", "credits": 20},
+            {"source": "b", "id": "2", "credits": 20.000001},
+            event | {"id": "3", "outputTokens": 2 * MILLION},
+            event | {"id": "4", "outputTokens": 2 * MILLION + 1},
+        )
+
+        assert [r["status"] for r in results] == ["accepted", "rejected", "accepted", "rejected"]
+        assert results[1]["reason"] == "20.000001 credits: one piece of work may cost 20 at most"
+        assert f.money_of(organization)[0] == 960
+
     @pytest.mark.parametrize("whose", ["own", "parent's"])
     def test_are_refused_if_a_suspension_came_after_the_door(self, whose: str) -> None:
         parent, child = f.make_family()
@@ -496,6 +514,142 @@ class TestModels:
             "available": True,
             "reason": None,
         }
+
+
+@pytest.mark.usefixtures("sonnet")
+class TestTooMuch:
+    """What cannot be true is refused, with the field that says it and the numbers; nothing changes."""
+
+    def fields(self, answer: Any) -> dict[str, list[str]]:
+        assert error(answer) == (422, "VALIDATION")
+        named: dict[str, list[str]] = details(answer)["fields"]
+        return named
+
+    @pytest.mark.parametrize("path", [RESERVATIONS, "/usage/check"])
+    def test_is_named_by_its_field_before_the_work(
+        self, backend: Caller, organization: Organization, path: str
+    ) -> None:
+        f.set_terms(organization, charge_limit=20)
+
+        by_credits = self.fields(backend.post(path, {"estimatedCredits": 21}))
+        by_tokens = self.fields(backend.post(path, tokens()))
+
+        sentence = "credits: one piece of work may cost 20 at most"
+        assert by_credits == {"estimatedCredits": [f"21 {sentence}"]}
+        assert by_tokens == {"maxOutputTokens": [f"30 {sentence}"]}
+        assert f.money_of(organization) == f.amounts(1_000, 0, 1_000)
+
+    def test_is_named_by_its_field_after_it(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+        path = f"{RESERVATIONS}/{held['id']}"
+        f.set_terms(organization, charge_limit=20)
+        used = {"inputTokens": MILLION, "outputTokens": 3 * MILLION}
+
+        assert list(self.fields(backend.settle(held["id"], 10**13))) == ["credits"]
+        assert list(self.fields(backend.post(f"{path}/settle", used))) == ["outputTokens"]
+        more = self.fields(backend.post(f"{path}/grow", {"maxOutputTokens": 3 * MILLION}))
+        assert more == {"maxOutputTokens": ["40 credits: one piece of work may cost 20 at most"]}
+        assert f.money_of(organization) == f.amounts(1_000, 30, 970)
+        assert ok(backend.settle(held["id"], 30))["settledCredits"] == 30
+
+    def test_in_up_to_is_as_much_output_as_one_piece_of_work_may_cost(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        f.set_terms(organization, charge_limit=15)
+
+        held = ok(backend.post(RESERVATIONS, tokens(mode="up_to")), 201)
+        f.set_terms(organization, charge_limit=10)
+        refused = self.fields(backend.post(RESERVATIONS, tokens(mode="up_to")))
+
+        assert [held["credits"], held["maxOutputTokens"]] == [15, MILLION // 2]
+        assert "buy no output" in refused["maxOutputTokens"][0]
+
+    def test_is_nobodys_business_where_nothing_is_charged(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        Organization.objects.update(byok=True)
+        f.set_terms(organization, charge_limit=1)
+
+        held = ok(backend.post(RESERVATIONS, tokens()), 201)
+
+        assert ok(backend.settle(held["id"], 30))["settledCredits"] == 0
+
+    def test_is_more_than_ten_times_what_a_personal_key_held(
+        self, ada: Actor, organization: Organization, backend: Caller
+    ) -> None:
+        me = personal(ada)
+        first, second = (ok(me.reserve(3), 201)["id"] for _ in range(2))
+
+        refused = self.fields(me.settle(first, 30.000001))
+
+        assert refused["credits"] == [
+            "30.000001 credits: a personal key settles at most 10 times the 3 that it held"
+        ]
+        assert f.wallet_of(organization).reserved == 6
+        assert ok(me.settle(first, 30))["settledCredits"] == 30
+        assert ok(backend.settle(second, 31))["settledCredits"] == 31
+
+    def test_is_anything_where_a_personal_key_held_nothing(
+        self, ada: Actor, organization: Organization
+    ) -> None:
+        me = personal(ada)
+
+        for body in ({"estimatedCredits": 0}, {"estimatedCredits": 0, "model": "sonnet"}):
+            for path in (RESERVATIONS, "/usage/check"):
+                assert self.fields(me.post(path, body)) == {
+                    "estimatedCredits": ["0 credits: a personal key holds what its work may cost"]
+                }
+        Organization.objects.update(byok=True)
+        assert ok(me.reserve(0), 201)["byok"] is True
+
+
+class TestFreeWork:
+    """Work whose rate card says 0."""
+
+    @pytest.fixture
+    def organization(self) -> Organization:
+        organization = f.make_organization(funded=5)
+        p.use(p.work(organization, 5), 15)
+        p.make_model("free", credits_per_million=0)
+        return organization
+
+    def ask(self, **fields: Any) -> dict[str, Any]:
+        return {"model": "free", "inputTokens": 100, "maxOutputTokens": 100} | fields
+
+    def test_is_admitted_in_debt(self, backend: Caller, organization: Organization) -> None:
+        held = ok(backend.post(RESERVATIONS, self.ask()), 201)
+        path = f"{RESERVATIONS}/{held['id']}"
+        grown = ok(backend.post(f"{path}/grow", {"maxOutputTokens": 900}))
+        done = ok(backend.post(f"{path}/settle", {"inputTokens": 100, "outputTokens": 900}))
+
+        assert ok(backend.post("/usage/check", self.ask()))["decision"] == "allow"
+        assert [held["credits"], done["settledCredits"]] == [0, 0]
+        assert [held["maxOutputTokens"], grown["maxOutputTokens"]] == [100, 900]
+        assert f.money_of(organization) == f.amounts(-10, 0, 0)
+        assert [m["available"] for m in ok(backend.get("/models"))["items"]] == [True]
+
+    def test_is_not_what_was_estimated_to_cost_nothing(self, backend: Caller) -> None:
+        for fields in ({}, {"model": "free"}):
+            assert error(backend.reserve(0, **fields)) == (402, "BILLING_EXHAUSTED")
+
+    def test_is_refused_by_a_cap_of_0(self, backend: Caller, organization: Organization) -> None:
+        f.set_terms(organization, monthly_cap=0)
+
+        answer = backend.post(RESERVATIONS, self.ask())
+
+        assert error(answer) == (402, "BILLING_EXHAUSTED")
+        assert details(answer)["reason"] == "cap"
+
+    def test_is_held_by_a_personal_key(self, ada: Actor) -> None:
+        me = personal(ada)
+
+        held = ok(me.post(RESERVATIONS, self.ask()), 201)
+
+        assert held["credits"] == 0
+        assert error(me.settle(held["id"], 1)) == (422, "VALIDATION")
+        assert ok(me.settle(held["id"], 0))["settledCredits"] == 0
 
 
 @pytest.mark.usefixtures("sonnet")

@@ -17,6 +17,7 @@ from usage.services.spending import Decision as Decision
 from usage.services.spending import Denied as Denied
 from usage.services.spending import ModelNotEnabled as ModelNotEnabled
 from usage.services.spending import NotAllowed as NotAllowed
+from usage.services.spending import NothingHeld as NothingHeld
 from usage.services.spending import NotInTokens as NotInTokens
 from usage.services.spending import TierNotAllowed as TierNotAllowed
 from usage.services.spending import check as check

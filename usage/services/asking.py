@@ -34,6 +34,8 @@ class Work:
     work_type: str = "ai"
     resource_type: str = ""
     resource_id: str = ""
+    personal: bool = False
+    """Whether the actor itself asks, with a key of its own."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from credits.services.counters import settled_in
 from credits.services.reading import wallet_as_of
 from organizations.models import Actor, Organization
 from usage.models import AIModel, Thresholds
-from usage.pricing import Unpriced
+from usage.pricing import RateCard, Unpriced, is_free
 from usage.services import limits, rates
 
 
@@ -37,27 +37,33 @@ def models_for(organization: Organization, actor: Actor | None, *, now: datetime
     listed = []
     for model in models:
         enabled = organization.enables(model.provider)
+        card = _card_of(model, cards, now)
         if model.is_fallback and not enabled:
             continue
         reasons = (
             (not organization.is_entitled(now), "AI_NOT_CONFIGURED"),
             (not enabled, "MODEL_NOT_ENABLED"),
             (tiers is not None and model.tier not in tiers, "TIER_NOT_ALLOWED"),
-            (not _is_priced(cards, model, now), "UNPRICED"),
+            (card is None, "UNPRICED"),
             (stopped, "BILLING_EXHAUSTED"),
-            (is_empty and not (falls_back and model.is_fallback), "BILLING_EXHAUSTED"),
+            (
+                is_empty
+                and not (card and is_free(card))
+                and not (falls_back and model.is_fallback),
+                "BILLING_EXHAUSTED",
+            ),
         )
         listed.append(Listed(model, next((why for is_so, why in reasons if is_so), None)))
     return listed
 
 
-def _is_priced(cards: rates.Cards, model: AIModel, now: datetime) -> bool:
-    """Whether a reserve could price some work on a model."""
+def _card_of(model: AIModel, cards: rates.Cards, now: datetime) -> RateCard | None:
+    """Return the card by which a reserve could price some work on a model, if there is one."""
     try:
         card = rates.in_force(cards, model, now)
     except Unpriced:
-        return False
-    return any(band.is_priced for band in card.bands)
+        return None
+    return card if any(band.is_priced for band in card.bands) else None
 
 
 def _standing(organization: Organization, *, now: datetime) -> tuple[bool, bool, bool]:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from credits import ledger, periods
 from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
+from credits.services.admission import ChargeTooLarge, require_chargeable
 from credits.services.counters import ORGANIZATION, Subject, counters_of
 from credits.services.locking import lock
 from organizations.models import Actor, Group, Organization
@@ -93,7 +94,7 @@ def record(
             results.append(Result(*key, "duplicate", credits=first.credits))
             continue
         problem = _problem(each, known, counted, now=now)
-        made = problem or _make(each, known, wallet.organization, now=now)
+        made = problem or _make(each, known, wallet, now=now)
         if isinstance(made, str):
             results.append(Result(*key, "rejected", reason=made))
             continue
@@ -196,15 +197,16 @@ def _problem(
     return next((problem for is_so, problem in problems if is_so), None)
 
 
-def _make(
-    each: Told, known: _Known, organization: Organization, *, now: datetime
-) -> UsageEvent | str:
-    """Return the event of one piece of work, or why it has no price."""
+def _make(each: Told, known: _Known, wallet: Wallet, *, now: datetime) -> UsageEvent | str:
+    """Return the event of one piece of work, or why it has no price, or one that cannot be true."""
+    organization = wallet.organization
     model = known.models[each.model] if each.model is not None else None
     try:
         card = rates.in_force(known.cards, model, each.occurred_at) if model else None
         cost = _cost(each, card)
-    except Unpriced as error:
+        charged = ZERO if organization.byok else cost
+        require_chargeable(wallet, charged)
+    except (Unpriced, ChargeTooLarge) as error:
         return str(error)
     terms = known.terms.get(each.actor_id) if each.actor_id else None
     of_actor = terms.entity_group if terms else None
@@ -219,7 +221,7 @@ def _make(
         work_type=each.work_type,
         resource_type=each.resource_type,
         resource_id=each.resource_id,
-        credits=ZERO if organization.byok else cost,
+        credits=charged,
         list_credits=cost,
         rated_at=card.starts_at if card else None,
         month=periods.month_of(each.occurred_at).starts_at.date(),

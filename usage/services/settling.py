@@ -18,6 +18,8 @@ from usage.services.spending import NotInTokens
 
 SOURCE = "reservation"
 """The source of the events of holds; nobody else may use it."""
+TIMES_HOLD = 10
+"""How many times its hold work may have cost, if a personal key says so."""
 
 
 @transaction.atomic(savepoint=False)
@@ -30,6 +32,7 @@ def settle(
     credits: Decimal | None = None,
     tokens: Tokens | None = None,
     units: int = 0,
+    personal: bool = False,
 ) -> Reservation:
     """Charge what the work really cost, by credits or by tokens, however it was reserved.
 
@@ -37,8 +40,10 @@ def settle(
     and the event notes it. Where the organization brings its own keys, or works on with a free
     fallback, nothing is charged and the event says what it would have cost. A repeat with the same input returns the first result.
 
+    :param personal: whether a personal key says so: it charges its organization no more than a multiple of what it held
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises NotInTokens: if tokens are given and the hold has no model
+    :raises ChargeTooLarge: if it is more than was held, and more than one piece of work may cost
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
@@ -51,6 +56,7 @@ def settle(
         performed_by=performed_by,
         now=now,
         settled_with=_given(credits, tokens, units),
+        times_hold=TIMES_HOLD if personal else None,
     )
     # A repeat finds its event there: (organization, source, id) is unique for ever.
     event = _event(reservation, organization, cost, tokens, now=now)

@@ -12,7 +12,7 @@ from credits.limits import Limit
 from credits.models import ZERO, CreditConfig, Reservation, UsageCounter, Wallet
 from credits.periods import month_of
 from credits.services import DEFAULT_TIME_TO_LIVE, BillingExhausted
-from credits.services.admission import Admission, deny
+from credits.services.admission import Admission, ChargeTooLarge, deny, require_chargeable
 from credits.services.counters import ORGANIZATION, subject_of
 from credits.services.funding import refill_is_due
 from credits.services.holds import admit, enlarge, find_open, place
@@ -28,6 +28,10 @@ EXACT = Reservation.Mode.EXACT
 
 class NotInTokens(Exception):
     """Token counts price a model's work: the reservation has no model, or was made in credits."""
+
+
+class NothingHeld(Exception):
+    """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
 
 
 class NotAllowed(Exception):
@@ -93,6 +97,8 @@ def reserve(
     """Decide and hold. A denial is *returned*: a refill that fired for the request must survive it.
 
     :raises usage.pricing.Unpriced: if the model has no price for this work
+    :raises ChargeTooLarge: if that is more than one piece of work may cost
+    :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
     """
@@ -133,6 +139,8 @@ def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
     It is the same code, undone: what a check says and what a reserve does cannot drift apart.
 
     :raises usage.pricing.Unpriced: if the model has no price for this work
+    :raises ChargeTooLarge: if that is more than one piece of work may cost
+    :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
     """
@@ -161,6 +169,7 @@ def grow(
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises ReservationClosed: if it is not open
     :raises NotInTokens: if it was not reserved in tokens and `max_output_tokens` is given
+    :raises ChargeTooLarge: if the new total is more than one piece of work may cost
     """
     seen = Reservation.objects.get(id=reservation_id, wallet__organization=organization)
     likely = _total(seen, credits, max_output_tokens) - seen.credits
@@ -169,11 +178,13 @@ def grow(
     )
     require_active(wallet.organization)
     reservation = find_open(wallet, reservation_id, now=now)
-    need = _total(reservation, credits, max_output_tokens) - reservation.credits
+    total = _total(reservation, credits, max_output_tokens)
+    need = total - reservation.credits
     if need <= 0:
-        return reservation
+        return _foresee(reservation, max_output_tokens)
     if not reservation.is_charged:
         return _foresee(reservation, max_output_tokens)
+    require_chargeable(wallet, total)
     denied_or_admitted = _admit_growth(wallet, parent, reservation, need, now=now)
     if isinstance(denied_or_admitted, BillingExhausted):
         return denied_or_admitted
@@ -207,7 +218,11 @@ def _decide(ask: Ask, wallet: Wallet, parent: Wallet | None, *, mode: str) -> De
             "allow", ZERO, [], chosen, is_charged=False, byok=True, tokens=ask.work.tokens
         )
     need = chosen.price if chosen else ask.need
-    admitted = admit(wallet, parent, need, mode=mode, now=ask.now, counted=counted)
+    # What was estimated to cost nothing is not free: it is not known.
+    is_free = need == 0 and ask.work.tokens is not None
+    if ask.work.personal and need == 0 and not is_free:
+        raise NothingHeld("0 credits: a personal key holds what its work may cost")
+    admitted = admit(wallet, parent, need, mode=mode, now=ask.now, counted=counted, is_free=is_free)
     admitted = _require_output(admitted, ask, chosen, need)
     ids = [counter.pk, *(each.counter.pk for each in counted)]
     if isinstance(admitted, BillingExhausted):
@@ -243,6 +258,11 @@ def _require_output(
     for limit, room in rooms:
         if affordable_output(chosen.held, tokens, room) < 1:
             return deny(admitted.limits, limit, need)
+    if affordable_output(chosen.held, tokens, admitted.credits) < 1:
+        raise ChargeTooLarge(
+            f"{need.normalize():f} credits: {admitted.credits.normalize():f}, the most that one piece of"
+            " work may cost, buy no output after this input"
+        )
     return admitted
 
 

@@ -1,5 +1,7 @@
 """Reservations, which hold credits while work runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
 
 from credits import services as credits_services
 from credits.models import Reservation
@@ -24,6 +27,8 @@ from usage.views.work import WorkView
 
 REQUEST_PATH = "request-path"
 """The rate class of what a gateway calls twice per request."""
+ESTIMATE = {"credits": "estimatedCredits", "tokens": "maxOutputTokens"}
+"""The fields that say how much work there may be."""
 
 
 class ReservationView(ApiView):
@@ -45,6 +50,24 @@ class ReservationView(ApiView):
     def shape(self, reservation: Reservation) -> dict[str, Any]:
         context = {"now": self.now, "to_child": self.to_child}
         return dict(shapes.ReservationShape(reservation, context=context).data)
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether an actor asks for itself."""
+        return self.principal.key.actor_id is not None
+
+    @contextmanager
+    def naming(self, body: Body, *, credits: str, tokens: str) -> Iterator[None]:
+        """Name the field of a body that says what cannot be true: the one for credits, or that for tokens.
+
+        :raises ValidationError: if it does
+        """
+        try:
+            yield
+        except (credits_services.ChargeTooLarge, services.NothingHeld) as error:
+            raise ValidationError(
+                {credits if "credits" in body else tokens: [str(error)]}
+            ) from error
 
     def outcome(
         self, found: Reservation | services.Denied, *, status: int = 200
@@ -75,7 +98,8 @@ class Reservations(WorkView, ReservationView):
             work, rest = self.work(body)
             asked.append(work)
             performed_by = self.principal.key.public_id
-            found = services.reserve(work, performed_by=performed_by, now=self.now, **rest)
+            with self.naming(body, **ESTIMATE):
+                found = services.reserve(work, performed_by=performed_by, now=self.now, **rest)
             return self.outcome(found, status=201)
 
         try:
@@ -101,7 +125,8 @@ class Check(WorkView, ReservationView):
         body = self.body()
         requested = body.get("model")
         work, rest = self.work(body)
-        found = services.check(work, now=self.now, **rest)
+        with self.naming(body, **ESTIMATE):
+            found = services.check(work, now=self.now, **rest)
         if isinstance(found, services.Decision):
             said = shapes.allowed(found, requested=requested, to_child=self.to_child)
         else:
@@ -137,13 +162,15 @@ class Settlement(ReservationView):
         reservation = self.reservation(rsv_id)
 
         def settle(body: Body) -> Answer:
-            settled = services.settle(
-                organization=self.acting,
-                reservation_id=reservation.id,
-                performed_by=self.principal.key.public_id,
-                now=self.now,
-                **body,
-            )
+            with self.naming(body, credits="credits", tokens="outputTokens"):
+                settled = services.settle(
+                    organization=self.acting,
+                    reservation_id=reservation.id,
+                    performed_by=self.principal.key.public_id,
+                    personal=self.is_personal,
+                    now=self.now,
+                    **body,
+                )
             return Answer(200, self.shape(settled))
 
         return self.once(settle)
@@ -208,9 +235,10 @@ class Growth(ReservationView):
 
         def grow(body: Body) -> Answer | Denied:
             asked.append(_growth(self.acting, reservation, body.get("credits")))
-            grown = services.grow(
-                organization=self.acting, reservation_id=reservation.id, now=self.now, **body
-            )
+            with self.naming(body, **ESTIMATE):
+                grown = services.grow(
+                    organization=self.acting, reservation_id=reservation.id, now=self.now, **body
+                )
             return self.outcome(grown)
 
         try:

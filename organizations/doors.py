@@ -58,6 +58,10 @@ Idempotency = Literal["optional", "required", "ignored"]
 
 ACTING = "X-Layers-Organization"
 KEY = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+PRESENT_STATUS = "X-Present-Status"
+PRINCIPAL = "purser.principal"
+"""Where a request keeps who asked, for the log."""
 
 _ERROR = inline_serializer(
     "Error",
@@ -190,6 +194,7 @@ class ApiView(APIView):
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.perform_authentication(request)
+        request._request.META[PRINCIPAL] = request.auth
         self.check_throttles(request)
         declared = self.operation_for(request.method)
         if declared is None or not declared.while_suspended:
@@ -198,6 +203,7 @@ class ApiView(APIView):
             raise MethodNotAllowed(request.method or "")
         self.check_permissions(request)
         request.auth = self._act(request.headers.get(ACTING))
+        request._request.META[PRINCIPAL] = request.auth
         operation = self._operation
         if operation.spends:
             services.require_active(self.acting)
@@ -237,7 +243,7 @@ class ApiView(APIView):
         *,
         allowed: Callable[[Body], None] | None = None,
     ) -> HttpResponse:
-        """Run a command with the validated body, once for the request's Idempotency-Key.
+        """Run a command with the validated body, once for the request's Idempotency-Key. An answer that is given again says so in a header.
 
         An answer is given again only to who may ask for it, so what the caller may do is never left to the command, which a repeat does
         not run: what depends on the path is asked before `once`, what depends on the body is `allowed`.
@@ -257,7 +263,16 @@ class ApiView(APIView):
             return command(dict(body))
 
         stored = idempotency.run(run, key=key, now=self.now)
-        return HttpResponse(stored.body, status=stored.status, content_type="application/json")
+        answer = HttpResponse(stored.body, status=stored.status, content_type="application/json")
+        if stored.replayed:
+            answer[REPLAYED] = "true"
+            if status := self.present_status(stored):
+                answer[PRESENT_STATUS] = status
+        return answer
+
+    def present_status(self, stored: idempotency.Stored) -> str | None:
+        """Return the status by now of what an answer speaks of that is given again: its bytes are those of the first time."""
+        return None
 
     def page(
         self, rows: QuerySet[Row], shape: type[serializers.BaseSerializer], *, by: str = "id"

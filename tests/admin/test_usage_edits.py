@@ -12,7 +12,7 @@ from credits.models import AllowanceShare
 from organizations.models import Actor, Group, Membership, UsageProfile
 from tests.admin.browser import errors_of, fill_in_page
 from tests.admin.people import staff_who_may
-from tests.factories import NOW, amounts, archive, later, make_organization, money_of
+from tests.factories import NOW, amounts, archive, at, later, make_organization, money_of
 from tests.usage.people import (
     hold,
     limit,
@@ -623,6 +623,27 @@ class TestRateCard:
         ana.post(page(first, "delete"), {"post": "yes"})
 
         assert not Rate.objects.exists()
+
+    @pytest.mark.parametrize("changed", [0, 1000])
+    def test_saves_new_prices_as_a_new_card_with_all_its_bands(
+        self, ana: Client, changed: int
+    ) -> None:
+        model = make_model("sonnet")
+        first = Rate.objects.get()
+        higher = Rate.objects.create(
+            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=40, output=50
+        )
+        rate = higher if changed else first
+        data = fill_in_page(ana, page(rate), output="99", starts_at_0="2026-06-01")
+
+        answer = ana.post(page(rate), {**data, "_saveasnew": "1"}, follow=True)
+
+        new = Rate.objects.filter(starts_at=at("2026-06-01")).order_by("prompt_tokens_from")
+        outputs = {band.prompt_tokens_from: band.output for band in new}
+        assert outputs == {0: 10, 1000: 50} | {changed: 99}
+        assert "were copied with the prices they had" in answer.content.decode()
+        assert [band.history.count() for band in new] == [1, 1]
+        assert Rate.objects.count() == 4
 
     def test_has_one_fallback_for_each_provider(self, ana: Client) -> None:
         make_models()

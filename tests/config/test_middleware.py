@@ -1,5 +1,7 @@
 """What every answer says of itself, whoever gave it."""
 
+import logging
+
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -7,6 +9,9 @@ from django.test import Client
 
 from config.middleware import no_store
 from tests.admin.conftest import plain_static_files as plain_static_files
+from tests.callers import Caller, caller_of, ok
+from tests.callers import clock as clock
+from tests.factories import make_family, make_key, make_organization
 from tests.organizations.people import client_of, keys_path, organization
 from tests.routes import views
 
@@ -63,3 +68,44 @@ class TestWithoutADatabase:
         answer = HttpResponse(headers={"Cache-Control": "max-age=60"})
 
         assert no_store(lambda _: answer)(HttpRequest())["Cache-Control"] == "max-age=60"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock")
+class TestAccessLog:
+    def lines(self, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+        return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+    def test_has_the_request_id_that_a_refusal_promises(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        acme = make_organization(funded=1)
+        key, secret = make_key(acme)
+        with caplog.at_level(logging.INFO):
+            refused = Caller(secret).reserve(10).json()["error"]
+
+        ((level, line),) = self.lines(caplog)
+        request_id, method, path, status, code, organization, key_id, took = line.split()
+        assert (level, request_id) == ("INFO", refused["requestId"])
+        assert (method, path) == ("POST", "/api/v1/usage/reservations")
+        assert (status, code) == ("402", "BILLING_EXHAUSTED")
+        assert (organization, key_id) == (acme.public_id, key.public_id)
+        assert took.endswith("ms")
+
+    def test_names_the_child_that_is_acted_for(self, caplog: pytest.LogCaptureFixture) -> None:
+        parent, child = make_family()
+        with caplog.at_level(logging.INFO):
+            ok(caller_of(parent, acting=child).get("/credits"))
+
+        assert f" 200 - {child.public_id} key_" in self.lines(caplog)[0][1]
+
+    def test_says_of_a_stranger_only_what_was_asked(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            Client().get("/api/v1/who\nami%0A?q=ada@example.com")
+            Client().get("/healthz")
+
+        ((level, line),) = self.lines(caplog)
+        assert level == "INFO"
+        assert " 404 NOT_FOUND - - " in line
+        assert "ada" not in line
+        assert "\n" not in line

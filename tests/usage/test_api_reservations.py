@@ -620,3 +620,30 @@ class TestHoldsOfAChildThatIsNotActive:
         assert f.wallet_of(child).balance == 0
         assert f.wallet_of(parent).balance == 988
         assert LedgerEntry.objects.filter(kind="sweep").count() == 4
+
+
+class TestReplay:
+    """A repeat gets the bytes of the first answer. A header says that it is one, and what has become of the hold."""
+
+    def test_says_so_and_names_the_present_status(
+        self, backend: Caller, clock: time_machine.Traveller
+    ) -> None:
+        first = backend.reserve(10, key="k")
+        held = ok(first, 201)
+        again = backend.reserve(10, key="k")
+        ok(backend.post(f"/usage/reservations/{held['id']}/release", key="r"))
+        released = backend.reserve(10, key="k")
+
+        assert "Idempotency-Replayed" not in first.headers
+        assert "X-Present-Status" not in first.headers
+        assert first.content == again.content == released.content
+        assert [each["Idempotency-Replayed"] for each in (again, released)] == ["true", "true"]
+        assert [each["X-Present-Status"] for each in (again, released)] == ["open", "released"]
+
+    def test_names_a_hold_whose_time_has_passed_expired(
+        self, backend: Caller, clock: time_machine.Traveller
+    ) -> None:
+        ok(backend.reserve(10, key="k"), 201)
+        clock.shift(901)
+
+        assert backend.reserve(10, key="k")["X-Present-Status"] == "expired"

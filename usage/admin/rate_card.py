@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
 from credits.admin.columns import amount
-from credits.admin.edits import EditedAdmin
+from credits.admin.edits import EditedAdmin, author
 from credits.admin.ledger import Rows
 from organizations import clock
 from organizations.admin import link, pill
@@ -22,6 +22,7 @@ from usage.services import rate_card
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
 UNPRICED = "Without input and output prices, work in this band is refused."
+COPIED = "Its bands from {} tokens on were copied with the prices they had: look at those too."
 FIRST_BAND = "Of the whole card: its first band says it for all."
 
 
@@ -131,9 +132,9 @@ class RateForm(forms.ModelForm):
             self.add_error("prompt_tokens_from", "The card has a band from there on already.")
         elif rate.prompt_tokens_from:
             first = others.get(0)
-            if first is None:
+            if first is None and "_saveasnew" not in self.data:
                 self.add_error("prompt_tokens_from", "Begin with the band from 0 tokens.")
-            elif differs := rate_card.disagreement(first, rate):
+            elif first and (differs := rate_card.disagreement(first, rate)):
                 self.add_error(differs[0], sentence(Exception(differs[1])))
 
     def _require_whole_prices(self, cleaned: dict[str, Any]) -> None:
@@ -206,6 +207,28 @@ class RateAdmin(Prices, EditedAdmin):
         """The first band goes last: without it a short prompt would have no price."""
         is_needed = obj is not None and not obj.prompt_tokens_from and rate_card.bands_beside(obj)
         return not is_needed and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Rate, form: Any, change: bool) -> None:
+        """Write a band. “Save as new” makes a whole card of it, with the other bands that the old one has."""
+        source = None
+        if "_saveasnew" in request.POST and request.resolver_match is not None:
+            source = Rate.objects.filter(pk=request.resolver_match.kwargs["object_id"]).first()
+        others = list(rate_card.bands_beside(source)) if source else []
+        super().save_model(request, obj, form, change)
+        there = set(rate_card.bands_beside(obj).values_list("prompt_tokens_from", flat=True))
+        there.add(obj.prompt_tokens_from)
+        copied = [
+            band
+            for band in others
+            if obj.model_id == band.model_id and band.prompt_tokens_from not in there
+        ]
+        for band in copied:
+            band.pk, band.starts_at = None, obj.starts_at
+            shared = {name: getattr(obj, name) for name in rate_card.OF_THE_CARD}
+            super().store(band, shared, is_new=True, author=author(request), now=clock.now())
+        if copied:
+            starts = ", ".join(f"{band.prompt_tokens_from:,}" for band in copied)
+            self.message_user(request, COPIED.format(starts), messages.WARNING)
 
     def store(
         self, row: Any, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import simplejson
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
@@ -15,8 +16,9 @@ from rest_framework.serializers import ValidationError
 from credits import services as credits_services
 from credits.models import Reservation
 from credits.services import BillingExhausted
+from organizations import ids
 from organizations.doors import ApiView, Body, operation
-from organizations.idempotency import Answer, Denied
+from organizations.idempotency import Answer, Denied, Stored
 from organizations.models import Organization
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage import services
@@ -68,6 +70,11 @@ class ReservationView(ApiView):
             raise ValidationError(
                 {credits if "credits" in body else tokens: [str(error)]}
             ) from error
+
+    def present_status(self, stored: Stored) -> str | None:
+        """Return the status of a reservation by now: the first answer to it may say `open` of one that was released since."""
+        rsv_id = ids.read("rsv", simplejson.loads(stored.body)["id"])
+        return self.reservation(rsv_id).status_at(self.now)
 
     def outcome(
         self, found: Reservation | services.Denied, *, status: int = 200

@@ -107,7 +107,7 @@ def _revoke_old_keys(world: World, *, now: datetime) -> None:
         organization__in=[world.parent, world.child], name__startswith=KEY_NAME
     )
     for key in printed:
-        organizations.revoke_key(key=key, now=now)
+        organizations.revoke_key(key=key, performed_by=MADE_BY, now=now)
 
 
 def _key(
@@ -124,6 +124,7 @@ def _key(
         tier=ApiKey.Tier.PARTNER,
         actor=actor,
         expires_at=now + KEY_LASTS,
+        performed_by=MADE_BY,
         now=now,
     )
     return text

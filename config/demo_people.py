@@ -26,7 +26,7 @@ SPENDER = "demo"
 def load_rate_card() -> None:
     """Load the rate card that comes with Purser, where no models are."""
     if not AIModel.objects.exists():
-        rate_card.load(rate_card.read(rate_card.BUNDLED))
+        rate_card.load(rate_card.read(rate_card.BUNDLED), performed_by=MADE_BY)
 
 
 def spender_of(reseller: Organization, *, now: datetime) -> Actor:
@@ -38,6 +38,7 @@ def spender_of(reseller: Organization, *, now: datetime) -> Actor:
         email="sam@harbour.example",
         external_id=SPENDER,
         profile=limits.standard_profile(),
+        performed_by=MADE_BY,
         now=now,
     )
 
@@ -56,7 +57,11 @@ def try_out(story: Story, reseller: Organization, begins_at: datetime, ends_at: 
     people = employ(story, reseller, ["Mara Okafor", "Jonas Weber", "Lucía Prieto"], now=begins_at)
     kind = Actor.Kind.AGENT
     agent = credits.create_actor(
-        organization=reseller, kind=kind, name="Triage agent", now=begins_at
+        organization=reseller,
+        kind=kind,
+        name="Triage agent",
+        performed_by=MADE_BY,
+        now=begins_at,
     )
     _make_groups(reseller, people, agent, now=begins_at)
     tell: dict[str, Any] = {"since": begins_at + 3 * DAY, "until": ends_at - HOUR}
@@ -88,7 +93,9 @@ def train(story: Story, organization: Organization, joins_at: datetime) -> None:
 def bring_own_keys(*, story: Story, organization: Organization, now: datetime) -> None:
     """Change to keys of its own at the providers: work is still noted, and costs nothing here."""
     changes = {"byok": True}
-    own = organizations.update_organization(organization=organization, changes=changes, now=now)
+    own = organizations.update_organization(
+        organization=organization, changes=changes, performed_by=MADE_BY, now=now
+    )
     story.conversations(own, pieces=2, since=now, until=now + HOUR)
 
 
@@ -97,7 +104,9 @@ def _join(organization: Organization, name: str, *, now: datetime, **fields: Any
     domain = organization.name.split(maxsplit=1)[0].lower()
     # Addresses are plain letters, names are not.
     mail = f"{first.encode('ascii', 'ignore').decode()}@{domain}.example"
-    return credits.create_actor(organization=organization, name=name, email=mail, now=now, **fields)
+    return credits.create_actor(
+        organization=organization, name=name, email=mail, performed_by=MADE_BY, now=now, **fields
+    )
 
 
 def _make_groups(
@@ -111,6 +120,7 @@ def _make_groups(
         key="solutions",
         name="Solutions",
         profile=premium,
+        performed_by=MADE_BY,
         now=now,
     )
     client = groups.create_group(
@@ -118,12 +128,13 @@ def _make_groups(
         kind=kinds.ENTITY,
         key="northgate",
         name="Northgate Retail",
+        performed_by=MADE_BY,
         now=now,
     )
     for member in people[:2]:
-        groups.add_member(group=team, actor=member)
+        groups.add_member(group=team, actor=member, performed_by=MADE_BY)
     for member in (people[2], agent):
-        groups.add_member(group=client, actor=member)
+        groups.add_member(group=client, actor=member, performed_by=MADE_BY)
 
 
 def _run_agent(*, story: Story, agent: Actor, now: datetime) -> None:

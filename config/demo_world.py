@@ -67,6 +67,7 @@ def _reseller(story: Story, begins_at: datetime, month: datetime) -> Organizatio
         billing_email="accounts@harbour.example",
         metadata={"contract": "HB-2041"},
         recharge_limit=Decimal(250_000),
+        performed_by=MADE_BY,
         now=begins_at,
     )
     _grant(story, begins_at, reseller, 900_000, "Prepaid order 1043")
@@ -111,7 +112,7 @@ def _school(story: Story, parent: Organization, joins_at: datetime) -> Organizat
     )
     own_keys = {"story": story, "organization": school}
     story.at(suspended_at - 8 * HOUR, people.bring_own_keys, **own_keys)
-    story.at(suspended_at, services.suspend, organization=school)
+    story.at(suspended_at, services.suspend, organization=school, performed_by=MADE_BY)
     return school
 
 
@@ -157,7 +158,12 @@ def _architects(story: Story, parent: Organization, joins_at: datetime) -> Organ
 def _customer(name: str, parent: Organization, joins_at: datetime, **terms: Any) -> Organization:
     mail = f"billing@{name.split(maxsplit=1)[0].lower()}.example"
     return services.create_organization(
-        name=name, parent=parent, billing_email=mail, now=joins_at, **terms
+        name=name,
+        parent=parent,
+        billing_email=mail,
+        performed_by=MADE_BY,
+        now=joins_at,
+        **terms,
     )
 
 

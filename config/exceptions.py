@@ -37,6 +37,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     services.OrganizationSuspended: (503, "KILL_SWITCH"),
     services.OrganizationArchived: (409, "CONFLICT"),
     services.KeyNotCurrent: (409, "CONFLICT"),
+    services.KeyOutlivesMinter: (422, "VALIDATION"),
     services.MetadataTooLarge: (422, "VALIDATION"),
     InsufficientCredits: (402, "BILLING_EXHAUSTED"),
     credits.BillingExhausted: (402, credits.BillingExhausted.code),

@@ -208,7 +208,11 @@ class Suspend(Operation):
         return organization.status == Status.ACTIVE
 
     def perform(self, command: Command) -> Outcome:
-        services.suspend(organization=command.organization, now=command.now)
+        services.suspend(
+            organization=command.organization,
+            performed_by=command.performed_by,
+            now=command.now,
+        )
         return Outcome(f"{command.organization.name} is suspended.")
 
 
@@ -224,7 +228,11 @@ class Resume(Operation):
         return organization.status == Status.SUSPENDED
 
     def perform(self, command: Command) -> Outcome:
-        services.resume(organization=command.organization, now=command.now)
+        services.resume(
+            organization=command.organization,
+            performed_by=command.performed_by,
+            now=command.now,
+        )
         return Outcome(f"{command.organization.name} is active again.")
 
 
@@ -249,7 +257,11 @@ class Archive(Operation):
         ]
 
     def perform(self, command: Command) -> Outcome:
-        archival = services.archive(organization=command.organization, now=command.now)
+        archival = services.archive(
+            organization=command.organization,
+            performed_by=command.performed_by,
+            now=command.now,
+        )
         return Outcome(
             f"{command.organization.name} is archived: {credits(archival.reclaimed_credits)} credits returned, "
             f"{archival.revoked_api_keys} keys revoked."

@@ -180,7 +180,9 @@ class Organizations(ApiView):
         """A new child, active, with an empty wallet."""
 
         def create(body: Body) -> Answer:
-            child = services.create_organization(parent=self.acting, now=self.now, **body)
+            child = services.create_organization(
+                parent=self.acting, performed_by=self.performed_by, now=self.now, **body
+            )
             return Answer(201, shapes.OrganizationShape(child).data)
 
         return self.once(create)
@@ -202,7 +204,7 @@ class OrganizationDetail(ApiView):
 
         def update(body: Body) -> Answer:
             changed = organizations.update_organization(
-                organization=child, changes=body, now=self.now
+                organization=child, changes=body, performed_by=self.performed_by, now=self.now
             )
             return Answer(200, shapes.OrganizationShape(changed).data)
 
@@ -214,7 +216,9 @@ class OrganizationDetail(ApiView):
         child = self.child(org_id)
 
         def archive(body: Body) -> Answer:
-            done = services.archive(organization=child, now=self.now)
+            done = services.archive(
+                organization=child, performed_by=self.performed_by, now=self.now
+            )
             return Answer(200, shapes.ArchivalShape(done).data)
 
         return self.once(archive)
@@ -227,7 +231,9 @@ class OrganizationSuspension(ApiView):
         child = self.child(org_id)
 
         def suspend(body: Body) -> Answer:
-            suspended = services.suspend(organization=child, now=self.now)
+            suspended = services.suspend(
+                organization=child, performed_by=self.performed_by, now=self.now
+            )
             return Answer(200, shapes.OrganizationShape(suspended).data)
 
         return self.once(suspend)
@@ -240,7 +246,9 @@ class OrganizationResumption(ApiView):
         child = self.child(org_id)
 
         def resume(body: Body) -> Answer:
-            resumed = services.resume(organization=child, now=self.now)
+            resumed = services.resume(
+                organization=child, performed_by=self.performed_by, now=self.now
+            )
             return Answer(200, shapes.OrganizationShape(resumed).data)
 
         return self.once(resume)

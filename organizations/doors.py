@@ -179,6 +179,11 @@ class ApiView(APIView):
         return cast(Principal, self.request.auth)
 
     @property
+    def performed_by(self) -> str:
+        """Who does what is done here, as ledgers and histories name it: the key."""
+        return self.principal.key.public_id
+
+    @property
     def acting(self) -> Organization:
         """The organization that the request works on: the key's own, or the child it acts in."""
         return self.principal.organization
@@ -233,7 +238,8 @@ class ApiView(APIView):
         :raises ValidationError: if it is missing, or not what the operation declares
         """
         declared = self._operation.body
-        if self.request.stream is None and declared is not StrictSerializer:
+        is_needed = declared is not StrictSerializer and declared.body_required
+        if self.request.stream is None and is_needed:
             raise serializers.ValidationError("A JSON object is required in the body.")
         return _valid(declared(data=self._data()))
 

@@ -32,6 +32,8 @@ class StrictSerializer(serializers.Serializer):
 
     at_least_one = False
     """Whether a body without any field is an error."""
+    body_required = True
+    """Whether no body at all is an error, rather than one without any field."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

@@ -1,6 +1,6 @@
 """The buttons of an organization that concern itself and its API keys: edit, mint, rotate, revoke."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from organizations import scopes, services
+from organizations import clock, scopes, services
+from organizations.delegation import delegable_scopes, delegable_tiers
 from organizations.fields import MetadataField, StrictChar
 from organizations.forms import own_actor
 from organizations.models import Actor, ApiKey, Organization, UsageProfile
@@ -41,6 +42,7 @@ SCOPES = {
 }
 
 
+LEAKED = "leaked"
 NO_PROVIDER = "none"
 TERMS_OF_USE = ("ai_enabled", "entitled_until", "byok", "enabled_providers", "default_profile")
 """On what terms an organization may use AI, as it is edited beside its name."""
@@ -186,7 +188,10 @@ class Edit(Operation):
             "metadata": gone | wanted,
         }
         organization = services.update_organization(
-            organization=command.organization, changes=changes, now=command.now
+            organization=command.organization,
+            changes=changes,
+            performed_by=command.performed_by,
+            now=command.now,
         )
         after = self.figures(organization, now=command.now)
         changed = [
@@ -208,7 +213,7 @@ class MintForm(OperationForm):
     scopes = forms.MultipleChoiceField(
         choices=list(SCOPES.items()),
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="A key without a scope opens nothing.",
+        help_text="Those that you may give: a key opens no more than you may do here.",
     )
     env = forms.ChoiceField(
         label="Environment",
@@ -233,6 +238,22 @@ class MintForm(OperationForm):
             required=False,
             help_text="Whose personal key it is: it opens only what is the actor's own. Empty: the organization's.",
         )
+        reach = delegable_scopes(self.user)
+        given = [name for name in SCOPES if scopes.effective([name]) <= reach]
+        _offer(self.fields["scopes"], SCOPES, given)
+        _offer(self.fields["tier"], dict(ApiKey.Tier.choices), delegable_tiers(self.user))
+
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= clock.now():
+            raise forms.ValidationError("This moment has passed: the key would open nothing.")
+        return expires_at
+
+
+def _offer(field: forms.Field, labels: Mapping[str, str], values: Collection[str]) -> None:
+    """Leave a choice only these of its values."""
+    if isinstance(field, forms.ChoiceField):
+        field.choices = [(value, label) for value, label in labels.items() if value in values]
 
 
 class Mint(Operation):
@@ -254,6 +275,8 @@ class Mint(Operation):
         fields = ("name", "actor", "scopes", "env", "tier", "expires_at")
         key, secret = services.mint_key(
             organization=command.organization,
+            delegable=delegable_scopes(command.user),
+            performed_by=command.performed_by,
             now=command.now,
             **{name: command.data[name] for name in fields},
         )
@@ -274,16 +297,39 @@ class KeyForm(OperationForm):
             field.queryset = organization.api_keys.order_by("-id")
 
 
+class RotateForm(KeyForm):
+    leaked = forms.ChoiceField(
+        label="Why",
+        choices=[
+            ("", "Routine: the old one works for 24 hours more"),
+            (LEAKED, "Leaked: the old one stops now"),
+        ],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+    )
+
+
+class RevokeForm(KeyForm):
+    and_minted = forms.BooleanField(
+        label="And what it minted",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Revoke also the keys whose secrets this one was told, of children too, and what those were told.",
+    )
+
+
 class Rotate(Operation):
     slug = "rotate-key"
     title = "Rotate API key"
     icon = "autorenew"
-    explanation = (
-        "A new key takes over; the old one works for 24 hours more. The secret is shown once."
-    )
+    explanation = "A new key takes over. Its secret is shown once."
     permission = "organizations.change_apikey"
-    form = KeyForm
-    refusals = {services.KeyNotCurrent: "api_key", services.OrganizationArchived: None}
+    form = RotateForm
+    refusals = {
+        services.KeyNotCurrent: "api_key",
+        services.ScopeNotDelegable: "api_key",
+        services.OrganizationArchived: None,
+    }
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered beside each key
@@ -292,7 +338,13 @@ class Rotate(Operation):
         return [_live_keys(organization, now=now)]
 
     def perform(self, command: Command) -> Outcome:
-        key, secret = services.rotate_key(key=command.data["api_key"], now=command.now)
+        key, secret = services.rotate_key(
+            key=command.data["api_key"],
+            leaked=command.data["leaked"] == LEAKED,
+            reach=delegable_scopes(command.user),
+            performed_by=command.performed_by,
+            now=command.now,
+        )
         return Outcome(f"{key.name} is rotated; the new key is {key.prefix}.", secret)
 
 
@@ -302,7 +354,7 @@ class Revoke(Operation):
     icon = "key_off"
     explanation = "The key opens nothing from the next request on. It cannot be taken back."
     permission = "organizations.change_apikey"
-    form = KeyForm
+    form = RevokeForm
     dangerous = True
 
     def fits(self, organization: Organization) -> bool:
@@ -312,7 +364,12 @@ class Revoke(Operation):
         return [_live_keys(organization, now=now)]
 
     def perform(self, command: Command) -> Outcome:
-        key = services.revoke_key(key=command.data["api_key"], now=command.now)
+        key = services.revoke_key(
+            key=command.data["api_key"],
+            and_minted=command.data["and_minted"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
         return Outcome(f"The key {key.name} ({key.prefix}) is revoked.")
 
 

@@ -31,6 +31,7 @@ from rest_framework.serializers import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from organizations import clock, idempotency
+from organizations.delegation import Staff
 from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
 from organizations.models import IdempotencyKey, Organization
@@ -64,8 +65,9 @@ class OperationForm(forms.Form):
         help_text="Kept for good, beside your name.",
     )
 
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, organization: Organization, user: Staff, **kwargs: Any) -> None:
         self.organization = organization
+        self.user = user
         super().__init__(*args, **kwargs)
         asked = [name for name in self.fields if name != "reason"]
         self.order_fields([*asked, "reason"])
@@ -107,6 +109,7 @@ class Command(NamedTuple):
     data: Mapping[str, Any]
     performed_by: str
     now: datetime
+    user: Staff
 
 
 class Operation:
@@ -188,10 +191,10 @@ class OperationView(View):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         initial = {**request.GET.dict(), "once": uuid4()}
-        return self._ask(self.operation.form(organization=self.organization, initial=initial))
+        return self._ask(self._form(initial=initial))
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        form = self.operation.form(request.POST, organization=self.organization)
+        form = self._form(request.POST)
         step = request.POST.get("step", "preview")
         if step == "edit" or not form.is_valid():
             return self._ask(form)
@@ -205,6 +208,10 @@ class OperationView(View):
         except OperationalError:
             form.add_error(None, BUSY)
         return self._ask(form)
+
+    def _form(self, data: Mapping[str, Any] | None = None, **options: Any) -> OperationForm:
+        organization, user = self.organization, self.request.user
+        return self.operation.form(data, organization=organization, user=user, **options)
 
     def _ask(self, form: OperationForm) -> HttpResponse:
         return self._page("admin/operation_form.html", form)
@@ -250,7 +257,8 @@ class OperationView(View):
         return Answer(200, body, replay={"secret": None})
 
     def _command(self, form: OperationForm) -> Command:
-        return Command(self.organization, form.cleaned_data, staff(self.request.user), self.now)
+        user = self.request.user
+        return Command(self.organization, form.cleaned_data, staff(user), self.now, user)
 
     def _key(self, form: OperationForm) -> Key:
         data = {name: _plain(value) for name, value in form.cleaned_data.items()}
@@ -262,7 +270,7 @@ class OperationView(View):
     def _with_new_key(self) -> OperationForm:
         data = self.request.POST.copy()
         data["once"] = str(uuid4())
-        return self.operation.form(data, organization=self.organization)
+        return self._form(data)
 
     def _field_of(self, refusal: Exception) -> str | None:
         fields = self.operation.refusals

@@ -8,9 +8,12 @@ from rest_framework import serializers
 from organizations import scopes
 from organizations.fields import (
     IdField,
+    OffsetDateTimeField,
     OrganizationTime,
+    StrictBoolean,
     StrictChar,
     StrictChoice,
+    StrictQuery,
     StrictSerializer,
 )
 from organizations.models import ApiKey
@@ -23,6 +26,24 @@ class MintApiKey(StrictSerializer):
     )
     env = StrictChoice(ApiKey.Env.choices, default=ApiKey.Env.LIVE)
     actorId = IdField("act", source="actor_id", required=False)
+    expiresAt = OffsetDateTimeField(source="expires_at", required=False, allow_null=True)
+
+
+class RotateApiKey(StrictSerializer):
+    body_required = False
+
+    leaked = StrictBoolean(
+        default=False, help_text="Somebody else has the secret: the old key stops at once."
+    )
+
+
+class RevokeQuery(StrictQuery):
+    andMinted = StrictChoice(
+        ["true", "false"],
+        source="and_minted",
+        default="false",
+        help_text="Revoke also the keys whose secrets this one was told, and what those were told.",
+    )
 
 
 class ApiKeyShape(serializers.ModelSerializer):

@@ -3,16 +3,18 @@
 Creating, suspending and archiving organizations touch wallets, so they live in `credits`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from simple_history.utils import bulk_update_with_history
 
 from organizations import scopes as scope
 from organizations import tokens, wire
+from organizations.history import LENGTH, UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Actor, ApiKey, Organization
 
@@ -35,12 +37,20 @@ class ScopeNotDelegable(Exception):
     """A key gives only what it has, and never `org:admin`."""
 
 
+class KeyOutlivesMinter(Exception):
+    """A key ends no later than the one that mints it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.details = {"fields": {"expiresAt": [message]}}
+
+
 class MetadataTooLarge(Exception):
     """Together with what is there already, that is more metadata than an organization may have."""
 
 
 class KeyNotCurrent(Exception):
-    """The key was revoked, has expired, or was rotated before: only a live key can be rotated."""
+    """The key was revoked, has expired, or was rotated before: only a current key is rotated, rotates, or mints."""
 
 
 def status_in_force(organization: Organization) -> Organization.Status:
@@ -66,7 +76,11 @@ def require_active(organization: Organization) -> None:
 
 @transaction.atomic(savepoint=False)
 def update_organization(
-    *, organization: Organization, changes: Mapping[str, Any], now: datetime
+    *,
+    organization: Organization,
+    changes: Mapping[str, Any],
+    now: datetime,
+    performed_by: str = UNSAID,
 ) -> Organization:
     """Change what an organization says of itself, or on what terms it uses AI; what is not named stays.
 
@@ -80,6 +94,7 @@ def update_organization(
         setattr(current, name, _merged(current.metadata, value) if name == "metadata" else value)
     if changes:
         current.updated_at = now
+        sign(current, performed_by=performed_by, now=now)
         current.save(update_fields=[*changes, "updated_at"])
     return current
 
@@ -105,17 +120,27 @@ def mint_key(
     delegable: Collection[str] = scope.ALL_SCOPES,
     expires_at: datetime | None = None,
     actor: Actor | None = None,
+    minter: ApiKey | None = None,
+    performed_by: str = UNSAID,
 ) -> tuple[ApiKey, str]:
     """Return a new key and its text, which nobody can read again.
 
-    `delegable` is what may be given: from a key, its own scopes without `org:admin`; from staff, all.
+    `delegable` is what may be given: from a key, its own scopes without `org:admin`; from staff, what they may do themselves.
 
+    :param expires_at: when it ends; with its minter unless said
     :param actor: whose personal key it will be; of the same organization
-    :raises ScopeNotDelegable: if `scopes` reach beyond it
+    :param minter: the key that asks, if it is one: what it mints ends no later than itself
+    :param performed_by: who asks, if it is no key
+    :raises ScopeNotDelegable: if `scopes` reach beyond what is delegable
+    :raises KeyOutlivesMinter: if it would
+    :raises KeyNotCurrent: if the minter was rotated, revoked, or has expired
     :raises OrganizationArchived: if the organization is archived
     """
     require_delegable(scopes, delegable)
     _lock_open(organization)
+    if minter is not None:
+        performed_by = minter.public_id
+        expires_at = _end_under(minter, expires_at, now=now)
     return _create(
         organization=organization,
         name=name,
@@ -125,26 +150,36 @@ def mint_key(
         tier=tier,
         expires_at=expires_at,
         actor=actor,
+        performed_by=performed_by,
     )
 
 
 @transaction.atomic(savepoint=False)
 def rotate_key(
-    *, key: ApiKey, now: datetime, reach: Collection[str] = scope.ALL_SCOPES
+    *,
+    key: ApiKey,
+    now: datetime,
+    reach: Collection[str] = scope.ALL_SCOPES,
+    leaked: bool = False,
+    rotator: ApiKey | None = None,
+    performed_by: str = UNSAID,
 ) -> tuple[ApiKey, str]:
-    """Return a key that takes over from `key`, and its text. The old one works for 24 hours more.
+    """Return a key that takes over from `key`, and its text. The old one works for 24 hours more, or if it leaked, no more.
 
+    :param rotator: the key that asks, if it is one: it is told a secret, so that ends no later than either of them
+    :param performed_by: who asks, if it is no key
     :raises ScopeNotDelegable: if the key opens more than `reach`, what the caller may open itself
-    :raises KeyNotCurrent: if it was rotated before, revoked, or has expired
+    :raises KeyNotCurrent: if it was rotated before, revoked, or has expired; or if that is so of the one that asks
     :raises OrganizationArchived: if the organization is archived
     """
     _lock_open(key.organization)
-    old = ApiKey.objects.select_for_update(no_key=True).get(id=key.id)
+    old, *others = _lock_keys(key, *([rotator] if rotator else []))
     require_reach(old, reach)
-    if old.superseded_by_id is not None:
-        raise KeyNotCurrent(f"{old.public_id} was rotated before")
-    if not old.is_live(now):
-        raise KeyNotCurrent(f"{old.public_id} is revoked or has expired")
+    _require_current(old, now=now)
+    for other in others:
+        _require_current(other, now=now)
+    ends = [each.expires_at for each in (old, *others) if each.expires_at is not None]
+    author = rotator.public_id if rotator else performed_by
     new, text = _create(
         organization=old.organization,
         name=old.name,
@@ -152,26 +187,31 @@ def rotate_key(
         now=now,
         env=old.env,
         tier=old.rate_limit_tier,
-        expires_at=old.expires_at,
+        expires_at=min(ends, default=None),
         actor=old.actor,
         origin_id=old.origin_id or old.id,
+        performed_by=author,
     )
-    old.superseded_by, old.rotated_at, old.grace_until = new, now, now + GRACE
-    old.save(update_fields=["superseded_by", "rotated_at", "grace_until"])
+    old.superseded_by, old.rotated_at = new, now
+    old.grace_until = now if leaked else now + GRACE
+    old.revoked_at = now if leaked else None
+    sign(old, performed_by=author, now=now)
+    old.save(update_fields=["superseded_by", "rotated_at", "grace_until", "revoked_at"])
     return new, text
 
 
 @transaction.atomic(savepoint=False)
-def revoke_key(*, key: ApiKey, now: datetime, reach: Collection[str] = scope.ALL_SCOPES) -> ApiKey:
-    """Close a key at once and return it. Revoking it again changes nothing.
+def revoke_key(
+    *, key: ApiKey, now: datetime, and_minted: bool = False, performed_by: str = UNSAID
+) -> ApiKey:
+    """Close a key at once and return it, whatever it opens and whoever asks. Revoking it again changes nothing.
 
-    :raises ScopeNotDelegable: if the key opens more than `reach`, what the caller may open itself
+    :param and_minted: close also every key whose secret was told to it, and to those
     """
-    current = ApiKey.objects.select_for_update(no_key=True).get(id=key.id)
-    require_reach(current, reach)
-    if current.revoked_at is None:
-        current.revoked_at = now
-        current.save(update_fields=["revoked_at"])
+    (current,) = _lock_keys(key)
+    _revoke([current], performed_by=performed_by, now=now)
+    if and_minted:
+        _revoke(_minted_by(current), performed_by=performed_by, now=now)
     return current
 
 
@@ -183,19 +223,57 @@ def live_keys(*, now: datetime) -> QuerySet[ApiKey]:
     )
 
 
-def revoke_all_keys(*, organization: Organization, now: datetime) -> int:
+@transaction.atomic(savepoint=False)
+def revoke_all_keys(
+    *, organization: Organization, now: datetime, performed_by: str = UNSAID
+) -> int:
     """Close every open key of an organization and return how many there were.
 
     The caller has changed the organization's row in the same transaction, so a key that is being minted
     meanwhile is either seen here or refused there.
     """
-    return organization.api_keys.filter(revoked_at__isnull=True).update(revoked_at=now)
+    keys = organization.api_keys.filter(revoked_at__isnull=True).order_by("id")
+    return _revoke(keys.select_for_update(no_key=True), performed_by=performed_by, now=now)
+
+
+def _revoke(keys: Iterable[ApiKey], *, performed_by: str, now: datetime) -> int:
+    """Close those of these locked keys that are not closed yet, each with its history."""
+    still_open = [key for key in keys if key.revoked_at is None]
+    for key in still_open:
+        key.revoked_at = now
+    bulk_update_with_history(
+        still_open,
+        ApiKey,
+        ["revoked_at"],
+        default_change_reason=performed_by[:LENGTH],
+        default_date=now,
+    )
+    return len(still_open)
+
+
+def _minted_by(key: ApiKey) -> list[ApiKey]:
+    """Return, locked, the keys whose secrets a key was told: those that it minted or rotated, and what these did."""
+    found: list[ApiKey] = []
+    tellers = [key.public_id]
+    while tellers:
+        rows = ApiKey.objects.filter(minted_by__in=tellers).order_by("id")
+        told = list(rows.select_for_update(no_key=True))
+        found += told
+        tellers = [each.public_id for each in told]
+    return found
 
 
 def _lock_open(organization: Organization) -> None:
     current = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
     if current.status == Organization.Status.ARCHIVED:
         raise OrganizationArchived(f"{current.public_id} is archived")
+
+
+def _lock_keys(*keys: ApiKey) -> list[ApiKey]:
+    """Lock keys in the order of their ids, and return each once, in the order given, as it is now."""
+    rows = ApiKey.objects.select_for_update(no_key=True).filter(id__in=[key.id for key in keys])
+    locked = {key.id: key for key in rows.order_by("id")}
+    return [locked[id] for id in dict.fromkeys(key.id for key in keys)]
 
 
 def require_delegable(scopes: Collection[str], delegable: Collection[str]) -> None:
@@ -215,7 +293,26 @@ def require_reach(key: ApiKey, reach: Collection[str]) -> None:
     """
     excess = scope.effective(key.scopes) - set(reach)
     if excess:
-        raise ScopeNotDelegable(f"the key opens more than yours: {', '.join(sorted(excess))}")
+        raise ScopeNotDelegable(
+            f"the key opens more than you may give: {', '.join(sorted(excess))}"
+        )
+
+
+def _require_current(key: ApiKey, *, now: datetime) -> ApiKey:
+    if key.superseded_by_id is not None:
+        raise KeyNotCurrent(f"{key.public_id} was rotated before")
+    if not key.is_live(now):
+        raise KeyNotCurrent(f"{key.public_id} is revoked or has expired")
+    return key
+
+
+def _end_under(minter: ApiKey, expires_at: datetime | None, *, now: datetime) -> datetime | None:
+    """Return when a key ends that this one mints now."""
+    (current,) = _lock_keys(minter)
+    latest = _require_current(current, now=now).expires_at
+    if latest is not None and expires_at is not None and expires_at > latest:
+        raise KeyOutlivesMinter(f"ends after the key that mints it, {latest:%Y-%m-%d %H:%M:%S} UTC")
+    return expires_at or latest
 
 
 def _create(
@@ -228,11 +325,12 @@ def _create(
     tier: str,
     expires_at: datetime | None,
     actor: Actor | None,
+    performed_by: str,
     origin_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     key_id = new_id()
     text = tokens.new(env=env, key_id=key_id)
-    key = ApiKey.objects.create(
+    key = ApiKey(
         id=key_id,
         organization=organization,
         name=name,
@@ -241,9 +339,12 @@ def _create(
         rate_limit_tier=tier,
         secret_hash=tokens.digest(text),
         hashed_under=tokens.secret_name(),
+        minted_by=performed_by,
         created_at=now,
         expires_at=expires_at,
         actor=actor,
         origin_id=origin_id,
     )
+    sign(key, performed_by=performed_by, now=now)
+    key.save(force_insert=True)
     return key, text

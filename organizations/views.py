@@ -1,5 +1,6 @@
 """The doors of organizations: their API keys."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
 
 from organizations import services
 from organizations.doors import ApiView, Body, operation
@@ -14,7 +16,13 @@ from organizations.idempotency import Answer
 from organizations.models import Actor, ApiKey, Organization
 from organizations.pagination import PageQuery, page_of
 from organizations.scopes import MANAGE, ORG_ADMIN
-from organizations.serializers import ApiKeyShape, MintApiKey, NewApiKeyShape
+from organizations.serializers import (
+    ApiKeyShape,
+    MintApiKey,
+    NewApiKeyShape,
+    RevokeQuery,
+    RotateApiKey,
+)
 
 
 class ApiKeyView(ApiView):
@@ -34,6 +42,14 @@ class ApiKeyView(ApiView):
         """
         return get_object_or_404(organization.actors, id=actor_id)
 
+    def require_future(self, expires_at: datetime | None) -> None:
+        """Refuse a key that would open nothing.
+
+        :raises ValidationError: if that moment has passed
+        """
+        if expires_at is not None and expires_at <= self.now:
+            raise ValidationError({"expiresAt": ["This moment has passed."]})
+
     def shape(self, key: ApiKey) -> dict[str, Any]:
         return dict(ApiKeyShape(key, context={"now": self.now}).data)
 
@@ -50,7 +66,7 @@ class ApiKeys(ApiKeyView):
 
     @operation(MANAGE, ORG_ADMIN, body=MintApiKey, answer=NewApiKeyShape, status=201)
     def post(self, request: Request, org_id: UUID) -> HttpResponse:
-        """A new key, with scopes of yours; with `actorId` a personal one. Its secret is said once."""
+        """A new key, with scopes of yours; with `actorId` a personal one. It ends no later than yours. Its secret is said once."""
         organization = self.organization(org_id)
         delegable = self.principal.scopes - {ORG_ADMIN}
 
@@ -59,10 +75,12 @@ class ApiKeys(ApiKeyView):
 
         def mint(body: Body) -> Answer:
             actor_id = body.pop("actor_id", None)
+            self.require_future(body.get("expires_at"))
             key, text = services.mint_key(
                 organization=organization,
                 now=self.now,
                 tier=self.principal.key.rate_limit_tier,
+                minter=self.principal.key,
                 delegable=delegable,
                 actor=self.actor_of(organization, actor_id) if actor_id else None,
                 **body,
@@ -73,27 +91,38 @@ class ApiKeys(ApiKeyView):
 
 
 class ApiKeyDetail(ApiKeyView):
-    @operation(MANAGE, ORG_ADMIN, answer=ApiKeyShape)
+    @operation(MANAGE, ORG_ADMIN, query=RevokeQuery, answer=ApiKeyShape)
     def delete(self, request: Request, org_id: UUID, key_id: UUID) -> HttpResponse:
-        """Revoke a key: it is refused from the next request on. Repeating it changes nothing."""
+        """Revoke a key, whatever it opens: it is refused from the next request on. Repeating it changes nothing."""
         key = self.key(org_id, key_id)
 
         def revoke(body: Body) -> Answer:
-            revoked = services.revoke_key(key=key, reach=self.principal.scopes, now=self.now)
+            revoked = services.revoke_key(
+                key=key,
+                and_minted=self.query["and_minted"] == "true",
+                performed_by=self.performed_by,
+                now=self.now,
+            )
             return Answer(200, self.shape(revoked))
 
         return self.once(revoke)
 
 
 class ApiKeyRotation(ApiKeyView):
-    @operation(MANAGE, ORG_ADMIN, answer=NewApiKeyShape)
+    @operation(MANAGE, ORG_ADMIN, body=RotateApiKey, answer=NewApiKeyShape)
     def post(self, request: Request, org_id: UUID, key_id: UUID) -> HttpResponse:
-        """A key that takes over. The old secret works for 24 hours more."""
+        """A key that takes over. The old secret works for 24 hours more; if it leaked, no more. The new key ends no later than yours."""
         key = self.key(org_id, key_id)
         services.require_reach(key, self.principal.scopes)
 
         def rotate(body: Body) -> Answer:
-            new, text = services.rotate_key(key=key, reach=self.principal.scopes, now=self.now)
+            new, text = services.rotate_key(
+                key=key,
+                reach=self.principal.scopes,
+                rotator=self.principal.key,
+                now=self.now,
+                **body,
+            )
             return self.shape_once(new, text, status=200)
 
         return self.once(rotate)

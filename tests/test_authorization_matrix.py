@@ -7,12 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
+from simple_history.models import HistoricalChanges
 
 from credits import services
+from credits.models import LedgerEntry
+from credits.services.calendar import CALENDAR
+from organizations import tokens
 from organizations.doors import ApiView
 from organizations.ids import new_id, write
 from organizations.models import Actor, ApiKey, Group, Organization, UsageProfile
@@ -20,6 +25,7 @@ from organizations.scopes import ORG_ADMIN
 from tests import factories as f
 from tests.authorization import (
     FREE_TEXT,
+    GROUP,
     MATRIX,
     MAY_NOT_SEE_CREDIT_CONFIG,
     NO_KEY,
@@ -35,6 +41,23 @@ from tests.usage import people as p
 from usage.services import groups, profiles
 
 pytestmark = pytest.mark.django_db
+
+HISTORIES: list[Any] = [
+    model for model in apps.get_models() if issubclass(model, HistoricalChanges)
+]
+"""What is kept of the changes of each model that people edit."""
+
+KEEPS_NO_HISTORY = ("/check", "/reservations", "/events", "/credit-usage", "/credits", "refresh")
+"""Parts of the paths of doors that change no row that people edit: they spend, tell, move credits, or only ask by POST."""
+
+NOTHING_TO_DO = {"POST /api/v1/organizations/{org}/resume", f"DELETE {GROUP}/members/{{act}}"}
+"""What is undone there was not done in this world."""
+
+EDITS = {
+    str(door)
+    for door in MATRIX
+    if door.method != "GET" and not any(part in door.path for part in KEEPS_NO_HISTORY)
+} - NOTHING_TO_DO
 
 CAP = 4_321_987
 """Of Nordwind: a number that must not reach whoever may not see the credit config."""
@@ -175,6 +198,12 @@ class World:
         return found
 
 
+def key_of(client: APIClient) -> ApiKey:
+    """Return the key that a client sends."""
+    secret = vars(client)["_credentials"]["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    return ApiKey.objects.get(id=tokens.read(secret).key_id)
+
+
 def with_key(secret: str, *, acting: Organization | None = None) -> APIClient:
     found = APIClient()
     named = {} if acting is None else {"HTTP_X_LAYERS_ORGANIZATION": acting.public_id}
@@ -262,6 +291,26 @@ class TestMatrix:
 
         assert answer.status_code == 422
         assert not Organization.objects.filter(parent__parent__isnull=False).exists()
+
+
+@pytest.mark.parametrize("door", MATRIX, ids=str)
+def test_every_door_says_who_changed_what(world: World, door: Door) -> None:
+    """Whatever is kept of a change, in a history, in the ledger or with a key, names the key that asked for it."""
+    who = next(who for who in WITH_KEY if door.rule[who] == OK)
+    things = world.things_of(world.nordwind, door.names)
+    asked_by = key_of(world.client(who)).public_id
+    before = {kept: set(kept.objects.values_list("pk", flat=True)) for kept in HISTORIES}
+    entries = set(LedgerEntry.objects.values_list("pk", flat=True))
+
+    answer = world.ask(who, door, things)
+
+    assert answer.status_code < 300, answer.content
+    new = [row for kept in HISTORIES for row in kept.objects.exclude(pk__in=before[kept])]
+    assert {row.history_change_reason for row in new} <= {asked_by}
+    posted = LedgerEntry.objects.exclude(pk__in=entries)
+    assert {entry.performed_by for entry in posted} <= {asked_by, CALENDAR}
+    if str(door) in EDITS:
+        assert new
 
 
 @pytest.mark.parametrize("door", MATRIX, ids=str)

@@ -29,7 +29,7 @@ from credits.models import ZERO, CreditConfig
 from organizations import clock
 from organizations.ids import new_id
 from organizations.models import Organization
-from organizations.operations import log, sentence, visible
+from organizations.operations import log, sentence, staff, visible
 from organizations.services import OrganizationArchived, OrganizationSuspended
 
 PERMISSION = "organizations.add_organization"
@@ -115,6 +115,7 @@ class CreateView(View):
             allowance=data["allowance"],
             term=data["term"],
             monthly_cap=data["monthly_cap"],
+            performed_by=staff(self.request.user),
             now=self.now,
         )
         log(self.request.user, organization, ADDITION, "Created.")

@@ -8,23 +8,19 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import messages
 from django.contrib.postgres.forms import SimpleArrayField
-from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
-from django.db.models import DecimalField, Field, Model
+from django.db.models import DecimalField, Field
 from django.forms import Field as FormField
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from simple_history.admin import SimpleHistoryAdmin
-from simple_history.template_utils import HistoricalRecordContextHelper
 from simple_history.utils import update_change_reason
-from unfold.admin import ModelAdmin
 
 from credits.forms import CreditsField
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock
-from organizations.admin import Headed, PublicIdSearch
+from organizations.admin import Change, Headed, HistoryAdmin, PublicIdSearch
 from organizations.operations import sentence, staff, visible
 
 REASON_LENGTH = 100
@@ -34,22 +30,15 @@ REASON_LENGTH = 100
 FASTER = "Somebody else saved the same meanwhile. Look at what there is, and try again."
 
 
-class Change(HistoricalRecordContextHelper):
-    """A change as the history tells it: amounts as people read them, and a word where there was nothing."""
+class AmountChange(Change):
+    """A change of which amounts are written as people read them."""
 
     def prepare_delta_change_value(self, change: Any, value: Any) -> Any:
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if value is None or value in ("", []):
-            return "none"
-        if isinstance(value, datetime):
-            return f"{value:%Y-%m-%d %H:%M} UTC"
-        if isinstance(value, list):
-            return ", ".join(str(part) for part in value)
+        value = super().prepare_delta_change_value(change, value)
         return credits(value) if isinstance(value, Decimal) else value
 
 
-class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
+class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
     """Rows that staff edit. Who changed what is in the history, from which nothing is put back."""
 
     list_per_page = 50
@@ -57,7 +46,6 @@ class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
     formfield_overrides: ClassVar[dict[Any, Any]] = {
         DecimalField: {"form_class": CreditsField, "widget": CreditsField.widget}
     }
-    object_history_list_template = "admin/history_list.html"
     help_texts: ClassVar[Mapping[str, str]] = {}
     """What the page says of a field, where the model says nothing or less."""
     smallest: ClassVar[Mapping[str, Decimal]] = {}
@@ -69,9 +57,6 @@ class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.deletable and super().has_delete_permission(request, obj)
 
-    def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return True
-
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> Any:
@@ -79,15 +64,10 @@ class EditedAdmin(Headed, SimpleHistoryAdmin, PublicIdSearch, ModelAdmin):
         headed = {"object": row} if row is not None else {}
         return super().history_view(request, object_id, {**headed, **(extra_context or {})})
 
-    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.method != "GET":
-            raise PermissionDenied
-        return super().history_form_view(request, *args, **kwargs)
-
     def get_historical_record_context_helper(
         self, request: HttpRequest, historical_record: Any
     ) -> Change:
-        return Change(self.model, historical_record)
+        return AmountChange(self.model, historical_record)
 
     def formfield_for_dbfield(
         self, db_field: Field, request: HttpRequest, **kwargs: Any

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from simple_history.utils import update_change_reason
 
 from credits import ledger
 from credits.models import AllowanceShare, BillingPeriod, Grant, LedgerEntry, Wallet
 from credits.services.calendar import CALENDAR, allowance_lot
 from credits.services.locking import lock, require_not_archived
+from organizations.history import UNSAID, sign
 from organizations.models import Actor, Organization, UsageProfile
 
 
@@ -28,7 +28,7 @@ def create_actor(
     external_id: str | None = None,
     profile: UsageProfile | None = None,
     active: bool = True,
-    performed_by: str | None = None,
+    performed_by: str = UNSAID,
 ) -> Actor:
     """Create an actor. An active user brings a full share of the allowance at once, if there is one.
 
@@ -40,7 +40,7 @@ def create_actor(
     wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)
     require_own_profile(organization, profile)
-    actor = Actor.objects.create(
+    actor = Actor(
         organization=organization,
         kind=kind,
         name=name,
@@ -51,14 +51,15 @@ def create_actor(
         created_at=now,
         updated_at=now,
     )
-    _note_author(actor, performed_by)
+    sign(actor, performed_by=performed_by, now=now)
+    actor.save(force_insert=True)
     _bring_share(wallet, actor, now=now)
     return actor
 
 
 @transaction.atomic(savepoint=False)
 def update_actor(
-    *, actor: Actor, changes: dict[str, Any], now: datetime, performed_by: str | None = None
+    *, actor: Actor, changes: dict[str, Any], now: datetime, performed_by: str = UNSAID
 ) -> Actor:
     """Change an actor; what is not named stays. One who becomes an active user brings a share, once per term.
 
@@ -77,8 +78,8 @@ def update_actor(
     for name, value in changes.items():
         setattr(current, name, value)
     current.updated_at = now
+    sign(current, performed_by=performed_by, now=now)
     current.save(update_fields=[*changes, "updated_at"])
-    _note_author(current, performed_by)
     # Who was active when the term began is in its allowance already, whatever a share was then.
     if not was_counted:
         _bring_share(wallet, current, now=now)
@@ -92,11 +93,6 @@ def require_own_profile(organization: Organization, profile: UsageProfile | None
     """
     if profile is not None and profile.organization_id not in (None, organization.id):
         raise ForeignProfile(f"usage profile {profile.id} does not exist")
-
-
-def _note_author(actor: Actor, performed_by: str | None) -> None:
-    if performed_by is not None:
-        update_change_reason(actor, performed_by)
 
 
 def _is_counted(actor: Actor) -> bool:

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from simple_history.utils import update_change_reason
 
 from credits import ledger
 from credits.models import CreditConfig, StatusChange, Wallet
@@ -19,6 +18,7 @@ from credits.services.locking import (
     require_not_archived,
 )
 from organizations import services as organizations
+from organizations.history import UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Organization
 from organizations.services import require_active
@@ -54,6 +54,7 @@ def create_organization(
     metadata: dict[str, str] | None = None,
     billing_email: str | None = None,
     anchored_on: date | None = None,
+    performed_by: str = UNSAID,
     **terms: Any,
 ) -> Organization:
     """Create an organization with its wallet, its terms and its first billing period.
@@ -71,7 +72,7 @@ def create_organization(
         # Archiving a parent looks for children under this lock: a new one is seen, or refused here.
         above, _ = lock(parent, now=now)
         require_active(above.organization)
-    organization = Organization.objects.create(
+    organization = Organization(
         id=id or new_id(),
         parent=parent,
         name=name,
@@ -80,15 +81,21 @@ def create_organization(
         created_at=now,
         updated_at=now,
     )
+    sign(organization, performed_by=performed_by, now=now)
+    organization.save(force_insert=True)
     wallet = Wallet.objects.create(organization=organization, created_at=now)
     first = anchored_on or now.date().replace(day=1)
-    wallet.config = CreditConfig.objects.create(wallet=wallet, anchored_on=first, **terms)
+    wallet.config = CreditConfig(wallet=wallet, anchored_on=first, **terms)
+    sign(wallet.config, performed_by=performed_by, now=now)
+    wallet.config.save(force_insert=True)
     open_first_period(wallet, now=now)
     return organization
 
 
 @transaction.atomic(savepoint=False)
-def suspend(*, organization: Organization, now: datetime) -> Organization:
+def suspend(
+    *, organization: Organization, now: datetime, performed_by: str = UNSAID
+) -> Organization:
     """Stop an organization and its children from spending, until it is resumed. Suspending twice is once.
 
     A child reads its parent's status under its own lock only, so those are taken too: what a child was admitted before is there when
@@ -98,19 +105,23 @@ def suspend(*, organization: Organization, now: datetime) -> Organization:
     """
     lock(organization, now=now)
     ledger.lock_children(organization.id)
-    return _set_status(organization, Status.SUSPENDED, now=now)
+    return _set_status(organization, Status.SUSPENDED, performed_by=performed_by, now=now)
 
 
 @transaction.atomic(savepoint=False)
-def resume(*, organization: Organization, now: datetime) -> Organization:
+def resume(
+    *, organization: Organization, now: datetime, performed_by: str = UNSAID
+) -> Organization:
     """Let a suspended organization spend again. Resuming twice is once.
 
     :raises OrganizationArchived: if it is archived
     """
-    return _set_status(organization, Status.ACTIVE, now=now)
+    return _set_status(organization, Status.ACTIVE, performed_by=performed_by, now=now)
 
 
-def _set_status(organization: Organization, status: Status, *, now: datetime) -> Organization:
+def _set_status(
+    organization: Organization, status: Status, *, performed_by: str, now: datetime
+) -> Organization:
     """Change the status under the wallet's lock, so that no admission is half-way past it."""
     wallet, _ = lock(organization, now=now)
     current = wallet.organization
@@ -118,13 +129,14 @@ def _set_status(organization: Organization, status: Status, *, now: datetime) ->
     if current.status != status:
         current.status = status
         current.updated_at = now
+        sign(current, performed_by=performed_by, now=now)
         current.save(update_fields=["status", "updated_at"])
         StatusChange.objects.create(wallet=wallet, status=status, changed_at=now)
     return current
 
 
 @transaction.atomic(savepoint=False)
-def archive(*, organization: Organization, now: datetime) -> Archival:
+def archive(*, organization: Organization, now: datetime, performed_by: str = UNSAID) -> Archival:
     """Archive an organization, for ever: revoke its keys and return what no hold needs to its parent.
 
     What is left of the allowance lapses. What ending holds free later follows the same way. Repeating it changes nothing.
@@ -139,9 +151,12 @@ def archive(*, organization: Organization, now: datetime) -> Archival:
         raise HasActiveChildren(f"{current.public_id} has children that are not archived")
     current.status = Status.ARCHIVED
     current.archived_at = current.updated_at = now
+    sign(current, performed_by=performed_by, now=now)
     current.save(update_fields=["status", "archived_at", "updated_at"])
     StatusChange.objects.create(wallet=wallet, status=Status.ARCHIVED, changed_at=now)
-    revoked = organizations.revoke_all_keys(organization=current, now=now)
+    revoked = organizations.revoke_all_keys(
+        organization=current, performed_by=performed_by, now=now
+    )
     return Archival(current, reclaim(wallet, parent, now=now), revoked)
 
 
@@ -173,6 +188,6 @@ def update_terms(
             "set both refillThreshold and refillAmount, or neither"
         )
     if changes:
+        sign(config, performed_by=performed_by, now=now)
         config.save(update_fields=list(changes))
-        update_change_reason(config, performed_by)
     return wallet

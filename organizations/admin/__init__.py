@@ -10,4 +10,6 @@ from organizations.admin.columns import PublicIdSearch as PublicIdSearch
 from organizations.admin.columns import ViewOnlyAdmin as ViewOnlyAdmin
 from organizations.admin.columns import link as link
 from organizations.admin.columns import pill as pill
+from organizations.admin.history import Change as Change
+from organizations.admin.history import HistoryAdmin as HistoryAdmin
 from organizations.admin.keys import key_state as key_state

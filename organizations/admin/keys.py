@@ -1,5 +1,7 @@
 """What staff see of keys and of repeated requests."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import QuerySet
@@ -9,12 +11,16 @@ from django.utils.safestring import SafeString
 
 from organizations import clock
 from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin.history import HistoryAdmin
 from organizations.models import ApiKey, IdempotencyKey
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
-    """Keys, without their secrets: nobody has those. Minting, rotating and revoking are on the organization's page."""
+class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
+    """Keys, without their secrets: nobody has those. Minting, rotating and revoking are on the organization's page.
+
+    Who did it is in the key's history, and in that of its organization.
+    """
 
     list_display = (
         "name",
@@ -23,12 +29,13 @@ class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
         "actor_link",
         "scope_list",
         "state",
+        "minted_by",
         "last_used_at",
     )
     list_filter = ("env", "rate_limit_tier", ("actor", admin.EmptyFieldListFilter))
     list_select_related = ("organization", "actor")
     ordering = ("-id",)
-    search_fields = ("name", "organization__name")
+    search_fields = ("name", "organization__name", "=minted_by")
     search_help_text = "Name of the key or of its organization, key_…, org_… or act_…"
     public_ids = {"key": "id", "org": "organization_id", "act": "actor_id"}
     fields = (
@@ -41,6 +48,7 @@ class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
         "rate_limit_tier",
         "state",
         "created_at",
+        "minted_by",
         "expires_at",
         "last_used_at",
         "rotated_at",
@@ -53,6 +61,16 @@ class ApiKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         rows: QuerySet[ApiKey] = super().get_queryset(request)
         return rows.defer("secret_hash")
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = {"show_history": True, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     @display(description="Key", ordering="id")
     def masked(self, key: ApiKey) -> SafeString:

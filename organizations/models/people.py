@@ -59,6 +59,8 @@ class Organization(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
+    history = HistoricalRecords(excluded_fields=["updated_at"])
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -314,6 +316,12 @@ class ApiKey(models.Model):
         editable=False,
         help_text="Which of the server's secrets the hash was made with, by its name in `manage.py key_secrets`.",
     )
+    minted_by = models.CharField(
+        max_length=160,
+        blank=True,
+        editable=False,
+        help_text="The key (key_…) or the person of the staff (staff:…) who was told its secret.",
+    )
     created_at = models.DateTimeField(editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -332,6 +340,8 @@ class ApiKey(models.Model):
     )
     """The first of the keys that were rotated into this one; null if it is the first itself."""
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    history = HistoricalRecords(excluded_fields=["secret_hash", "hashed_under", "last_used_at"])
 
     class Meta:
         constraints = [

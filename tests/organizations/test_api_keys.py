@@ -309,9 +309,160 @@ class TestRotate:
         assert boss.post(path, {}).status_code == 200
 
 
+class TestRotateLeaked:
+    def rotate(self, caller: APIClient, key: ApiKey, **body: Any) -> Any:
+        return caller.post(f"{keys_path(key.organization)}/{key.public_id}/rotate", body)
+
+    def test_stops_the_old_secret_at_once(self, boss: APIClient, child: Organization) -> None:
+        old, text = key_of(child, scopes=["*"])
+
+        new = self.rotate(boss, old, leaked=True)
+
+        assert new.status_code == 200
+        assert client(text).get(keys_path(child)).status_code == 401
+        assert client(new.json()["secret"]).get(keys_path(child)).status_code == 200
+        old.refresh_from_db()
+        assert old.superseded_by is not None
+        assert old.superseded_by.public_id == new.json()["id"]
+        assert old.revoked_at == old.grace_until == old.rotated_at
+
+    def test_false_is_a_routine(self, boss: APIClient, child: Organization) -> None:
+        old, text = key_of(child, scopes=["*"])
+
+        self.rotate(boss, old, leaked=False)
+
+        assert client(text).get(keys_path(child)).status_code == 200
+
+    @pytest.mark.parametrize("leaked", ["true", 1, None])
+    def test_is_true_or_false(self, boss: APIClient, child: Organization, leaked: Any) -> None:
+        old, _ = key_of(child, scopes=["*"])
+
+        answer = self.rotate(boss, old, leaked=leaked)
+
+        assert code(answer) == (422, "VALIDATION")
+        assert "leaked" in answer.json()["error"]["message"]
+        old.refresh_from_db()
+        assert old.superseded_by is None
+
+    def test_in_its_grace_a_leaked_key_is_stopped_by_revoking_it(
+        self, boss: APIClient, child: Organization
+    ) -> None:
+        old, text = key_of(child, scopes=["*"])
+        new = self.rotate(boss, old).json()["secret"]
+
+        assert boss.delete(f"{keys_path(child)}/{old.public_id}").status_code == 200
+
+        assert client(text).get(keys_path(child)).status_code == 401
+        assert client(new).get(keys_path(child)).status_code == 200
+
+
+class TestEnd:
+    """What a key is told of secrets ends no later than itself."""
+
+    SOON = timedelta(minutes=10)
+
+    def expiring(self, owner: Organization, **options: Any) -> tuple[ApiKey, APIClient]:
+        key, text = key_of(owner, expires_at=timezone.now() + self.SOON, **options)
+        return key, client(text)
+
+    @pytest.mark.parametrize("own", [True, False], ids=["own", "child's"])
+    def test_of_a_minted_key_is_its_minters(
+        self, parent: Organization, child: Organization, own: bool
+    ) -> None:
+        minter, caller = self.expiring(parent)
+
+        minted = mint(caller, parent if own else child).json()
+
+        key = ApiKey.objects.get(id=ids.read("key", minted["id"]))
+        assert key.expires_at == minter.expires_at
+        assert key.minted_by == minter.public_id
+
+    def test_may_be_earlier_and_not_later(self, parent: Organization, child: Organization) -> None:
+        minter, caller = self.expiring(parent)
+        assert minter.expires_at is not None
+        earlier = minter.expires_at - timedelta(minutes=1)
+        later = minter.expires_at + timedelta(minutes=1)
+
+        minted = mint(caller, child, expiresAt=earlier.isoformat())
+        refused = mint(caller, child, expiresAt=later.isoformat())
+
+        assert minted.json()["expiresAt"] == earlier.isoformat(timespec="microseconds")
+        assert code(refused) == (422, "VALIDATION")
+        assert list(refused.json()["error"]["details"]["fields"]) == ["expiresAt"]
+        assert child.api_keys.count() == 1
+
+    def test_is_a_moment_to_come(self, boss: APIClient, child: Organization) -> None:
+        for moment in (timezone.now().isoformat(), "2027-01-01T00:00:00", "soon", 5):
+            answer = mint(boss, child, expiresAt=moment)
+            assert code(answer) == (422, "VALIDATION")
+            assert list(answer.json()["error"]["details"]["fields"]) == ["expiresAt"]
+        assert not child.api_keys.exists()
+
+    def test_is_none_for_what_a_key_without_one_mints(
+        self, boss: APIClient, child: Organization
+    ) -> None:
+        assert mint(boss, child).json()["expiresAt"] is None
+
+    def test_of_a_rotated_key_is_that_of_whoever_is_told_the_secret(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        minter, caller = self.expiring(parent)
+        endless, _ = key_of(child, scopes=["*"])
+
+        rotated = caller.post(f"{keys_path(child)}/{endless.public_id}/rotate").json()
+
+        assert minter.expires_at is not None
+        assert rotated["expiresAt"] == minter.expires_at.isoformat(timespec="microseconds")
+
+    def test_of_a_rotated_key_is_no_later_than_it_was(
+        self, boss: APIClient, child: Organization
+    ) -> None:
+        old, _ = self.expiring(child, scopes=["*"])
+
+        rotated = boss.post(f"{keys_path(child)}/{old.public_id}/rotate").json()
+
+        assert old.expires_at is not None
+        assert rotated["expiresAt"] == old.expires_at.isoformat(timespec="microseconds")
+
+    def test_is_near_in_grace_a_key_neither_mints_nor_rotates(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        old, text = key_of(parent)
+        other, _ = key_of(child, scopes=["*"])
+        services.rotate_key(key=old, now=timezone.now())
+        in_grace = client(text)
+
+        assert code(mint(in_grace, child)) == (409, "CONFLICT")
+        for key in (other, old):
+            path = f"{keys_path(key.organization)}/{key.public_id}/rotate"
+            assert code(in_grace.post(path)) == (409, "CONFLICT")
+        assert in_grace.get(keys_path(child)).status_code == 200
+        assert child.api_keys.count() == 1
+
+    @pytest.mark.race
+    def test_is_decided_under_the_lock_of_the_minter(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        for _ in range(5):
+            minter, text = key_of(parent)
+            caller = client(text)
+
+            def act(number: int, minter: ApiKey = minter, caller: APIClient = caller) -> int:
+                if number:
+                    services.rotate_key(key=minter, now=timezone.now())
+                    return 0
+                return int(mint(caller, child).status_code)
+
+            minted, _ = at_once(2, act)
+
+            made = ApiKey.objects.filter(minted_by=minter.public_id, organization=child)
+            assert minted in (201, 409)
+            assert made.count() == (minted == 201)
+
+
 class TestRevoke:
-    def revoke(self, caller: APIClient, key: ApiKey) -> Any:
-        return caller.delete(f"{keys_path(key.organization)}/{key.public_id}")
+    def revoke(self, caller: APIClient, key: ApiKey, query: str = "") -> Any:
+        return caller.delete(f"{keys_path(key.organization)}/{key.public_id}{query}")
 
     def test_closes_the_key(self, boss: APIClient, child: Organization) -> None:
         key, text = key_of(child, scopes=["*"])
@@ -329,12 +480,87 @@ class TestRevoke:
 
         assert second.json() == first.json()
 
-    def test_leaves_stronger_keys_alone(self, parent: Organization) -> None:
-        strong, _ = key_of(parent)
+    @pytest.mark.parametrize("scopes", [["manage"], ["org:admin"]])
+    def test_closes_a_leaked_key_whatever_it_opens(
+        self, parent: Organization, scopes: list[str]
+    ) -> None:
+        strong, text = key_of(parent)
 
-        response = self.revoke(client_of(parent, scopes=["manage"]), strong)
+        response = self.revoke(client_of(parent, scopes=scopes), strong)
 
-        assert code(response) == (403, "FORBIDDEN_SCOPE")
+        assert response.status_code == 200
+        assert client(text).get(keys_path(parent)).status_code == 401
+
+    def test_closes_a_childs_key_that_opens_what_the_parents_does_not(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        key, text = key_of(child, scopes=["usage:write", "manage"])
+
+        response = self.revoke(client_of(parent, scopes=["org:admin"]), key)
+
+        assert response.status_code == 200
+        assert client(text).get(keys_path(child)).status_code == 401
+
+    def test_reaches_no_strangers_key_and_not_the_parents(
+        self, boss: APIClient, parent: Organization, child: Organization
+    ) -> None:
+        foreign, _ = key_of(organization("Stranger"))
+        above, _ = key_of(parent)
+        nobodys = keys_path(child) + f"/{foreign.public_id}"
+
+        assert code(self.revoke(boss, foreign)) == (404, "NOT_FOUND")
+        assert code(boss.delete(nobodys)) == (404, "NOT_FOUND")
+        assert code(self.revoke(client_of(child, scopes=["*"]), above)) == (403, "FORBIDDEN_SCOPE")
+        assert ApiKey.objects.filter(revoked_at__isnull=False).count() == 0
+
+    def test_closes_what_it_minted_too_if_asked(
+        self, boss: APIClient, parent: Organization, child: Organization
+    ) -> None:
+        leaked, text = key_of(parent)
+        first = mint(client(text), child, scopes=["manage"]).json()
+        second = mint(client(first["secret"]), child, scopes=["manage"]).json()
+        rotated, _ = key_of(child, scopes=["credits:read"])
+        taken = client(text).post(f"{keys_path(child)}/{rotated.public_id}/rotate").json()
+        bystander, _ = key_of(child)
+
+        assert self.revoke(boss, leaked, "?andMinted=true").status_code == 200
+
+        closed = ApiKey.objects.filter(revoked_at__isnull=False)
+        told = [ids.read("key", key["id"]) for key in (first, second, taken)]
+        assert {key.id for key in closed} == {leaked.id, *told}
+        assert bystander.id not in told
+
+    def test_leaves_what_it_minted_unless_asked(
+        self, boss: APIClient, parent: Organization, child: Organization
+    ) -> None:
+        key, text = key_of(parent)
+        minted = mint(client(text), child, scopes=["manage"]).json()
+
+        self.revoke(boss, key)
+
+        assert client(minted["secret"]).get(keys_path(child)).status_code == 200
+        assert code(self.revoke(boss, key, "?andMinted=yes")) == (422, "VALIDATION")
+
+
+class TestHistory:
+    def test_says_who_minted_rotated_and_revoked_and_never_the_secret(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        author, text = key_of(parent)
+        boss = client(text)
+        minted = mint(boss, child).json()
+        old = ApiKey.objects.get(id=ids.read("key", minted["id"]))
+        path = f"{keys_path(child)}/{old.public_id}"
+        new = boss.post(f"{path}/rotate").json()
+        boss.delete(path)
+
+        told = [(row.history_type, row.history_change_reason) for row in old.history.all()]
+        assert told == [("~", author.public_id), ("~", author.public_id), ("+", author.public_id)]
+        last, rotated, _ = old.history.all()
+        assert last.revoked_at == last.history_date
+        assert rotated.superseded_by_id == ids.read("key", new["id"])
+        assert ApiKey.objects.get(id=rotated.superseded_by_id).minted_by == author.public_id
+        assert not hasattr(last, "secret_hash")
 
 
 class TestRevokeAll:

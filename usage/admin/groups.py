@@ -129,7 +129,7 @@ class GroupAdmin(OwnedAdmin):
             groups.set_members(group=row, members=people, performed_by=author)
 
     def remove(self, row: Group, *, author: str, now: datetime) -> None:
-        groups.delete_group(group=row)
+        groups.delete_group(group=row, performed_by=author)
 
     @display(description="Kind", ordering="kind")
     def kind_shown(self, group: Group) -> SafeString:

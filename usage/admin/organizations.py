@@ -4,6 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import display
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -18,8 +20,8 @@ from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
 from organizations import clock
 from organizations import key_operations as keys
-from organizations.admin import TONES, PublicIdSearch, ViewOnlyAdmin, link, pill
-from organizations.models import Organization
+from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.models import ApiKey, Organization
 from organizations.operations import Operation, OperationView, may_use
 from organizations.services import status_in_force
 from usage import operations as actors
@@ -27,7 +29,7 @@ from usage.admin.events import told
 from usage.creation import PERMISSION as CREATE_PERMISSION
 from usage.creation import CreateView
 from usage.month import month_of_usage
-from usage.overview import cap_bar, overview
+from usage.overview import ROWS, cap_bar, overview
 
 OPERATIONS: tuple[Operation, ...] = (*money.OPERATIONS, *actors.OPERATIONS, *keys.OPERATIONS)
 
@@ -50,7 +52,7 @@ class LevelFilter(admin.SimpleListFilter):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
+class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     """Organizations with what they hold. Every change is a button that calls a service."""
 
     list_display = (
@@ -69,6 +71,7 @@ class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
     search_fields = ("name", "billing_email")
     search_help_text = "Name, billing email or org_…"
     public_ids = {"org": "id"}
+    object_history_list_template = "admin/organizations/organization/history_list.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(CREATE_PERMISSION)
@@ -85,6 +88,20 @@ class OrganizationAdmin(PublicIdSearch, ViewOnlyAdmin):
             for operation in OPERATIONS
         ]
         return [*buttons, *super().get_urls()]
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """What it says of itself and its status, before and after; then its keys; then what staff did on its page, and why."""
+        keys_changed = ApiKey.history.filter(organization_id=object_id)
+        done = LogEntry.objects.filter(
+            object_id=object_id, content_type=ContentType.objects.get_for_model(Organization)
+        )
+        lists = {
+            "keys": keys_changed.order_by("-history_date", "-history_id")[:ROWS],
+            "done": done.select_related("user").order_by("-action_time", "-id")[:ROWS],
+        }
+        return super().history_view(request, object_id, {**lists, **(extra_context or {})})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

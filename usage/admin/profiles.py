@@ -137,7 +137,7 @@ class UsageProfileAdmin(OwnedAdmin):
         )
 
     def remove(self, row: UsageProfile, *, author: str, now: datetime) -> None:
-        profiles.delete_profile(profile=row)
+        profiles.delete_profile(profile=row, performed_by=author)
 
     def _may_touch(self, request: HttpRequest, profile: UsageProfile | None) -> bool:
         is_system = profile is not None and profile.organization_id is None

@@ -12,6 +12,7 @@ from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
 from credits.periods import Period, month_of
 from credits.services.locking import lock, require_not_archived
 from credits.services.reading import Reading, wallet_as_of
+from organizations.history import LENGTH, UNSAID, sign
 from organizations.models import Actor, Organization
 from usage.models import Limit
 from usage.services import limits
@@ -60,10 +61,15 @@ def percent(used: Decimal, cap: Decimal | None) -> Decimal:
 
 @transaction.atomic(savepoint=False)
 def budget_of(
-    *, organization: Organization, resource_type: str, resource_id: str, now: datetime
+    *,
+    organization: Organization,
+    resource_type: str,
+    resource_id: str,
+    now: datetime,
+    performed_by: str = UNSAID,
 ) -> Budget:
     """Return the budget of a resource. One that was never asked for begins without a cap."""
-    limit, _ = Limit.objects.get_or_create(
+    limit, is_new = Limit.objects.get_or_create(
         organization=organization,
         scope=Limit.Scope.RESOURCE,
         actor=None,
@@ -72,6 +78,8 @@ def budget_of(
         resource_id=resource_id,
         defaults={"cap": None, "created_at": now, "updated_at": now},
     )
+    if is_new:
+        update_change_reason(limit, performed_by[:LENGTH])
     return _with_use(organization, [limit], now=now)[0]
 
 
@@ -92,12 +100,16 @@ def set_budget(
     wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)
     budget = budget_of(
-        organization=organization, resource_type=resource_type, resource_id=resource_id, now=now
+        organization=organization,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        performed_by=performed_by,
+        now=now,
     )
     budget.limit.cap = cap
     budget.limit.updated_at = now
+    sign(budget.limit, performed_by=performed_by, now=now)
     budget.limit.save(update_fields=["cap", "updated_at"])
-    update_change_reason(budget.limit, performed_by)
     return budget
 
 

@@ -9,7 +9,9 @@ from django.db.models import ProtectedError
 from simple_history.utils import update_change_reason
 
 from credits.services.actors import require_own_profile
+from organizations.history import LENGTH, UNSAID, sign
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
+from usage.models import Limit
 
 
 class InAnotherEntityGroup(Exception):
@@ -33,7 +35,7 @@ def create_group(
     name: str,
     now: datetime,
     profile: UsageProfile | None = None,
-    performed_by: str | None = None,
+    performed_by: str = UNSAID,
 ) -> Group:
     """Create a group.
 
@@ -42,7 +44,7 @@ def create_group(
     :raises django.db.IntegrityError: if the organization has a group of that kind and key
     """
     _require_fitting(organization, kind, profile)
-    group = Group.objects.create(
+    group = Group(
         organization=organization,
         kind=kind,
         key=key,
@@ -51,13 +53,14 @@ def create_group(
         created_at=now,
         updated_at=now,
     )
-    _note_author(group, performed_by)
+    sign(group, performed_by=performed_by, now=now)
+    group.save(force_insert=True)
     return group
 
 
 @transaction.atomic(savepoint=False)
 def update_group(
-    *, group: Group, changes: dict[str, Any], now: datetime, performed_by: str | None = None
+    *, group: Group, changes: dict[str, Any], now: datetime, performed_by: str = UNSAID
 ) -> Group:
     """Change a group; what is not named stays.
 
@@ -69,27 +72,32 @@ def update_group(
     for name, value in changes.items():
         setattr(group, name, value)
     group.updated_at = now
+    sign(group, performed_by=performed_by, now=now)
     group.save(update_fields=[*changes, "updated_at"])
-    _note_author(group, performed_by)
     return group
 
 
 @transaction.atomic(savepoint=False)
-def delete_group(*, group: Group) -> None:
+def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
     """Delete a group with its memberships and its limit.
 
     :raises GroupInUse: if work was counted against it
     """
     # What refers to it is looked for once it is locked: a limit that is being set is seen, or waits.
     Group.objects.select_for_update().filter(pk=group.pk).first()
+    pk = group.pk
+    sign(group, performed_by=performed_by)
     try:
         group.delete()
     except ProtectedError as error:
         raise GroupInUse(f"work was counted against {group.key}") from error
+    for model in (Membership, Limit):
+        gone = model.history.filter(group_id=pk, history_type="-", history_change_reason=None)
+        gone.update(history_change_reason=performed_by[:LENGTH])
 
 
 @transaction.atomic(savepoint=False)
-def add_member(*, group: Group, actor: Actor, performed_by: str | None = None) -> None:
+def add_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> None:
     """Make an actor a member of a group of its organization; a member stays one.
 
     :raises InAnotherEntityGroup: if the actor is in another entity group
@@ -102,18 +110,18 @@ def add_member(*, group: Group, actor: Actor, performed_by: str | None = None) -
         group=group, actor=actor, organization=group.organization, kind=group.kind
     )
     if is_new:
-        _note_author(membership, performed_by)
+        update_change_reason(membership, performed_by[:LENGTH])
 
 
 @transaction.atomic(savepoint=False)
-def remove_member(*, group: Group, actor: Actor, performed_by: str | None = None) -> None:
+def remove_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> None:
     """End a membership, if there is one. Holds that are open keep the counters they have."""
     membership = Membership.objects.filter(group=group, actor=actor).first()
     if membership is not None:
         ended = membership.pk
         membership.delete()
         gone = Membership.history.filter(id=ended, history_type="-")
-        gone.update(history_change_reason=performed_by)
+        gone.update(history_change_reason=performed_by[:LENGTH])
 
 
 @transaction.atomic(savepoint=False)
@@ -128,11 +136,6 @@ def set_members(*, group: Group, members: Collection[Actor], performed_by: str) 
         remove_member(group=group, actor=present[pk], performed_by=performed_by)
     for pk in sorted(wanted.keys() - present.keys()):
         add_member(group=group, actor=wanted[pk], performed_by=performed_by)
-
-
-def _note_author(row: Group | Membership, performed_by: str | None) -> None:
-    if performed_by is not None:
-        update_change_reason(row, performed_by)
 
 
 def _require_fitting(organization: Organization, kind: str, profile: UsageProfile | None) -> None:

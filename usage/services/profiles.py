@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, ProtectedError, Q, QuerySet
-from simple_history.utils import update_change_reason
 
+from organizations.history import UNSAID, sign
 from organizations.models import Organization, UsageProfile
 
 
@@ -33,10 +33,9 @@ def create_profile(
 
     :raises django.db.IntegrityError: if it has one of that slug (`usageprofile_one_per_slug`)
     """
-    profile = UsageProfile.objects.create(
-        organization=organization, created_at=now, updated_at=now, **fields
-    )
-    update_change_reason(profile, performed_by)
+    profile = UsageProfile(organization=organization, created_at=now, updated_at=now, **fields)
+    sign(profile, performed_by=performed_by, now=now)
+    profile.save(force_insert=True)
     return profile
 
 
@@ -60,19 +59,20 @@ def update_profile(
     for name, value in changes.items():
         setattr(profile, name, value)
     profile.updated_at = now
+    sign(profile, performed_by=performed_by, now=now)
     profile.save(update_fields=[*changes, "updated_at"])
-    update_change_reason(profile, performed_by)
     return profile
 
 
 @transaction.atomic(savepoint=False)
-def delete_profile(*, profile: UsageProfile) -> None:
+def delete_profile(*, profile: UsageProfile, performed_by: str = UNSAID) -> None:
     """Delete a profile that nobody has.
 
     :raises SystemProfile: if it is one of the system's
     :raises ProfileInUse: if somebody has it
     """
     _require_own(profile)
+    sign(profile, performed_by=performed_by)
     try:
         profile.delete()
     except ProtectedError as error:

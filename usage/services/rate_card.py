@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from organizations.history import UNSAID, sign
 from organizations.models import UsageProfile
 from usage.models import AIModel, Rate
 
@@ -88,7 +89,7 @@ def compare(file: RateCardFile) -> list[Change]:
 
 
 @transaction.atomic(savepoint=False)
-def load(file: RateCardFile) -> None:
+def load(file: RateCardFile, *, performed_by: str = UNSAID) -> None:
     """Make the database say what the file says of its models and rates, with a history of each change.
 
     :raises InvalidRateCard: if a band that the file does not name contradicts the card that it names
@@ -97,16 +98,19 @@ def load(file: RateCardFile) -> None:
     for provider, slug in fallbacks.items():
         for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):
             old.is_fallback = False
+            sign(old, performed_by=performed_by)
             old.save(update_fields=["is_fallback"])
     models = AIModel.objects.in_bulk([model.slug for model in file.models])
     for model in file.models:
         if _changes("", model, models.get(model.slug), MODEL_FIELDS):
+            sign(model, performed_by=performed_by)
             model.save()
     known = {_key(rate): rate for rate in Rate.objects.filter(model__in=models)}
     for rate in file.rates:
         before = known.get(_key(rate))
         rate.pk = before.pk if before else None
         if _changes("", rate, before, (*PRICES, *FLAGS)):
+            sign(rate, performed_by=performed_by)
             rate.save()
     for first in (rate for rate in file.rates if rate.prompt_tokens_from == 0):
         for band in bands_beside(first):

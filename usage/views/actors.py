@@ -154,7 +154,7 @@ class GroupDetail(ManagedView):
 
         def delete(body: Body) -> Answer:
             gone = {"id": group.public_id, "deleted": True}
-            groups.delete_group(group=group)
+            groups.delete_group(group=group, performed_by=self.author)
             return Answer(200, gone)
 
         return self.once(delete)

@@ -156,7 +156,7 @@ class ProfileDetail(I5View):
         profile = self.profile(profile_id)
 
         def delete(body: Body) -> Answer:
-            profiles.delete_profile(profile=profile)
+            profiles.delete_profile(profile=profile, performed_by=self.performed_by)
             return Answer(200, {"id": profile_id, "deleted": True})
 
         return self.once(delete)
@@ -177,7 +177,10 @@ class Budgets(I5View):
     def get(self, request: Request, entity_type: str, entity_id: str) -> Response:
         """The budget of an app or dataset; at the first look it is made, without a cap."""
         found = budgets.budget_of(
-            organization=self.acting, now=self.now, **_resource(entity_type, entity_id)
+            organization=self.acting,
+            performed_by=self.performed_by,
+            now=self.now,
+            **_resource(entity_type, entity_id),
         )
         return Response(shapes.budget(found))
 
@@ -189,12 +192,12 @@ class Budgets(I5View):
         def set_budget(body: Body) -> Answer:
             common: dict[str, Any] = {
                 "organization": self.acting,
+                "performed_by": self.performed_by,
                 "now": self.now,
                 **resource,
             }
             if body:
-                author = self.principal.key.public_id
-                found = budgets.set_budget(cap=body["cap"], performed_by=author, **common)
+                found = budgets.set_budget(cap=body["cap"], **common)
             else:
                 found = budgets.budget_of(**common)
             return Answer(200, shapes.budget(found))

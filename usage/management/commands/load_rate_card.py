@@ -1,5 +1,6 @@
 """`manage.py load_rate_card [FILE]`: show what a rate card would change, then change it."""
 
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         if not yes and input("Change this? [y/N] ").strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was changed")
         try:
-            rate_card.load(card)
+            rate_card.load(card, performed_by=f"shell:{getuser()}")
         except rate_card.InvalidRateCard as error:
             raise CommandError(f"nothing was changed: {error}") from error
         self.stdout.write(f"{len(card.models)} models, {len(changes)} changes made")

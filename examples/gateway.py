@@ -21,6 +21,8 @@ from typing import Any
 import urllib3
 
 FINE = (200, 201, 402)  # a refusal is an answer like any other
+NOT_NOW = (429, 502, 503, 504)
+TRIES = 7
 FIRST_HOLD = 200  # output tokens: a longer answer makes its hold grow while it streams
 
 
@@ -34,26 +36,45 @@ class Purser:
     def __init__(self, url: str, api_key: str) -> None:
         self._url = f"{url.rstrip('/')}/v1/usage"
         self._headers = {"Authorization": f"Bearer {api_key}"}
-        # A 503, a timeout or a broken connection does not tell whether the work was done. So the same request is sent again with the
-        # same Idempotency-Key: if the first one did its work, this one gets its answer, and nothing is held or charged twice.
-        retries = urllib3.Retry(
-            total=6, allowed_methods=None, status_forcelist={429, 502, 503, 504}, backoff_factor=0.2
-        )
-        self._http = urllib3.PoolManager(retries=retries, timeout=10)
+        self._http = urllib3.PoolManager(retries=False, timeout=10)
 
     def post(
         self, path: str, body: Mapping[str, Any], key: str = "", *, fine: Collection[int] = FINE
     ) -> tuple[int, dict[str, Any]]:
         """Return status and body, or raise PurserError if this status is not fine."""
         headers = self._headers | ({"Idempotency-Key": key} if key else {})
-        try:
-            answer = self._http.request("POST", self._url + path, json=body, headers=headers)
-        except urllib3.exceptions.HTTPError as error:
-            raise PurserError(f"no answer to POST {path}: {error}") from error
+        answer = self._send("POST", path, body, headers)
         if answer.status not in fine:
             raise PurserError(f"POST {path}: {answer.status} {answer.data.decode()}")
         # Credits are exact: never let one become a float.
         return answer.status, json.loads(answer.data, parse_float=Decimal)
+
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request until it is answered.
+
+        A 503, a timeout or a broken connection does not tell whether the work was done. So the same request is sent again with the
+        same Idempotency-Key: if the first one did its work, this one gets its answer, and nothing is held or charged twice.
+        """
+        for tries in range(1, TRIES + 1):
+            pause = min(0.1 * 2**tries, 5)
+            try:
+                answer = self._http.request(method, self._url + path, json=body, headers=headers)
+            except urllib3.exceptions.HTTPError as error:
+                if tries == TRIES:
+                    raise PurserError(f"no answer to {method} {path}: {error}") from error
+            else:
+                if tries == TRIES or answer.status not in NOT_NOW or _is_switched_off(answer):
+                    return answer
+                pause = float(answer.headers.get("Retry-After", pause))
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+
+def _is_switched_off(answer: urllib3.BaseHTTPResponse) -> bool:
+    """Say whether somebody has suspended the organization: to ask again changes nothing until they resume it."""
+    return answer.status == 503 and b'"KILL_SWITCH"' in answer.data
 
 
 @dataclass(frozen=True)
@@ -75,18 +96,26 @@ class Provider:
 
 @dataclass
 class Journal:
-    """What is under way, on disk: after a crash it tells what was done and not yet charged. None: it is over."""
+    """What is under way, on disk: after a crash it tells what was done and not yet charged. A file for each job, so that many may write at once."""
 
-    path: Path
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> dict[str, dict[str, Any]]:
-        return dict(json.loads(self.path.read_text())) if self.path.exists() else {}
+        return {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
 
     def note(self, job_id: str, work: Mapping[str, Any] | None) -> None:
-        others = {name: kept for name, kept in self.read().items() if name != job_id}
-        aside = self.path.with_suffix(".new")
-        aside.write_text(json.dumps(others | ({job_id: work} if work else {})))
-        aside.replace(self.path)
+        """Keep what a job did so far; None: it is over."""
+        path = self.folder / f"{job_id}.json"
+        if work is None:
+            path.unlink(missing_ok=True)
+            return
+        # Written aside and put there whole: a crash leaves the old note or the new one.
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(work))
+        aside.replace(path)
 
 
 @dataclass
@@ -246,7 +275,7 @@ def main() -> int:
     parser.add_argument("--model", default="gpt-4o-mini")
     options = parser.parse_args()
     purser = Purser(options.url, options.api_key)
-    journal = Journal(Path(tempfile.mkdtemp()) / "journal.json")
+    journal = Journal(Path(tempfile.mkdtemp()) / "journal")
     try:
         return 0 if play(Gateway(purser, journal, options.model, options.actor)) else 1
     except PurserError as error:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from credits.models import LedgerEntry, Reservation
 from examples.gateway import Gateway, Job, Journal, Provider, Purser, PurserError, play
 from organizations.models import Organization
-from tests.factories import NOW, make_key, make_organization, reserve, wallet_of
+from tests.factories import NOW, make_key, make_organization, reserve, suspend, wallet_of
 from tests.usage.people import make_actor, make_model
 from usage.models import UsageEvent
 
@@ -39,7 +40,7 @@ def gateway(customer: Organization, live_server: LiveServer, tmp_path: Path) -> 
 
 def gateway_at(url: str, customer: Organization, folder: Path) -> Gateway:
     _, key = make_key(customer)
-    return Gateway(Purser(f"{url}/api", key), Journal(folder / "journal.json"), "mini")
+    return Gateway(Purser(f"{url}/api", key), Journal(folder / "journal"), "mini")
 
 
 class TestScene:
@@ -73,7 +74,7 @@ class TestScene:
         purser = Purser(f"{live_server.url}/api", "lp_live_nobody")
 
         with pytest.raises(PurserError, match="401"):
-            play(Gateway(purser, Journal(tmp_path / "journal.json"), "mini"))
+            play(Gateway(purser, Journal(tmp_path / "journal"), "mini"))
 
 
 class TestServe:
@@ -185,10 +186,41 @@ class TestRecover:
         )
         work = {"reservation": hold["id"], "inputTokens": 900, "outputTokens": 40}
         gateway.journal.note("r-1", work)
-        after = Gateway(gateway.purser, Journal(tmp_path / "journal.json"), "mini")
+        after = Gateway(gateway.purser, Journal(tmp_path / "journal"), "mini")
 
         found = after.recover()
 
         assert found["r-1"]["status"] == "settled"
         assert wallet_of(customer).balance == 10 - found["r-1"]["settledCredits"]
         assert after.recover() == {}
+
+
+class TestSwitchedOff:
+    def test_is_not_asked_again(
+        self, gateway: Gateway, customer: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        suspend(customer)
+        pauses: list[float] = []
+        monkeypatch.setattr("examples.gateway.time.sleep", pauses.append)
+
+        with pytest.raises(PurserError, match="KILL_SWITCH"):
+            gateway.serve(Job("r-1", prompt=900, most=100), Provider())
+
+        assert pauses == []
+
+
+class TestJournal:
+    def test_keeps_every_job_of_many_at_once(self, tmp_path: Path) -> None:
+        journal = Journal(tmp_path / "journal")
+        jobs = [f"job-{number}" for number in range(50)]
+
+        def work_on(job: str) -> None:
+            for tokens in range(10):
+                journal.note(job, {"outputTokens": tokens})
+
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            list(pool.map(work_on, jobs))
+
+        assert journal.read() == {job: {"outputTokens": 9} for job in jobs}
+        journal.note("job-7", None)
+        assert set(journal.read()) == set(jobs) - {"job-7"}

@@ -25,17 +25,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def calendar(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when everything was rung for that should have been, else 503 with what was not.
+    """Answer 200 when everything was rung for that should have been, else 503 with what was not. What is switched off is named beside it.
 
     The API needs no calendar for a right answer, so this is for whoever is to be woken up, not for a load balancer.
     """
     try:
         overdue = pulse.late(now=clock.now())
+        off = pulse.switched_off()
     except Error:
         return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "1"})
+    beside = {"switchedOff": off} if off else {}
     if overdue:
-        return JsonResponse({"status": "late", "late": [str(one) for one in overdue]}, status=503)
-    return JsonResponse({"status": "ok"})
+        late = {"status": "late", "late": [str(one) for one in overdue]}
+        return JsonResponse(late | beside, status=503)
+    return JsonResponse({"status": "ok"} | beside)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Whether the calendar is alive: which tasks should have been rung for by now, and were not.
+"""Whether the calendar is alive: which tasks should have been rung for by now, and were not; and which are switched off.
 
 A wrong answer needs no worker to be right, so nobody would notice a beat or a worker that is not there. This is who complains: in
 `manage.py check --database default`, at `/healthz/calendar`, and on the first page of the admin.
@@ -42,6 +42,12 @@ def late(*, now: datetime) -> list[Late]:
     return sorted((one for one in overdue if one.due_at + GRACE < now), key=lambda one: one.due_at)
 
 
+def switched_off() -> list[str]:
+    """Return the names of the tasks of the calendar that somebody switched off, and perhaps forgot: nobody rings for them."""
+    off = PeriodicTask.objects.filter(enabled=False).order_by("name")
+    return list(off.values_list("name", flat=True))
+
+
 def due_at(task: PeriodicTask, ticked_at: datetime | None) -> datetime:
     """Return when a task is due by its last tick, or when nobody ever heard it: when it was first rung for, or should have been."""
     if ticked_at is None and task.last_run_at:
@@ -80,3 +86,16 @@ def beat_has_ticked(databases: Sequence[str] | None = None, **_: Any) -> list[Ch
         return []
     hint = "Are beat and a worker running, and do they reach the broker?"
     return [Warning(str(one), hint=hint, id="organizations.W001") for one in overdue]
+
+
+@register(Tags.database)
+def nothing_is_switched_off(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Say which tasks nobody rings for, because somebody switched them off."""
+    if not databases:
+        return []
+    try:
+        names = switched_off()
+    except ProgrammingError:
+        return []
+    hint = "Switch it on again under Schedules, if it was not meant to stay off."
+    return [Warning(f"{name}: switched off", hint=hint, id="organizations.W002") for name in names]

@@ -25,6 +25,7 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     now = clock.now()
     return context | {
         "late": pulse.late(now=now),
+        "switched_off": pulse.switched_off(),
         "left_to_staff": _left_to_staff(request),
         "figures": _figures(),
         "statuses": dict(Organization.objects.values_list("status").annotate(Count("id"))),

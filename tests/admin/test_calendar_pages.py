@@ -412,6 +412,12 @@ class TestIndex:
         assert "The calendar is late" not in shown
         assert "No work that fails" in shown
 
+    def test_says_what_is_switched_off(self, ana: Client) -> None:
+        assert "Nobody rings for" not in html(ana, reverse("admin:index"))
+        PeriodicTask.objects.filter(name="renew").update(enabled=False)
+
+        assert "Nobody rings for renew." in html(ana, reverse("admin:index"))
+
     def test_says_which_tasks_are_late_and_since_when(self, ana: Client) -> None:
         Tick.objects.filter(task="credits.tasks.renew").update(ticked_at=later(minutes=-10))
 

@@ -76,7 +76,10 @@ class TestCalendar:
         self.be_late()
         PeriodicTask.objects.filter(name="renew").update(enabled=False)
 
-        assert Client().get("/healthz/calendar").status_code == 200
+        answer = Client().get("/healthz/calendar")
+
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "ok", "switchedOff": ["renew"]}
 
     def test_leaves_the_health_of_the_service_alone(self) -> None:
         self.be_late()

@@ -188,3 +188,41 @@ class TestBeatHasTicked:
         assert pulse.beat_has_ticked in registry.registry.get_checks()
         assert Tags.database in pulse.beat_has_ticked.tags
         assert "chores: due on" in capsys.readouterr().err
+
+
+class TestNothingIsSwitchedOff:
+    def complaints(self) -> list[str]:
+        return [str(one.msg) for one in pulse.nothing_is_switched_off(databases=["default"])]
+
+    def test_complains_of_a_task_that_nobody_rings_for(self) -> None:
+        rung_for(every=30, enabled=False)
+
+        assert self.complaints() == ["chores: switched off"]
+
+    def test_is_silent_where_everything_is_on(self) -> None:
+        rung_for(every=30)
+
+        assert self.complaints() == []
+
+    def test_is_silent_when_nobody_asks_for_a_database(self) -> None:
+        rung_for(every=30, enabled=False)
+
+        assert pulse.nothing_is_switched_off(databases=None) == []
+
+    def test_is_silent_before_the_table_is_there(self) -> None:
+        rung_for(every=30, enabled=False)
+
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE django_celery_beat_periodictask RENAME TO elsewhere")
+            complaints = self.complaints()
+            transaction.set_rollback(True)
+
+        assert complaints == []
+
+    def test_is_one_of_the_checks_of_manage(self, capsys: pytest.CaptureFixture[str]) -> None:
+        rung_for(every=30, enabled=False)
+
+        call_command("check", databases=["default"])
+
+        assert "chores: switched off" in capsys.readouterr().err

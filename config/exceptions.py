@@ -63,6 +63,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.NotARoot: (422, "VALIDATION"),
     credits.RefillRequiresThresholdAndAmount: (422, "VALIDATION"),
     credits.HasActiveChildren: (409, "CONFLICT"),
+    credits.CancelledAbove: (409, "CONFLICT"),
     credits.ReservationClosed: (409, "CONFLICT"),
     idempotency.MalformedKey: (422, "VALIDATION"),
     idempotency.IdempotencyRequired: (400, "IDEMPOTENCY_REQUIRED"),

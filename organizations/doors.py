@@ -184,6 +184,11 @@ class ApiView(APIView):
         return self.principal.key.public_id
 
     @property
+    def to_child(self) -> bool:
+        """Whether a key of a child asks, who may not see what its parent set, of itself or for it."""
+        return self.principal.key.organization.parent_id is not None
+
+    @property
     def acting(self) -> Organization:
         """The organization that the request works on: the key's own, or the child it acts in."""
         return self.principal.organization

@@ -62,7 +62,7 @@ class CreditConfigAdmin(EditedAdmin):
     search_fields = ("wallet__organization__name",)
     search_help_text = "Name of an organization, or org_…"
     public_ids = {"org": "wallet__organization_id"}
-    readonly_fields = ("organization",)
+    readonly_fields = ("organization", "cancelled_by")
     fieldsets = (
         (
             "These act at once",
@@ -88,6 +88,10 @@ class CreditConfigAdmin(EditedAdmin):
                     "anchored_on",
                 )
             },
+        ),
+        (
+            "The end",
+            {"fields": (("cancel_at_period_end", "cancelled_by"),)},
         ),
         ("Purchases", {"fields": (("recharge_limit", "overage_rate"),)}),
     )

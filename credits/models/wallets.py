@@ -109,6 +109,13 @@ class CreditConfig(models.Model):
         MONTH = "month"
         YEAR = "year"
 
+    class Canceller(models.TextChoices):
+        """Who cancelled, the nearest first. Whoever is at least as far up may undo it."""
+
+        ORGANIZATION = "organization"
+        PARENT = "parent"
+        STAFF = "staff"
+
     class WhenEmpty(models.TextChoices):
         DENY = "deny"
         FALLBACK = "fallback"
@@ -143,6 +150,15 @@ class CreditConfig(models.Model):
     when_empty = models.CharField(max_length=8, choices=WhenEmpty, default=WhenEmpty.DENY)
     cancel_at_period_end = models.BooleanField(
         default=False, help_text="The next term brings no allowance; this one stays as it is."
+    )
+    cancelled_by = models.CharField(
+        max_length=12,
+        choices=Canceller,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Who may undo it: they, and whoever is above them.",
     )
     recharge_limit = AmountField(default=ZERO, help_text="Per billing period. 0: no recharge.")
     charge_limit = AmountField(
@@ -182,6 +198,11 @@ class CreditConfig(models.Model):
             ),
             known("creditconfig_term_known", "term", ["month", "year"]),
             known("creditconfig_when_empty_known", "when_empty", ["deny", "fallback"]),
+            known(
+                "creditconfig_cancelled_by_known",
+                "cancelled_by",
+                ["", "organization", "parent", "staff"],
+            ),
         ]
 
     def __str__(self) -> str:

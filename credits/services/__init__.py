@@ -34,6 +34,7 @@ from credits.services.holds import release as release
 from credits.services.holds import reserve as reserve
 from credits.services.holds import settle as settle
 from credits.services.organizations import Archival as Archival
+from credits.services.organizations import CancelledAbove as CancelledAbove
 from credits.services.organizations import HasActiveChildren as HasActiveChildren
 from credits.services.organizations import (
     RefillRequiresThresholdAndAmount as RefillRequiresThresholdAndAmount,

@@ -32,6 +32,10 @@ class RefillRequiresThresholdAndAmount(Exception):
     details = {"code": "REFILL_REQUIRES_THRESHOLD_AND_AMOUNT"}
 
 
+class CancelledAbove(Exception):
+    """The parent or the staff ended the subscription: it is not for whoever asks to go on with it."""
+
+
 class HasActiveChildren(Exception):
     """A parent cannot be archived while its children are not: their credits would have nowhere to go."""
 
@@ -168,19 +172,27 @@ def _lock_to_archive(organization: Organization, *, now: datetime) -> tuple[Wall
 
 @transaction.atomic(savepoint=False)
 def update_terms(
-    *, organization: Organization, changes: dict[str, Any], performed_by: str, now: datetime
+    *,
+    organization: Organization,
+    changes: dict[str, Any],
+    performed_by: str,
+    now: datetime,
+    asked_by: Organization | None = None,
 ) -> Wallet:
     """Change some of an organization's terms; what is not named stays. Returns its wallet as it is now.
 
     The rule of both or neither is decided on the merged terms, under the wallet's lock: of two changes at once, each to one side, one
     is refused.
 
+    :param asked_by: whose key asks; None is the staff
     :raises RefillRequiresThresholdAndAmount: if only one of the two would be set
+    :raises CancelledAbove: if it would undo a cancellation of somebody above whoever asks
     :raises OrganizationArchived: if the organization is archived
     """
     wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)
     config = wallet.config
+    changes = changes | _cancellation(config, changes, organization, asked_by)
     for name, value in changes.items():
         setattr(config, name, value)
     if (config.refill_threshold is None) != (config.refill_amount is None):
@@ -191,3 +203,32 @@ def update_terms(
         sign(config, performed_by=performed_by, now=now)
         config.save(update_fields=list(changes))
     return wallet
+
+
+def _cancellation(
+    config: CreditConfig,
+    changes: dict[str, Any],
+    organization: Organization,
+    asked_by: Organization | None,
+) -> dict[str, Any]:
+    """Return whose the cancellation is, if the changes cancel or undo one."""
+    if "cancel_at_period_end" not in changes:
+        return {}
+    order = list(CreditConfig.Canceller)
+    asking = _canceller(organization, asked_by)
+    # What was cancelled before it was noted by whom is the staff's.
+    before = CreditConfig.Canceller(config.cancelled_by or CreditConfig.Canceller.STAFF)
+    if not config.cancel_at_period_end:
+        return {"cancelled_by": asking if changes["cancel_at_period_end"] else ""}
+    if changes["cancel_at_period_end"]:
+        return {"cancelled_by": max(before, asking, key=order.index)}
+    if order.index(asking) < order.index(before):
+        raise CancelledAbove(f"the {before} cancelled it, and alone may undo that")
+    return {"cancelled_by": ""}
+
+
+def _canceller(organization: Organization, asked_by: Organization | None) -> CreditConfig.Canceller:
+    if asked_by is None:
+        return CreditConfig.Canceller.STAFF
+    own = asked_by.id == organization.id
+    return CreditConfig.Canceller.ORGANIZATION if own else CreditConfig.Canceller.PARENT

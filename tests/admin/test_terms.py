@@ -44,6 +44,20 @@ class TestEdit:
         assert (str(old.monthly_cap), str(new.monthly_cap)) == ("100.000000", "250.500000")
         assert new.history_change_reason == "staff:ana"
 
+    def test_cancels_so_that_only_staff_may_undo_it(self, ana: Client) -> None:
+        organization = make_organization(allowance=5)
+
+        ana.post(url_of(organization), fill_in(ana, organization, cancel_at_period_end=True))
+
+        terms = terms_of(organization)
+        assert (terms.cancel_at_period_end, terms.cancelled_by) == (True, "staff")
+        assert "Staff" in ana.get(url_of(organization)).content.decode()
+
+        ana.post(url_of(organization), fill_in(ana, organization, cancel_at_period_end=""))
+
+        terms = terms_of(organization)
+        assert (terms.cancel_at_period_end, terms.cancelled_by) == (False, "")
+
     def test_shows_before_and_after_in_the_history(self, ana: Client) -> None:
         organization = make_organization(monthly_cap=100)
         ana.post(url_of(organization), fill_in(ana, organization, monthly_cap=""))

@@ -89,6 +89,7 @@ RULES: dict[str, list[Breach]] = {
     ],
     "creditconfig_term_known": [Breach(f"{CONFIG} term = 'week'")],
     "creditconfig_when_empty_known": [Breach(f"{CONFIG} when_empty = 'shrug'")],
+    "creditconfig_cancelled_by_known": [Breach(f"{CONFIG} cancelled_by = 'a rival'")],
     "billingperiod_one_per_index": [Breach(f"{PERIOD} index = 0 {JUNE}")],
     "billingperiod_one_per_start": [
         Breach(f"{PERIOD} starts_at = '2026-05-01Z', term_starts_at = '2026-05-01Z' {JUNE}")

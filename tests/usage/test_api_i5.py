@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from credits.models import CreditConfig
 from organizations.models import Organization
 from tests import factories as f
 from tests.callers import Caller, caller_of, ok
@@ -56,6 +57,11 @@ def person(tenant: Organization, **fields: Any) -> tuple[Any, I5]:
     actor = p.make_actor(tenant, "Jane", **fields)
     _, secret = f.make_key(tenant, scopes=["usage:read", "usage:write"], actor=actor)
     return actor, I5(secret)
+
+
+def acting(parent: Organization, child: Organization) -> I5:
+    """Return a caller with a key of the parent that acts in a child."""
+    return I5(caller_of(parent).secret, acting=child)
 
 
 class TestAiBudget:
@@ -451,6 +457,63 @@ class TestSubscription:
 
         assert [found["cancelAtPeriodEnd"], found["cacheUpdated"]] == [False, True]
         assert f.renew(tenant, now=f.at("2026-06-01")).balance == 500
+
+    @pytest.mark.parametrize("above", ["parent", "staff"])
+    def test_is_not_reactivated_by_whoever_is_below_who_cancelled_it(self, above: str) -> None:
+        parent, child = f.make_family(allowance=500)
+        own = I5(caller_of(child, "manage").secret)
+        if above == "staff":
+            f.set_terms(child, cancel_at_period_end=True)
+        else:
+            ok(acting(parent, child).post("/usage/subscription/_cancel"))
+
+        again = ok(own.post("/usage/subscription/_cancel"))
+        refused = own.post("/usage/subscription/_reactivate")
+
+        assert again["cancelAtPeriodEnd"] is True
+        assert refused.status_code == 409
+        assert refused.json()["code"] == "CONFLICT"
+        assert above in refused.json()["message"]
+        assert ok(own.get("/usage/subscription"))["cancelAtPeriodEnd"] is True
+        assert f.wallet_of(child).config.cancelled_by == above
+
+    def test_is_not_reactivated_by_a_root_that_staff_cancelled(self) -> None:
+        tenant = f.make_organization(allowance=500)
+        f.set_terms(tenant, cancel_at_period_end=True)
+        admin = I5(caller_of(tenant, "manage").secret)
+
+        assert admin.post("/usage/subscription/_reactivate").status_code == 409
+
+        f.set_terms(tenant, cancel_at_period_end=False)
+        assert ok(admin.post("/usage/subscription/_reactivate"))["cancelAtPeriodEnd"] is False
+
+    def test_is_reactivated_by_whoever_is_above_who_cancelled_it(self) -> None:
+        parent, child = f.make_family(allowance=500)
+        own = I5(caller_of(child, "manage").secret)
+        ok(own.post("/usage/subscription/_cancel"))
+
+        found = ok(acting(parent, child).post("/usage/subscription/_reactivate"))
+
+        assert found["cancelAtPeriodEnd"] is False
+        assert f.wallet_of(child).config.cancelled_by == ""
+
+    def test_is_the_parents_cancellation_once_the_parent_cancels_too(self) -> None:
+        parent, child = f.make_family(allowance=500)
+        own = I5(caller_of(child, "manage").secret)
+        ok(own.post("/usage/subscription/_cancel"))
+        ok(acting(parent, child).post("/usage/subscription/_cancel"))
+
+        assert own.post("/usage/subscription/_reactivate").status_code == 409
+
+    def test_says_who_cancelled_in_the_history_of_the_terms(self) -> None:
+        tenant = f.make_organization(allowance=500)
+        key, secret = f.make_key(tenant, scopes=["manage"])
+        ok(I5(secret).post("/usage/subscription/_cancel"))
+
+        kept = CreditConfig.history.latest()
+
+        assert kept.history_change_reason == key.public_id
+        assert (kept.cancel_at_period_end, kept.cancelled_by) == (True, "organization")
 
     def test_refreshes_a_cache_that_is_never_stale(self, admin: I5) -> None:
         assert ok(admin.post("/_ai-refresh-cache", {"progress": "p-1"})) == {

@@ -85,7 +85,7 @@ class TestGet:
         assert october["creditsUsed"] == 0
         assert october["periodStart"] == SEPTEMBER["periodEnd"]
 
-    def test_shows_a_child_its_own_use_and_the_limit_of_the_account(self) -> None:
+    def test_shows_a_child_its_own_use_and_not_the_limit_of_the_account(self) -> None:
         parent, child = f.make_family(funded=1_000, monthly_cap=70)
         f.set_terms(parent, monthly_cap="2000.5")
         f.allocate(child, 100)
@@ -96,8 +96,18 @@ class TestGet:
         acting = ok(caller_of(parent, acting=child).get(CONTROLS))
 
         assert (of_parent["accountCreditLimit"], of_parent["creditsUsed"]) == (2000.5, 40)
-        assert (of_child["accountCreditLimit"], of_child["creditsUsed"]) == (2000.5, 25)
-        assert acting == of_child
+        assert (of_child["accountCreditLimit"], of_child["creditsUsed"]) == (0, 25)
+        assert acting == of_child | {"accountCreditLimit": 2000.5}
+
+    def test_shows_a_child_no_limit_of_the_account_when_it_changes_its_own(self) -> None:
+        parent, child = f.make_family()
+        f.set_terms(parent, monthly_cap=2_000)
+
+        of_child = ok(caller_of(child).patch(CONTROLS, {"shutoffCredits": 5}))
+        acting = ok(caller_of(parent, acting=child).patch(CONTROLS, {"shutoffCredits": 6}))
+
+        assert (of_child["accountCreditLimit"], of_child["shutoffCredits"]) == (0, 5)
+        assert (acting["accountCreditLimit"], acting["shutoffCredits"]) == (2000, 6)
 
     def test_reads_the_default_profile_where_no_default_is_set(
         self, organization: Organization, admin: Caller

@@ -209,7 +209,10 @@ class PeriodShape(serializers.Serializer):
 
 
 class CreditControlsShape(PeriodShape):
-    """An organization's `Controls`. `accountCreditLimit` is 0 where there is none."""
+    """An organization's `Controls`. Needs `to_child` in its context: whether a key of a child asks.
+
+    `accountCreditLimit` is 0 where there is none, and to a child: the limit is its parent's business.
+    """
 
     accountCreditLimit = serializers.SerializerMethodField()
     creditsUsed = CreditsField(source="used")
@@ -221,7 +224,7 @@ class CreditControlsShape(PeriodShape):
 
     @extend_schema_field(CreditsField())
     def get_accountCreditLimit(self, controls: Controls) -> Any:
-        return wire.plain(controls.account_cap or ZERO)
+        return wire.plain(ZERO if self.context["to_child"] else controls.account_cap or ZERO)
 
 
 class UserLimitShape(serializers.Serializer):

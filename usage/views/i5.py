@@ -218,7 +218,8 @@ class SubscriptionView(I5View):
             credits_services.update_terms(
                 organization=self.acting,
                 changes={"cancel_at_period_end": at_period_end},
-                performed_by=self.principal.key.public_id,
+                asked_by=self.principal.key.organization,
+                performed_by=self.performed_by,
                 now=self.now,
             )
             return Answer(200, self.shape() | {"cacheUpdated": True})
@@ -243,7 +244,7 @@ class SubscriptionCancellation(SubscriptionView):
 class SubscriptionReactivation(SubscriptionView):
     @i5_operation(MANAGE)
     def post(self, request: Request) -> HttpResponse:
-        """Undo a cancellation."""
+        """Undo a cancellation of yours. One of your parent or of the staff stays: 409."""
         return self.cancel(at_period_end=False)
 
 

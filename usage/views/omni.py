@@ -46,11 +46,14 @@ class OmniView(ApiView):
 
 
 class CreditControls(OmniView):
+    def shape(self, found: controls.Controls) -> dict[str, Any]:
+        return dict(shapes.CreditControlsShape(found, context={"to_child": self.to_child}).data)
+
     @door(answer=shapes.CreditControlsShape)
     def get(self, request: Request) -> Response:
         """The thresholds and default limits of the organization, and what it used this month."""
         found = controls.controls_of(self.acting, now=self.now)
-        return Response(shapes.CreditControlsShape(found).data)
+        return Response(self.shape(found))
 
     @door(body=shapes.UpdateCreditControls, answer=shapes.CreditControlsShape)
     def patch(self, request: Request) -> HttpResponse:
@@ -60,7 +63,7 @@ class CreditControls(OmniView):
             changed = controls.update_controls(
                 organization=self.acting, changes=body, **self.author
             )
-            return Answer(200, shapes.CreditControlsShape(changed).data)
+            return Answer(200, self.shape(changed))
 
         return self.once(update)
 

@@ -36,11 +36,6 @@ ESTIMATE = {"credits": "estimatedCredits", "tokens": "maxOutputTokens"}
 class ReservationView(ApiView):
     """What the views of reservations share: finding one, and saying one, or why there is none."""
 
-    @property
-    def to_child(self) -> bool:
-        """Whether a key of a child asks, who may not see what its parent set for it."""
-        return self.principal.key.organization.parent_id is not None
-
     def reservation(self, rsv_id: UUID) -> Reservation:
         """Return a reservation of the acting organization; to a personal key, its actor's own.
 

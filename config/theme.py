@@ -40,6 +40,10 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "usage.dashboard.index",
     "STYLES": [_stylesheet],
+    "LOGIN": {"form": "config.lockout.LoginForm"},
+    "ACCOUNT": {
+        "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+    },
     "BORDER_RADIUS": "8px",
     # A teal whose 600 carries white text at a contrast of more than 4.5.
     "COLORS": {
@@ -128,6 +132,8 @@ UNFOLD: dict[str, Any] = {
                     _entry("Idempotency keys", "repeat_one", "organizations", "idempotencykey"),
                     _entry("Staff", "badge", "auth", "user"),
                     _entry("Staff groups", "shield_person", "auth", "group"),
+                    _entry("Logins", "login", "axes", "accesslog"),
+                    _entry("Failed logins", "gpp_bad", "axes", "accessfailurelog"),
                 ],
             },
         ],

@@ -2,8 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config.admin.logins import Reauthenticate, SecondFactor, SecondStep
 from config.health import calendar, healthz
 from usage.urls import i5_urlpatterns
 
@@ -14,9 +15,16 @@ handler500 = "config.exceptions.server_error"
 urlpatterns = [
     path("healthz", healthz),
     path("healthz/calendar", calendar),
+    path("admin/second-step/", SecondStep.as_view(), name="second-step"),
+    path(
+        "admin/is-it-you/", admin.site.admin_view(Reauthenticate.as_view()), name="reauthenticate"
+    ),
+    path(
+        "admin/second-factor/", admin.site.admin_view(SecondFactor.as_view()), name="second-factor"
+    ),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
     path("api/v1/", include("organizations.urls")),
     path("api/v1/", include("credits.urls")),
     path("api/v1/", include("usage.urls")),

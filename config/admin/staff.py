@@ -1,4 +1,4 @@
-"""Staff and their groups, under the theme: who may change whom (config/rights.py), and what was before and after in the history."""
+"""Staff and their groups, under the theme: who may change whom (config/staff_rights.py), and what was before and after in the history."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,13 +7,20 @@ from django.contrib import admin
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_otp import user_has_device
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from config import rights
+from config import logins, staff_rights
 
 OWN_ONLY = "Only what you have yourself can be given."
 
@@ -28,12 +35,12 @@ class RightsAdmin(ModelAdmin):
 
     def _changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
-            rights.one_at_a_time()
+            staff_rights.one_at_a_time()
         return super()._changeform_view(request, *args, **kwargs)
 
     def _delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method == "POST":
-            rights.one_at_a_time()
+            staff_rights.one_at_a_time()
         return super()._delete_view(request, *args, **kwargs)
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
@@ -58,7 +65,7 @@ class RightsAdmin(ModelAdmin):
 def givable(request: HttpRequest, model: type[Model]) -> QuerySet[Any]:
     """Return the permissions, or the groups, that somebody has themselves."""
     everything = model._default_manager.all()
-    own = rights.rights_of(request.user)
+    own = staff_rights.rights_of(request.user)
     if own.is_superuser:
         return everything
     if model is Permission:
@@ -83,7 +90,39 @@ class StaffAdmin(RightsAdmin, UserAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "second_factor")
+
+    def get_urls(self) -> list[URLPattern]:
+        reset = self.admin_site.admin_view(self.reset_second_factor)
+        name = "auth_user_reset_second_factor"
+        return [path("<int:pk>/reset-second-factor/", reset, name=name), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        sets = super().get_fieldsets(request, obj)
+        return sets if obj is None else (*sets, ("Second factor", {"fields": ("second_factor",)}))
+
+    @admin.display(description="Second factor")
+    def second_factor(self, user: User) -> SafeString | str:
+        if not user_has_device(user):
+            return "none"
+        url = reverse("admin:auth_user_reset_second_factor", args=[user.pk])
+        return format_html('set up · <a class="text-link" href="{}">Reset</a>', url)
+
+    def reset_second_factor(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Remove the devices of somebody who lost theirs."""
+        with transaction.atomic():
+            staff_rights.one_at_a_time()
+            user = get_object_or_404(User, pk=pk)
+            if not self.has_change_permission(request, user):
+                raise PermissionDenied
+            if request.method != "POST":
+                context = {**self.admin_site.each_context(request), "person": user}
+                context |= {"opts": self.opts, "original": user, "title": "Reset second factor"}
+                return TemplateResponse(request, "admin/reset_second_factor.html", context)
+            if logins.forget_devices(user):
+                logins.note(request.user, user, "Second factor: set up → none")
+        self.message_user(request, f"{user} logs in with the password alone, and may set up anew.")
+        return redirect("admin:auth_user_change", user.pk)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         if obj is None:
@@ -94,14 +133,14 @@ class StaffAdmin(RightsAdmin, UserAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may_change: bool = super().has_change_permission(request, obj)
-        return may_change and (obj is None or rights.may_touch(request.user, obj))
+        return may_change and (obj is None or staff_rights.may_touch(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
         with transaction.atomic():
-            rights.one_at_a_time()
+            staff_rights.one_at_a_time()
             return super().user_change_password(request, id, form_url)
 
 
@@ -129,4 +168,4 @@ class StaffGroupAdmin(RightsAdmin, GroupAdmin):
 
 
 def _may_touch_group(request: HttpRequest, group: Group | None) -> bool:
-    return group is None or rights.may_touch_group(request.user, group)
+    return group is None or staff_rights.may_touch_group(request.user, group)

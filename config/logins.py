@@ -1,0 +1,172 @@
+"""How long a login of staff lasts, when it needs a second factor, and when it must be shown again who is there."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import authenticate, logout
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.signals import user_login_failed
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django_otp import devices_for_user, user_has_device
+from django_otp.models import Device
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from config.sessions import BEGAN, SEEN, SHOWN
+from organizations import clock
+
+ADMIN = "/admin/"
+SEEN_EVERY = timedelta(minutes=1)
+
+OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second-step"}
+"""Pages for whoever is half logged in."""
+ENROLMENT = {"second-factor", "reauthenticate", "admin:password_change"}
+"""Pages for whoever has yet to set up a second factor."""
+GUARDED = {
+    "admin:auth_user_add",
+    "admin:auth_user_change",
+    "admin:auth_user_delete",
+    "admin:auth_user_password_change",
+    "admin:auth_user_reset_second_factor",
+    "admin:auth_group_add",
+    "admin:auth_group_change",
+    "admin:auth_group_delete",
+    "admin:password_change",
+    "second-factor",
+}
+"""Pages that change who may do what, or how they log in: who is there must have been shown a short while ago."""
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+def expire(get_response: Next) -> Next:
+    """End logins that are too old, or that nobody used for too long."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(ADMIN) and request.user.is_authenticated:
+            _end_or_go_on(request, clock.now())
+        return get_response(request)
+
+    return middleware
+
+
+def _end_or_go_on(request: HttpRequest, now: datetime) -> None:
+    idle = _since(request, SEEN, now)
+    if (
+        _since(request, BEGAN, now) >= timedelta(seconds=settings.SESSION_COOKIE_AGE)
+        or idle >= settings.SESSION_IDLE
+    ):
+        logout(request)
+    elif idle >= SEEN_EVERY:
+        request.session[SEEN] = now.timestamp()
+
+
+def _since(request: HttpRequest, moment: str, now: datetime) -> timedelta:
+    """Return how long ago a moment of the login was. A login that knows none is older than any."""
+    return timedelta(seconds=now.timestamp() - request.session.get(moment, 0))
+
+
+class Gate:
+    """Between a login and the pages of the admin: the second factor, and showing again who is there."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if not request.path_info.startswith(ADMIN) or name in OPEN:
+            return None
+        if not request.user.is_authenticated:
+            return None  # the page itself asks for a login
+        if must_enrol(request) and name not in ENROLMENT:
+            return redirect("second-factor")
+        if must_verify(request):
+            return detour(request, "second-step")
+        if name in GUARDED and not shown_lately(request):
+            return detour(request, "reauthenticate")
+        return None
+
+
+def detour(request: HttpRequest, page: str) -> HttpResponse:
+    """Send somebody to a page that leads back here."""
+    answer = redirect(page)
+    answer["Location"] += "?" + urlencode({"next": request.get_full_path()})
+    return answer
+
+
+def must_verify(request: HttpRequest) -> bool:
+    """Whether somebody has a second factor and did not use it yet."""
+    return not is_verified(request) and user_has_device(request.user)
+
+
+def must_enrol(request: HttpRequest) -> bool:
+    """Whether somebody needs a second factor and has none."""
+    needed = settings.ADMIN_REQUIRE_OTP and not is_verified(request)
+    return needed and not user_has_device(request.user)
+
+
+def is_verified(request: HttpRequest) -> bool:
+    """Whether the second factor was used in this login."""
+    return getattr(request.user, "otp_device", None) is not None
+
+
+def shown_lately(request: HttpRequest) -> bool:
+    """Whether whoever is logged in showed a short while ago who they are."""
+    return _since(request, SHOWN, clock.now()) < settings.REAUTHENTICATE_AFTER
+
+
+def shown(request: HttpRequest) -> None:
+    """Write down that somebody showed who they are."""
+    request.session[SHOWN] = clock.now().timestamp()
+
+
+def knows_password(request: HttpRequest, password: str) -> bool:
+    """Whether a password is that of whoever is logged in. Failures count as failed logins."""
+    name = request.user.get_username()
+    return authenticate(request, username=name, password=password) == request.user
+
+
+def device_of_code(request: HttpRequest, code: str) -> Device | None:
+    """Return the confirmed device of whoever is logged in that made a code, which is used up by it.
+
+    A wrong one counts as a failed login, and makes the device deaf for a second, then two, four, and so on.
+    """
+    model = TOTPDevice if len(code) == 6 and code.isdigit() else StaticDevice
+    with transaction.atomic():
+        own = model.objects.devices_for_user(request.user, confirmed=True).select_for_update()
+        found = next((device for device in own if device.verify_token(code)), None)
+    if found is None:
+        credentials = {"username": request.user.get_username()}
+        user_login_failed.send(__name__, credentials=credentials, request=request)
+    return found
+
+
+def forget_devices(user: AbstractBaseUser | AnonymousUser) -> int:
+    """Remove every device of somebody, recovery codes too, and return how many there were."""
+    devices = list(devices_for_user(user, confirmed=None))
+    for device in devices:
+        device.delete()
+    return len(devices)
+
+
+def note(user: AbstractBaseUser | AnonymousUser, target: User, text: str) -> None:
+    """Write into the log of the admin what somebody did to a login."""
+    LogEntry.objects.log_actions(
+        user_id=user.pk or 0,
+        queryset=[target],
+        action_flag=CHANGE,
+        change_message=text,
+        single_object=True,
+    )

@@ -16,7 +16,7 @@ class Limit:
     `cap` null is no limit, 0 is nothing. `resets_at` is null where no calendar brings relief.
     """
 
-    scope: Literal["shutoff", "actor", "group", "resource", "organization", "pool"]
+    scope: Literal["shutoff", "actor", "group", "resource", "organization", "pool", "free_fallback"]
     id: str
     cap: Decimal | None
     used: Decimal

@@ -208,14 +208,18 @@ CHECKS: dict[str, str] = {
         LEFT JOIN (SELECT counted_in_id, -sum(amount) AS total FROM credits_ledgerentry GROUP BY 1) e
             ON e.counted_in_id = p.id
         WHERE p.used <> coalesce(e.total, 0)""",
+    # What is set aside for free is the organization's own business: no other counter says it.
     "a counter has reserved what its open reservations hold": f"""
         SELECT c.wallet_id, {COUNTER}, 'it has ' || c.reserved || ' reserved, its open reservations hold ' || coalesce(r.total, 0)
+            || CASE WHEN c.free_reserved = 0 THEN '' ELSE ', and ' || c.free_reserved || ' for free, they ' || coalesce(r.free, 0) END
         FROM credits_usagecounter c
         LEFT JOIN (
-            SELECT counter_id, sum(credits) AS total FROM credits_reservation, unnest(counter_ids) AS counter_id
+            SELECT counter_id, sum(credits) AS total, sum(free_credits) AS free
+            FROM credits_reservation, unnest(counter_ids) AS counter_id
             WHERE status = 'open' GROUP BY 1
         ) r ON r.counter_id = c.id
-        WHERE c.reserved <> coalesce(r.total, 0)""",
+        WHERE c.reserved <> coalesce(r.total, 0)
+            OR c.free_reserved <> coalesce(r.free, 0) * (c.actor_id IS NULL AND c.group_id IS NULL AND c.resource_type = '')::int""",
     "a statement opens where the last one closed, and adds up": f"""
         SELECT p.wallet_id, {PERIOD},
             CASE WHEN p.index <> p.expected THEN 'the next number would be ' || p.expected

@@ -9,13 +9,18 @@ WALLET_OF_EVENT = "(SELECT id FROM credits_wallet WHERE organization_id = v.orga
 ROLLED_UP_BY = "e.work_type, e.resource_type, e.resource_id, e.model_id, e.actor_id"
 
 CHECKS: dict[str, str] = credits.CHECKS | {
+    # What a free fallback was not charged is the organization's own business: no other counter says it.
     "a counter has used what its events say": f"""
         SELECT c.wallet_id, {COUNTER}, 'it has used ' || c.used || ', its events say ' || coalesce(v.total, 0)
+            || CASE WHEN c.free_used = 0 THEN '' ELSE ', and ' || c.free_used || ' for free, they ' || coalesce(v.free, 0) END
         FROM credits_usagecounter c
         LEFT JOIN (
-            SELECT counter_id, sum(credits) AS total FROM usage_usageevent, unnest(counter_ids) AS counter_id GROUP BY 1
+            SELECT counter_id, sum(credits) AS total,
+                sum(list_credits - credits) FILTER (WHERE source = 'reservation' AND NOT byok) AS free
+            FROM usage_usageevent, unnest(counter_ids) AS counter_id GROUP BY 1
         ) v ON v.counter_id = c.id
-        WHERE c.used <> coalesce(v.total, 0)""",
+        WHERE c.used <> coalesce(v.total, 0)
+            OR c.free_used <> coalesce(v.free, 0) * (c.actor_id IS NULL AND c.group_id IS NULL AND c.resource_type = '')::int""",
     # From the events to the counters: the organization's own, and one for each of actor, group and resource that it names.
     "an event lists the counters of its own wallet, month and subjects": f"""
         SELECT {WALLET_OF_EVENT}, {EVENT},

@@ -26,7 +26,15 @@ class UsageCounterAdmin(MoneyAdmin):
         "Name of an organization, actor or group, id of an app or dataset; org_…, act_… or grp_…"
     )
     public_ids = {"org": "wallet__organization_id", "act": "actor_id", "grp": "group_id"}
-    fields = ("organization", "month_shown", "subject", "used_shown", "reserved_shown")
+    fields = (
+        "organization",
+        "month_shown",
+        "subject",
+        "used_shown",
+        "reserved_shown",
+        "free_used_shown",
+        "free_reserved_shown",
+    )
 
     def heading(self, counter: UsageCounter) -> str:
         return f"{counter.wallet.organization}: {counter}"
@@ -49,6 +57,14 @@ class UsageCounterAdmin(MoneyAdmin):
     @display(description="Reserved", ordering="reserved")
     def reserved_shown(self, counter: UsageCounter) -> SafeString | str:
         return amount(counter.reserved)
+
+    @display(description="Unpaid on free fallbacks")
+    def free_used_shown(self, counter: UsageCounter) -> SafeString | str:
+        return amount(counter.free_used)
+
+    @display(description="May be left unpaid by open holds")
+    def free_reserved_shown(self, counter: UsageCounter) -> SafeString | str:
+        return amount(counter.free_reserved)
 
 
 @admin.register(AllowanceShare)

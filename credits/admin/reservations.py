@@ -52,7 +52,7 @@ class ReservationAdmin(MoneyAdmin):
                 "fields": (
                     ("public_id", "organization"),
                     ("status_shown", "late", "mode"),
-                    ("held", "settled"),
+                    ("held", "settled", "may_be_free"),
                     "grown",
                     ("entry_link", "period_link"),
                     "performed_by",
@@ -92,6 +92,10 @@ class ReservationAdmin(MoneyAdmin):
     @display(description="Settled")
     def settled(self, hold: Reservation) -> SafeString | str:
         return amount(hold.settled_credits)
+
+    @display(description="May be left unpaid")
+    def may_be_free(self, hold: Reservation) -> SafeString | str:
+        return amount(hold.free_credits)
 
     @display(description="Grew")
     def grown(self, hold: Reservation) -> str:

@@ -23,6 +23,7 @@ HELP = {
     "monthly_cap": "Per billing period. Empty: no cap. 0: nothing may be spent.",
     "overdraft_limit": "How far below zero new work is admitted. Empty: no limit. 0: not at all.",
     "when_empty": "What happens to a request that the pool cannot pay: refuse it, or use a fallback model.",
+    "free_fallback_limit": "How much work on fallback models an empty pool may leave unpaid in a calendar month, at list price. Empty: no limit.",
     "refill_threshold": "Below this much, credits come from the parent. Empty: no refill rule.",
     "refill_amount": "Exactly this much, or nothing if the parent is short. Set both, or neither.",
     "refill_cooldown_seconds": "At most one refill in this time.",
@@ -70,7 +71,7 @@ class CreditConfigAdmin(EditedAdmin):
                 "fields": (
                     "organization",
                     ("monthly_cap", "overdraft_limit"),
-                    "when_empty",
+                    ("when_empty", "free_fallback_limit"),
                     "charge_limit",
                 )
             },

@@ -10,10 +10,19 @@ from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
 
 
 def hold(
-    wallet: Wallet, period: BillingPeriod, credits: Decimal, *, counter_ids: Sequence[int] = ()
+    wallet: Wallet,
+    period: BillingPeriod,
+    credits: Decimal,
+    *,
+    counter_ids: Sequence[int] = (),
+    free_credits: Decimal = ZERO,
 ) -> None:
-    """Set credits of a wallet aside, and count them in the period and the counters of their reservation."""
+    """Set credits of a wallet aside, and count them in the period and the counters of their reservation.
+
+    :param free_credits: what the work may cost besides and the wallet lacks: set aside of the organization's limit for that
+    """
     _count(wallet, period, counter_ids, reserved=credits)
+    _count_free(counter_ids, reserved=free_credits)
 
 
 def free(
@@ -23,9 +32,16 @@ def free(
     *,
     counter_ids: Sequence[int] = (),
     used: Decimal = ZERO,
+    free_credits: Decimal = ZERO,
+    free_used: Decimal = ZERO,
 ) -> None:
-    """End a hold: its credits are no longer reserved, and `used` of them were spent."""
+    """End a hold: its credits are no longer reserved, and `used` of them were spent.
+
+    :param free_credits: what it had set aside besides its credits
+    :param free_used: what the work cost and was not charged for
+    """
     _count(wallet, period, counter_ids, reserved=-credits, used=used)
+    _count_free(counter_ids, reserved=-free_credits, used=free_used)
 
 
 def count_work(wallet: Wallet, used: Mapping[UsageCounter, Decimal]) -> None:
@@ -55,3 +71,14 @@ def _count(
         UsageCounter.objects.filter(id__in=counter_ids).update(
             reserved=F("reserved") + reserved, used=F("used") + used
         )
+
+
+def _count_free(
+    counter_ids: Sequence[int], *, reserved: Decimal = ZERO, used: Decimal = ZERO
+) -> None:
+    """Count work that is not charged, in that of the counters which is the organization's."""
+    if not reserved and not used:
+        return
+    require_exact(reserved, used)
+    own = UsageCounter.objects.filter(id__in=counter_ids, actor=None, group=None, resource_type="")
+    own.update(free_reserved=F("free_reserved") + reserved, free_used=F("free_used") + used)

@@ -84,6 +84,10 @@ class UsageCounter(models.Model):
     resource_id = models.CharField(max_length=128, default="")
     used = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
+    free_used = AmountField(default=ZERO, db_default=ZERO)
+    """The organization's: what work on free fallbacks would have cost besides, at list price. Caps do not count it, its limit does."""
+    free_reserved = AmountField(default=ZERO, db_default=ZERO)
+    """And what running work may add to that."""
 
     class Meta:
         constraints = [
@@ -105,6 +109,17 @@ class UsageCounter(models.Model):
             ),
             models.CheckConstraint(
                 name="usagecounter_amounts_not_negative", condition=Q(used__gte=0, reserved__gte=0)
+            ),
+            models.CheckConstraint(
+                name="usagecounter_free_is_the_organizations",
+                condition=Q(free_used=0, free_reserved=0)
+                | Q(
+                    actor=None,
+                    group=None,
+                    resource_type="",
+                    free_used__gte=0,
+                    free_reserved__gte=0,
+                ),
             ),
             models.CheckConstraint(name="usagecounter_from_the_first", condition=Q(month__day=1)),
         ]

@@ -1,13 +1,14 @@
 """Holds: what work keeps for itself while it runs."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from credits.models.counters import BillingPeriod
-from credits.models.fields import AmountField, known
+from credits.models.fields import ZERO, AmountField, known
 from credits.models.wallets import Wallet
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group
@@ -44,6 +45,8 @@ class Reservation(models.Model):
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.EXACT)
     credits = AmountField()
     """What is held; what was held, once it is closed."""
+    free_credits = AmountField(default=ZERO, db_default=ZERO)
+    """What its work may cost besides, on a free fallback: held of the limit for those, since the pool did not have it."""
     settled_credits = AmountField(null=True)
     late = models.BooleanField(default=False)
     actor = models.ForeignKey(
@@ -64,7 +67,8 @@ class Reservation(models.Model):
     effective_model = models.CharField(max_length=80, default="")
     decision = models.CharField(max_length=9, choices=Decision, default=Decision.ALLOW)
     is_charged = models.BooleanField(default=True)
-    """Not, where the organization brings its own provider keys, or works on with a free fallback."""
+    """Whether all that the work costs is charged, into debt if need be. Not where the organization brings its own provider keys: then
+    nothing is; nor on a free fallback: then as much is as the balance reaches."""
     byok = models.BooleanField(default=False)
     estimate = models.JSONField(null=True)
     """The tokens it was priced for, if it was reserved in tokens."""
@@ -104,7 +108,10 @@ class Reservation(models.Model):
             known("reservation_decision_known", "decision", ["allow", "downgrade"]),
             models.CheckConstraint(
                 name="reservation_holds_only_what_it_charges",
-                condition=Q(is_charged=True) | Q(credits=0),
+                condition=Q(is_charged=True) | Q(credits=0) | Q(free_credits__gt=0),
+            ),
+            models.CheckConstraint(
+                name="reservation_free_credits_not_negative", condition=Q(free_credits__gte=0)
             ),
         ]
         indexes = [
@@ -121,6 +128,16 @@ class Reservation(models.Model):
     @property
     def public_id(self) -> str:
         return write("rsv", self.id)
+
+    @property
+    def foreseen(self) -> Decimal:
+        """What its work may cost: what is held, and what the pool did not have."""
+        return self.credits + self.free_credits
+
+    @property
+    def is_free_fallback(self) -> bool:
+        """Whether its work is charged as far as the balance reaches, and no further."""
+        return not self.is_charged and not self.byok
 
     def status_at(self, now: datetime) -> str:
         """The status as of `now`: past its expiry a hold counts as expired, swept or not."""

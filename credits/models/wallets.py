@@ -168,6 +168,13 @@ class CreditConfig(models.Model):
         db_default=Decimal(100_000),
         help_text="What one piece of work may cost at most. Empty: no limit.",
     )
+    free_fallback_limit = AmountField(
+        null=True,
+        blank=True,
+        default=Decimal(10_000),
+        db_default=Decimal(10_000),
+        help_text="How much work on fallback models an empty pool may leave unpaid in a calendar month. Empty: no limit.",
+    )
 
     history = HistoricalRecords()
 
@@ -185,6 +192,7 @@ class CreditConfig(models.Model):
                     overage_rate__gte=0,
                     recharge_limit__gte=0,
                     charge_limit__gte=0,
+                    free_fallback_limit__gte=0,
                 ),
             ),
             models.CheckConstraint(

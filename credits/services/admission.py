@@ -75,6 +75,8 @@ class Admission(NamedTuple):
 
     credits: Decimal
     limits: list[Limit]
+    free_credits: Decimal = ZERO
+    """What the work may cost besides, on a free fallback."""
 
 
 def decide(

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
 
-from credits.models import ZERO, UsageCounter, Wallet
+from credits.models import UsageCounter, Wallet
 
 
 class Subject(NamedTuple):
@@ -48,7 +47,7 @@ def counters_of(wallet: Wallet, month: date, subjects: Sequence[Subject]) -> lis
     return [found[subject] for subject in subjects]
 
 
-def settled_in(wallet: Wallet, month: date) -> Decimal:
-    """Return what an organization settled in a calendar month: what its thresholds compare."""
-    counter = UsageCounter.objects.filter(wallet=wallet, month=month, **ORGANIZATION._asdict())
-    return counter.values_list("used", flat=True).first() or ZERO
+def counter_of(wallet: Wallet, month: date) -> UsageCounter:
+    """Return the organization's own counter of a month, to be read; one that says 0 where nothing was counted yet."""
+    found = UsageCounter.objects.filter(wallet=wallet, month=month, **ORGANIZATION._asdict())
+    return found.first() or UsageCounter(wallet=wallet, month=month)

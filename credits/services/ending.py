@@ -38,7 +38,11 @@ def close(reservation: Reservation, status: Status, *, now: datetime) -> None:
 def give_back(wallet: Wallet, reservation: Reservation, status: Status, *, now: datetime) -> None:
     """End a hold of which nothing was spent."""
     ledger.free(
-        wallet, reservation.period, reservation.credits, counter_ids=reservation.counter_ids
+        wallet,
+        reservation.period,
+        reservation.credits,
+        counter_ids=reservation.counter_ids,
+        free_credits=reservation.free_credits,
     )
     close(reservation, status, now=now)
 

@@ -148,7 +148,13 @@ def place(
     :param fields: the other fields of the `Reservation`: who and what it is for, and until when
     """
     period = ledger.open_period(wallet)
-    ledger.hold(wallet, period, credits, counter_ids=fields.get("counter_ids", ()))
+    ledger.hold(
+        wallet,
+        period,
+        credits,
+        counter_ids=fields.get("counter_ids", ()),
+        free_credits=fields.get("free_credits", ZERO),
+    )
     return Reservation.objects.create(
         wallet=wallet, period=period, credits=credits, limits=explain(limits), **fields
     )
@@ -191,11 +197,14 @@ def enlarge(reservation: Reservation, admitted: Admission, *, now: datetime) -> 
         reservation.period,
         admitted.credits,
         counter_ids=reservation.counter_ids,
+        free_credits=admitted.free_credits,
     )
     reservation.credits += admitted.credits
+    reservation.free_credits += admitted.free_credits
     reservation.limits = explain(admitted.limits)
-    reservation.save(update_fields=["credits", "limits"])
-    Growth.objects.create(reservation=reservation, credits=admitted.credits, grown_at=now)
+    reservation.save(update_fields=["credits", "free_credits", "limits"])
+    if admitted.credits:
+        Growth.objects.create(reservation=reservation, credits=admitted.credits, grown_at=now)
     return reservation
 
 
@@ -231,7 +240,8 @@ def settle(
 ) -> Reservation:
     """Charge what the work really cost, and give back the rest of its hold.
 
-    Less, equal or more than was held: the work is done, so what the wallet lacks becomes debt. Once: a repeat with the same input
+    Less, equal or more than was held: the work is done, so what the wallet lacks becomes debt. Work on a free fallback is charged as far
+    as the balance reaches, whatever was held; the rest is counted against the limit for that. Once: a repeat with the same input
     returns the first result. After its expiry a hold is gone but the work is still charged, and marked late.
 
     :param settled_with: the input as the caller gave it, if it was not this amount (tokens)
@@ -253,22 +263,36 @@ def settle(
         raise ReservationClosed("released: nothing is held for this work any more")
     _require_plausible(reservation, credits, times_hold)
     reservation.late = reservation.status_at(now) == Status.EXPIRED
-    held = reservation.credits if reservation.status == Status.OPEN else ZERO
-    counter_ids = reservation.counter_ids
-    ledger.free(wallet, reservation.period, held, counter_ids=counter_ids, used=credits)
-    if credits:
+    charged = min(credits, _reach(reservation))
+    is_open = reservation.status == Status.OPEN
+    ledger.free(
+        wallet,
+        reservation.period,
+        reservation.credits if is_open else ZERO,
+        counter_ids=reservation.counter_ids,
+        used=charged,
+        free_credits=reservation.free_credits if is_open else ZERO,
+        free_used=credits - charged,
+    )
+    if charged:
         ledger.charge(
             wallet,
-            credits,
+            charged,
             counted_in=reservation.period,
             reservation=reservation,
             note=Note(performed_by, now, metadata=reservation.metadata),
         )
-    reservation.settled_credits = credits
+    reservation.settled_credits = charged
     reservation.settled_with = given
     close(reservation, Status.SETTLED, now=now)
     reclaim_if_archived(wallet, parent, now=now)
     return reservation
+
+
+def _reach(reservation: Reservation) -> Decimal:
+    """Return how much may be charged: anything, or on a free fallback what the wallet has, so that it never goes into debt."""
+    balance = reservation.wallet.balance
+    return max(ZERO, balance) if reservation.is_free_fallback else Decimal("Infinity")
 
 
 def _require_plausible(reservation: Reservation, credits: Decimal, times_hold: int | None) -> None:
@@ -276,7 +300,7 @@ def _require_plausible(reservation: Reservation, credits: Decimal, times_hold: i
 
     :raises ChargeTooLarge: if it is one
     """
-    held = reservation.credits
+    held = reservation.foreseen
     if credits <= held:
         return
     require_chargeable(reservation.wallet, credits)

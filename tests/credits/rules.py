@@ -73,6 +73,7 @@ RULES: dict[str, list[Breach]] = {
             "allowance_per_user",
             "rollover_limit",
             "charge_limit",
+            "free_fallback_limit",
             "overdraft_limit",
             "overage_rate",
             "recharge_limit",
@@ -143,6 +144,12 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {COUNTER} SET used = -0.000001"),
         Breach(f"UPDATE {COUNTER} SET reserved = -0.000001"),
     ],
+    "usagecounter_free_is_the_organizations": [
+        Breach(f"UPDATE {COUNTER} SET free_used = 1, resource_type = 'app', resource_id = 'a-1'"),
+        Breach(f"UPDATE {COUNTER} SET free_reserved = 1, actor_id = {AN_ACTOR}"),
+        Breach(f"UPDATE {COUNTER} SET free_used = -1"),
+        Breach(f"UPDATE {COUNTER} SET free_reserved = -1"),
+    ],
     "usagecounter_from_the_first": [Breach(f"UPDATE {COUNTER} SET month = '2026-05-02'")],
     "allowanceshare_once_per_term": [like("credits_allowanceshare", "true")],
     "grant_amount_positive": [
@@ -192,6 +199,7 @@ RULES: dict[str, list[Breach]] = {
     "reservation_mode_known": [Breach(f"{HOLD} mode = 'about' {OPEN}")],
     "reservation_decision_known": [Breach(f"{HOLD} decision = 'maybe' {OPEN}")],
     "reservation_holds_only_what_it_charges": [Breach(f"{HOLD} is_charged = false {OPEN}")],
+    "reservation_free_credits_not_negative": [Breach(f"{HOLD} free_credits = -0.000001 {OPEN}")],
     "reservation_resolves_once": [
         Breach(f"{HOLD} status = 'open', closed_at = NULL, settled_credits = NULL {CLOSED}"),
         Breach(f"{HOLD} credits = credits {CLOSED}"),

@@ -19,7 +19,7 @@ COLUMNS = {
         " continues_at checksum"
     ),
     "credits_reservation": (
-        "id status mode credits settled_credits late counter_ids work_type resource_type resource_id requested_model"
+        "id status mode credits free_credits settled_credits late counter_ids work_type resource_type resource_id requested_model"
         " effective_model decision is_charged byok estimate rate_card settled_with limits metadata performed_by expires_at"
         " created_at closed_at actor_id group_id period_id wallet_id checksum"
     ),

@@ -128,6 +128,10 @@ BROKEN: dict[str, list[str]] = {
             "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved)"
             " SELECT id, '2026-06-01', '', '', 0, 1 FROM credits_wallet"
         ),
+        (
+            "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved, free_reserved)"
+            " SELECT id, '2026-06-01', '', '', 0, 0, 1 FROM credits_wallet"
+        ),
     ],
     "a statement opens where the last one closed, and adds up": [
         f"{PERIOD} opening_balance = opening_balance + 0.000001 WHERE index = 1",

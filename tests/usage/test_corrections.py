@@ -502,6 +502,7 @@ BROKEN: dict[str, list[str]] = {
     ],
     "a counter has used what its events say": [
         f"DELETE FROM {EVENT} WHERE source = 'rerated'",
+        "UPDATE credits_usagecounter SET free_used = 1 WHERE num_nonnulls(actor_id, group_id) = 0 AND resource_type = ''",
     ],
 }
 

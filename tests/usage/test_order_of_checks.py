@@ -13,7 +13,7 @@ from organizations.models import Actor, Group, Organization
 from tests import factories as f
 from tests.usage import people as p
 from usage import services
-from usage.models import AIModel, UsageEvent
+from usage.models import UsageEvent
 from usage.pricing import Unpriced
 from usage.services import groups
 
@@ -221,68 +221,6 @@ def with_input(asked: services.Work) -> services.Work:
     """Return the same work with a million input tokens before its output."""
     assert asked.tokens is not None
     return replace(asked, tokens=replace(asked.tokens, input=p.MILLION))
-
-
-class TestFallbackOfAnEmptyPool:
-    def world(self, **terms: Any) -> tuple[Organization, AIModel]:
-        sonnet, _ = p.make_models()
-        return f.make_organization(funded=3, when_empty="fallback", **terms), sonnet
-
-    def test_works_on_at_no_charge(self) -> None:
-        organization, sonnet = self.world()
-
-        held = p.hold(p.work(organization, millions=1, model=sonnet))
-        done = p.settle(held, millions=50)
-
-        assert [held.decision, held.effective_model, held.credits] == ["downgrade", "haiku", 0]
-        assert done.settled_credits == 0
-        assert UsageEvent.objects.get().list_credits == 100
-        assert p.counted(organization, "2026-05") == (0, 0)
-        assert f.money_of(organization) == f.amounts(3, 0, 3)
-
-    @pytest.mark.parametrize(("asked", "foreseen"), [(5, 5), (1, 2)])
-    def test_says_for_how_many_tokens_it_works_on_as_it_grows(
-        self, asked: int, foreseen: int
-    ) -> None:
-        organization, sonnet = self.world()
-        held = p.hold(p.work(organization, millions=2, model=sonnet))
-
-        grown = services.grow(
-            organization=organization,
-            reservation_id=held.id,
-            max_output_tokens=asked * p.MILLION,
-            now=f.NOW,
-        )
-
-        assert isinstance(grown, Reservation)
-        assert grown.credits == 0
-        assert grown.estimate is not None
-        assert grown.estimate["output"] == foreseen * p.MILLION
-
-    def test_works_on_where_what_is_left_buys_no_output(self) -> None:
-        organization, sonnet = self.world()
-        asked = with_input(p.work(organization, millions=1, model=sonnet))
-
-        held = p.hold(asked, mode="up_to")
-
-        assert [held.decision, held.effective_model, held.credits] == ["downgrade", "haiku", 0]
-        assert not held.is_charged
-
-    def test_spares_nobody_a_cap(self) -> None:
-        organization, sonnet = self.world(monthly_cap=5)
-
-        assert p.refusal(p.work(organization, millions=1, model=sonnet)) == "cap"
-
-    def test_spares_nobody_the_shutoff(self) -> None:
-        organization, sonnet = self.world()
-        p.thresholds(organization, shutoff=0)
-
-        assert p.refusal(p.work(organization, millions=1, model=sonnet)) == "shutoff"
-
-    def test_needs_a_model(self) -> None:
-        organization, _ = self.world()
-
-        assert p.refusal(p.work(organization, 10)) == "balance"
 
 
 class TestPrice:

@@ -17,6 +17,7 @@ from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
+from usage.services.settling import SOURCE
 
 
 class WorkTypeFilter(admin.SimpleListFilter):
@@ -228,13 +229,14 @@ def tokens_of(event: UsageEvent) -> SafeString | str:
 
 def marks_of(event: UsageEvent) -> SafeString:
     """Return what is unusual about an event, as small labels."""
-    is_free = event.credits == 0 and event.list_credits > 0 and not event.byok
+    is_free = event.source == SOURCE and event.credits < event.list_credits and not event.byok
     marks = {
         "forgiven": (event.source == FORGIVEN, "good"),
         "taken back": (event.source == CORRECTION, "warn"),
         "priced again": (event.source == RERATED, "warn"),
         "own keys": (event.byok, "info"),
-        "free fallback": (is_free, "info"),
+        "free fallback": (is_free and not event.credits, "info"),
+        "partly unpaid": (is_free and event.credits > 0, "info"),
         "late": (event.late, "warn"),
     }
     pills = [pill(text, tone) for text, (applies, tone) in marks.items() if applies]

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from credits.models import ZERO, CreditConfig
+from credits.models import ZERO
 from credits.periods import month_of
-from credits.services.counters import settled_in
+from credits.services.counters import counter_of
 from credits.services.reading import wallet_as_of
 from organizations.models import Actor, Organization
 from usage.models import AIModel, Thresholds
-from usage.pricing import RateCard, Unpriced, is_free
+from usage.pricing import SMALLEST_CREDIT, RateCard, Unpriced, is_free
 from usage.services import limits, rates
+from usage.services.fallbacks import falls_back, free_limit
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,27 @@ class Listed:
         return self.reason is None
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """What stands in the way of everything: the shutoff, or an empty pool without a fallback."""
+
+    is_stopped: bool = False
+    is_empty: bool = False
+    falls_back: bool = False
+    """Whether work goes on, on fallbacks, when the pool is empty."""
+
+    def pays(self, model: AIModel, card: RateCard) -> bool:
+        """Whether a reserve could be for some work on a model."""
+        return not self.is_empty or is_free(card) or (self.falls_back and model.is_fallback)
+
+
 def models_for(organization: Organization, actor: Actor | None, *, now: datetime) -> list[Listed]:
     """Return every model, available or not and why. Fallbacks of providers that are not enabled are not shown.
 
     `reason` is the code that a reserve would answer, or `UNPRICED`.
     """
     tiers = limits.actor_terms(organization, [actor])[actor.id].tiers if actor else None
-    stopped, is_empty, falls_back = _standing(organization, now=now)
+    standing = _standing(organization, now=now)
     models = list(AIModel.objects.order_by("provider", "slug"))
     cards = rates.cards_of(models, until=now)
     listed = []
@@ -45,13 +60,8 @@ def models_for(organization: Organization, actor: Actor | None, *, now: datetime
             (not enabled, "MODEL_NOT_ENABLED"),
             (tiers is not None and model.tier not in tiers, "TIER_NOT_ALLOWED"),
             (card is None, "UNPRICED"),
-            (stopped, "BILLING_EXHAUSTED"),
-            (
-                is_empty
-                and not (card and is_free(card))
-                and not (falls_back and model.is_fallback),
-                "BILLING_EXHAUSTED",
-            ),
+            (standing.is_stopped, "BILLING_EXHAUSTED"),
+            (card is not None and not standing.pays(model, card), "BILLING_EXHAUSTED"),
         )
         listed.append(Listed(model, next((why for is_so, why in reasons if is_so), None)))
     return listed
@@ -66,15 +76,16 @@ def _card_of(model: AIModel, cards: rates.Cards, now: datetime) -> RateCard | No
     return card if any(band.is_priced for band in card.bands) else None
 
 
-def _standing(organization: Organization, *, now: datetime) -> tuple[bool, bool, bool]:
-    """Whether the shutoff is reached, whether the pool is empty, and whether that means fallbacks."""
+def _standing(organization: Organization, *, now: datetime) -> _Standing:
     if organization.byok:
-        return False, False, False
+        return _Standing()
     wallet = wallet_as_of(organization, now=now).wallet
     overdraft = wallet.config.overdraft_limit
-    is_empty = overdraft is not None and wallet.unreserved + overdraft <= ZERO
     thresholds = Thresholds.objects.filter(organization=organization).first()
     shutoff = thresholds.shutoff if thresholds else None
-    settled = settled_in(wallet, month_of(now).starts_at.date())
-    falls_back = wallet.config.when_empty == CreditConfig.WhenEmpty.FALLBACK
-    return shutoff is not None and settled >= shutoff, is_empty, falls_back
+    counter = counter_of(wallet, month_of(now).starts_at.date())
+    return _Standing(
+        is_stopped=shutoff is not None and counter.used >= shutoff,
+        is_empty=overdraft is not None and wallet.unreserved + overdraft <= ZERO,
+        falls_back=falls_back(wallet) and free_limit(wallet, counter).admits(SMALLEST_CREDIT),
+    )

@@ -6,7 +6,7 @@ from credits.limits import explain
 from credits.services import BillingExhausted
 from usage.models import Denial
 from usage.services.asking import Work
-from usage.services.spending import Denied
+from usage.services.decisions import Denied
 
 KEPT = timedelta(days=30)
 PRUNE_BATCH = 5_000

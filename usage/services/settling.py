@@ -37,8 +37,8 @@ def settle(
     """Charge what the work really cost, by credits or by tokens, however it was reserved.
 
     Tokens are charged by the prices of the moment of the reserve; where their counts contradict each other, as far as they can be true,
-    and the event notes it. Where the organization brings its own keys, or works on with a free
-    fallback, nothing is charged and the event says what it would have cost. A repeat with the same input returns the first result.
+    and the event notes it. Where the organization brings its own keys, nothing is charged, and on a free fallback what the balance
+    reaches; the event also says what it would have cost. A repeat with the same input returns the first result.
 
     :param personal: whether a personal key says so: it charges its organization no more than a multiple of what it held
     :raises Reservation.DoesNotExist: if the organization has no such reservation
@@ -52,7 +52,7 @@ def settle(
     reservation = credits_services.settle(
         organization=organization,
         reservation_id=reservation_id,
-        credits=cost if seen.is_charged else ZERO,
+        credits=ZERO if seen.byok else cost,
         performed_by=performed_by,
         now=now,
         settled_with=_given(credits, tokens, units),

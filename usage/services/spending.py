@@ -1,18 +1,16 @@
 """Before the work: who may spend what, on which model, at what price. One transaction, under the wallet's lock."""
 
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from credits.limits import Limit
-from credits.models import ZERO, CreditConfig, Reservation, UsageCounter, Wallet
-from credits.periods import month_of
+from credits.models import ZERO, Reservation, UsageCounter, Wallet
 from credits.services import DEFAULT_TIME_TO_LIVE, BillingExhausted
-from credits.services.admission import Admission, ChargeTooLarge, deny, require_chargeable
+from credits.services.admission import Admission, deny, require_chargeable
 from credits.services.counters import ORGANIZATION, subject_of
 from credits.services.funding import refill_is_due
 from credits.services.holds import admit, enlarge, find_open, place
@@ -20,8 +18,20 @@ from credits.services.locking import Locked, lock
 from organizations.models import Organization
 from organizations.services import require_active
 from usage import policy
-from usage.pricing import Tokens, affordable_output, dearest, freeze, price, thaw
-from usage.services.asking import Ask, Candidate, Work
+from usage.pricing import Tokens, dearest, freeze, price, thaw
+from usage.services.asking import Ask, Work
+from usage.services.decisions import (
+    AiNotConfigured,
+    Decision,
+    Denied,
+    ModelNotEnabled,
+    TierNotAllowed,
+    fit_output,
+    require_output,
+    shutoff_limit,
+    with_tokens,
+)
+from usage.services.fallbacks import fall_back, falls_back, grow_free
 
 EXACT = Reservation.Mode.EXACT
 
@@ -32,56 +42,6 @@ class NotInTokens(Exception):
 
 class NothingHeld(Exception):
     """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
-
-
-class NotAllowed(Exception):
-    """The organization or the actor may not use this at all, whatever it has to spend."""
-
-    code: ClassVar[str]
-    """What clients tell it by."""
-    reason: str
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.details: dict[str, Any] = {"reason": reason}
-
-
-class AiNotConfigured(NotAllowed):
-    """The organization is not entitled to use AI, or no longer."""
-
-    code = "AI_NOT_CONFIGURED"
-
-
-class ModelNotEnabled(NotAllowed):
-    """The organization has not enabled the provider of this model."""
-
-    code = "MODEL_NOT_ENABLED"
-
-
-class TierNotAllowed(NotAllowed):
-    """The actor's profiles do not allow models of this tier."""
-
-    code = "TIER_NOT_ALLOWED"
-
-
-Denied = BillingExhausted | NotAllowed
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What may be held: on which model, at what price, within which limits."""
-
-    decision: str
-    credits: Decimal
-    limits: list[Limit]
-    model: Candidate | None
-    is_charged: bool = True
-    byok: bool = False
-    tokens: Tokens | None = None
-    """What the credits are for, if it was asked in tokens: in `up_to` perhaps fewer than asked."""
-    counted: list[int] = field(default_factory=list)
-    """The ids of the counters that carry it."""
 
 
 @transaction.atomic(savepoint=False)
@@ -110,6 +70,7 @@ def reserve(
     return place(
         wallet,
         decided.credits,
+        free_credits=decided.free_credits,
         limits=decided.limits,
         mode=mode,
         actor=work.actor,
@@ -172,23 +133,23 @@ def grow(
     :raises ChargeTooLarge: if the new total is more than one piece of work may cost
     """
     seen = Reservation.objects.get(id=reservation_id, wallet__organization=organization)
-    likely = _total(seen, credits, max_output_tokens) - seen.credits
+    likely = _total(seen, credits, max_output_tokens) - seen.foreseen
     wallet, parent = lock(
         organization, now=now, needs_parent=lambda wallet: refill_is_due(wallet, likely, now=now)
     )
     require_active(wallet.organization)
     reservation = find_open(wallet, reservation_id, now=now)
     total = _total(reservation, credits, max_output_tokens)
-    need = total - reservation.credits
-    if need <= 0:
-        return _foresee(reservation, max_output_tokens)
-    if not reservation.is_charged:
+    need = total - reservation.foreseen
+    if need <= 0 or reservation.byok:
         return _foresee(reservation, max_output_tokens)
     require_chargeable(wallet, total)
-    denied_or_admitted = _admit_growth(wallet, parent, reservation, need, now=now)
-    if isinstance(denied_or_admitted, BillingExhausted):
-        return denied_or_admitted
-    return enlarge(_foresee(reservation, max_output_tokens), denied_or_admitted, now=now)
+    admitted = _admit_growth(wallet, parent, reservation, need, now=now)
+    if isinstance(admitted, BillingExhausted):
+        admitted = grow_free(wallet, reservation, admitted, need)
+    if isinstance(admitted, BillingExhausted):
+        return admitted
+    return enlarge(_foresee(reservation, max_output_tokens), admitted, now=now)
 
 
 def _lock(ask: Ask) -> Locked:
@@ -223,66 +184,27 @@ def _decide(ask: Ask, wallet: Wallet, parent: Wallet | None, *, mode: str) -> De
     if ask.work.personal and need == 0 and not is_free:
         raise NothingHeld("0 credits: a personal key holds what its work may cost")
     admitted = admit(wallet, parent, need, mode=mode, now=ask.now, counted=counted, is_free=is_free)
-    admitted = _require_output(admitted, ask, chosen, need)
+    admitted = require_output(admitted, ask, chosen, need)
     ids = [counter.pk, *(each.counter.pk for each in counted)]
     if isinstance(admitted, BillingExhausted):
-        if admitted.reason == "balance" and _works_on_free(wallet, ask):
-            limits = list(admitted.limits)
-            return Decision(
-                "downgrade", ZERO, limits, fallback, is_charged=False, tokens=ask.work.tokens
+        if admitted.reason == "balance" and fallback and falls_back(wallet):
+            found = fall_back(
+                ask,
+                fallback,
+                admitted,
+                wallet=wallet,
+                parent=parent,
+                counter=counter,
+                counted=counted,
+                mode=mode,
             )
-        return _with_tokens(admitted, ask, chosen)
-    limits = [*_shutoff(ask, counter), *admitted.limits]
+            return replace(found, counted=ids) if isinstance(found, Decision) else found
+        return with_tokens(admitted, ask, chosen)
+    limits = [*shutoff_limit(ask, counter), *admitted.limits]
     decision = Decision(
         verdict.decision, admitted.credits, limits, chosen, tokens=ask.work.tokens, counted=ids
     )
-    return _fit_output(decision) if admitted.credits < need else decision
-
-
-def _works_on_free(wallet: Wallet, ask: Ask) -> bool:
-    """Whether an empty pool means the provider's fallback at no charge, and there is one."""
-    falls_back = wallet.config.when_empty == CreditConfig.WhenEmpty.FALLBACK
-    return falls_back and ask.fallback is not None
-
-
-def _require_output(
-    admitted: Admission | BillingExhausted, ask: Ask, chosen: Candidate | None, need: Decimal
-) -> Admission | BillingExhausted:
-    """Deny credits that do not buy the whole input and one output token, by the first limit that leaves too few."""
-    tokens = ask.work.tokens
-    if isinstance(admitted, BillingExhausted) or tokens is None or chosen is None:
-        return admitted
-    if admitted.credits >= need:
-        return admitted
-    rooms = [(limit, limit.room) for limit in admitted.limits if limit.room is not None]
-    for limit, room in rooms:
-        if affordable_output(chosen.held, tokens, room) < 1:
-            return deny(admitted.limits, limit, need)
-    if affordable_output(chosen.held, tokens, admitted.credits) < 1:
-        raise ChargeTooLarge(
-            f"{need.normalize():f} credits: {admitted.credits.normalize():f}, the most that one piece of"
-            " work may cost, buy no output after this input"
-        )
-    return admitted
-
-
-def _fit_output(decision: Decision) -> Decision:
-    """Turn the credits that fit into the output tokens they buy, where it was asked in tokens."""
-    tokens, chosen = decision.tokens, decision.model
-    if tokens is None or chosen is None:
-        return decision
-    output = affordable_output(chosen.held, tokens, decision.credits)
-    fitting = replace(tokens, output=output)
-    return replace(decision, credits=price(chosen.held, fitting), tokens=fitting)
-
-
-def _with_tokens(denied: BillingExhausted, ask: Ask, chosen: Candidate | None) -> BillingExhausted:
-    """Say how many output tokens would have been affordable."""
-    if ask.work.tokens is not None and chosen is not None and denied.affordable_credits is not None:
-        denied.affordable_output_tokens = affordable_output(
-            chosen.held, ask.work.tokens, denied.affordable_credits
-        )
-    return denied
+    return fit_output(decision) if admitted.credits < need else decision
 
 
 def _refuse(ask: Ask, verdict: policy.Verdict, counter: UsageCounter) -> Denied:
@@ -292,18 +214,8 @@ def _refuse(ask: Ask, verdict: policy.Verdict, counter: UsageCounter) -> Denied:
         return ModelNotEnabled("the provider of this model is not enabled", reason="provider")
     if verdict.refusal == "tier":
         return TierNotAllowed("the profile does not allow models of this tier", reason="tier")
-    shutoff = _shutoff(ask, counter)
+    shutoff = shutoff_limit(ask, counter)
     return deny(shutoff, shutoff[0], ask.need)
-
-
-def _shutoff(ask: Ask, counter: UsageCounter) -> list[Limit]:
-    """The shutoff threshold as a limit, if there is one. It compares what is settled, no holds."""
-    cap = ask.thresholds.shutoff
-    if cap is None:
-        return []
-    public_id = ask.work.organization.public_id
-    resets_at = month_of(datetime.combine(counter.month, time(), UTC)).ends_at
-    return [Limit("shutoff", public_id, cap, counter.used, ZERO, resets_at, "shutoff")]
 
 
 def _estimate(decision: Decision) -> dict[str, int] | None:
@@ -343,7 +255,7 @@ def _admit_growth(
     ask = Ask(work, now)
     counters = list(UsageCounter.objects.filter(id__in=reservation.counter_ids).order_by("id"))
     own = [counter for counter in counters if subject_of(counter) == ORGANIZATION]
-    shutoff = [limit for counter in own for limit in _shutoff(ask, counter)]
+    shutoff = [limit for counter in own for limit in shutoff_limit(ask, counter)]
     if shutoff and shutoff[0].used >= (shutoff[0].cap or ZERO):
         return deny(shutoff, shutoff[0], need)
     capped = sorted((c for c in counters if c not in own), key=_row_of)

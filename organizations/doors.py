@@ -291,7 +291,11 @@ class ApiView(APIView):
         """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say."""
         query = self.query
         items, cursor = pagination.page(
-            rows, limit=query["limit"], cursor=query.get("cursor"), by=by
+            rows,
+            limit=query["limit"],
+            cursor=query.get("cursor"),
+            by=by,
+            list_name=type(self).__name__,
         )
         data = shape(items, many=True, context={"now": self.now}).data
         return Response({"items": data, "nextCursor": cursor})

@@ -5,7 +5,6 @@ an error that names it. Query parameters are text by nature; theirs are `Queryâ€
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,12 +15,13 @@ from rest_framework import serializers
 
 from organizations import ids, wire
 from organizations.services import MAX_METADATA_BYTES, MAX_METADATA_KEYS
+from organizations.visible import hides
 
 MAX_CREDITS = Decimal(10) ** 13
 MAX_INTEGER = 2**63 - 1
 SMALLEST_CREDIT = Decimal("0.000001")
+HIDDEN = "Control and invisible characters are not allowed."
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}")
@@ -66,10 +66,10 @@ class StrictQuery(StrictSerializer):
 
 
 class StrictChar(serializers.CharField):
-    """Text that is text. Control and bidirectional characters, which make a name look like another,
+    """Text that is text. Control and invisible characters, which make a name look like another,
     are refused; `multiline` lets line breaks and tabs pass."""
 
-    default_error_messages = {"hidden": "Control and bidirectional characters are not allowed."}
+    default_error_messages = {"hidden": HIDDEN}
 
     def __init__(self, *, multiline: bool = False, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
@@ -83,8 +83,7 @@ class StrictChar(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        visible = data.translate({9: None, 10: None, 13: None}) if self.multiline else data
-        if any(unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI for c in visible):
+        if hides(data, multiline=self.multiline):
             self.fail("hidden")
         return data
 
@@ -198,6 +197,7 @@ class MetadataField(serializers.DictField):
         "text": "Values are text of at most 500 characters.",
         "keys": "At most 50 keys of 1 to 40 characters are allowed.",
         "size": "At most 16 kB are allowed.",
+        "hidden": HIDDEN,
     }
 
     child = serializers.CharField(allow_blank=True)
@@ -211,6 +211,9 @@ class MetadataField(serializers.DictField):
             self.fail("text")
         if len(wire.dumps(data)) > MAX_METADATA_BYTES:
             self.fail("size")
+        hidden = any(hides(key) or hides(data[key], multiline=True) for key in data)
+        if hidden:
+            self.fail("hidden")
         return data
 
 

@@ -20,7 +20,7 @@ from unfold.widgets import (
 
 from organizations import clock, scopes, services
 from organizations.delegation import delegable_scopes, delegable_tiers
-from organizations.fields import MetadataField, StrictChar
+from organizations.fields import MetadataField
 from organizations.forms import own_actor
 from organizations.models import Actor, ApiKey, Organization, UsageProfile
 from organizations.operations import (
@@ -58,12 +58,10 @@ class NotesField(forms.JSONField):
             notes = super().to_python(value)
             notes = {} if notes is None else notes
             MetadataField().run_validation(notes)
-            for text in [*notes, *notes.values()]:
-                StrictChar(allow_blank=True, multiline=True).run_validation(text)
         except (RecursionError, ValidationError) as error:
             raise forms.ValidationError(
                 "A mapping from text to text is expected: at most 50 keys of 1 to 40 characters, "
-                "values of at most 500, 16 kB together."
+                "values of at most 500, 16 kB together, nothing in them that nobody sees."
             ) from error
         return dict(notes)
 

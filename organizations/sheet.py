@@ -1,12 +1,16 @@
 """CSV for people: what a spreadsheet opens as text stays text. Pure: no Django."""
 
 import csv
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would compute; a name could be made to."""
+_PASSED_OVER = re.compile(r"""^[\s"'`\u200b-\u200f\u2060\ufeff]+""")
+"""What a spreadsheet skips, or takes for the quotes of the file, before it looks for a formula."""
+_OPERATORS = frozenset("=+-@\N{MINUS SIGN}")
+_CONTROLS = frozenset("\t\r\n")
 
 
 class _Echo:
@@ -34,4 +38,13 @@ def cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if computes(text) else text
+
+
+def computes(text: str) -> bool:
+    """Say whether a spreadsheet would compute a cell that begins like this; a name could be made to.
+
+    Wide forms (`＝`) count as what they stand for, and a control in front is never innocent.
+    """
+    begins = _PASSED_OVER.sub("", text, count=1)[:1]
+    return text[:1] in _CONTROLS or unicodedata.normalize("NFKC", begins) in _OPERATORS

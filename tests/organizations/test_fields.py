@@ -38,6 +38,15 @@ def accepts(field: serializers.Field, value: Any) -> bool:
     return True
 
 
+INVISIBLE = [
+    *("\x00", "\x07", "\x7f", "\x85", "\u2028", "\u2029"),
+    *("\u00ad", "\u200b", "\u200c", "\u200d", "\u2060", "\u2063", "\ufeff", "\u180e"),
+    *("\u061c", "\u200e", "\u200f", "\u202e", "\u2066", "\u2069"),
+    *("\ufe00", "\ufe0f", "\U000e0100", "\U000e01ef", "\U000e0001", "\U000e0041", "\U000e007f"),
+    *("\u034f", "\u115f", "\u1160", "\u3164", "\uffa0", "\u2800", "\ufffe", "\ufdd0"),
+]
+
+
 class TestStrictSerializer:
     class Body(StrictSerializer):
         name = StrictChar()
@@ -77,7 +86,10 @@ class TestStrictQuery:
 
 
 class TestStrictChar:
-    @pytest.mark.parametrize("value", ["a", "Zoë", "日本語", "👩‍💻", "5", " padded "])
+    @pytest.mark.parametrize(
+        "value",
+        ["a", "Zoë", "日本語", "👩‍💻", "❤️", "1️⃣", "می‌خواهم", "🇩🇪", "5", " padded "],
+    )
     def test_takes_text_as_it_is(self, value: str) -> None:
         assert StrictChar().run_validation(value) == value
 
@@ -87,6 +99,11 @@ class TestStrictChar:
     )
     def test_refuses_the_rest(self, value: Any) -> None:
         assert not accepts(StrictChar(), value)
+
+    @pytest.mark.parametrize("hidden", INVISIBLE, ids=ascii)
+    def test_refuses_what_nobody_sees(self, hidden: str) -> None:
+        assert not accepts(StrictChar(), f"a{hidden}b")
+        assert not accepts(StrictChar(multiline=True), f"{hidden}é")
 
     def test_lets_line_breaks_pass_where_they_belong(self) -> None:
         assert accepts(StrictChar(multiline=True), "one\ntwo\tthree")
@@ -232,6 +249,15 @@ class TestMetadataField:
     )
     def test_refuses_the_rest(self, value: Any) -> None:
         assert not accepts(MetadataField(), value)
+
+    @pytest.mark.parametrize("hidden", INVISIBLE, ids=ascii)
+    def test_refuses_what_nobody_sees(self, hidden: str) -> None:
+        assert not accepts(MetadataField(), {f"k{hidden}b": "v"})
+        assert not accepts(MetadataField(), {"k": f"v{hidden}b"})
+
+    def test_lets_line_breaks_pass_in_values_only(self) -> None:
+        assert accepts(MetadataField(), {"k": "one\n\ttwo"})
+        assert not accepts(MetadataField(), {"k\n": "one"})
 
 
 class TestZuluDateTimeField:

@@ -16,9 +16,20 @@ class TestLines:
 
         assert line == '-1.500000,-3,2026-05-01T12:00:00+00:00,,"Acme, Ltd"\r\n'
 
-    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\nplain"),
+            *("＝1+1", "＋1", "－1", "＠SUM(A1)", "﹦1", "−1"),
+            *(" =1", "\u3000＝1", '"=1', "'=1", ' "\n=1', "\ufeff=1", "\u200b=1"),
+        ],
+    )
     def test_never_writes_text_as_a_formula(self, text: str) -> None:
         assert sheet.cell(text) == f"'{text}"
+
+    @pytest.mark.parametrize("text", ["Acme", "a=b", "日本語", "  padded", '"quoted"', "it's", ""])
+    def test_leaves_other_text_alone(self, text: str) -> None:
+        assert sheet.cell(text) == text
 
     def test_writes_a_row_at_a_time(self) -> None:
         endless = iter(lambda: ["x"], None)

@@ -18,6 +18,7 @@ from organizations.idempotency import Answer
 from organizations.models import UsageProfile
 from organizations.permissions import ForbiddenScope
 from organizations.scopes import MANAGE, USAGE_READ, USAGE_WRITE
+from organizations.visible import hides
 from usage.serializers import i5 as shapes
 from usage.serializers.reservations import RESOURCE_TYPES
 from usage.services import budgets, profiles, rollups
@@ -268,7 +269,7 @@ def _resource(entity_type: str, entity_id: str) -> dict[str, str]:
     """
     if entity_type not in RESOURCE_TYPES or not 1 <= len(entity_id) <= 128:
         raise Http404
-    if not entity_id.isprintable():
+    if not entity_id.isprintable() or hides(entity_id):
         raise Http404
     return {"resource_type": entity_type, "resource_id": entity_id}
 

@@ -79,7 +79,12 @@ class BulkView(OmniView):
         """Answer one page of limits, by ascending id of their subjects."""
         size = self.query["page_size"]
         limits, cursor = pagination.page(
-            rows, limit=size, cursor=self.query.get("cursor"), by=by, ascending=True
+            rows,
+            limit=size,
+            cursor=self.query.get("cursor"),
+            by=by,
+            ascending=True,
+            list_name=type(self).__name__,
         )
         info = {
             "hasNextPage": cursor is not None,

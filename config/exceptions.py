@@ -5,9 +5,10 @@ shown to the client beside the code.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -81,6 +82,8 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
 
 ERROR_CODE = "purser.error_code"
 """Where a request keeps the code that it was refused with, for the log."""
+MAX_ERRORS = 100
+"""How many errors of one request are told, each with its field; of the rest only how many there are."""
 
 # What PostgreSQL says, by its five characters.
 _DUPLICATE = {"23505"}
@@ -128,8 +131,11 @@ def explain(exc: Exception) -> Failure:
         return Failure(500, "INTERNAL", _OUR_FAULT)
     status, code = known
     if isinstance(exc, drf.ValidationError):
-        fields = dict(_flatten(exc.detail))
-        return Failure(status, code, _first(fields), {"fields": fields})
+        errors = _flatten(exc.detail)
+        fields = dict(islice(errors, MAX_ERRORS))
+        omitted = sum(1 for _ in errors)
+        more = {"omitted": omitted} if omitted else {}
+        return Failure(status, code, _first(fields), {"fields": fields, **more})
     message = _NOT_FOUND if isinstance(exc, Http404) else str(exc)
     return Failure(status, code, message, getattr(exc, "details", {}), _headers(exc, status))
 
@@ -223,22 +229,20 @@ def _i5(failure: Failure, status: int) -> dict[str, Any]:
     }
 
 
-def _flatten(detail: Any, path: str = "") -> list[tuple[str, list[str]]]:
-    """Return (field, sentences) for each field of a nested validation error."""
+def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Yield (field, sentences) for each field of a nested validation error."""
     if isinstance(detail, Mapping):
         children = [(str(name), child) for name, child in detail.items()]
     elif any(isinstance(child, Mapping | list) for child in detail):
         children = [(str(number), child) for number, child in enumerate(detail) if child]
     else:
-        return [(path or "body", [str(sentence) for sentence in detail])]
-    return [
-        pair
-        for name, child in children
-        for pair in _flatten(
+        yield path or "body", [str(sentence) for sentence in detail]
+        return
+    for name, child in children:
+        yield from _flatten(
             child if isinstance(child, Mapping | list) else [child],
             path if name == "non_field_errors" else f"{path}.{name}".lstrip("."),
         )
-    ]
 
 
 def _first(fields: Mapping[str, list[str]]) -> str:

@@ -1,14 +1,18 @@
 """What every request gets, whoever answers it: an id, its rate-limit headers, a body that was read, an answer that nobody keeps."""
 
+import logging
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
 from config.exceptions import bad_request
 from config.throttling import Standing, default_class
 from organizations.ids import new_id, write
+
+log = logging.getLogger(__name__)
 
 DRAIN_BYTES = 8 * 1024 * 1024
 """How much of an unwanted body is read off, so that the client sees the answer and not a reset."""
@@ -54,6 +58,34 @@ def api(get_response: Next) -> Next:
         return response
 
     return middleware
+
+
+class HostileAddresses:
+    """What people never ask the admin for, and others do: answer it with a page, and not as a failure of ours.
+
+    A filter of Django's admin hands to the database what the address says: NUL, or the year 99999.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        bad = _bad_query(request) if _is_page(request) else None
+        return bad_request(request, bad) if bad else self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer what an address made of values that are none, where nothing is written."""
+        impossible = isinstance(exception, DataError | ValueError | OverflowError | ValidationError)
+        if not (
+            impossible and _is_page(request) and request.method in ("GET", "HEAD") and request.GET
+        ):
+            return None
+        log.warning("an address that says nothing: %s", request.get_full_path(), exc_info=exception)
+        return bad_request(request, exception)
+
+
+def _is_page(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/admin/")
 
 
 def _bad_query(request: HttpRequest) -> BadRequest | None:

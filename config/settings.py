@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "config.access.log",
     "config.csp.content_security_policy",
     "config.middleware.api",
+    "config.middleware.HostileAddresses",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -20,6 +20,9 @@ from organizations.visible import hides
 MAX_CREDITS = Decimal(10) ** 13
 MAX_INTEGER = 2**63 - 1
 SMALLEST_CREDIT = Decimal("0.000001")
+MAX_NAME = 100
+"""How much of the name of an unknown field is told."""
+UNKNOWN = "This field is not known here."
 HIDDEN = "Control and invisible characters are not allowed."
 
 _OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -37,11 +40,9 @@ class StrictSerializer(serializers.Serializer):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            unknown = {
-                name: ["This field is not known here."] for name in data.keys() - self.fields
-            }
+            unknown = sorted(data.keys() - self.fields.keys())
             if unknown:
-                raise serializers.ValidationError(unknown)
+                raise serializers.ValidationError({name[:MAX_NAME]: [UNKNOWN] for name in unknown})
             if self.at_least_one and not data:
                 missing = {"non_field_errors": ["At least one field is required."]}
                 raise serializers.ValidationError(missing)
@@ -86,6 +87,21 @@ class StrictChar(serializers.CharField):
         if hides(data, multiline=self.multiline):
             self.fail("hidden")
         return data
+
+
+class StrictList(serializers.ListField):
+    """A list of at most `max_length` things, counted before any of them is looked at."""
+
+    default_error_messages = {"many": "At most {max_length} entries are allowed."}
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+        self.longest = max_length
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, list) and len(data) > self.longest:
+            self.fail("many", max_length=self.longest)
+        return super().to_internal_value(data)
 
 
 class StrictChoice(serializers.ChoiceField):

@@ -36,13 +36,13 @@ LIFETIME = timedelta(hours=24)
 ATTEMPTS = 3
 PRUNE_BATCH = 1_000
 
-_VALUE = re.compile(r"[\x21-\x7e]{1,255}")
+_VALUE = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}")  # a comma is where a proxy joined two
 _TRY_AGAIN = {"40001", "40P01"}
 """Serialization failure and deadlock: the database undid everything and asks for another try."""
 
 
 class MalformedKey(ValueError):
-    """An idempotency key is 1 to 255 visible ASCII characters."""
+    """An idempotency key is 1 to 255 visible ASCII characters, and one key: no comma."""
 
 
 class IdempotencyRequired(Exception):
@@ -74,10 +74,12 @@ class Key:
         or the name and fields of an admin form. Spelling (order of fields, `5.0` for `5`) does not count.
 
         :param owner: whose names it is one of
-        :raises MalformedKey: if `value` is not 1 to 255 visible ASCII characters
+        :raises MalformedKey: if `value` is not 1 to 255 visible ASCII characters without a comma
         """
         if not _VALUE.fullmatch(value):
-            raise MalformedKey("Idempotency-Key: 1 to 255 visible ASCII characters expected")
+            raise MalformedKey(
+                "Idempotency-Key: one key of 1 to 255 visible ASCII characters, no comma, expected"
+            )
         fingerprint = hashlib.sha256(wire.dumps(inputs, sort_keys=True)).digest()
         return cls(organization, value, fingerprint, owner)
 

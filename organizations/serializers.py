@@ -13,6 +13,7 @@ from organizations.fields import (
     StrictBoolean,
     StrictChar,
     StrictChoice,
+    StrictList,
     StrictQuery,
     StrictSerializer,
 )
@@ -21,9 +22,7 @@ from organizations.models import ApiKey
 
 class MintApiKey(StrictSerializer):
     name = StrictChar(max_length=120)
-    scopes = serializers.ListField(
-        child=StrictChoice(sorted(scopes.KNOWN)), min_length=1, max_length=64
-    )
+    scopes = StrictList(child=StrictChoice(sorted(scopes.KNOWN)), min_length=1, max_length=64)
     env = StrictChoice(ApiKey.Env.choices, default=ApiKey.Env.LIVE)
     actorId = IdField("act", source="actor_id", required=False)
     expiresAt = OffsetDateTimeField(source="expires_at", required=False, allow_null=True)

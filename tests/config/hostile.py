@@ -278,7 +278,19 @@ CONTENT_TYPES = [
     "é",
 ]
 
-IDEMPOTENCY_KEYS = ["", " ", "a b", "k" * 256, "é", "\x7f", "a\tb", "\x00", "k" * 10_000]
+IDEMPOTENCY_KEYS = [
+    "",
+    " ",
+    "a b",
+    "k" * 256,
+    "é",
+    "\x7f",
+    "a\tb",
+    "\x00",
+    "k" * 10_000,
+    "a,b",
+    "a, b",
+]
 
 PATH_IDS = [
     *(

@@ -107,6 +107,16 @@ class TestExplain:
             "fields": {"name": ["Too long."], "users.1.limit": ["Negative."], "body": ["x"]}
         }
 
+    def test_tells_of_a_hundred_errors_and_how_many_more_there_are(self) -> None:
+        many = {str(number): {"name": ["Wrong.", "Twice."]} for number in range(1_000)}
+
+        failure = explain(ValidationError({"events": many}))
+
+        assert len(failure.details["fields"]) == 100
+        assert failure.details["fields"]["events.99.name"] == ["Wrong.", "Twice."]
+        assert failure.details["omitted"] == 900
+        assert failure.message == "events.0.name: Wrong."
+
     def test_answers_400_for_what_django_finds_suspicious(self) -> None:
         assert explain(SuspiciousOperation("secret")).status == 400
         assert "secret" not in explain(SuspiciousOperation("secret")).message

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from rest_framework.exceptions import ValidationError
+from rest_framework.test import APIRequestFactory
 
-from config.parsers import MalformedJson, loads
+from config.parsers import BodyTooLarge, MalformedJson, StrictJSONParser, loads
 from organizations.models import Organization
 from tests.organizations.people import client_of, keys_path, organization
 
@@ -146,3 +147,38 @@ class TestParse:
 
         assert self.post(acme, self.padded(2 * 1024 * 1024)).status_code == 201
         assert self.post(acme, self.padded(2 * 1024 * 1024 + 1)).status_code == 413
+
+    def test_refuses_what_is_announced_too_long_without_reading_it(self) -> None:
+        request = APIRequestFactory().post("/", b" " * 70_000, content_type="application/json")
+
+        with pytest.raises(BodyTooLarge):
+            StrictJSONParser().parse(None, "application/json", {"request": request})
+
+
+class TestManyObjects:
+    """A body of 2 MB may hold 690,000 empty objects: they are counted, and none is built."""
+
+    @pytest.mark.parametrize("item", ["{}", "[]", '{"a":{}}'])
+    def test_are_refused_before_they_are_built(
+        self, item: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("config.parsers.json.loads", None)
+        body = '{{"events":[{}]}}'.format(",".join([item] * 300_000))
+
+        with pytest.raises(ValidationError) as refusal:
+            loads(body.encode())
+
+        assert refusal.value.detail == {
+            "events": ["At most 20000 objects and lists are allowed in a body."]
+        }
+
+    def test_are_as_many_as_the_largest_batch_needs(self) -> None:
+        body = '{{"events":[{}]}}'.format(",".join(['{"metadata":{"a":[]}}'] * 5_000))
+
+        assert len(loads(body.encode())["events"]) == 5_000
+
+    def test_are_not_named_where_nobody_knows_their_field(self) -> None:
+        with pytest.raises(ValidationError) as refusal:
+            loads(b"[" * 20_001)
+
+        assert list(refusal.value.detail) == ["body"]

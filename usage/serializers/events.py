@@ -8,6 +8,7 @@ from organizations.fields import (
     CreditsField,
     IdField,
     StrictChar,
+    StrictList,
     StrictSerializer,
     WalletTime,
     ZuluDateTimeField,
@@ -51,7 +52,7 @@ class ToldEvent(WorkFields):
 
 
 class TellEvents(StrictSerializer):
-    events = serializers.ListField(child=ToldEvent(), min_length=1, max_length=MAX_EVENTS)
+    events = StrictList(child=ToldEvent(), min_length=1, max_length=MAX_EVENTS)
 
 
 class ResultShape(serializers.Serializer):

@@ -14,6 +14,7 @@ from organizations.fields import (
     QueryInteger,
     StrictChar,
     StrictChoice,
+    StrictList,
     StrictQuery,
     StrictSerializer,
     WholeCreditsField,
@@ -74,13 +75,13 @@ class ProfileFields(StrictSerializer):
     creditCapPerMonth = WholeCreditsField(
         source="credit_cap_per_month", allow_null=True, default=None
     )
-    allowedModelTiers = serializers.ListField(
+    allowedModelTiers = StrictList(
         child=StrictChoice(UsageProfile.Tier.choices),
         source="allowed_model_tiers",
         max_length=3,
         default=list,
     )
-    features = serializers.ListField(child=StrictChar(max_length=60), max_length=50, default=list)
+    features = StrictList(child=StrictChar(max_length=60), max_length=50, default=list)
 
     def validate_allowedModelTiers(self, tiers: list[str]) -> list[str]:
         if len(set(tiers)) != len(tiers):

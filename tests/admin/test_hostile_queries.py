@@ -1,0 +1,75 @@
+"""Whatever the address of a page of the admin says, the answer is a page: never a failure of ours."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+VALUES = ["x", "-1", "99999", "9" * 30, "99999-01-01", "0001-01-01", "\ud800", "\0"]
+ANYWHERE = ["q", "p", "o", "e", "all", "_facets", "_popup", "_to_field", "_changelist_filters", "x"]
+
+
+def models() -> list[type[Model]]:
+    return list(admin.site._registry)
+
+
+def parameters(model: type[Model]) -> Iterator[str]:
+    """Yield what the list of a model reads, and what it does not."""
+    own = admin.site._registry[model]
+    request = RequestFactory().get("/")
+    request.user = User(is_superuser=True, is_active=True)
+    changes = own.get_changelist_instance(request)
+    for spec in changes.filter_specs:
+        yield from (str(name) for name in spec.expected_parameters())
+        field = getattr(spec, "field_path", None) or ""
+        yield from (f"{field}_{end}_{n}" for end in ("from", "to") for n in (0, 1) if field)
+    if own.date_hierarchy:
+        yield from (f"{own.date_hierarchy}__{part}" for part in ("year", "month", "day", "gte"))
+    yield from (f"{field.name}{look}" for field in model._meta.fields[:6] for look in ("", "__gte"))
+    yield from ANYWHERE
+
+
+@pytest.mark.parametrize("share", [8, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", models(), ids=lambda model: model._meta.label)
+def test_lists_survive_every_filter(ana: Client, model: type[Model], share: int) -> None:
+    """Of all pairs of a parameter and a value every eighth; all of them are for `make test-slow`."""
+    ana.raise_request_exception = False
+    path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    pairs = list(product(dict.fromkeys(parameters(model)), VALUES))
+    failed = []
+
+    for number, (name, value) in enumerate(pairs):
+        if (number + number // len(VALUES)) % share == 0:
+            answer: Any = ana.get(f"{path}?{name}={quote(value, errors='surrogatepass')}")
+            if answer.status_code >= 500:
+                failed.append((name, value, repr(answer.exc_info)))
+
+    assert failed == []
+
+
+@pytest.mark.parametrize("query", ["q=%00", "created_at__year=99999", "created_at__year=9%00"])
+def test_says_that_an_address_says_nothing(ana: Client, query: str) -> None:
+    answer = ana.get(f"{reverse('admin:usage_denial_changelist')}?{query}")
+
+    assert answer.status_code in (302, 400)
+    assert answer.status_code == 302 or b"Bad Request" in answer.content
+
+
+def test_a_failure_of_ours_is_still_one(ana: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana.raise_request_exception = False
+    monkeypatch.setattr("django.contrib.admin.options.ModelAdmin.changelist_view", broken)
+
+    assert ana.get(f"{reverse('admin:usage_denial_changelist')}?q=x").status_code == 500
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise KeyError("ours")

@@ -16,6 +16,6 @@ RUN SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(64))') D
     && useradd --system purser && mkdir /srv/seals && chown -R purser /srv/var /srv/seals
 USER purser
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
-     "--blocking-threads", "2", "--blocking-threads-idle-timeout", "600", "--no-ws", \
-     "--respawn-failed-workers", "config.wsgi:application"]
+CMD ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
+     "--workers", "2", "--http1-header-read-timeout", "15000", "--respawn-failed-workers", \
+     "config.server:application"]

@@ -12,7 +12,7 @@ from itertools import islice
 from math import ceil
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -20,6 +20,7 @@ from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from config.bodies import BodyIncomplete, BodyTooLong, BodyTooSlow, TooManyBodies
 from config.parsers import BodyTooLarge, MalformedJson
 from credits import services as credits
 from credits.ledger import InsufficientCredits
@@ -70,6 +71,10 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     idempotency.IdempotencyRequired: (400, "IDEMPOTENCY_REQUIRED"),
     idempotency.IdempotencyConflict: (409, "IDEMPOTENCY_CONFLICT"),
     MalformedJson: (400, "VALIDATION"),
+    BodyIncomplete: (400, "VALIDATION"),
+    BodyTooSlow: (408, "REQUEST_TIMEOUT"),
+    BodyTooLong: (413, "PAYLOAD_TOO_LARGE"),
+    TooManyBodies: (429, "RATE_LIMITED"),
     BodyTooLarge: (413, "PAYLOAD_TOO_LARGE"),
     Http404: (404, "NOT_FOUND"),
     drf.NotFound: (404, "NOT_FOUND"),
@@ -159,7 +164,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler of 400: a bad host, a bad query."""
     if not _is_api(request):
         return defaults.bad_request(request, exception)
-    return _plain(request, Failure(400, "VALIDATION", _MALFORMED))
+    told = str(exception) if isinstance(exception, BadRequest) else ""
+    return _plain(request, Failure(400, "VALIDATION", told or _MALFORMED))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What every request gets, whoever answers it: an id, its rate-limit headers, a body that was read, an answer that nobody keeps."""
+"""What every request gets, whoever answers it: an id, its rate-limit headers, a head that means one thing, an answer that nobody keeps."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from organizations.ids import new_id, write
 
 log = logging.getLogger(__name__)
 
-DRAIN_BYTES = 8 * 1024 * 1024
-"""How much of an unwanted body is read off, so that the client sees the answer and not a reset."""
+_IMPOSSIBLE = (DataError, OverflowError, TypeError, ValidationError, ValueError)
+"""What becomes of a value that a column cannot have."""
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -44,17 +44,16 @@ def request_id(get_response: Next) -> Next:
 
 
 def api(get_response: Next) -> Next:
-    """Below /api: refuse a query that is not UTF-8, say the rate limit, read off what is left of the body."""
+    """Below /api: refuse a head that has two meanings or a query that is not UTF-8; say the rate limit."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/api/"):
             return get_response(request)
-        bad = _bad_query(request)
+        bad = _malformed(request)
         response = bad_request(request, bad) if bad else get_response(request)
         standing = request.META.get("RATE_LIMIT") or Standing(default_class(request.method))
         for name, value in standing.headers().items():
             response[name] = value
-        _drain(request)
         return response
 
     return middleware
@@ -70,12 +69,12 @@ class HostileAddresses:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        bad = _bad_query(request) if _is_page(request) else None
+        bad = _malformed(request) if _is_page(request) else None
         return bad_request(request, bad) if bad else self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what an address made of values that are none, where nothing is written."""
-        impossible = isinstance(exception, DataError | ValueError | OverflowError | ValidationError)
+        impossible = isinstance(exception, _IMPOSSIBLE)
         if not (
             impossible and _is_page(request) and request.method in ("GET", "HEAD") and request.GET
         ):
@@ -88,17 +87,13 @@ def _is_page(request: HttpRequest) -> bool:
     return request.path_info.startswith("/admin/")
 
 
-def _bad_query(request: HttpRequest) -> BadRequest | None:
-    """Return what is wrong with the bytes of the query: Django would quietly replace them."""
+def _malformed(request: HttpRequest) -> BadRequest | None:
+    """Return what is wrong with the head of a request, or the bytes of its query: Django would quietly replace them."""
+    if "REFUSED" in request.META:
+        return BadRequest(request.META["REFUSED"])
     query = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
     try:
         query.decode("utf-8")
     except UnicodeDecodeError:
         return BadRequest("the query is not UTF-8")
     return BadRequest("NUL in the query") if b"\0" in query else None
-
-
-def _drain(request: HttpRequest) -> None:
-    left = DRAIN_BYTES
-    while left > 0 and (chunk := request.read(min(left, 65536))):
-        left -= len(chunk)

@@ -5,6 +5,7 @@ Python's own parser takes what JSON does not have (NaN, a key said twice, half a
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -44,11 +45,18 @@ class StrictJSONParser(BaseParser):
             raise UnsupportedMediaType(media_type or "")
         context = parser_context or {}
         limit = getattr(context.get("view"), "max_body_bytes", MAX_BYTES)
-        announced = context["request"].META.get("CONTENT_LENGTH") if "request" in context else None
-        data = b"" if int(announced or 0) > limit else stream.read(limit + 1)
-        if int(announced or 0) > limit or len(data) > limit:
+        if _announced(context) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit} bytes")
+        data = stream.read(limit + 1)
+        if len(data) > limit:
             raise BodyTooLarge(f"the body is larger than {limit} bytes")
         return loads(data)
+
+
+def _announced(context: Mapping[str, Any]) -> int:
+    """Return how long a body says that it is; 0 for a chunked one, which does not say."""
+    head = context["request"].META if "request" in context else {}
+    return 0 if "HTTP_TRANSFER_ENCODING" in head else int(head.get("CONTENT_LENGTH") or 0)
 
 
 def loads(data: bytes) -> dict[str, Any]:
@@ -82,6 +90,8 @@ def loads(data: bytes) -> dict[str, Any]:
 def _refuse_too_many(data: bytes) -> None:
     """Count before anything is built: an object costs a hundred times its two bytes. Brackets in texts count
     too, and leave room all the same."""
+    if b"[" * (MAX_DEPTH + 1) in data:
+        raise MalformedJson(f"JSON nested deeper than {MAX_DEPTH}")
     if data.count(b"{") + data.count(b"[") > MAX_CONTAINERS:
         begins = _FIRST_LIST.match(data)
         field = begins[1].decode() if begins else "body"

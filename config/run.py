@@ -180,10 +180,10 @@ def _programs(environment: Mapping[str, str]) -> list[Program]:
 
     web = program(
         "web server",
-        *("granian", "--interface", "wsgi", "--host", HOST, "--port", str(settings.PORT)),
-        *("--workers", "2", "--blocking-threads", "2", "--blocking-threads-idle-timeout", "600"),
+        *("granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--workers", "2"),
+        *("--host", HOST, "--port", str(settings.PORT), "--http1-header-read-timeout", "15000"),
         *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "4"),
-        *("--no-ws", "config.wsgi:application"),
+        "config.server:application",
     )
     web.is_needed = True
     web.answers = _answers

@@ -95,6 +95,11 @@ class EndpointClassThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         if not isinstance(request.auth, Principal):  # the OpenAPI pages: open, and static
             return True
+        head = request._request.META
+        if "RATE_LIMIT" in head:  # counted when its body was not here yet (config/server.py)
+            return True
+        organization = request.auth.key.organization
+        head["CALLER"] = str(organization.parent_id or organization.id)
         operation = view.operation_for(request.method)
         endpoint_class = operation.rate if operation else default_class(request.method)
         limit = limit_of(request.auth.key.rate_limit_tier, endpoint_class)
@@ -105,7 +110,7 @@ class EndpointClassThrottle(BaseThrottle):
             names = (endpoint_class, request.auth.key.id.hex)
             passes, remaining, resets_at = counters.hit(item, *names)
             self.standing = Standing(endpoint_class, limit, remaining, resets_at)
-        request._request.META["RATE_LIMIT"] = self.standing
+        head["RATE_LIMIT"] = self.standing
         return passes
 
     def wait(self) -> float | None:

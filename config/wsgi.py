@@ -1,4 +1,4 @@
-"""The WSGI application that granian serves."""
+"""Django as WSGI. The server calls it in its threads (config/server.py)."""
 
 import os
 from collections.abc import Iterable
@@ -23,8 +23,8 @@ def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]
 
 
 def _tell_length(environ: dict[str, Any]) -> None:
-    """Django sees no body where none is announced: a chunked one is read here. What is too long for
-    any door is cut, and still too long."""
+    """Django sees no body where none is announced: a chunked one is read here, from a server that does not
+    say a length for it as ours does. What is too long for any door is cut, and still too long."""
     if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("CONTENT_LENGTH"):
         body = environ["wsgi.input"].read(MAX_CHUNKED_BYTES)
         environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}

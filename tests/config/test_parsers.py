@@ -179,6 +179,6 @@ class TestManyObjects:
 
     def test_are_not_named_where_nobody_knows_their_field(self) -> None:
         with pytest.raises(ValidationError) as refusal:
-            loads(b"[" * 20_001)
+            loads(b"[{" * 20_001)
 
         assert list(refusal.value.detail) == ["body"]

@@ -96,9 +96,9 @@ def _server() -> Iterator[int]:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
     command = (
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST),
-        *("--port", str(port), "--workers", "2", "--blocking-threads", "2", "--no-ws"),
-        "config.wsgi:application",
+        *(sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws"),
+        *("--host", HOST, "--port", str(port), "--workers", "2"),
+        "config.server:application",
     )
     environment = {**os.environ, "STATEMENT_TIMEOUT_SECONDS": "15"}
     server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

@@ -1,0 +1,126 @@
+"""What granian serves: Django in a few threads, and bodies that are read outside of them.
+
+A body that comes slowly must keep nobody waiting, and nobody reads one before it is known who asks. So Django begins with the headers
+alone. Where it asks for the body, its thread waits a moment, in which nearly every body is there; if not, the thread is given back
+(`BodyWanted`), the loop reads on under a deadline and a floor of speed, and Django begins again with all of it. Nothing was done
+by then: every door reads its body before it opens a transaction. What nobody asked for is not read: the connection is closed
+after the answer.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from config.bodies import LONGEST_BYTES, Body, BodyWanted, TooManyBodies
+from config.headers import environ_of, length_of
+from config.wsgi import application as django
+
+THREADS = 4
+"""Of one process: they wait for the database, and for nothing else."""
+SLOW_BODIES = 16
+"""How many bodies of one caller, a whole tree of organizations, may be on their way at once in one process."""
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 8 * 1024 * 1024
+"""How long, and how much, is read and thrown away after an answer: who is still sending sees it, and not a reset."""
+IN_MEMORY_BYTES = 1024 * 1024
+PIECE_BYTES = 64 * 1024
+PIECE_SECONDS = 60.0
+"""How long a caller may take for one piece of a long answer."""
+
+
+@dataclass
+class Answer:
+    """An answer, collected whole: whoever takes it slowly holds no thread."""
+
+    status: int = 500
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    content: SpooledTemporaryFile[bytes] = field(
+        default_factory=partial(SpooledTemporaryFile, IN_MEMORY_BYTES)
+    )
+
+    def start(self, status: str, headers: list[tuple[str, str]], _: object = None) -> None:
+        """Take the head, as WSGI's `start_response`."""
+        self.status, self.headers = int(status[:3]), headers
+
+
+class Server:
+    """The application in the interface of granian (RSGI): one for each process."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
+        self._slow: Counter[str] = Counter()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        loop = asyncio.get_running_loop()
+        environ = environ_of(scope)
+        body = Body(aiter(protocol), length_of(environ), loop)
+        environ["wsgi.input"] = body
+        if body.announced is None:  # else Django would see none
+            environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
+        answer = await loop.run_in_executor(self._threads, answer_to, environ)
+        if answer is None:
+            await self._wait_for(body, environ)
+            answer = await loop.run_in_executor(self._threads, answer_to, environ)
+        assert answer is not None  # its body is here, or refused
+        with answer.content:
+            await _send(protocol, answer, is_last=not body.is_over)
+        if not body.is_over:
+            await body.throw_away(LINGER_BYTES, LINGER_SECONDS)
+
+    async def _wait_for(self, body: Body, environ: dict[str, Any]) -> None:
+        with self._place(environ.get("CALLER", "")) as is_free:
+            if is_free:
+                await body.arrive()
+            else:
+                body.refuse(TooManyBodies(f"more than {SLOW_BODIES} bodies are on their way"))
+
+    @contextmanager
+    def _place(self, caller: str) -> Iterator[bool]:
+        self._slow[caller] += 1
+        try:
+            yield self._slow[caller] <= SLOW_BODIES
+        finally:
+            self._slow[caller] -= 1
+            if not self._slow[caller]:
+                del self._slow[caller]
+
+
+def answer_to(environ: dict[str, Any]) -> Answer | None:
+    """Let Django answer, in a thread; None if it asks for a body that is not here yet."""
+    answer = Answer()
+    try:
+        chunks: Any = django(environ, answer.start)
+    except BodyWanted:
+        return None
+    try:
+        answer.content.writelines(chunks)
+    finally:
+        getattr(chunks, "close", lambda: None)()
+    return answer
+
+
+async def _send(protocol: Any, answer: Answer, *, is_last: bool) -> None:
+    headers = [*answer.headers, ("connection", "close")] if is_last else answer.headers
+    length = answer.content.tell()
+    answer.content.seek(0)
+    if length <= IN_MEMORY_BYTES:
+        protocol.response_bytes(answer.status, headers, answer.content.read())
+        return
+    transport = protocol.response_stream(answer.status, headers)
+    with suppress(TimeoutError):
+        async for piece in _pieces(answer):
+            await asyncio.wait_for(transport.send_bytes(piece), PIECE_SECONDS)
+
+
+async def _pieces(answer: Answer) -> AsyncIterator[bytes]:
+    while piece := answer.content.read(PIECE_BYTES):
+        yield piece
+
+
+application = Server()

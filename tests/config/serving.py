@@ -1,0 +1,103 @@
+"""The server as it runs: granian on a port of its own, before the database of the tests; and callers who send what they like."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from tests.config.test_run import PROJECT, eventually, free_port, request
+from tests.conftest import TEST_DATABASE_URL
+
+HEAD = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@contextmanager
+def serving(log: Path) -> Iterator[int]:
+    """Serve in one process, as `make run` does in two, and yield the port."""
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws"),
+        *("--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
+        "config.server:application",
+    ]
+    url = os.environ.get(TEST_DATABASE_URL) or os.environ["DATABASE_URL"]
+    name = connection.settings_dict["NAME"]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"{url.rpartition('/')[0]}/{name}",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "API_KEY_SECRET": settings.API_KEY_SECRET,
+        "CLOCK": "system",
+    }
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        assert eventually(lambda: request(port, "GET", "/healthz")[0] == 200), log.read_text()
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+class Line:
+    """A connection, and what comes back on it."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+
+    def send(self, text: str | bytes) -> "Line":
+        self.socket.sendall(text.encode("latin-1") if isinstance(text, str) else text)
+        return self
+
+    def hang_up(self) -> "Line":
+        """Say that nothing more comes, and go on listening."""
+        self.socket.shutdown(socket.SHUT_WR)
+        return self
+
+    def answer(self) -> "Answer":
+        """Read one answer."""
+        file = self.socket.makefile("rb")
+        status = int(file.readline().split()[1])
+        headers: dict[str, str] = {}
+        while line := file.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            headers[name.lower()] = value
+        return Answer(status, headers, file.read(int(headers.get("content-length", 0))))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Answer:
+    def __init__(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.status, self.headers, self.content = status, headers, content
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+def half(port: int, start: str, *headers: str, sent: str = "{") -> Line:
+    """Send the head of a request and the beginning of a body of 1,000 bytes."""
+    length = () if any("chunked" in header for header in headers) else ("Content-Length: 1000",)
+    head = "".join(f"{header}\r\n" for header in (*headers, *length))
+    return Line(port).send(f"{start} HTTP/1.1\r\n{HEAD}{head}\r\n{sent}")
+
+
+def post(port: int, path: str, body: str, *headers: str, length: int | None = None) -> Line:
+    """Send a request; with `length`, one that announces another one than it has."""
+    head = "".join(f"{header}\r\n" for header in headers)
+    announced = len(body) if length is None else length
+    return Line(port).send(
+        f"POST {path} HTTP/1.1\r\n{HEAD}{head}Content-Length: {announced}\r\n\r\n{body}"
+    )

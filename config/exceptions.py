@@ -67,6 +67,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.HasActiveChildren: (409, "CONFLICT"),
     credits.CancelledAbove: (409, "CONFLICT"),
     credits.ReservationClosed: (409, "CONFLICT"),
+    credits.ReferenceTaken: (409, "CONFLICT"),
     idempotency.MalformedKey: (422, "VALIDATION"),
     idempotency.IdempotencyRequired: (400, "IDEMPOTENCY_REQUIRED"),
     idempotency.IdempotencyConflict: (409, "IDEMPOTENCY_CONFLICT"),

@@ -1,4 +1,4 @@
-"""Credits in a form: an exact decimal, written in plain digits."""
+"""Fields of money in a form: credits as an exact decimal in plain digits, and the reference of a payment or an order."""
 
 import re
 from decimal import Decimal
@@ -8,6 +8,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.models import MAX_AMOUNT
+from organizations.operations import visible
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
 
@@ -49,3 +50,17 @@ class CreditsField(forms.DecimalField):
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}
+
+
+class ReferenceField(forms.CharField):
+    """The id of a payment or an order, kept to the letter: so spaces that nobody sees are refused, not cut off."""
+
+    def __init__(self, **options: Any) -> None:
+        usual = {"required": False, "max_length": 255, "strip": False, "validators": [visible]}
+        super().__init__(**{"widget": UnfoldAdminTextInputWidget(), **usual, **options})
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if text != text.strip():
+            raise forms.ValidationError("It begins or ends with a space.")
+        return text

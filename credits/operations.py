@@ -7,7 +7,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTimeWidget
 
 from credits import ledger, services
-from credits.forms import CreditsField
+from credits.forms import CreditsField, ReferenceField
 from credits.models import LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.models import Organization
@@ -41,7 +41,13 @@ class AmountForm(OperationForm):
     amount = CreditsField(min_value=SMALLEST)
 
 
-class GrantForm(AmountForm):
+class FundingForm(AmountForm):
+    reference = ReferenceField(
+        help_text="The payment's or order's id, if there is one. With it nothing is booked a second time, ever."
+    )
+
+
+class GrantForm(FundingForm):
     expires_at = forms.SplitDateTimeField(
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
@@ -60,12 +66,24 @@ class AdjustForm(OperationForm):
     amount = CreditsField(
         help_text="With a minus to take credits away: at most what is available.",
     )
+    reference = ReferenceField(
+        help_text="The id of what is behind it, if there is one. With it nothing is booked a second time, ever."
+    )
 
     def clean_amount(self) -> Decimal:
         amount: Decimal = self.cleaned_data["amount"]
         if amount == 0:
             raise forms.ValidationError("An adjustment of 0 changes nothing.")
         return amount
+
+
+def outcome(entry: LedgerEntry, sentence: str) -> Outcome:
+    """Return what an operation that posts an entry did: nothing, where its reference means one already."""
+    if entry.replayed:
+        return Outcome(
+            f"Nothing moved: {entry.public_id} has this reference since {entry.posted_at:%Y-%m-%d}, and is the same."
+        )
+    return Outcome(sentence)
 
 
 class MoneyOperation(Operation):
@@ -91,6 +109,7 @@ class Grant(MoneyOperation):
     refusals = {
         services.InvalidAmount: "amount",
         services.InvalidExpiry: "expires_at",
+        services.ReferenceTaken: "reference",
         OrganizationArchived: None,
     }
 
@@ -100,11 +119,14 @@ class Grant(MoneyOperation):
             amount=command.data["amount"],
             expires_at=command.data["expires_at"],
             priority=command.data["priority"],
+            reference=command.data["reference"],
             reason=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"{credits(entry.amount)} credits granted to {command.organization.name}.")
+        return outcome(
+            entry, f"{credits(entry.amount)} credits granted to {command.organization.name}."
+        )
 
 
 class Adjust(MoneyOperation):
@@ -113,7 +135,11 @@ class Adjust(MoneyOperation):
     icon = "tune"
     explanation = "A correction, up or down. The ledger keeps what was there: nothing is erased."
     form = AdjustForm
-    refusals = {services.InvalidAmount: "amount", ledger.InsufficientCredits: "amount"}
+    refusals = {
+        services.InvalidAmount: "amount",
+        services.ReferenceTaken: "reference",
+        ledger.InsufficientCredits: "amount",
+    }
 
     def fits(self, organization: Organization) -> bool:
         return True  # also what ends the debt of an archived one
@@ -122,11 +148,14 @@ class Adjust(MoneyOperation):
         entry = services.adjust(
             organization=command.organization,
             amount=command.data["amount"],
+            reference=command.data["reference"],
             reason=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"{command.organization.name} adjusted by {signed(entry.amount)} credits.")
+        return outcome(
+            entry, f"{command.organization.name} adjusted by {signed(entry.amount)} credits."
+        )
 
 
 class Allocate(MoneyOperation):
@@ -134,9 +163,10 @@ class Allocate(MoneyOperation):
     title = "Allocate from parent"
     icon = "move_down"
     explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
-    form = AmountForm
+    form = FundingForm
     refusals = {
         services.InvalidAmount: "amount",
+        services.ReferenceTaken: "reference",
         ledger.InsufficientCredits: "amount",
         Wallet.DoesNotExist: None,
         OrganizationSuspended: None,
@@ -153,12 +183,14 @@ class Allocate(MoneyOperation):
         _, received = services.allocate(
             child=command.organization,
             amount=command.data["amount"],
+            reference=command.data["reference"],
             description=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(
-            f"{credits(received.amount)} credits allocated to {command.organization.name}."
+        return outcome(
+            received,
+            f"{credits(received.amount)} credits allocated to {command.organization.name}.",
         )
 
 
@@ -169,9 +201,10 @@ class Recharge(MoneyOperation):
     explanation = (
         "A purchase: credits without an end, up to the recharge limit of the billing period."
     )
-    form = AmountForm
+    form = FundingForm
     refusals = {
         services.InvalidAmount: "amount",
+        services.ReferenceTaken: "reference",
         services.RechargeLimitReached: "amount",
         services.NotARoot: None,
         OrganizationSuspended: None,
@@ -187,9 +220,12 @@ class Recharge(MoneyOperation):
             amount=command.data["amount"],
             performed_by=command.performed_by,
             now=command.now,
+            reference=command.data["reference"],
             reason=command.data["reason"],
         )
-        return Outcome(f"{command.organization.name} recharged by {credits(entry.amount)} credits.")
+        return outcome(
+            entry, f"{command.organization.name} recharged by {credits(entry.amount)} credits."
+        )
 
 
 class Suspend(Operation):

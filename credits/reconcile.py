@@ -178,6 +178,21 @@ CHECKS: dict[str, str] = {
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
         HAVING count(r.id) NOT IN (0, 2) OR count(DISTINCT r.transfer_id) <> least(count(r.id), 1)""",
+    "a reference means the entry that was posted with it, or to which staff moved it": f"""
+        SELECT e.wallet_id, {ENTRY},
+            'it was posted with ' || coalesce(nullif(e.reference, ''), 'no reference')
+                || coalesce(', moved to ' || m.after, '') || ', and is meant by '
+                || coalesce(n.text || ' of wallet ' || n.wallet_id || ', ' || n.namespace, 'none')
+        FROM credits_ledgerentry e
+        LEFT JOIN credits_reference n ON n.entry_id = e.id
+        LEFT JOIN (
+            SELECT DISTINCT ON (entry_id) entry_id, after FROM credits_referencemove ORDER BY entry_id, id DESC
+        ) m ON m.entry_id = e.id
+        WHERE coalesce(m.after, e.reference) <> coalesce(n.text, '') OR n.wallet_id <> e.wallet_id
+            OR n.namespace <> CASE
+                WHEN e.kind = 'allocate' THEN 'allocated'
+                WHEN e.kind = 'reversal' OR e.amount < 0 THEN 'taken_back'
+                ELSE 'received' END""",
     "work that is charged again follows the reversal of its charge": f"""
         SELECT e.wallet_id, {ENTRY}, 'it follows a ' || r.kind || ' of ' || r.amount || ', entry ' || r.number
         FROM credits_ledgerentry e

@@ -49,6 +49,8 @@ EVENT_TYPES = {
 """What a kind of entry is called in this contract."""
 EVENT_TYPE_NAMES = sorted(set(EVENT_TYPES.values()))
 
+ONCE_FOR_EVER = "Used again for the same it answers what was done, and moves nothing; for anything else it is a conflict."
+
 NOT_BILLED = {"github": False, "website": False, "appstore": False}
 """Reading sources costs nothing here: the contract has the field, nothing fills it."""
 
@@ -119,9 +121,17 @@ class CreditsQuery(StrictQuery):
     )
 
 
+class ReferenceField(StrictChar):
+    """The id of a payment or an order, kept and compared to the letter."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 255, "required": False} | options)
+
+
 class EventQuery(PageQuery):
     projectId = StrictChar(source="project_id", max_length=500, required=False)
     eventType = StrictChoice(EVENT_TYPE_NAMES, source="event_type", required=False)
+    reference = ReferenceField(help_text="Only what this payment or order moved.")
     since = ZuluDateTimeField(required=False)
     until = ZuluDateTimeField(required=False)
 
@@ -139,6 +149,19 @@ class TextOrNull(serializers.CharField):
 
     def to_representation(self, value: str) -> Any:
         return value or None
+
+
+class GivenText(serializers.CharField):
+    """Text that is only said where somebody gave it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def get_attribute(self, instance: Any) -> Any:
+        text = super().get_attribute(instance)
+        if not text:
+            raise SkipField
+        return text
 
 
 class TransferDescription(TextOrNull):
@@ -175,6 +198,7 @@ class EventShape(serializers.Serializer):
     workflowId = MetadataText(allow_null=True)
     balanceAfterPrepaid = serializers.SerializerMethodField()
     usageAfterPeriod = CreditsField(source="usage_after", allow_null=True)
+    reference = GivenText(source="means", help_text="Of the payment or order that moved it.")
     createdAt = WalletTime(source="posted_at")
     description = TransferDescription(required=False, allow_null=True)
     metadata = TransferMetadata(required=False)
@@ -288,6 +312,7 @@ class Allocate(StrictSerializer):
     credits = WholeCreditsField(source="amount", min_value=1)
     description = StrictChar(max_length=500, required=False, allow_blank=True, multiline=True)
     metadata = MetadataField(required=False)
+    reference = ReferenceField(help_text=f"Of the order. {ONCE_FOR_EVER}")
 
 
 class AllocationShape(serializers.Serializer):
@@ -298,13 +323,17 @@ class AllocationShape(serializers.Serializer):
     allocated = CreditsField(source="received.amount")
     description = TextOrNull(source="sent.reason", allow_null=True)
     metadata = serializers.DictField(child=serializers.CharField(), source="sent.metadata")
+    reference = GivenText(source="sent.reference")
     balance = CreditsField(source="reading.wallet.balance", min_value=None)
     available = CreditsField(source="reading.wallet.available")
-    replayed = serializers.BooleanField()
+    replayed = serializers.BooleanField(
+        help_text="True if this was done before, for the same key or reference: nothing moved again."
+    )
 
 
 class Recharge(StrictSerializer):
     credits = CreditsField(source="amount", positive=True)
+    reference = ReferenceField(help_text=f"Of the payment. {ONCE_FOR_EVER}")
 
 
 class RechargeShape(serializers.Serializer):
@@ -313,5 +342,10 @@ class RechargeShape(serializers.Serializer):
     id = IdField("txn", source="entry.id")
     created = WalletTime(source="entry.posted_at")
     credits = CreditsField(source="entry.amount")
+    reference = GivenText(source="entry.reference")
     balance = CreditsField(source="reading.wallet.balance", min_value=None)
     available = CreditsField(source="reading.wallet.available")
+    replayed = serializers.BooleanField(
+        source="entry.replayed",
+        help_text="True if the reference was used before for the same: nothing was bought again.",
+    )

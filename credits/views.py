@@ -54,6 +54,7 @@ class WalletView(ApiView):
             project_id=query.get("project_id"),
             since=query.get("since"),
             until=query.get("until"),
+            reference=query.get("reference"),
         )
         return self.page(rows, shapes.EventShape, by="number")
 
@@ -101,7 +102,7 @@ class Allocation(ApiView):
         idempotency="required",
     )
     def post(self, request: Request, org_id: UUID) -> HttpResponse:
-        """Move prepaid credits of yours to a child. Sent again with its key, it moves nothing more."""
+        """Move prepaid credits of yours to a child. Sent again with its key, or ever again with its reference, it moves nothing more."""
         child = self.child(org_id)
 
         def allocate(body: Body) -> Answer:
@@ -110,7 +111,12 @@ class Allocation(ApiView):
                 child=child, performed_by=performed_by, now=self.now, **body
             )
             reading = services.wallet_as_of(child, now=self.now)
-            done = {"sent": sent, "received": received, "reading": reading, "replayed": False}
+            done = {
+                "sent": sent,
+                "received": received,
+                "reading": reading,
+                "replayed": sent.replayed,
+            }
             return Answer(200, shapes.AllocationShape(done).data, replay={"replayed": True})
 
         return self.once(allocate)
@@ -125,7 +131,7 @@ class Recharges(ApiView):
         spends=True,
     )
     def post(self, request: Request) -> HttpResponse:
-        """Buy credits that do not expire, up to the organization's recharge limit per billing period."""
+        """Buy credits that do not expire, up to the organization's recharge limit per billing period; once for a payment's reference."""
 
         def recharge(body: Body) -> Answer:
             performed_by = self.principal.key.public_id

@@ -15,6 +15,7 @@ from credits.models import (
     CreditConfig,
     Grant,
     LedgerEntry,
+    ReferenceMove,
     Reservation,
     Wallet,
 )
@@ -113,6 +114,7 @@ def grant(
     now: datetime = NOW,
     expires_at: datetime | None = None,
     priority: int = 50,
+    reference: str = "",
 ) -> LedgerEntry:
     return services.grant(
         organization=organization,
@@ -122,33 +124,53 @@ def grant(
         now=now,
         expires_at=expires_at,
         priority=priority,
+        reference=reference,
     )
 
 
-def adjust(organization: Organization, amount: Amount, *, now: datetime = NOW) -> LedgerEntry:
+def adjust(
+    organization: Organization, amount: Amount, *, now: datetime = NOW, **options: Any
+) -> LedgerEntry:
     return services.adjust(
         organization=organization,
         amount=Decimal(amount),
         reason="correction",
         performed_by=STAFF,
         now=now,
+        **options,
     )
 
 
-def reverse(entry: LedgerEntry, *, now: datetime = NOW, reason: str = "mistake") -> LedgerEntry:
-    return services.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now)
+def reverse(
+    entry: LedgerEntry, *, now: datetime = NOW, reason: str = "mistake", **options: Any
+) -> LedgerEntry:
+    return services.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now, **options)
 
 
-def recharge(organization: Organization, amount: Amount, *, now: datetime = NOW) -> LedgerEntry:
+def recharge(
+    organization: Organization, amount: Amount, *, now: datetime = NOW, reference: str = ""
+) -> LedgerEntry:
     return services.recharge(
-        organization=organization, amount=Decimal(amount), performed_by=KEY, now=now
+        organization=organization,
+        amount=Decimal(amount),
+        performed_by=KEY,
+        now=now,
+        reference=reference,
     )
 
 
 def allocate(
-    child: Organization, amount: Amount, *, now: datetime = NOW
+    child: Organization, amount: Amount, *, now: datetime = NOW, reference: str = ""
 ) -> tuple[LedgerEntry, LedgerEntry]:
-    return services.allocate(child=child, amount=Decimal(amount), performed_by=KEY, now=now)
+    return services.allocate(
+        child=child, amount=Decimal(amount), performed_by=KEY, now=now, reference=reference
+    )
+
+
+def move_reference(entry: LedgerEntry, text: str, *, now: datetime = NOW) -> list[ReferenceMove]:
+    return services.move_reference(
+        entry=entry, text=text, reason="squatted", performed_by=STAFF, now=now
+    )
 
 
 def try_to_reserve(

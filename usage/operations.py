@@ -16,8 +16,10 @@ from unfold.widgets import (
 
 from credits import ledger
 from credits import services as credits_services
+from credits.entry_operations import EntryForm, page_of_entry
+from credits.forms import ReferenceField
 from credits.models import ZERO, BillingPeriod, LedgerEntry
-from credits.operations import AmountForm, wallet_figures
+from credits.operations import AmountForm, outcome, wallet_figures
 from credits.templatetags.amounts import credits, signed
 from organizations.forms import as_id, own_actor
 from organizations.models import Actor, Organization, UsageProfile
@@ -169,19 +171,10 @@ class Forgive(Operation):
         return Outcome(f"{credits(-event.credits)} credits forgiven to {command.data['actor']}.")
 
 
-class EntryForm(OperationForm):
-    entry = forms.ModelChoiceField(
-        queryset=LedgerEntry.objects.none(),
-        widget=forms.HiddenInput,
-        error_messages={"invalid_choice": "An entry of this organization's ledger is expected."},
+class ReverseForm(EntryForm):
+    reference = ReferenceField(
+        help_text="The refund's id, if there is one. With it nothing is taken back a second time, ever."
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["entry"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = LedgerEntry.objects.filter(wallet__organization=organization)
-            field.queryset = own.select_related("wallet__organization", "counted_in")
 
 
 class Reverse(Operation):
@@ -193,10 +186,11 @@ class Reverse(Operation):
         "Of a transfer both sides, of work its events and counters too."
     )
     permission = "credits.add_ledgerentry"
-    form = EntryForm
+    form = ReverseForm
     dangerous = True
     refusals = {
         credits_services.NotReversible: None,
+        credits_services.ReferenceTaken: "reference",
         credits_services.AlreadyReversed: None,
         ledger.InsufficientCredits: None,
         services.ForgivenMeanwhile: None,
@@ -216,20 +210,18 @@ class Reverse(Operation):
         ]
 
     def leads_to(self, organization: Organization, form: OperationForm) -> str:
-        named = as_id(form["entry"].value())
-        if named is None:
-            return super().leads_to(organization, form)
-        return reverse("admin:credits_ledgerentry_change", args=[named])
+        return page_of_entry(form) or super().leads_to(organization, form)
 
     def perform(self, command: Command) -> Outcome:
         entry: LedgerEntry = command.data["entry"]
         reversal = services.reverse(
             entry=entry,
+            reference=command.data["reference"],
             reason=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"Entry #{entry.number} is reversed by #{reversal.number}.")
+        return outcome(reversal, f"Entry #{entry.number} is reversed by #{reversal.number}.")
 
 
 def used_in(period_id: int | None) -> list[Figure]:

@@ -5,16 +5,23 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from credits.admin.columns import MoneyAdmin, amount
-from credits.models import Grant, GrantDraw, LedgerEntry
+from credits.models import (
+    Grant,
+    GrantDraw,
+    LedgerEntry,
+    Reference,
+    ReferenceMove,
+    namespace_of,
+)
 from credits.services.corrections import INSTEAD
 from organizations.admin import link, pill
 
@@ -90,13 +97,15 @@ class LedgerEntryAdmin(MoneyAdmin):
         "moved",
         "balance_shown",
         "why",
+        "named",
         "performed_by",
         "numbered",
     )
+    list_select_related = ("wallet__organization", "current_reference")
     list_filter = ("kind", ("posted_at", RangeDateTimeFilter))
     search_fields = ("wallet__organization__name",)
     public_ids = {"txn": "id", "org": "wallet__organization_id", "rsv": "reservation_id"}
-    search_help_text = "Name of an organization, txn_…, org_… or rsv_…"
+    search_help_text = "Reference, name of an organization, txn_…, org_… or rsv_…"
     inlines = (DrawRows,)
     change_form_outer_before_template = "admin/credits/ledgerentry/buttons.html"
     fieldsets = (
@@ -118,6 +127,7 @@ class LedgerEntryAdmin(MoneyAdmin):
             "What it belongs to",
             {
                 "fields": (
+                    "reference_shown",
                     "wallet_link",
                     "period_link",
                     "reservation_link",
@@ -136,7 +146,19 @@ class LedgerEntryAdmin(MoneyAdmin):
     ) -> Any:
         entry = context["original"]
         context["may_reverse"] = entry.kind not in INSTEAD and not entry.reversed_by.exists()
+        context["may_refer"] = namespace_of(entry) is not None
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[LedgerEntry], search_term: str
+    ) -> Any:
+        """Find what a reference means, or meant until it was moved; whatever else it looks like."""
+        texts = {search_term, search_term.strip()} - {""}
+        meant = Q(id__in=Reference.objects.filter(text__in=texts).values("entry"))
+        meant |= Q(id__in=ReferenceMove.objects.filter(before__in=texts).values("entry"))
+        if texts and queryset.filter(meant).exists():
+            return queryset.filter(meant), False
+        return super().get_search_results(request, queryset, search_term)
 
     @display(description="Posted (UTC)", ordering="id")
     def posted(self, entry: LedgerEntry) -> str:
@@ -161,6 +183,24 @@ class LedgerEntryAdmin(MoneyAdmin):
     @display(description="Why")
     def why(self, entry: LedgerEntry) -> SafeString | str:
         return why(entry)
+
+    @display(description="Reference")
+    def reference_shown(self, entry: LedgerEntry) -> SafeString | str:
+        """What means the entry, and how it came to."""
+        moves = format_html_join(
+            "",
+            "<br>{} by {} on {}: {}",
+            (
+                (move, move.performed_by, f"{move.moved_at:%Y-%m-%d %H:%M} UTC", move.reason)
+                for move in entry.reference_moves.order_by("id")
+            ),
+        )
+        return format_html("{}{}", self.named(entry), moves)
+
+    @display(description="Reference")
+    def named(self, entry: LedgerEntry) -> str:
+        current: Reference | None = getattr(entry, "current_reference", None)
+        return current.text if current else "–"
 
     @display(description="Wallet")
     def wallet_link(self, entry: LedgerEntry) -> SafeString:

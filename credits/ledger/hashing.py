@@ -30,6 +30,7 @@ def digest(entry: LedgerEntry, changes: Sequence[Draw], made: Sequence[Grant]) -
         entry.counted_in_id,
         str(entry.reverses_id or ""),
         str(entry.transfer_id or ""),
+        entry.reference,
         entry.reason,
         entry.metadata,
         entry.performed_by,

@@ -9,7 +9,7 @@ import pgbulk
 from credits.ledger.hashing import digest
 from credits.ledger.shapes import Draw, Posting
 from credits.ledger.wallets import open_period
-from credits.models import ZERO, Grant, GrantDraw, LedgerEntry, Wallet
+from credits.models import ZERO, Grant, GrantDraw, LedgerEntry, Reference, Wallet, namespace_of
 
 HEAD = ["balance", "allowance_remaining", "head_number", "head_hash", "lapse_at"]
 """What an entry changes in its wallet."""
@@ -40,10 +40,20 @@ def post(*postings: Posting) -> list[LedgerEntry]:
         for each in posted
         for change in each.changes
     )
+    Reference.objects.bulk_create(_references(entries))
     wallets = {posting.wallet.pk: posting.wallet for posting in postings}
     if wallets:
         pgbulk.update(Wallet, wallets.values(), HEAD)
     return entries
+
+
+def _references(entries: Iterable[LedgerEntry]) -> list[Reference]:
+    """Make what each reference means from now on. Only kinds that have a namespace may have one (a constraint)."""
+    return [
+        Reference(wallet=entry.wallet, namespace=namespace, text=entry.reference, entry=entry)
+        for entry in entries
+        if entry.reference and (namespace := namespace_of(entry))
+    ]
 
 
 def require_exact(*amounts: Decimal) -> None:
@@ -72,6 +82,7 @@ def _apply(posting: Posting) -> Posted:
         usage_after=posting.counted_in.used if posting.counted_in else None,
         transfer_id=posting.transfer_id,
         reverses=posting.reverses,
+        reference=note.reference,
         reason=note.reason,
         metadata=note.metadata,
         performed_by=note.performed_by,

@@ -25,12 +25,13 @@ class Lot:
 
 @dataclass(frozen=True)
 class Note:
-    """What an entry says besides its numbers: who, when, why."""
+    """What an entry says besides its numbers: who, when, why, and for which payment or order."""
 
     performed_by: str
     posted_at: datetime
     reason: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    reference: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from credits.models.entries import LedgerEntry as LedgerEntry
 from credits.models.fields import MAX_AMOUNT as MAX_AMOUNT
 from credits.models.fields import ZERO as ZERO
 from credits.models.fields import AmountField as AmountField
+from credits.models.references import Reference as Reference
+from credits.models.references import ReferenceMove as ReferenceMove
+from credits.models.references import namespace_of as namespace_of
 from credits.models.reservations import Growth as Growth
 from credits.models.reservations import Reservation as Reservation
 from credits.models.wallets import GENESIS as GENESIS

@@ -125,6 +125,8 @@ class LedgerEntry(models.Model):
     )
     """For a reversal: the entry that it takes back. For work that is charged again: the reversal before it."""
     transfer_id = models.UUIDField(null=True)
+    reference = models.CharField(max_length=255, blank=True)
+    """The payment's or order's id that it was posted with. What means it now is its `current_reference`."""
     reason = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict)
     performed_by = models.CharField(max_length=200)
@@ -132,6 +134,9 @@ class LedgerEntry(models.Model):
     posted_at = models.DateTimeField()
     previous_hash = models.BinaryField(max_length=32)
     hash = models.BinaryField(max_length=32)
+
+    replayed = False
+    """Of what a command returns: whether it was there before, since the command's reference means it. Not a column."""
 
     class Meta:
         verbose_name_plural = "ledger entries"
@@ -152,6 +157,11 @@ class LedgerEntry(models.Model):
                 condition=Q(kind="reversal")
                 | Q(kind__in=["allocate", "refill", "sweep"], transfer_id__isnull=False)
                 | (~Q(kind__in=["allocate", "refill", "sweep"]) & Q(transfer_id__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="ledgerentry_reference_by_kind",
+                condition=Q(reference="")
+                | Q(kind__in=["grant", "recharge", "adjust", "allocate", "reversal"]),
             ),
             models.UniqueConstraint(
                 fields=["transfer_id", "wallet"],

@@ -47,6 +47,9 @@ from credits.services.organizations import update_terms as update_terms
 from credits.services.reading import Reading as Reading
 from credits.services.reading import entries as entries
 from credits.services.reading import wallet_as_of as wallet_as_of
+from credits.services.references import NotReferable as NotReferable
+from credits.services.references import ReferenceTaken as ReferenceTaken
+from credits.services.references import move_reference as move_reference
 from credits.services.remembering import NotKnownThen as NotKnownThen
 from credits.services.remembering import wallet_then as wallet_then
 from credits.services.statements import Statement as Statement

@@ -11,12 +11,12 @@ from django.db import transaction
 
 from credits import ledger
 from credits.ledger import InsufficientCredits, Note
-from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
+from credits.models import ZERO, BillingPeriod, LedgerEntry, Reference, Wallet
 from credits.services.calendar import lapse_expired
 from credits.services.ending import expire_due, reclaim_if_archived
-from credits.services.locking import is_archived, lock, lock_family
+from credits.services.locking import is_archived, lock, lock_sides
+from credits.services.references import earlier
 from organizations.ids import new_id
-from organizations.models import Organization
 
 Kind = LedgerEntry.Kind
 
@@ -37,22 +37,29 @@ class AlreadyReversed(Exception):
 
 
 @transaction.atomic(savepoint=False)
-def reverse(*, entry: LedgerEntry, reason: str, performed_by: str, now: datetime) -> LedgerEntry:
+def reverse(
+    *, entry: LedgerEntry, reason: str, performed_by: str, now: datetime, reference: str = ""
+) -> LedgerEntry:
     """Take back an entry, and with one side of a transfer the other too. Returns the reversal on the entry's own wallet.
 
     What returns to a grant that has ended lapses at once. Work also frees room in the period that counted it.
 
+    :param reference: of what was refunded: used again for the same entry, it returns the first reversal
     :raises NotReversible: if it is a renewal, a lapse or a reversal
+    :raises ReferenceTaken: if the reference means something else
     :raises AlreadyReversed: if it was taken back before
     :raises InsufficientCredits: if less remains of what it brought, or holds need it
     """
     kind = Kind(entry.kind)
     if kind in INSTEAD:
         raise NotReversible(f"#{entry.number} is a {kind.label.lower()}: {INSTEAD[kind]}")
-    note = Note(performed_by, now, reason, entry.metadata)
+    note = Note(performed_by, now, reason, entry.metadata, reference)
     if entry.transfer_id is not None:
         return _reverse_transfer(entry, note=note)
     wallet, parent = lock(entry.wallet.organization, now=now, needs_parent=is_archived)
+    done = _reversal_named(reference, wallet, entry)
+    if done is not None:
+        return done
     _require_not_reversed(entry)
     if entry.amount < 0:
         reversal = give_back(wallet, entry, note=note)
@@ -68,10 +75,14 @@ def _reverse_transfer(entry: LedgerEntry, *, note: Note) -> LedgerEntry:
     """Take back both sides of a transfer, under the locks of both wallets."""
     sides = LedgerEntry.objects.filter(transfer_id=entry.transfer_id)
     sent, received = sides.select_related("wallet__organization").order_by("amount")
-    wallets = _lock_sides(sent, received, now=note.posted_at)
+    source, target = lock_sides(sent, received, now=note.posted_at)
+    of_source = _reversal_named(note.reference, source, sent)
+    of_target = _reversal_named(note.reference, target, received)
+    done = of_source if entry.wallet_id == source.pk else of_target
+    if done is not None:
+        return done
     _require_not_reversed(entry)
     transfer_id = new_id()
-    source, target = wallets[sent.wallet_id], wallets[received.wallet_id]
     _require_available(target, received, now=note.posted_at)
     taken = ledger.take_back(target, received, note=note, transfer_id=transfer_id)
     given = ledger.give_back(source, sent, note=note, transfer_id=transfer_id)
@@ -82,10 +93,16 @@ def _reverse_transfer(entry: LedgerEntry, *, note: Note) -> LedgerEntry:
     return given if entry.wallet_id == source.pk else taken
 
 
-def _lock_sides(sent: LedgerEntry, received: LedgerEntry, *, now: datetime) -> dict[object, Wallet]:
-    owners: list[Organization] = [sent.wallet.organization, received.wallet.organization]
-    child = next(owner for owner in owners if owner.parent_id is not None)
-    return {wallet.pk: wallet for wallet in lock_family(child, now=now)}
+def _reversal_named(text: str, wallet: Wallet, entry: LedgerEntry) -> LedgerEntry | None:
+    """Return the reversal of this entry that a reference means already.
+
+    :raises ReferenceTaken: if it means something else
+    """
+
+    def is_same(other: LedgerEntry) -> bool:
+        return other.reverses_id == entry.pk
+
+    return earlier(wallet, Reference.Namespace.TAKEN_BACK, text, is_same=is_same)
 
 
 def _require_not_reversed(entry: LedgerEntry) -> None:

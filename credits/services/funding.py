@@ -10,7 +10,7 @@ from django.db.models import Sum
 
 from credits import ledger
 from credits.ledger import InsufficientCredits, Lot, Note
-from credits.models import MAX_AMOUNT, ZERO, Grant, LedgerEntry, Wallet
+from credits.models import MAX_AMOUNT, ZERO, Grant, LedgerEntry, Reference, Wallet
 from credits.services.calendar import CALENDAR
 from credits.services.ending import expire_due, reclaim_if_archived
 from credits.services.locking import (
@@ -19,10 +19,12 @@ from credits.services.locking import (
     lock_family,
     require_not_archived,
 )
+from credits.services.references import earlier
 from organizations.models import Organization
 from organizations.services import require_active, status_in_force
 
 Kind = LedgerEntry.Kind
+Namespace = Reference.Namespace
 logger = logging.getLogger(__name__)
 
 
@@ -57,34 +59,62 @@ def grant(
     now: datetime,
     expires_at: datetime | None = None,
     priority: int = 50,
+    reference: str = "",
 ) -> LedgerEntry:
     """Give credits to an organization.
 
+    :param reference: of the payment or order behind it: used again for the same, it returns the first entry
     :raises InvalidAmount: if the amount is not positive, or too large
     :raises InvalidExpiry: if the credits would have expired already
+    :raises ReferenceTaken: if the reference means something else
     :raises OrganizationArchived: if the organization is archived
     """
     _require_positive(amount)
+    wallet, _ = lock(organization, now=now)
+
+    def is_same(entry: LedgerEntry) -> bool:
+        lots = entry.grants.filter(expires_at=expires_at, priority=priority)
+        return (entry.kind, entry.amount) == (Kind.GRANT, amount) and lots.exists()
+
+    done = earlier(wallet, Namespace.RECEIVED, reference, is_same=is_same)
+    if done is not None:
+        return done
     if expires_at is not None and expires_at <= now:
         raise InvalidExpiry(f"expires {expires_at:%Y-%m-%d %H:%M} UTC, which has passed")
-    wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)
     lot = Lot(amount, Grant.Source.GRANT, expires_at=expires_at, priority=priority)
-    return ledger.fund(wallet, [lot], kind=Kind.GRANT, note=Note(performed_by, now, reason))
+    note = Note(performed_by, now, reason, reference=reference)
+    return ledger.fund(wallet, [lot], kind=Kind.GRANT, note=note)
 
 
 @transaction.atomic(savepoint=False)
 def adjust(
-    *, organization: Organization, amount: Decimal, reason: str, performed_by: str, now: datetime
+    *,
+    organization: Organization,
+    amount: Decimal,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    reference: str = "",
 ) -> LedgerEntry:
     """Correct a balance, up or down, with a reason. Also what ends an archived wallet's debt.
 
+    :param reference: of the payment behind it, or of what is taken back: used again for the same, it returns the first entry
     :raises InvalidAmount: if the amount is 0, or too large
+    :raises ReferenceTaken: if the reference means something else
     :raises InsufficientCredits: if it would take away more than is available
     """
     _require_positive(abs(amount))
     wallet, parent = lock(organization, now=now, needs_parent=is_archived)
-    note = Note(performed_by, now, reason)
+
+    def is_same(entry: LedgerEntry) -> bool:
+        return (entry.kind, entry.amount) == (Kind.ADJUST, amount)
+
+    namespace = Namespace.RECEIVED if amount > 0 else Namespace.TAKEN_BACK
+    done = earlier(wallet, namespace, reference, is_same=is_same)
+    if done is not None:
+        return done
+    note = Note(performed_by, now, reason, reference=reference)
     if amount > 0:
         lot = Lot(amount, Grant.Source.ADJUSTMENT)
         entry = ledger.fund(wallet, [lot], kind=Kind.ADJUST, note=note)
@@ -111,11 +141,14 @@ def recharge(
     performed_by: str,
     now: datetime,
     reason: str = "",
+    reference: str = "",
 ) -> LedgerEntry:
     """Buy credits that do not expire, up to the organization's recharge limit per billing period.
 
+    :param reference: of the payment: used again for the same, it returns the first entry
     :raises NotARoot: if the organization has a parent
     :raises InvalidAmount: if the amount is not positive, or too large
+    :raises ReferenceTaken: if the reference means something else
     :raises RechargeLimitReached: if this and the period's other recharges would exceed the limit
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
@@ -124,7 +157,21 @@ def recharge(
         raise NotARoot(f"{organization.public_id} is funded by its parent")
     _require_positive(amount)
     wallet, _ = lock(organization, now=now)
+
+    def is_same(entry: LedgerEntry) -> bool:
+        return (entry.kind, entry.amount) == (Kind.RECHARGE, amount)
+
+    done = earlier(wallet, Namespace.RECEIVED, reference, is_same=is_same)
+    if done is not None:
+        return done
     require_active(wallet.organization)
+    _require_below_recharge_limit(wallet, amount)
+    lot = Lot(amount, Grant.Source.PURCHASE)
+    note = Note(performed_by, now, reason, reference=reference)
+    return ledger.fund(wallet, [lot], kind=Kind.RECHARGE, note=note)
+
+
+def _require_below_recharge_limit(wallet: Wallet, amount: Decimal) -> None:
     recharges = LedgerEntry.objects.filter(
         wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE, reversed_by=None
     )
@@ -132,8 +179,6 @@ def recharge(
     limit = wallet.config.recharge_limit
     if already + amount > limit:
         raise RechargeLimitReached(f"{already:f} of {limit:f} recharged, {amount:f} more asked for")
-    lot = Lot(amount, Grant.Source.PURCHASE)
-    return ledger.fund(wallet, [lot], kind=Kind.RECHARGE, note=Note(performed_by, now, reason))
 
 
 @transaction.atomic(savepoint=False)
@@ -145,23 +190,39 @@ def allocate(
     now: datetime,
     description: str = "",
     metadata: dict[str, Any] | None = None,
+    reference: str = "",
 ) -> tuple[LedgerEntry, LedgerEntry]:
     """Move prepaid credits that no open hold needs from a parent to its child.
 
+    :param reference: of the parent's order: used again for the same child and amount, it returns the first entries
     :returns: the entry of the parent and that of the child
     :raises InvalidAmount: if the amount is not positive, or too large
+    :raises ReferenceTaken: if the reference means another allocation of the parent
     :raises InsufficientCredits: if the parent has less than that transferable
     :raises OrganizationSuspended: if the parent is suspended
     :raises OrganizationArchived: if the parent or the child is archived
     """
     _require_positive(amount)
     wallet, parent = lock_family(child, now=now)
+
+    def is_same(entry: LedgerEntry) -> bool:
+        return entry.amount == -amount and _other_side(entry).wallet_id == wallet.pk
+
+    done = earlier(parent, Namespace.ALLOCATED, reference, is_same=is_same)
+    if done is not None:
+        received = _other_side(done)
+        received.replayed = True
+        return done, received
     require_active(parent.organization)
     require_not_archived(wallet.organization)
     if amount > parent.transferable:
         expire_due(parent, now=now)
-    note = Note(performed_by, now, description, metadata or {})
+    note = Note(performed_by, now, description, metadata or {}, reference)
     return ledger.transfer(parent, wallet, amount, kind=Kind.ALLOCATE, note=note)
+
+
+def _other_side(sent: LedgerEntry) -> LedgerEntry:
+    return LedgerEntry.objects.exclude(pk=sent.pk).get(transfer_id=sent.transfer_id)
 
 
 def refill_is_due(wallet: Wallet, need: Decimal, *, now: datetime) -> bool:

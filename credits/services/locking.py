@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.db import transaction
 
 from credits import ledger
-from credits.models import Wallet
+from credits.models import LedgerEntry, Wallet
 from credits.services.calendar import post_due
 from organizations.models import Organization
 from organizations.services import OrganizationArchived
@@ -68,6 +68,14 @@ def lock_family(child: Organization, *, now: datetime) -> tuple[Wallet, Wallet]:
     post_due(parent, now=now)
     post_due(wallet, now=now)
     return wallet, parent
+
+
+def lock_sides(sent: LedgerEntry, received: LedgerEntry, *, now: datetime) -> tuple[Wallet, Wallet]:
+    """Lock the wallets of both sides of a transfer; return them in the order of the sides."""
+    owners = [sent.wallet.organization, received.wallet.organization]
+    child = next(owner for owner in owners if owner.parent_id is not None)
+    wallets = {wallet.pk: wallet for wallet in lock_family(child, now=now)}
+    return wallets[sent.wallet_id], wallets[received.wallet_id]
 
 
 def require_not_archived(organization: Organization) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from credits import ledger
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
@@ -50,12 +50,14 @@ def entries(
     project_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    reference: str | None = None,
 ) -> QuerySet[LedgerEntry]:
-    """Return the entries of an organization's wallet, each transfer with its `counterparty_id`.
+    """Return the entries of an organization's wallet, each with the text of its `current_reference` and the `counterparty_id` of a transfer.
 
     :param kinds: only of these kinds
     :param project_id: only those whose metadata names this project
     :param since: only from this moment on
+    :param reference: only those that it means
     :param until: only up to and with this moment, and the rest of its millisecond: that is how finely times are shown
     """
     wanted = Q(wallet__organization=organization)
@@ -68,9 +70,13 @@ def entries(
     if until is not None:
         last = until.microsecond // 1000 * 1000 + 999
         wanted &= Q(posted_at__lte=until.replace(microsecond=last))
+    if reference is not None:
+        wanted &= Q(current_reference__text=reference)
     other_side = LedgerEntry.objects.filter(transfer_id=OuterRef("transfer_id"))
     counterparty = other_side.exclude(wallet=OuterRef("wallet")).values("wallet__organization_id")
-    return LedgerEntry.objects.filter(wanted).annotate(counterparty_id=Subquery(counterparty[:1]))
+    return LedgerEntry.objects.filter(wanted).annotate(
+        counterparty_id=Subquery(counterparty[:1]), means=F("current_reference__text")
+    )
 
 
 def wallet_of(organization: Organization) -> Wallet:

@@ -34,6 +34,7 @@ COLUMNS = (
     "counterparty",
     "reverses",
     "hash",
+    "reference",
 )
 
 
@@ -120,6 +121,7 @@ def _row(entry: LedgerEntry) -> list[object]:
         write("org", counterparty_id) if counterparty_id else None,
         write("txn", entry.reverses_id) if entry.reverses_id else None,
         bytes(entry.hash).hex(),
+        entry.reference or None,
     ]
 
 

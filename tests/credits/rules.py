@@ -48,6 +48,8 @@ def as_sql(breach: Breach) -> str:
 WALLET, CONFIG = "UPDATE credits_wallet SET", "UPDATE credits_creditconfig SET"
 PERIOD, HOLD = "UPDATE credits_billingperiod SET", "UPDATE credits_reservation SET"
 ENTRY, GRANT, DRAW = "credits_ledgerentry", "credits_grant", "credits_grantdraw"
+REFERENCE, MOVE = "credits_reference", "credits_referencemove"
+UNNAMED = "(SELECT id FROM credits_ledgerentry WHERE kind = 'settle' LIMIT 1)"
 OPEN, CLOSED = "WHERE status = 'open'", "WHERE status <> 'open'"
 MAY, JUNE = "WHERE index = 0", "WHERE index = 1"
 NEXT = "(SELECT max(e.number) + 1 FROM credits_ledgerentry e WHERE e.wallet_id = credits_ledgerentry.wallet_id)"
@@ -234,6 +236,9 @@ RULES: dict[str, list[Breach]] = {
         like(ENTRY, "kind = 'grant'", number=NEXT, transfer_id="gen_random_uuid()"),
         like(ENTRY, "kind = 'allocate'", number=NEXT, transfer_id="NULL"),
     ],
+    "ledgerentry_reference_by_kind": [
+        like(ENTRY, "kind = 'settle'", number=NEXT, reference="'pay-1'")
+    ],
     "ledgerentry_one_side_per_wallet": [like(ENTRY, "kind = 'allocate'", number=NEXT)],
     "ledgerentry_one_charge_per_reservation": [like(ENTRY, "kind = 'settle'", number=NEXT)],
     "ledgerentry_reversed_once": [like(ENTRY, "kind = 'reversal'", number=NEXT)],
@@ -275,6 +280,23 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"DELETE FROM {DRAW}", f"{DRAW}_append_only"),
     ],
     "grantdraw_no_truncate": [Breach(f"TRUNCATE {DRAW}", f"{DRAW}_append_only")],
+    "reference_means_one_entry": [like(REFERENCE, "true", entry_id=UNNAMED)],
+    "reference_has_a_text": [Breach(f"UPDATE {REFERENCE} SET text = ''")],
+    "reference_namespace_known": [
+        like(REFERENCE, "true", entry_id=UNNAMED, text="'pay-9'", namespace="'gift'")
+    ],
+    "reference_is_fixed": [
+        Breach(f"UPDATE {REFERENCE} SET entry_id = {UNNAMED}"),
+        Breach(f"UPDATE {REFERENCE} SET namespace = 'received'"),
+        Breach(f"DELETE FROM {REFERENCE}"),
+    ],
+    "reference_no_truncate": [Breach(f"TRUNCATE {REFERENCE}", "reference_is_fixed")],
+    "referencemove_has_a_text": [like(MOVE, "true", after="''")],
+    "referencemove_append_only": [
+        Breach(f"UPDATE {MOVE} SET reason = 'better'", f"{MOVE}_append_only"),
+        Breach(f"DELETE FROM {MOVE}", f"{MOVE}_append_only"),
+    ],
+    "referencemove_no_truncate": [Breach(f"TRUNCATE {MOVE}", f"{MOVE}_append_only")],
     "organization_status_known": [Breach(f"UPDATE {ORGANIZATION} SET status = 'asleep'")],
     "organization_has_a_name": [Breach(f"UPDATE {ORGANIZATION} SET name = ''")],
     "organization_archived_at_with_status": [

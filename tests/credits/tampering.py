@@ -22,6 +22,7 @@ from tests.factories import (
     grant,
     later,
     make_organization,
+    move_reference,
     recharge,
     renew,
     reserve,
@@ -36,9 +37,10 @@ def make_world() -> tuple[Organization, Organization]:
     child = make_organization(
         parent=parent, allowance=100, rollover_limit=10, refill_threshold=5, refill_amount=20
     )
-    recharge(parent, 50)
-    adjust(parent, -5)
-    allocate(child, 40)
+    bought = recharge(parent, 50, reference="pay-1")
+    adjust(parent, -5, reference="pay-1")
+    allocate(child, 40, reference="order-1")
+    move_reference(bought, "pay-1-void")
     grant(parent, 30, expires_at=later(days=2), priority=7)
     settle(reserve(child, 138), 160, now=later(minutes=1))
     adjust(child, 12, now=later(minutes=2))

@@ -30,6 +30,7 @@ from tests.factories import (
     grow,
     make_key,
     make_organization,
+    move_reference,
     release,
     renew,
     reserve,
@@ -55,7 +56,8 @@ def world() -> None:
     parent = make_organization("Harbour Reseller", funded=1_000)
     make_organization("Other", funded=5)
     child = make_organization(parent=parent, allowance=100)
-    allocate(child, 300)
+    sent, _ = allocate(child, 300, reference="order-1")
+    move_reference(sent, "order-2")
     settle(reserve(child, 10), 10)
     release(reserve(child, 10))
     grow(reserve(child, 9), 10)

@@ -107,6 +107,14 @@ BROKEN: dict[str, list[str]] = {
         "DELETE FROM credits_ledgerentry WHERE kind = 'reversal' AND transfer_id IS NOT NULL AND amount < 0",
         f"{ENTRY} transfer_id = gen_random_uuid() WHERE kind = 'reversal' AND transfer_id IS NOT NULL",
     ],
+    "a reference means the entry that was posted with it, or to which staff moved it": [
+        "UPDATE credits_reference SET text = text || 'x'",
+        "UPDATE credits_reference SET wallet_id = gen_random_uuid()",
+        "UPDATE credits_reference SET namespace = 'received' WHERE namespace = 'allocated'",
+        "DELETE FROM credits_reference",
+        "DELETE FROM credits_referencemove",
+        f"{ENTRY} reference = 'pay-9' WHERE kind = 'grant' AND number = 1",
+    ],
     "work that is charged again follows the reversal of its charge": [
         f"{ENTRY} counted_in_id = NULL WHERE kind = 'settle' AND reverses_id IS NOT NULL",
         f"{ENTRY} reservation_id = NULL WHERE kind = 'settle' AND reverses_id IS NOT NULL",

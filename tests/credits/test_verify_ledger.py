@@ -40,6 +40,7 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "counted_in_id": (OTHER_PERIOD, "true"),
         "reverses_id": ("id", f"kind = 'settle' AND id NOT IN {TAKEN_BACK}"),
         "transfer_id": ("gen_random_uuid()", "transfer_id IS NOT NULL"),
+        "reference": ("reference || 'x'", "kind IN ('grant', 'recharge', 'adjust', 'allocate')"),
         "reason": ("reason || ' '", "true"),
         "metadata": ("""metadata || '{"note": "gift"}'""", "true"),
         "performed_by": ("performed_by || 'x'", "true"),

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from credits import entry_operations as entries
 from credits import operations as money
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
@@ -31,7 +32,12 @@ from usage.creation import CreateView
 from usage.month import month_of_usage
 from usage.overview import ROWS, cap_bar, overview
 
-OPERATIONS: tuple[Operation, ...] = (*money.OPERATIONS, *actors.OPERATIONS, *keys.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *money.OPERATIONS,
+    *entries.OPERATIONS,
+    *actors.OPERATIONS,
+    *keys.OPERATIONS,
+)
 
 
 class LevelFilter(admin.SimpleListFilter):

@@ -46,18 +46,22 @@ class ForgivenMeanwhile(Exception):
 
 
 @transaction.atomic(savepoint=False)
-def reverse(*, entry: LedgerEntry, reason: str, performed_by: str, now: datetime) -> LedgerEntry:
+def reverse(
+    *, entry: LedgerEntry, reason: str, performed_by: str, now: datetime, reference: str = ""
+) -> LedgerEntry:
     """Take back an entry; if it charged work, the events and the counters of that work too. Returns the reversal.
 
+    :param reference: of what was refunded: used again for the same entry, it returns the first reversal
     :raises NotReversible: if it is a renewal, a lapse or a reversal
+    :raises ReferenceTaken: if the reference means something else
     :raises AlreadyReversed: if it was taken back before
     :raises InsufficientCredits: if less remains of what it brought, or holds need it
     :raises ForgivenMeanwhile: if a counter would have used less than nothing
     """
     reversal = credits_services.reverse(
-        entry=entry, reason=reason, performed_by=performed_by, now=now
+        entry=entry, reason=reason, performed_by=performed_by, now=now, reference=reference
     )
-    if entry.kind == SETTLE:
+    if entry.kind == SETTLE and not reversal.replayed:
         note = Note(performed_by, now, reason)
         events = [_correction(event, note) for event in charged_by(entry)]
         _charge_with(events, reversal)

@@ -80,6 +80,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     Http404: (404, "NOT_FOUND"),
     drf.NotFound: (404, "NOT_FOUND"),
     drf.MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
+    drf.NotAcceptable: (406, "NOT_ACCEPTABLE"),
     drf.UnsupportedMediaType: (415, "UNSUPPORTED_MEDIA_TYPE"),
     drf.ValidationError: (422, "VALIDATION"),
     drf.Throttled: (429, "RATE_LIMITED"),

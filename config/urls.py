@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config import openapi
 from config.admin.logins import Reauthenticate, SecondFactor, SecondStep
 from config.health import calendar, healthz
 from usage.urls import i5_urlpatterns
@@ -23,8 +23,8 @@ urlpatterns = [
         "admin/second-factor/", admin.site.admin_view(SecondFactor.as_view()), name="second-factor"
     ),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
+    path("api/schema/", openapi.Schema.as_view(), name="schema"),
+    path("api/docs/", openapi.Docs.as_view(url_name="schema")),
     path("api/v1/", include("organizations.urls")),
     path("api/v1/", include("credits.urls")),
     path("api/v1/", include("usage.urls")),

@@ -8,13 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.backends import ModelBackend
 from django.db import OperationalError
+from django.test import Client
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from redis import Redis, RedisError
 
 from config import throttling
 from config.throttling import Counters, limit_of
-from organizations.models import Organization
+from organizations.models import Organization, RateCount
 from tests.organizations.people import client, client_of, key_of, keys_path, organization
 from tests.parallel import at_once
 
@@ -168,6 +170,13 @@ class TestLimitOf:
 
         assert {limit_of(tier, "omni") for tier in tiers} == {500}
 
+    def test_is_a_day_for_writes(self) -> None:
+        """As the contract has it; the sandbox is as slow as the slowest."""
+        tiers = ("standard", "pilot", "partner", "sandbox")
+        daily = [limit_of(tier, "write-light-daily") for tier in tiers]
+
+        assert daily == [10_000, 100_000, 500_000, 10_000]
+
 
 @pytest.fixture
 def acme() -> Organization:
@@ -238,3 +247,114 @@ class TestAllowRequest:
         assert response.json()["error"]["code"] == "RATE_LIMITED"
         assert response["X-RateLimit-Remaining"] == "0"
         assert int(response["Retry-After"]) > 0
+
+    def test_of_an_organization_is_that_of_three_keys(self, acme: Organization) -> None:
+        """Keys are free: who mints a hundred may not ask a hundred times as often."""
+        path = f"{keys_path(acme)}/{NOBODY}"
+        statuses = []
+        for _ in range(4):
+            caller = client_of(acme, tier="standard")
+            statuses += [caller.delete(path).status_code for _ in range(60)]
+
+        assert statuses == [404] * 180 + [429] * 60
+
+    def test_of_one_organization_is_not_anothers(self, acme: Organization) -> None:
+        for _ in range(4):
+            use_up(client_of(acme, tier="standard"), f"{keys_path(acme)}/{NOBODY}", 60)
+        other = organization("Other")
+
+        assert client_of(other, tier="standard").get(keys_path(other)).status_code == 200
+        assert client_of(other, tier="standard").delete(keys_path(other)).status_code == 405
+
+    def test_refusals_of_a_key_take_nothing_from_its_organization(self, acme: Organization) -> None:
+        path = f"{keys_path(acme)}/{NOBODY}"
+        use_up(client_of(acme, tier="standard"), path, 300)
+
+        assert use_up(client_of(acme, tier="standard"), path, 60) == 60
+
+
+@pytest.mark.django_db(transaction=True)
+class TestDailyWrites:
+    @pytest.fixture(autouse=True)
+    def three_a_day(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(throttling.PER_DAY, "standard", 3)
+
+    def test_end_with_the_day(self, acme: Organization) -> None:
+        caller = client_of(acme, tier="standard")
+        path = f"{keys_path(acme)}/{NOBODY}"
+
+        assert use_up(caller, path, 3) == 3
+        refused = caller.delete(path)
+
+        assert refused.status_code == 429
+        assert refused.json()["error"]["code"] == "RATE_LIMITED"
+        assert refused["X-RateLimit-Endpoint-Class"] == "write-light"
+        assert (refused["X-RateLimit-Limit"], refused["X-RateLimit-Remaining"]) == ("3", "0")
+        assert 86_000 < int(refused["Retry-After"]) <= 86_402
+        assert int(refused["X-RateLimit-Reset"]) - time.time() > 86_000
+
+    def test_leave_reads_alone(self, acme: Organization) -> None:
+        caller = client_of(acme, tier="standard")
+        use_up(caller, f"{keys_path(acme)}/{NOBODY}", 4)
+
+        assert caller.get(keys_path(acme)).status_code == 200
+
+    def test_are_an_organizations_too(self, acme: Organization) -> None:
+        path = f"{keys_path(acme)}/{NOBODY}"
+
+        passed = [use_up(client_of(acme, tier="standard"), path, 4) for _ in range(4)]
+
+        assert passed == [3, 3, 3, 0]
+
+    def test_are_not_used_up_by_what_the_minute_refuses(
+        self, acme: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(throttling.PER_MINUTE["standard"], "write-light", 2)
+        caller = client_of(acme, tier="standard")
+
+        use_up(caller, f"{keys_path(acme)}/{NOBODY}", 10)
+
+        day = RateCount.objects.get(name__startswith="write-light-daily/", name__endswith=key(acme))
+        assert day.count == 2
+
+
+@pytest.mark.django_db(transaction=True)
+class TestStrangers:
+    """What nobody says who he is for is counted by address."""
+
+    def test_see_the_document_so_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(throttling, "PAGES_PER_MINUTE", 2)
+
+        answers = [Client().get("/api/schema/") for _ in range(3)]
+        elsewhere = Client(REMOTE_ADDR="192.0.2.7").get("/api/schema/")
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[-1].json()["error"]["code"] == "RATE_LIMITED"
+        assert 0 < int(answers[-1]["Retry-After"]) <= 62
+        assert elsewhere.status_code == 200
+
+    def test_try_a_login_so_often(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.STORAGES = settings.STORAGES | {
+            "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+        }
+        looked_at = []
+        monkeypatch.setattr(ModelBackend, "authenticate", lambda *_, **__: looked_at.append(1))
+
+        answers = [
+            Client().post("/admin/login/", {"username": f"u{number}", "password": "p"})
+            for number in range(throttling.LOGINS_PER_MINUTE + 3)
+        ]
+
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert len(refused) == 3
+        assert 0 < int(refused[0]["Retry-After"]) <= 62
+        assert len(looked_at) == throttling.LOGINS_PER_MINUTE
+
+
+def use_up(caller: Any, path: str, times: int) -> int:
+    """Ask so often, and return how often it was not refused for being too often."""
+    return sum(caller.delete(path).status_code != 429 for _ in range(times))
+
+
+def key(of: Organization) -> str:
+    return of.api_keys.get().id.hex

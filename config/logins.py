@@ -38,10 +38,11 @@ GUARDED = {
     "admin:auth_group_add",
     "admin:auth_group_change",
     "admin:auth_group_delete",
+    "admin:organizations_proposal_decide",
     "admin:password_change",
     "second-factor",
 }
-"""Pages that change who may do what, or how they log in: who is there must have been shown a short while ago."""
+"""Pages that change who may do what or how they log in, or approve: who is there must have been shown a short while ago."""
 
 Next = Callable[[HttpRequest], HttpResponse]
 

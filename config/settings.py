@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import environ
@@ -19,6 +20,20 @@ def flag(name: str, *, default: bool) -> bool:
     if value and value not in {"true", "false", "yes", "no", "on", "off", "1", "0"}:
         raise ImproperlyConfigured(f"{name}={value} is neither true nor false")
     return value in {"true", "yes", "on", "1"} if value else default
+
+
+def amount(name: str, *, default: str) -> Decimal | None:
+    """Read an amount of credits. Empty is none; without the variable it is the default."""
+    text = env.str(name, default=default).strip()
+    if not text:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise ImproperlyConfigured(f"{name}={text} is not an amount of credits")
+    return value
 
 
 # Whatever a copy of Purser keeps on disk lives here: two copies with a folder each never meet.
@@ -233,6 +248,8 @@ SESSION_COOKIE_AGE = env.int("SESSION_HOURS", default=12) * 3600
 SESSION_IDLE = timedelta(minutes=env.int("SESSION_IDLE_MINUTES", default=30))
 # Before who may do what is changed, and before money is approved: how long ago somebody may have shown who they are.
 REAUTHENTICATE_AFTER = timedelta(minutes=15)
+# How many credits somebody of the staff moves by hand alone, on one organization in a day. Empty: any amount.
+SECOND_PERSON_ABOVE = amount("SECOND_PERSON_ABOVE", default="100000")
 # How many proxies of our own stand before us and append to X-Forwarded-For. Without any, the header is anybody's word.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 AUTHENTICATION_BACKENDS = ["config.lockout.Lockout", "django.contrib.auth.backends.ModelBackend"]

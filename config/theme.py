@@ -21,6 +21,11 @@ def _entry(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     }
 
 
+def _may_decide(request: HttpRequest) -> bool:
+    rights = ("organizations.view_proposal", "credits.add_ledgerentry", "usage.add_usageevent")
+    return any(request.user.has_perm(right) for right in rights)
+
+
 def _stylesheet(request: HttpRequest) -> str:
     return static("purser/admin.css")
 
@@ -74,6 +79,8 @@ UNFOLD: dict[str, Any] = {
                     },
                     _entry("Organizations", "domain", "organizations", "organization"),
                     _entry("API keys", "key", "organizations", "apikey"),
+                    _entry("Proposals", "how_to_vote", "organizations", "proposal")
+                    | {"permission": _may_decide},
                 ]
             },
             {

@@ -4,14 +4,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from django import forms
+from django.db.models import Q, Sum
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTimeWidget
 
 from credits import ledger, services
 from credits.forms import CreditsField, ReferenceField
-from credits.models import LedgerEntry, Wallet
+from credits.models import ZERO, LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.models import Organization
 from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
+from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived, OrganizationSuspended
 
 Status = Organization.Status
@@ -86,10 +88,27 @@ def outcome(entry: LedgerEntry, sentence: str) -> Outcome:
     return Outcome(sentence)
 
 
+def posted_by_hand(command: Command) -> Moved:
+    """Return what who asks posted on the ledger of an organization in the last day."""
+    mine = LedgerEntry.objects.filter(
+        wallet__organization=command.organization,
+        performed_by=command.performed_by,
+        posted_at__gt=command.now - WINDOW,
+    )
+    sums = mine.aggregate(
+        brought=Sum("amount", filter=Q(amount__gt=0), default=ZERO),
+        taken=Sum("amount", filter=Q(amount__lt=0), default=ZERO),
+    )
+    return Moved(sums["brought"], -sums["taken"])
+
+
 class MoneyOperation(Operation):
     """An operation that posts on the ledger."""
 
     permission = "credits.add_ledgerentry"
+
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
 
     def fits(self, organization: Organization) -> bool:
         return organization.status != Status.ARCHIVED

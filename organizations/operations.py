@@ -18,7 +18,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, models, transaction
 from django.http import HttpRequest, HttpResponse
@@ -30,11 +30,12 @@ from django.views import View
 from rest_framework.serializers import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from organizations import clock, idempotency
+from organizations import clock, idempotency, proposals
 from organizations.delegation import Staff
 from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
 from organizations.models import IdempotencyKey, Organization
+from organizations.proposals import Moved, SecondPersonNeeded
 
 BUSY = (
     "The database did not answer in time, so it is not known whether this was done. "
@@ -141,6 +142,10 @@ class Operation:
         """Return the page of whoever is done, or changes their mind."""
         return reverse("admin:organizations_organization_change", args=[organization.id])
 
+    def moved(self, command: Command) -> Moved:
+        """Return how much who asks moved by hand on the organization of late: what is too much needs a second person."""
+        return Moved()
+
     def perform(self, command: Command) -> Outcome:
         """Make the one service call."""
         raise NotImplementedError
@@ -174,6 +179,39 @@ def sentence(error: Exception) -> str:
 def may_use(request: HttpRequest, operation: Operation) -> bool:
     """Whether the person who asks has the permission of an operation."""
     return request.user.has_perm(operation.permission)
+
+
+class Rehearsal(NamedTuple):
+    """What an operation would change, and whether it needs a second person."""
+
+    effects: list[Effect]
+    needs_second_person: bool
+
+
+def rehearse(operation: Operation, command: Command) -> Rehearsal:
+    """Do it, look at what changed, and undo it."""
+    with transaction.atomic(durable=True):
+        moved = operation.moved(command)
+        before = _figures(operation, command)
+        operation.perform(command)
+        after = _figures(operation, command)
+        alone = _is_for_one(moved, operation.moved(command))
+        transaction.set_rollback(True)
+    effects = [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
+    return Rehearsal(effects, not alone)
+
+
+def _figures(operation: Operation, command: Command) -> list[Figure]:
+    current = Organization.objects.select_related("parent").get(id=command.organization.id)
+    return operation.figures_of(command._replace(organization=current))
+
+
+def _is_for_one(before: Moved, after: Moved) -> bool:
+    try:
+        proposals.require_alone(before, after)
+    except SecondPersonNeeded:
+        return False
+    return True
 
 
 class OperationView(View):
@@ -217,21 +255,13 @@ class OperationView(View):
         return self._page("admin/operation_form.html", form)
 
     def _preview(self, form: OperationForm) -> HttpResponse:
-        effects = self._rehearse(form)
-        return self._page("admin/operation_preview.html", form, effects=effects)
-
-    def _rehearse(self, form: OperationForm) -> list[Effect]:
-        """Do it, look at what changed, and undo it."""
-        with transaction.atomic(durable=True):
-            before = self._figures(form)
-            self.operation.perform(self._command(form))
-            after = self._figures(form)
-            transaction.set_rollback(True)
-        return [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
-
-    def _figures(self, form: OperationForm) -> list[Figure]:
-        current = Organization.objects.select_related("parent").get(id=self.organization.id)
-        return self.operation.figures_of(self._command(form)._replace(organization=current))
+        effects, needs_second_person = rehearse(self.operation, self._command(form))
+        return self._page(
+            "admin/operation_preview.html",
+            form,
+            effects=effects,
+            needs_second_person=needs_second_person,
+        )
 
     def _confirm(self, form: OperationForm) -> HttpResponse:
         """Do it once, however often it is sent."""
@@ -241,6 +271,9 @@ class OperationView(View):
             page = self._page("admin/operation_secret.html", form, **body)
             add_never_cache_headers(page)
             return page
+        if "proposal" in body:
+            messages.warning(self.request, body["message"])
+            return redirect("admin:organizations_proposal_change", body["proposal"])
         if stored.replayed:
             messages.info(self.request, f"{body['message']} It was done once, not again.")
         else:
@@ -248,13 +281,51 @@ class OperationView(View):
         return redirect(self.operation.leads_to(self.organization, form))
 
     def _answer(self, form: OperationForm) -> Answer:
-        outcome = self.operation.perform(self._command(form))
+        try:
+            outcome = self._perform_alone(self._command(form))
+        except SecondPersonNeeded as needed:
+            return self._propose(form, needed.amount)
         text = f"{outcome.sentence} Reason: {form.cleaned_data['reason']}"
         log(self.request.user, self.organization, CHANGE, text)
         if outcome.secret is None:
             return Answer(200, {"message": outcome.sentence})
         body = {"message": outcome.sentence, "secret": outcome.secret}
         return Answer(200, body, replay={"secret": None})
+
+    def _perform_alone(self, command: Command) -> Outcome:
+        """Do it, and undo it if it is too much for one person.
+
+        :raises SecondPersonNeeded: if it is
+        """
+        proposals.one_at_a_time(command.organization, command.performed_by)
+        with transaction.atomic():
+            before = self.operation.moved(command)
+            outcome = self.operation.perform(command)
+            proposals.require_alone(before, self.operation.moved(command))
+        return outcome
+
+    def _propose(self, form: OperationForm, amount: Decimal) -> Answer:
+        proposal = proposals.propose(
+            organization=self.organization,
+            operation=self.operation.slug,
+            payload=self._payload(form),
+            amount=amount,
+            reason=form.cleaned_data["reason"],
+            proposed_by=User.objects.get(pk=self.request.user.pk or 0),
+            now=self.now,
+        )
+        text = f"{self.operation.title} is proposed. Nothing moved: another person has to approve it by {proposal.expires_at:%Y-%m-%d %H:%M} UTC."
+        log(self.request.user, self.organization, CHANGE, f"{text} Reason: {proposal.reason}")
+        return Answer(200, {"message": text, "proposal": str(proposal.pk)})
+
+    def _payload(self, form: OperationForm) -> dict[str, list[str]]:
+        """Return what was sent for the fields of the form, also where a field has several inputs."""
+        sent = self.request.POST
+        return {
+            name: sent.getlist(name)
+            for name in sent
+            if any(name == field or name.startswith(f"{field}_") for field in form.fields)
+        }
 
     def _command(self, form: OperationForm) -> Command:
         user = self.request.user

@@ -3,10 +3,12 @@
 The form carries the id of the organization that it will make. Sent twice, it finds the organization that is there.
 """
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import ADDITION
@@ -26,6 +28,7 @@ from unfold.widgets import (
 from credits import services
 from credits.forms import CreditsField
 from credits.models import ZERO, CreditConfig
+from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.ids import new_id
 from organizations.models import Organization
@@ -59,6 +62,16 @@ class CreateForm(forms.Form):
     monthly_cap = CreditsField(
         min_value=ZERO, required=False, help_text="Empty: no cap. 0: nothing may be spent."
     )
+
+    def clean_allowance(self) -> Decimal:
+        """A new organization gets its first allowance at once, from one person."""
+        allowance: Decimal = self.cleaned_data["allowance"]
+        limit = settings.SECOND_PERSON_ABOVE
+        if limit is not None and allowance > limit:
+            raise forms.ValidationError(
+                f"At most {credits(limit)}: more needs a second person. Begin with less."
+            )
+        return allowance
 
     def clean_once(self) -> Any:
         """The id sorts by its age, like every other."""

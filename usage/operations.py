@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db import IntegrityError
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -19,7 +19,7 @@ from credits import services as credits_services
 from credits.entry_operations import EntryForm, page_of_entry
 from credits.forms import ReferenceField
 from credits.models import ZERO, BillingPeriod, LedgerEntry
-from credits.operations import AmountForm, outcome, wallet_figures
+from credits.operations import AmountForm, outcome, posted_by_hand, wallet_figures
 from credits.templatetags.amounts import credits, signed
 from organizations.forms import as_id, own_actor
 from organizations.models import Actor, Organization, UsageProfile
@@ -31,9 +31,12 @@ from organizations.operations import (
     Outcome,
     visible,
 )
+from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived
 from usage import services
+from usage.models import UsageEvent
 from usage.services import budgets, corrections
+from usage.services.events import FORGIVEN
 from usage.services.profiles import profiles_for
 
 
@@ -84,6 +87,9 @@ class NewActor(Operation):
         OrganizationArchived: None,
     }
 
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
+
     def fits(self, organization: Organization) -> bool:
         return False  # offered beside the actors
 
@@ -133,6 +139,15 @@ class Forgive(Operation):
     permission = "usage.add_usageevent"
     form = ForgiveForm
     refusals = {services.NothingToForgive: "amount"}
+
+    def moved(self, command: Command) -> Moved:
+        forgiven = UsageEvent.objects.filter(
+            organization=command.organization,
+            source=FORGIVEN,
+            metadata__performedBy=command.performed_by,
+            occurred_at__gt=command.now - WINDOW,
+        )
+        return Moved(brought=-forgiven.aggregate(sum=Sum("credits", default=ZERO))["sum"])
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered on the page of each actor
@@ -195,6 +210,9 @@ class Reverse(Operation):
         ledger.InsufficientCredits: None,
         services.ForgivenMeanwhile: None,
     }
+
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered on the page of each entry
@@ -282,6 +300,9 @@ class Rerate(Operation):
     """How many events the preview lists."""
     events_read = 20_000
     charges_replaced = 200
+
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered on the page of each billing period

@@ -129,8 +129,8 @@ class LedgerEntry(models.Model):
     """The payment's or order's id that it was posted with. What means it now is its `current_reference`."""
     reason = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict)
-    performed_by = models.CharField(max_length=200)
-    """Who: `key_…`, `staff:<username>` or `calendar`. Text, so that it outlives them."""
+    performed_by = models.CharField(max_length=400)
+    """Who: `key_…`, `staff:<username>`, also `…, approved by staff:<username>`, or `calendar`. Text, so that it outlives them."""
     posted_at = models.DateTimeField()
     previous_hash = models.BinaryField(max_length=32)
     hash = models.BinaryField(max_length=32)

@@ -13,3 +13,4 @@ from organizations.models.people import Membership as Membership
 from organizations.models.people import Organization as Organization
 from organizations.models.people import RateCount as RateCount
 from organizations.models.people import UsageProfile as UsageProfile
+from organizations.models.proposals import Proposal as Proposal

@@ -6,4 +6,5 @@ from usage.admin import groups as groups
 from usage.admin import limits as limits
 from usage.admin import organizations as organizations
 from usage.admin import profiles as profiles
+from usage.admin import proposals as proposals
 from usage.admin import rate_card as rate_card

@@ -1,0 +1,151 @@
+"""The page of a proposal: what it would do now, and the two buttons with which another person does it or refuses it."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import simplejson
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.models import CHANGE
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.utils.datastructures import MultiValueDict
+from django.views import View
+
+from organizations import clock, idempotency, proposals
+from organizations.idempotency import Answer
+from organizations.models import Proposal
+from organizations.operations import (
+    BUSY,
+    Command,
+    Operation,
+    OperationForm,
+    Outcome,
+    log,
+    may_use,
+    rehearse,
+    sentence,
+    staff,
+)
+from organizations.proposals import NotDecidable
+
+Form = OperationForm
+
+
+class ProposalView(View):
+    """One proposal: looked at by whoever may see it, decided by whoever may do what it asks for."""
+
+    operations: Mapping[str, Operation] = {}
+    model_admin: ModelAdmin | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.now = clock.now()
+        rows = Proposal.objects.select_related("organization", "proposed_by", "decided_by")
+        self.proposal = get_object_or_404(rows, id=kwargs["id"])
+        self.operation = self.operations[self.proposal.operation]
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
+        form = self._form()
+        context: dict[str, Any] = {"form": form, "is_open": self._is_open()}
+        if context["is_open"] and may_use(request, self.operation):
+            context |= self._rehearsal(form)
+        return self._page(context)
+
+    def post(self, request: HttpRequest, id: UUID) -> HttpResponse:
+        if not may_use(request, self.operation):
+            raise PermissionDenied
+        refusals: tuple[type[Exception], ...] = (NotDecidable, *self.operation.refusals)
+        act = self._approve if request.POST.get("decision") == "approve" else self._refuse
+        try:
+            stored = idempotency.run(act, key=None, now=self.now)
+            messages.success(request, simplejson.loads(stored.body)["message"])
+        except refusals as refusal:
+            messages.error(request, sentence(refusal))
+        except OperationalError:
+            messages.error(request, BUSY)
+        return redirect("admin:organizations_proposal_change", self.proposal.pk)
+
+    def _approve(self) -> Answer:
+        """Do what was proposed. The proposal's lock and state make it happen once."""
+        proposal = self._to_decide(approve=True)
+        if not proposal.proposed_by.has_perm(self.operation.permission):
+            raise NotDecidable(f"{proposal.proposed_by} may not do this any more")
+        form = self._form()
+        if not form.is_valid():
+            raise NotDecidable(f"it cannot be done any more: {form.errors.as_text()}")
+        outcome = self._perform(form)
+        self._decide(proposal, Proposal.State.APPROVED, outcome.sentence)
+        return Answer(200, {"message": outcome.sentence})
+
+    def _perform(self, form: Form) -> Outcome:
+        author = f"{staff(self.proposal.proposed_by)}, approved by {staff(self.request.user)}"
+        return self.operation.perform(self._command(form, author))
+
+    def _refuse(self) -> Answer:
+        proposal = self._to_decide(approve=False)
+        self._decide(proposal, Proposal.State.REFUSED, "")
+        return Answer(200, {"message": f"{self.operation.title} is refused. Nothing moved."})
+
+    def _to_decide(self, *, approve: bool) -> Proposal:
+        return proposals.to_decide(
+            self.proposal.pk, decided_by=self._person(), now=self.now, approve=approve
+        )
+
+    def _decide(self, proposal: Proposal, state: Proposal.State, outcome: str) -> None:
+        proposals.decide(
+            proposal, state=state, decided_by=self._person(), outcome=outcome, now=self.now
+        )
+        text = f"Proposal of {proposal.proposed_by} {state}. {outcome} Reason: {proposal.reason}"
+        log(self.request.user, proposal.organization, CHANGE, text)
+
+    def _person(self) -> User:
+        return User.objects.get(pk=self.request.user.pk or 0)
+
+    def _rehearsal(self, form: Form) -> dict[str, Any]:
+        """Return what it would change now, or why it cannot be done."""
+        if not form.is_valid():
+            return {"problem": form.errors.as_text()}
+        try:
+            command = self._command(form, staff(self.proposal.proposed_by))
+            return {"effects": rehearse(self.operation, command).effects}
+        except tuple(self.operation.refusals) as refusal:
+            return {"problem": sentence(refusal)}
+        except OperationalError:
+            return {"problem": BUSY}
+
+    def _form(self) -> Form:
+        data = MultiValueDict({name: list(sent) for name, sent in self.proposal.payload.items()})
+        return self.operation.form(
+            data, organization=self.proposal.organization, user=self.request.user
+        )
+
+    def _command(self, form: Form, performed_by: str) -> Command:
+        organization = self.proposal.organization
+        return Command(organization, form.cleaned_data, performed_by, self.now, self.request.user)
+
+    def _is_open(self) -> bool:
+        is_waiting = self.proposal.state == Proposal.State.WAITING
+        return is_waiting and self.now < self.proposal.expires_at
+
+    def _page(self, context: dict[str, Any]) -> HttpResponse:
+        if self.model_admin is None:
+            raise TypeError("a proposal is a page of a model's admin")
+        context |= {
+            **self.model_admin.admin_site.each_context(self.request),
+            "opts": self.model_admin.opts,
+            "original": self.proposal,
+            "proposal": self.proposal,
+            "operation": self.operation,
+            "organization": self.proposal.organization,
+            "title": self.operation.title,
+            "subtitle": self.proposal.organization.name,
+            "is_own": self.proposal.proposed_by_id == self.request.user.pk,
+            "may_decide": may_use(self.request, self.operation),
+        }
+        return TemplateResponse(self.request, "admin/proposal.html", context)

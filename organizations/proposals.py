@@ -1,0 +1,140 @@
+"""Money above a set amount needs a second person: what is moved by hand is added up, and what is too much waits to be approved.
+
+Added up are the credits that one person moved on one organization in the last day, so that an amount cannot be cut into pieces that
+are each small enough. What another approved is not among them.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+
+from organizations import wire
+from organizations.models import Organization, Proposal
+
+LIFETIME = timedelta(hours=24)
+WINDOW = timedelta(hours=24)
+
+Payload = Mapping[str, Sequence[str]]
+
+
+class SecondPersonNeeded(Exception):
+    """So much is not for one person alone."""
+
+    def __init__(self, amount: Decimal) -> None:
+        super().__init__(f"{amount:f} credits need a second person")
+        self.amount = amount
+
+
+class NotDecidable(Exception):
+    """The proposal cannot be decided so, or not by this person."""
+
+
+class Moved(NamedTuple):
+    """How much was brought and taken by hand."""
+
+    brought: Decimal = Decimal(0)
+    taken: Decimal = Decimal(0)
+
+    @property
+    def most(self) -> Decimal:
+        return max(self)
+
+    def since(self, earlier: "Moved") -> "Moved":
+        return Moved(self.brought - earlier.brought, self.taken - earlier.taken)
+
+
+def require_alone(before: Moved, after: Moved) -> None:
+    """Do nothing if one person may move so much alone.
+
+    :raises SecondPersonNeeded: if not
+    """
+    limit: Decimal | None = settings.SECOND_PERSON_ABOVE
+    amount = after.since(before).most
+    if limit is not None and amount > 0 and after.most > limit:
+        raise SecondPersonNeeded(amount)
+
+
+def one_at_a_time(organization: Organization, performed_by: str) -> None:
+    """Make two operations of one person on one organization follow each other: each is added to the other."""
+    with connection.cursor() as cursor:
+        name = f"purser by hand {organization.pk} {performed_by}"
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def propose(
+    *,
+    organization: Organization,
+    operation: str,
+    payload: Payload,
+    amount: Decimal,
+    reason: str,
+    proposed_by: User,
+    now: datetime,
+) -> Proposal:
+    """Write down what is to be done, for another person to decide within a day."""
+    return Proposal.objects.create(
+        organization=organization,
+        operation=operation,
+        payload=payload,
+        digest=digest_of(organization, operation, payload),
+        amount=amount,
+        reason=reason,
+        proposed_by=proposed_by,
+        proposed_at=now,
+        expires_at=now + LIFETIME,
+    )
+
+
+def digest_of(organization: Organization, operation: str, payload: Payload) -> str:
+    """Return what tells one payload from every other."""
+    inputs = [str(organization.pk), operation, payload]
+    return hashlib.sha256(wire.dumps(inputs, sort_keys=True)).hexdigest()
+
+
+def to_decide(id: UUID, *, decided_by: User, now: datetime, approve: bool) -> Proposal:
+    """Lock and return a proposal that this person may approve, or refuse, now. One's own can only be withdrawn.
+
+    :raises NotDecidable: if it is decided, too old, one's own, or no longer what it was
+    """
+    proposal = (
+        Proposal.objects.select_for_update(of=["self"])
+        .select_related("organization", "proposed_by", "decided_by")
+        .get(id=id)
+    )
+    if proposal.state != Proposal.State.WAITING:
+        raise NotDecidable(f"{proposal.decided_by} {proposal.state} it already")
+    if approve:
+        _require_approvable(proposal, decided_by, now)
+    return proposal
+
+
+def _require_approvable(proposal: Proposal, decided_by: User, now: datetime) -> None:
+    if now >= proposal.expires_at:
+        raise NotDecidable(
+            f"it waited until {proposal.expires_at:%Y-%m-%d %H:%M} UTC: propose it anew"
+        )
+    if proposal.proposed_by_id == decided_by.pk:
+        raise NotDecidable("you proposed it yourself: another person has to approve it")
+    if not proposal.proposed_by.is_active:
+        raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
+    fits = digest_of(proposal.organization, proposal.operation, proposal.payload)
+    if proposal.digest != fits:
+        raise NotDecidable("it is not what was proposed")
+
+
+def decide(
+    proposal: Proposal, *, state: Proposal.State, decided_by: User, outcome: str, now: datetime
+) -> None:
+    """Write down who decided what. The caller holds the proposal's lock."""
+    proposal.state = state
+    proposal.decided_by = decided_by
+    proposal.decided_at = now
+    proposal.outcome = outcome[:500]
+    proposal.save(update_fields=["state", "decided_by", "decided_at", "outcome"])

@@ -1,0 +1,365 @@
+"""Money above a set amount: one person proposes, another approves, it happens once, and nothing of it can be changed between."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
+
+from config.settings import amount as read_amount
+from credits.models import LedgerEntry
+from organizations.models import Organization, Proposal
+from tests.admin.people import client_of, fill_in, send, staff_who_may, use
+from tests.factories import (
+    entries_of,
+    grant,
+    later,
+    make_family,
+    make_organization,
+    money_of,
+)
+from tests.parallel import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MONEY = "credits.add_ledgerentry"
+
+
+@pytest.fixture(autouse=True)
+def limit(settings: Any) -> None:
+    settings.SECOND_PERSON_ABOVE = Decimal(1_000)
+
+
+@pytest.fixture
+def bob(transactional_db: None) -> Client:
+    """Bob may do everything, too."""
+    return client_of(User.objects.create_superuser("bob"))
+
+
+def page_of(proposal: Proposal) -> str:
+    return reverse("admin:organizations_proposal_change", args=[proposal.pk])
+
+
+def decide(client: Client, proposal: Proposal, decision: str = "approve") -> Any:
+    url = reverse("admin:organizations_proposal_decide", args=[proposal.pk])
+    return client.post(url, {"decision": decision})
+
+
+def said(client: Client, proposal: Proposal) -> str:
+    return str(client.get(page_of(proposal)).content.decode())
+
+
+def proposed(client: Client, operation: str, organization: Organization, **fields: Any) -> Proposal:
+    before = money_of(organization)
+    answer = use(client, operation, organization, **fields)
+    proposal = Proposal.objects.latest("proposed_at", "id")
+    assert answer.headers["location"] == page_of(proposal)
+    assert money_of(organization) == before
+    return proposal
+
+
+class TestLimit:
+    def test_is_landed_on_by_one_person(self, ana: Client) -> None:
+        organization = make_organization()
+
+        use(ana, "grant", organization, amount="1000")
+
+        assert money_of(organization)[0] == 1_000
+
+    @pytest.mark.parametrize(
+        ("operation", "amount"),
+        [
+            ("grant", "1000.000001"),
+            ("adjust", "1001"),
+            ("adjust", "-1001"),
+            ("recharge", "1001"),
+        ],
+    )
+    def test_is_crossed_by_nobody_alone(self, ana: Client, operation: str, amount: str) -> None:
+        organization = make_organization(funded=5_000, recharge_limit=9_000)
+
+        proposal = proposed(ana, operation, organization, amount=amount)
+
+        assert (proposal.operation, proposal.state) == (operation, "waiting")
+        assert proposal.amount == abs(Decimal(amount))
+        assert proposal.expires_at - proposal.proposed_at == timedelta(hours=24)
+
+    def test_holds_for_allocations_too(self, ana: Client) -> None:
+        _, child = make_family(funded=5_000)
+
+        assert proposed(ana, "allocate", child, amount="1001").amount == 1_001
+
+    def test_holds_for_reversals_too(self, ana: Client) -> None:
+        organization = make_organization()
+        entry = grant(organization, 1_001)
+
+        assert proposed(ana, "reverse", organization, entry=entry.pk).amount == 1_001
+
+    def test_adds_up_what_one_person_moves_in_a_day(self, ana: Client) -> None:
+        organization = make_organization()
+        use(ana, "grant", organization, amount="600")
+
+        assert proposed(ana, "grant", organization, amount="600").amount == 600
+        use(ana, "grant", make_organization("Another"), amount="600")
+        with time_machine.travel(later(hours=24), tick=False):
+            again = client_of(User.objects.get(username="ana"))
+            use(again, "grant", organization, amount="600")
+
+        assert money_of(organization)[0] == 1_200
+
+    def test_may_be_none(self, ana: Client, settings: Any) -> None:
+        settings.SECOND_PERSON_ABOVE = None
+        organization = make_organization()
+
+        use(ana, "grant", organization, amount="1000000")
+
+        assert money_of(organization)[0] == 1_000_000
+
+    def test_is_not_walked_around_by_a_new_organization(self, ana: Client) -> None:
+        url = reverse("admin:organizations_organization_add")
+        form = ana.get(url).context["form"]
+        data = {field.name: field.value() or "" for field in form}
+
+        page = ana.post(url, {**data, "name": "New", "term": "month", "allowance": "1001"})
+
+        assert list(page.context["form"].errors) == ["allowance"]
+        assert not Organization.objects.exists()
+
+    def test_is_said_by_the_preview(self, ana: Client) -> None:
+        organization = make_organization()
+        data = fill_in(ana, "grant", organization, amount="1001")
+
+        page = send(ana, "grant", organization, data, step="preview")
+
+        assert page.context["needs_second_person"]
+        assert "not for one person alone" in page.content.decode()
+        assert not Proposal.objects.exists()
+
+    @pytest.mark.race
+    def test_is_not_crossed_by_two_at_once(self, ana: Client) -> None:
+        organization = make_organization()
+        forms = [fill_in(ana, "grant", organization, amount="600") for _ in range(4)]
+
+        at_once(4, lambda n: send(ana, "grant", organization, forms[n]))
+
+        assert money_of(organization)[0] == 600
+        assert Proposal.objects.count() == 3
+
+
+class TestProposal:
+    def test_is_made_once_however_often_it_is_sent(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        data = fill_in(ana, "grant", organization, amount="1001")
+
+        for _ in range(3):
+            send(ana, "grant", organization, data)
+        decide(bob, Proposal.objects.get())
+        send(ana, "grant", organization, data)
+
+        assert Proposal.objects.count() == 1
+        assert money_of(organization)[0] == 1_001
+
+    def test_shows_its_effect_before_it_is_approved(self, ana: Client, bob: Client) -> None:
+        organization = make_organization(funded=10)
+        proposal = proposed(ana, "grant", organization, amount="1001", reason="A big customer")
+
+        html = said(bob, proposal)
+
+        assert "1,011" in html
+        assert "A big customer" in html
+        assert "Approve" in html
+        assert money_of(organization)[0] == 10
+
+    @pytest.mark.parametrize(
+        "change", [{"amount": 5}, {"payload": {}}, {"reason": "x"}, {"expires_at": later(days=9)}]
+    )
+    def test_is_not_changed(self, ana: Client, change: dict[str, Any]) -> None:
+        proposed(ana, "grant", make_organization(), amount="1001")
+
+        with pytest.raises(IntegrityError, match="is fixed"), transaction.atomic():
+            Proposal.objects.update(**change)
+        with pytest.raises(IntegrityError, match="is fixed"), transaction.atomic():
+            Proposal.objects.all().delete()
+
+    def test_is_not_written_by_a_form(self, ana: Client, bob: Client) -> None:
+        proposal = proposed(ana, "grant", make_organization(), amount="1001")
+
+        assert bob.post(page_of(proposal), {"amount": "5"}).status_code == 403
+        assert bob.post(reverse("admin:organizations_proposal_add"), {}).status_code == 403
+
+
+class TestApproval:
+    def test_does_it_in_the_names_of_both(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(
+            ana,
+            "grant",
+            organization,
+            amount="1001",
+            expires_at_0="2026-06-01",
+            expires_at_1="12:00",
+        )
+
+        decide(bob, proposal)
+
+        (entry,) = entries_of(organization)
+        assert entry.amount == 1_001
+        assert entry.reason == "asked for by mail"
+        assert entry.performed_by == "staff:ana, approved by staff:bob"
+        proposal.refresh_from_db()
+        assert (proposal.state, str(proposal.decided_by)) == ("approved", "bob")
+        told = LogEntry.objects.latest("id")
+        assert str(told.user) == "bob"
+        assert "Proposal of ana approved" in told.change_message
+
+    def test_is_never_one_s_own(self, ana: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+
+        decide(ana, proposal)
+
+        assert "You proposed it yourself" in said(ana, proposal)
+        assert money_of(organization)[0] == 0
+        user = User.objects.get(username="ana")
+        with pytest.raises(IntegrityError, match="approved_by_another"), transaction.atomic():
+            Proposal.objects.update(state="approved", decided_by=user, decided_at=later())
+
+    def test_needs_the_same_right(self, ana: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+        cleo = staff_who_may("organizations.view_proposal", name="cleo")
+        dora = staff_who_may(MONEY, name="dora")
+
+        assert decide(cleo, proposal).status_code == 403
+        assert "Approve" not in said(cleo, proposal)
+        decide(dora, proposal)
+
+        assert money_of(organization)[0] == 1_001
+
+    def test_is_closed_to_who_may_see_nothing_of_it(self, ana: Client) -> None:
+        proposal = proposed(ana, "grant", make_organization(), amount="1001")
+
+        stranger = staff_who_may("organizations.view_organization", name="otto")
+
+        assert stranger.get(page_of(proposal)).status_code == 403
+        assert decide(stranger, proposal).status_code == 403
+
+    def test_happens_once(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+
+        for decision in ("approve", "approve", "refuse"):
+            decide(bob, proposal, decision)
+
+        assert len(entries_of(organization)) == 1
+        assert Proposal.objects.get().state == "approved"
+
+    @pytest.mark.race
+    def test_happens_once_of_two_at_once(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+        decisions = ["approve", "refuse", "approve", "approve"]
+
+        at_once(4, lambda n: decide(bob, proposal, decisions[n]))
+
+        state = Proposal.objects.get().state
+        assert len(entries_of(organization)) == (1 if state == "approved" else 0)
+
+    def test_comes_within_a_day(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+
+        with time_machine.travel(later(hours=24), tick=False):
+            late = client_of(User.objects.get(username="bob"))
+            decide(late, proposal)
+            assert "It waited until 2026-05-11 12:00 UTC" in said(late, proposal)
+
+        assert money_of(organization)[0] == 0
+
+    def test_asks_first_who_is_there(self, ana: Client, bob: Client) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+
+        for minutes in (10, 16):
+            with time_machine.travel(later(minutes=minutes), tick=False):
+                bob.get("/admin/")
+        with time_machine.travel(later(minutes=16), tick=False):
+            answer = decide(bob, proposal)
+
+        assert answer.headers["location"].startswith("/admin/is-it-you/")
+        assert money_of(organization)[0] == 0
+
+    def test_is_refused_when_who_proposed_may_not_any_more(self, bob: Client) -> None:
+        organization = make_organization()
+        dora = staff_who_may(MONEY, name="dora")
+        proposal = proposed(dora, "grant", organization, amount="1001")
+
+        User.objects.get(username="dora").user_permissions.clear()
+        decide(bob, proposal)
+        assert "Dora may not do this any more" in said(bob, proposal)
+        User.objects.filter(username="dora").update(is_active=False)
+        decide(bob, proposal)
+        assert "Dora is not one of the staff any more" in said(bob, proposal)
+
+        assert money_of(organization)[0] == 0
+
+    def test_says_why_the_service_refuses_and_waits_on(self, ana: Client, bob: Client) -> None:
+        organization = make_organization(funded=2_000)
+        proposal = proposed(ana, "adjust", organization, amount="-1500")
+        use(bob, "adjust", organization, amount="-1000")
+
+        decide(bob, proposal)
+
+        assert "1,500" in said(bob, proposal) or "1500" in said(bob, proposal)
+        assert Proposal.objects.get().state == "waiting"
+        assert money_of(organization)[0] == 1_000
+
+
+class TestRefusal:
+    @pytest.mark.parametrize("who", ["ana", "bob"])
+    def test_moves_nothing_for_good(self, ana: Client, bob: Client, who: str) -> None:
+        organization = make_organization()
+        proposal = proposed(ana, "grant", organization, amount="1001")
+
+        decide({"ana": ana, "bob": bob}[who], proposal, "refuse")
+        decide(bob, proposal)
+
+        assert Proposal.objects.get().state == "refused"
+        assert not LedgerEntry.objects.exists()
+
+
+class TestList:
+    def test_shows_what_waits_to_who_may_move_credits(self, ana: Client) -> None:
+        proposed(ana, "grant", make_organization(), amount="1001")
+        url = reverse("admin:organizations_proposal_changelist")
+
+        assert "Grant credits" in staff_who_may(MONEY).get(url).content.decode()
+        assert staff_who_may(name="otto").get(url).status_code == 403
+
+
+class TestSetting:
+    @pytest.mark.parametrize(
+        ("text", "value"), [("", None), ("0", 0), ("2500.5", Decimal("2500.5"))]
+    )
+    def test_is_an_amount_or_none(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, value: Decimal | None
+    ) -> None:
+        monkeypatch.setenv("SECOND_PERSON_ABOVE", text)
+
+        assert read_amount("SECOND_PERSON_ABOVE", default="1") == value
+
+    @pytest.mark.parametrize("text", ["NaN", "-1", "Infinity", "much"])
+    def test_stops_the_start_when_it_is_not(
+        self, monkeypatch: pytest.MonkeyPatch, text: str
+    ) -> None:
+        monkeypatch.setenv("SECOND_PERSON_ABOVE", text)
+
+        with pytest.raises(ImproperlyConfigured, match="not an amount of credits"):
+            read_amount("SECOND_PERSON_ABOVE", default="1")

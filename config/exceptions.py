@@ -43,6 +43,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     services.MetadataTooLarge: (422, "VALIDATION"),
     InsufficientCredits: (402, "BILLING_EXHAUSTED"),
     credits.BillingExhausted: (402, credits.BillingExhausted.code),
+    credits.TooManyHolds: (429, credits.TooManyHolds.code),
     usage.AiNotConfigured: (402, usage.AiNotConfigured.code),
     usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),

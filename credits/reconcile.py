@@ -83,10 +83,12 @@ CHECKS: dict[str, str] = {
         WHERE w.balance <> coalesce(e.total, 0)""",
     "reserved is the sum of the open reservations": f"""
         SELECT w.id, {WALLET}, 'reserved is ' || w.reserved || ', its open reservations hold ' || coalesce(r.total, 0)
+            || CASE WHEN w.open_holds = coalesce(r.holds, 0) THEN '' ELSE ', and are ' || coalesce(r.holds, 0) || ', not ' || w.open_holds END
         FROM credits_wallet w
-        LEFT JOIN (SELECT wallet_id, sum(credits) AS total FROM credits_reservation WHERE status = 'open' GROUP BY 1) r
-            ON r.wallet_id = w.id
-        WHERE w.reserved <> coalesce(r.total, 0)""",
+        LEFT JOIN (
+            SELECT wallet_id, sum(credits) AS total, count(*) AS holds FROM credits_reservation WHERE status = 'open' GROUP BY 1
+        ) r ON r.wallet_id = w.id
+        WHERE w.reserved <> coalesce(r.total, 0) OR w.open_holds <> coalesce(r.holds, 0)""",
     "the allowance is what remains of allowance grants": f"""
         SELECT w.id, {WALLET},
             'its allowance is ' || w.allowance_remaining || ', its allowance grants hold ' || coalesce(g.remaining, 0)

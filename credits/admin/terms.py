@@ -32,6 +32,8 @@ HELP = {
     "rollover_limit": "How much of an allowance may survive its term. 0: nothing.",
     "anchored_on": "Periods begin on this day of the month; years on this date.",
     "overage_rate": "Information only: one credit of work is one credit of the ledger.",
+    "open_holds_limit": "How many holds may be open at once, also those of no credits. Empty: no limit.",
+    "actor_open_holds_limit": "And how many of each actor. Empty: no limit.",
     "charge_limit": "What one piece of work may cost at most; more is a mistake of units, and refused. Empty: no limit.",
     "recharge_limit": "How much may be bought through the API per billing period. 0: nothing.",
 }
@@ -73,6 +75,7 @@ class CreditConfigAdmin(EditedAdmin):
                     ("monthly_cap", "overdraft_limit"),
                     ("when_empty", "free_fallback_limit"),
                     "charge_limit",
+                    ("open_holds_limit", "actor_open_holds_limit"),
                 )
             },
         ),

@@ -16,12 +16,14 @@ def hold(
     *,
     counter_ids: Sequence[int] = (),
     free_credits: Decimal = ZERO,
+    is_new: bool = True,
 ) -> None:
     """Set credits of a wallet aside, and count them in the period and the counters of their reservation.
 
+    :param is_new: whether they are a hold of their own, or more of one
     :param free_credits: what the work may cost besides and the wallet lacks: set aside of the organization's limit for that
     """
-    _count(wallet, period, counter_ids, reserved=credits)
+    _count(wallet, period, counter_ids, reserved=credits, opened=int(is_new))
     _count_free(counter_ids, reserved=free_credits)
 
 
@@ -34,13 +36,15 @@ def free(
     used: Decimal = ZERO,
     free_credits: Decimal = ZERO,
     free_used: Decimal = ZERO,
+    was_open: bool = False,
 ) -> None:
     """End a hold: its credits are no longer reserved, and `used` of them were spent.
 
+    :param was_open: whether there was one: work is also told without, or after it
     :param free_credits: what it had set aside besides its credits
     :param free_used: what the work cost and was not charged for
     """
-    _count(wallet, period, counter_ids, reserved=-credits, used=used)
+    _count(wallet, period, counter_ids, reserved=-credits, used=used, opened=-int(was_open))
     _count_free(counter_ids, reserved=-free_credits, used=free_used)
 
 
@@ -57,13 +61,17 @@ def _count(
     counter_ids: Sequence[int],
     *,
     reserved: Decimal,
+    opened: int,
     used: Decimal = ZERO,
 ) -> None:
+    if reserved or opened:
+        require_exact(reserved)
+        wallet.reserved += reserved
+        wallet.open_holds += opened
+        wallet.save(update_fields=["reserved", "open_holds"])
     if not reserved and not used:
         return
-    require_exact(reserved, used)
-    wallet.reserved += reserved
-    wallet.save(update_fields=["reserved"])
+    require_exact(used)
     period.reserved += reserved
     period.used += used
     period.save(update_fields=["reserved", "used"])

@@ -119,6 +119,11 @@ class Reservation(models.Model):
             models.Index(
                 fields=["wallet", "expires_at"], name="reservation_open", condition=Q(status="open")
             ),
+            models.Index(
+                fields=["wallet", "actor", "expires_at"],
+                name="reservation_open_of_actor",
+                condition=Q(status="open", actor__isnull=False),
+            ),
             models.Index(fields=["wallet", "-id"], name="reservation_of_wallet"),
         ]
 

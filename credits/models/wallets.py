@@ -24,6 +24,8 @@ class Wallet(models.Model):
     )
     balance = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
+    open_holds = models.PositiveIntegerField(default=0, db_default=0)
+    """How many reservations are open, swept or not."""
     allowance_remaining = AmountField(default=ZERO)
     """The part of the balance that came with the current term; the rest is prepaid."""
     period = models.OneToOneField(
@@ -174,6 +176,21 @@ class CreditConfig(models.Model):
         default=Decimal(10_000),
         db_default=Decimal(10_000),
         help_text="How much work on fallback models an empty pool may leave unpaid in a calendar month. Empty: no limit.",
+    )
+    open_holds_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        default=10_000,
+        db_default=10_000,
+        help_text="How many holds may be open at once. Empty: no limit.",
+    )
+    actor_open_holds_limit = models.PositiveIntegerField(
+        "open holds limit of an actor",
+        null=True,
+        blank=True,
+        default=10_000,
+        db_default=10_000,
+        help_text="And how many of each actor. Empty: no limit.",
     )
 
     history = HistoricalRecords()

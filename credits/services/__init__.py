@@ -14,6 +14,7 @@ from credits.services.calendar import renew_together as renew_together
 from credits.services.corrections import AlreadyReversed as AlreadyReversed
 from credits.services.corrections import NotReversible as NotReversible
 from credits.services.corrections import reverse as reverse
+from credits.services.crowding import TooManyHolds as TooManyHolds
 from credits.services.funding import InvalidAmount as InvalidAmount
 from credits.services.funding import InvalidExpiry as InvalidExpiry
 from credits.services.funding import NotARoot as NotARoot

@@ -43,6 +43,7 @@ def give_back(wallet: Wallet, reservation: Reservation, status: Status, *, now: 
         reservation.credits,
         counter_ids=reservation.counter_ids,
         free_credits=reservation.free_credits,
+        was_open=True,
     )
     close(reservation, status, now=now)
 

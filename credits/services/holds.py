@@ -20,6 +20,7 @@ from credits.services.admission import (
     decide,
     require_chargeable,
 )
+from credits.services.crowding import too_many
 from credits.services.ending import bind, close, expire_due, give_back, reclaim_if_archived
 from credits.services.funding import refill_is_due
 from credits.services.locking import is_archived, lock
@@ -54,7 +55,7 @@ def reserve(
 ) -> Reservation | BillingExhausted:
     """Hold credits for work that is about to run.
 
-    The cap is asked first, then the pool: the refill rule, the balance, the overdraft. `up_to` holds the largest amount that all of
+    Before all, no more holds may be open than the terms say. The cap is asked first, then the pool: the refill rule, the balance, the overdraft. `up_to` holds the largest amount that all of
     them admit, if it is any. A denial is *returned*: a refill that fired for this request must survive it, so the caller commits,
     then raises.
 
@@ -68,6 +69,9 @@ def reserve(
         needs_parent=lambda wallet: refill_is_due(wallet, credits, now=now),
     )
     require_active(wallet.organization)
+    crowded = too_many(wallet, now=now)
+    if crowded is not None:
+        return crowded
     admitted = admit(wallet, parent, credits, mode=mode, now=now)
     if isinstance(admitted, BillingExhausted):
         return admitted
@@ -198,6 +202,7 @@ def enlarge(reservation: Reservation, admitted: Admission, *, now: datetime) -> 
         admitted.credits,
         counter_ids=reservation.counter_ids,
         free_credits=admitted.free_credits,
+        is_new=False,
     )
     reservation.credits += admitted.credits
     reservation.free_credits += admitted.free_credits
@@ -273,6 +278,7 @@ def settle(
         used=charged,
         free_credits=reservation.free_credits if is_open else ZERO,
         free_used=credits - charged,
+        was_open=is_open,
     )
     if charged:
         ledger.charge(

@@ -41,6 +41,7 @@ BROKEN: dict[str, list[str]] = {
     ],
     "reserved is the sum of the open reservations": [
         f"{WALLET} reserved = reserved + 0.000001",
+        f"{WALLET} open_holds = open_holds + 1",
         f"{HOLD} status = 'released', closed_at = created_at WHERE status = 'open'",
         "DELETE FROM credits_reservation WHERE status = 'open'",
     ],

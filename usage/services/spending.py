@@ -12,6 +12,7 @@ from credits.models import ZERO, Reservation, UsageCounter, Wallet
 from credits.services import DEFAULT_TIME_TO_LIVE, BillingExhausted
 from credits.services.admission import Admission, deny, require_chargeable
 from credits.services.counters import ORGANIZATION, subject_of
+from credits.services.crowding import too_many
 from credits.services.funding import refill_is_due
 from credits.services.holds import admit, enlarge, find_open, place
 from credits.services.locking import Locked, lock
@@ -164,6 +165,10 @@ def _lock(ask: Ask) -> Locked:
 
 def _decide(ask: Ask, wallet: Wallet, parent: Wallet | None, *, mode: str) -> Decision | Denied:
     """Ask every row of the order of checks, on locked wallets."""
+    actor = ask.work.actor
+    crowded = too_many(wallet, actor_id=actor.id if actor else None, now=ask.now)
+    if crowded is not None:
+        return crowded
     counter, counted = ask.count(wallet)
     asked, fallback = ask.asked, ask.fallback
     verdict = policy.decide(

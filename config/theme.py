@@ -93,7 +93,6 @@ UNFOLD: dict[str, Any] = {
                     _entry("Grant draws", "call_split", "credits", "grantdraw"),
                     _entry("Reservations", "hourglass_top", "credits", "reservation"),
                     _entry("Billing periods", "calendar_month", "credits", "billingperiod"),
-                    _entry("Allowance shares", "pie_chart", "credits", "allowanceshare"),
                     _entry("Credit config", "tune", "credits", "creditconfig"),
                 ],
             },

@@ -272,8 +272,8 @@ CHECKS: dict[str, str] = {
     "a term is renewed once": f"""
         SELECT g.wallet_id, 'wallet ' || g.wallet_id,
             'the term from ' || g.term_starts_at || ' has ' || count(*) || ' allowances'
-                || coalesce(' for actor ' || g.share_of_id, '') || ': ' || string_agg('grant ' || g.id, ', ' ORDER BY g.id)
-        FROM credits_grant g WHERE g.source = 'allowance' GROUP BY g.wallet_id, g.term_starts_at, g.share_of_id
+                || CASE WHEN g.seat > 0 THEN ' for seat ' || g.seat ELSE '' END || ': ' || string_agg('grant ' || g.id, ', ' ORDER BY g.id)
+        FROM credits_grant g WHERE g.source = 'allowance' GROUP BY g.wallet_id, g.term_starts_at, g.seat
         HAVING count(*) > 1
         UNION ALL
         SELECT e.wallet_id, {ENTRY}, 'it renews a term and made ' || count(g.id) || ' allowances'
@@ -286,6 +286,21 @@ CHECKS: dict[str, str] = {
             SELECT FROM credits_billingperiod p
             WHERE p.wallet_id = g.wallet_id AND p.term_starts_at = g.term_starts_at AND p.term_ends_at = g.expires_at
         )""",
+    "a term has brought the shares of its seats": f"""
+        SELECT p.wallet_id, {PERIOD},
+            CASE WHEN p.seats < p.seats_before THEN 'it has ' || p.seats || ' seats, its term had ' || p.seats_before || ' already'
+                WHEN p.seats < g.seat THEN 'it has ' || p.seats || ' seats, and a share was brought for seat ' || g.seat
+                ELSE 'its term has ' || p.seats || ' seats of ' || p.share || ', its renewals bring ' || coalesce(g.total, 0) END
+        FROM (
+            SELECT *, lag(seats) OVER term AS seats_before, lead(id) OVER term IS NULL AS is_last
+            FROM credits_billingperiod WINDOW term AS (PARTITION BY wallet_id, term_starts_at ORDER BY index)
+        ) p
+        LEFT JOIN (
+            SELECT g.wallet_id, g.term_starts_at, max(g.seat) AS seat, sum(e.amount) AS total
+            FROM credits_grant g JOIN credits_ledgerentry e ON e.id = g.entry_id
+            WHERE g.source = 'allowance' GROUP BY 1, 2
+        ) g ON g.wallet_id = p.wallet_id AND g.term_starts_at = p.term_starts_at
+        WHERE p.seats < p.seats_before OR p.is_last AND (p.seats < g.seat OR p.seats * p.share > coalesce(g.total, 0))""",
     "nothing refers to another wallet's rows": f"""
         SELECT g.wallet_id, {GRANT}, 'it was made by an entry of another wallet: ' || {ENTRY}
         FROM credits_grant g JOIN credits_ledgerentry e ON e.id = g.entry_id WHERE g.wallet_id <> e.wallet_id

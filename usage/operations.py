@@ -49,7 +49,7 @@ class ActorForm(OperationForm):
         choices=Actor.Kind.choices,
         initial=Actor.Kind.USER,
         widget=UnfoldAdminSelectWidget,
-        help_text="A user brings a share of the allowance, where there is one; an agent does not.",
+        help_text="A user who takes a new seat brings a share of the allowance, where there is one; an agent does not.",
     )
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget, validators=[visible])
     email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
@@ -78,7 +78,7 @@ class NewActor(Operation):
     slug = "new-actor"
     title = "New actor"
     icon = "person_add"
-    explanation = "Somebody who spends: a person or an agent. A person brings a full share of the allowance at once."
+    explanation = "Somebody who spends: a person or an agent. A person who takes a new seat brings a full share of the allowance at once."
     permission = "organizations.add_actor"
     form = ActorForm
     refusals = {

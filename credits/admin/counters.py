@@ -1,4 +1,4 @@
-"""What a month counted, and who brought a share of an allowance, as staff see them."""
+"""What a month counted, as staff see it."""
 
 from django.contrib import admin
 from django.contrib.admin import display
@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, MonthFilter, amount
-from credits.models import AllowanceShare, UsageCounter
+from credits.models import UsageCounter
 from organizations.admin import link
 
 
@@ -65,23 +65,3 @@ class UsageCounterAdmin(MoneyAdmin):
     @display(description="May be left unpaid by open holds")
     def free_reserved_shown(self, counter: UsageCounter) -> SafeString | str:
         return amount(counter.free_reserved)
-
-
-@admin.register(AllowanceShare)
-class AllowanceShareAdmin(MoneyAdmin):
-    """Who brought a share of the allowance, in which term: at most once each."""
-
-    list_display = ("actor", "organization", "term_starts_at")
-    list_filter = (("actor", AutocompleteSelectFilter),)
-    list_select_related = ("wallet__organization", "actor")
-    search_fields = ("wallet__organization__name", "actor__name")
-    search_help_text = "Name of an organization or an actor, org_… or act_…"
-    public_ids = {"org": "wallet__organization_id", "act": "actor_id"}
-    fields = ("organization", "actor_link", "term_starts_at")
-
-    def heading(self, share: AllowanceShare) -> str:
-        return f"{share.wallet.organization}: share of {share.actor}"
-
-    @display(description="Actor")
-    def actor_link(self, share: AllowanceShare) -> SafeString:
-        return link(share.actor)

@@ -292,6 +292,7 @@ class GrantAdmin(MoneyAdmin):
         "priority",
         "expires_at",
         "term_starts_at",
+        "seat",
         "created_at",
     )
     public_ids = {"org": "wallet__organization_id", "txn": "entry_id", "": "id"}

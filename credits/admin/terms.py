@@ -28,7 +28,9 @@ HELP = {
     "refill_amount": "Exactly this much, or nothing if the parent is short. Set both, or neither.",
     "refill_cooldown_seconds": "At most one refill in this time.",
     "allowance": "Credits included in each term. 0: none.",
-    "allowance_per_user": "And for each active user. 0: none.",
+    "allowance_per_user": "And for each seat: as many as users were ever active at one moment of the term. 0: none.",
+    "seat_limit": "How many seats bring a share. Empty: no limit. A higher one brings the shares of users who are active now at once; "
+    "a lower one takes nothing away until the next term.",
     "rollover_limit": "How much of an allowance may survive its term. 0: nothing.",
     "anchored_on": "Periods begin on this day of the month; years on this date.",
     "overage_rate": "Information only: one credit of work is one credit of the ledger.",
@@ -89,7 +91,7 @@ class CreditConfigAdmin(EditedAdmin):
                 "fields": (
                     ("allowance", "allowance_per_user"),
                     ("rollover_limit", "term"),
-                    "anchored_on",
+                    ("anchored_on", "seat_limit"),
                 )
             },
         ),

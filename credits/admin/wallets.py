@@ -154,6 +154,7 @@ class BillingPeriodAdmin(MoneyAdmin):
         "organization",
         "used_shown",
         "reserved_shown",
+        "seats",
         "opening",
         "closing",
         "closed_at",
@@ -166,6 +167,8 @@ class BillingPeriodAdmin(MoneyAdmin):
         "ends_at",
         "term_starts_at",
         "term_ends_at",
+        "seats",
+        "share_shown",
         "used_shown",
         "reserved_shown",
         "opening",
@@ -208,6 +211,10 @@ class BillingPeriodAdmin(MoneyAdmin):
     @display(description="Reserved")
     def reserved_shown(self, period: BillingPeriod) -> SafeString | str:
         return amount(period.reserved)
+
+    @display(description="Share of each seat")
+    def share_shown(self, period: BillingPeriod) -> SafeString | str:
+        return amount(period.share)
 
     @display(description="Opening balance")
     def opening(self, period: BillingPeriod) -> SafeString | str:

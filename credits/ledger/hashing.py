@@ -52,7 +52,7 @@ def _terms(grant: Grant) -> list[Any]:
         _microseconds(grant.expires_at),
         _microseconds(grant.term_starts_at),
         _microseconds(grant.created_at),
-        str(grant.share_of_id or ""),
+        f"seat {grant.seat}" if grant.seat else "",
     ]
 
 

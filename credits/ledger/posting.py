@@ -116,7 +116,7 @@ def _grants_of(entry: LedgerEntry, posting: Posting, *, debt: Decimal) -> list[G
                 priority=lot.priority,
                 expires_at=lot.expires_at,
                 term_starts_at=lot.term_starts_at,
-                share_of=lot.share_of,
+                seat=lot.seat,
                 created_at=entry.posted_at,
             )
         )

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
-from organizations.models import Actor
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Lot:
     expires_at: datetime | None = None
     priority: int = 50
     term_starts_at: datetime | None = None
-    share_of: Actor | None = None
+    seat: int = 0
 
 
 @dataclass(frozen=True)

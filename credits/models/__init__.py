@@ -25,7 +25,6 @@ from credits.models.references import namespace_of as namespace_of
 from credits.models.reservations import Growth as Growth
 from credits.models.reservations import Reservation as Reservation
 from credits.models.wallets import GENESIS as GENESIS
-from credits.models.wallets import AllowanceShare as AllowanceShare
 from credits.models.wallets import CreditConfig as CreditConfig
 from credits.models.wallets import StatusChange as StatusChange
 from credits.models.wallets import Wallet as Wallet

@@ -24,6 +24,10 @@ class BillingPeriod(models.Model):
     ends_at = models.DateTimeField()
     term_starts_at = models.DateTimeField()
     term_ends_at = models.DateTimeField()
+    seats = models.PositiveIntegerField(default=0)
+    """How many shares of an allowance its term has brought by now: it is raised, never lowered, and a term carries it on."""
+    share = AmountField(default=ZERO)
+    """What each seat brings in its term."""
     used = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
     opening_balance = AmountField()
@@ -49,7 +53,7 @@ class BillingPeriod(models.Model):
             ),
             models.CheckConstraint(
                 name="billingperiod_counters_not_negative",
-                condition=Q(used__gte=0, reserved__gte=0),
+                condition=Q(used__gte=0, reserved__gte=0, share__gte=0),
             ),
             models.CheckConstraint(
                 name="billingperiod_closed_as_a_whole",

@@ -8,7 +8,6 @@ from credits.models.fields import AmountField, known
 from credits.models.reservations import Reservation
 from credits.models.wallets import Wallet
 from organizations.ids import new_id, write
-from organizations.models import Actor
 
 
 class Grant(models.Model):
@@ -35,10 +34,8 @@ class Grant(models.Model):
     expires_at = models.DateTimeField(null=True)
     term_starts_at = models.DateTimeField(null=True)
     """For an allowance: the term it is of. One renewal per term."""
-    share_of = models.ForeignKey(
-        Actor, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    """For a share of the allowance that came in mid-term: the user who brought it."""
+    seat = models.PositiveIntegerField(default=0)
+    """For a share of the allowance that came in mid-term: the number of its seat; of several at once, of the last."""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -56,10 +53,13 @@ class Grant(models.Model):
                 | (~Q(source="allowance") & Q(term_starts_at__isnull=True)),
             ),
             models.UniqueConstraint(
-                fields=["wallet", "term_starts_at", "share_of"],
+                fields=["wallet", "term_starts_at", "seat"],
                 condition=Q(term_starts_at__isnull=False),
-                nulls_distinct=False,
                 name="grant_one_renewal_per_term",
+            ),
+            models.CheckConstraint(
+                name="grant_seat_of_an_allowance",
+                condition=Q(seat=0) | Q(source="allowance"),
             ),
             known(
                 "grant_source_known",

@@ -9,7 +9,7 @@ from simple_history.models import HistoricalRecords
 
 from credits.models.fields import ZERO, AmountField, known
 from organizations.ids import new_id
-from organizations.models import Actor, Organization
+from organizations.models import Organization
 
 GENESIS = bytes(32)
 """The hash before the first entry of a wallet."""
@@ -132,7 +132,10 @@ class CreditConfig(models.Model):
     refill_amount = AmountField(null=True, blank=True)
     refill_cooldown_seconds = models.PositiveIntegerField(default=300)
     allowance = AmountField(default=ZERO, help_text="Credits included in each term.")
-    allowance_per_user = AmountField(default=ZERO, help_text="And for each active user.")
+    allowance_per_user = AmountField(default=ZERO, help_text="And for each seat that a user takes.")
+    seat_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many seats bring a share. Empty: no limit."
+    )
     term = models.CharField(max_length=5, choices=Term, default=Term.MONTH)
     anchored_on = models.DateField(
         help_text="Periods begin on this day of the month; years on this date."
@@ -263,23 +266,3 @@ class StatusChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} since {self.changed_at:%Y-%m-%d %H:%M}"
-
-
-class AllowanceShare(models.Model):
-    """That a user brought their share of the allowance in a term: at most once, whatever comes and goes."""
-
-    wallet = models.ForeignKey(
-        Wallet, on_delete=models.PROTECT, related_name="allowance_shares", db_index=False
-    )
-    actor = models.ForeignKey(Actor, on_delete=models.PROTECT, related_name="allowance_shares")
-    term_starts_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["wallet", "term_starts_at", "actor"], name="allowanceshare_once_per_term"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.actor_id} in the term from {self.term_starts_at:%Y-%m-%d}"

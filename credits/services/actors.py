@@ -1,13 +1,13 @@
-"""Actors who come and go, as far as the wallet is touched: each active user brings a share of the allowance."""
+"""Actors who come and go, as far as the wallet is touched: an active user may need a seat, which brings a share of the allowance."""
 
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from credits import ledger
-from credits.models import AllowanceShare, BillingPeriod, Grant, LedgerEntry, Wallet
-from credits.services.calendar import CALENDAR, allowance_lot
+from credits.models import Wallet
+from credits.services.allowances import raise_seats
+from credits.services.calendar import CALENDAR
 from credits.services.locking import lock, require_not_archived
 from organizations.history import UNSAID, sign
 from organizations.models import Actor, Organization, UsageProfile
@@ -30,7 +30,7 @@ def create_actor(
     active: bool = True,
     performed_by: str = UNSAID,
 ) -> Actor:
-    """Create an actor. An active user brings a full share of the allowance at once, if there is one.
+    """Create an actor. An active user brings a full share of the allowance at once, if that takes a new seat.
 
     :param performed_by: who does it, for the history
     :raises ForeignProfile: if the profile is another organization's
@@ -53,7 +53,7 @@ def create_actor(
     )
     sign(actor, performed_by=performed_by, now=now)
     actor.save(force_insert=True)
-    _bring_share(wallet, actor, now=now)
+    _take_seat(wallet, actor, now=now)
     return actor
 
 
@@ -61,9 +61,9 @@ def create_actor(
 def update_actor(
     *, actor: Actor, changes: dict[str, Any], now: datetime, performed_by: str = UNSAID
 ) -> Actor:
-    """Change an actor; what is not named stays. One who becomes an active user brings a share, once per term.
+    """Change an actor; what is not named stays. One who becomes an active user brings a share, if that takes a new seat.
 
-    A departure takes nothing away until the next term.
+    A departure takes nothing away until the next term: it frees a seat, and who takes it brings nothing.
 
     :param performed_by: who does it, for the history
     :raises ForeignProfile: if the profile is another organization's
@@ -82,7 +82,7 @@ def update_actor(
     current.save(update_fields=[*changes, "updated_at"])
     # Who was active when the term began is in its allowance already, whatever a share was then.
     if not was_counted:
-        _bring_share(wallet, current, now=now)
+        _take_seat(wallet, current, now=now)
     return current
 
 
@@ -96,28 +96,11 @@ def require_own_profile(organization: Organization, profile: UsageProfile | None
 
 
 def _is_counted(actor: Actor) -> bool:
-    """Whether an actor is one of the heads that an allowance per user counts."""
+    """Whether an actor is one of those who take a seat."""
     return actor.active and actor.kind == Actor.Kind.USER
 
 
-def _ended(wallet: Wallet, period: BillingPeriod) -> bool:
-    """Whether the allowance ended with an earlier term: it was cancelled, and this term brought none."""
-    of_term = Grant.objects.filter(wallet=wallet, term_starts_at=period.term_starts_at)
-    return wallet.config.cancel_at_period_end and not of_term.exists()
-
-
-def _bring_share(wallet: Wallet, actor: Actor, *, now: datetime) -> None:
-    """Fund a user's share of the running term, unless it was brought already."""
-    share = wallet.config.allowance_per_user
-    if not (share and _is_counted(actor)):
-        return
-    period = ledger.open_period(wallet)
-    if _ended(wallet, period):
-        return
-    _, is_new = AllowanceShare.objects.get_or_create(
-        wallet=wallet, actor=actor, term_starts_at=period.term_starts_at
-    )
-    if is_new:
-        lot = allowance_lot(period, share, share_of=actor)
-        note = ledger.Note(CALENDAR, now, reason=f"share of {actor.public_id}")
-        ledger.fund(wallet, [lot], kind=LedgerEntry.Kind.RENEW, note=note)
+def _take_seat(wallet: Wallet, actor: Actor, *, now: datetime) -> None:
+    """Fund the share of a new seat, if this actor needs one."""
+    if _is_counted(actor):
+        raise_seats(wallet, why=actor.public_id, performed_by=CALENDAR, now=now)

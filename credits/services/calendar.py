@@ -5,10 +5,8 @@ same for everybody who makes no request. One wallet or fifty: every step is take
 take no more statements than one.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import pgbulk
@@ -17,14 +15,14 @@ from django.db import transaction
 from credits import ledger, periods
 from credits.models import (
     ZERO,
-    AllowanceShare,
     BillingPeriod,
     CreditConfig,
     Grant,
     LedgerEntry,
     Wallet,
 )
-from organizations.models import Actor, Organization
+from credits.services.allowances import allowance_lot, begin_terms, go_on
+from organizations.models import Organization
 
 CALENDAR = "calendar"
 """Who did it, when nobody did: the months turn by themselves."""
@@ -48,7 +46,7 @@ def renew_together(*, organizations: Collection[Organization], now: datetime) ->
     """Bring many wallets up to date at once: one boundary in one transaction, in as many statements as one wallet takes.
 
     Returns the ids of those that are up to date then. A wallet that somebody else has locked is left out, and waits for nobody;
-    so is one whose users each bring a share, because there may be thousands of them, and the others would stay locked meanwhile.
+    so is one whose users each bring a share: to count them takes longer the more they are, and the others would stay locked meanwhile.
     """
     done: set[UUID] = set()
     left = {organization.id for organization in organizations}
@@ -98,6 +96,7 @@ def open_first_period(wallet: Wallet, *, now: datetime) -> None:
     starts_at, ends_at = periods.period_containing(now, config.anchored_on)
     term = periods.term_from(starts_at, yearly=config.yearly, anchored_on=config.anchored_on)
     first = _period(wallet, index=0, period=periods.Period(starts_at, ends_at), term=term)
+    begin_terms([first])
     _open([first])
     _renew_allowances([wallet], carried={wallet.pk: []}, now=now)
 
@@ -149,9 +148,11 @@ def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
         ending.closing_balance = wallet.balance
         ending.closed_at = now
     pgbulk.update(BillingPeriod, endings, ["closing_balance", "closed_at"])
-    opened = _open([_next_period(wallet) for wallet in wallets])
-    new_terms = [period.wallet for period in opened if period.starts_at == period.term_starts_at]
-    _renew_allowances(new_terms, carried=carried, now=now)
+    opening = [_next_period(wallet) for wallet in wallets]
+    new_terms = [period for period in opening if period.starts_at == period.term_starts_at]
+    begin_terms(new_terms)
+    _open(opening)
+    _renew_allowances([period.wallet for period in new_terms], carried=carried, now=now)
 
 
 def _end_grants(wallets: Sequence[Wallet], *, now: datetime) -> Draws:
@@ -183,8 +184,11 @@ def _next_period(wallet: Wallet) -> BillingPeriod:
     ending, config = ledger.open_period(wallet), wallet.config
     term = _term_after(ending, config)
     boundary = periods.boundary_after(ending.ends_at, config.anchored_on.day)
-    period = periods.Period(ending.ends_at, min(boundary, term.ends_at))
-    return _period(wallet, index=ending.index + 1, period=period, term=term)
+    span = periods.Period(ending.ends_at, min(boundary, term.ends_at))
+    period = _period(wallet, index=ending.index + 1, period=span, term=term)
+    if term.starts_at == ending.term_starts_at:
+        go_on(period, ending)
+    return period
 
 
 def _term_after(ending: BillingPeriod, config: CreditConfig) -> periods.Period:
@@ -208,58 +212,25 @@ def _period(
     )
 
 
-def _open(opened: Sequence[BillingPeriod]) -> list[BillingPeriod]:
+def _open(opened: Sequence[BillingPeriod]) -> None:
     """Open these periods in their wallets."""
     made = BillingPeriod.objects.bulk_create(opened)
     for period in made:
         period.wallet.period = period
     pgbulk.update(Wallet, [period.wallet for period in made], ["period", "lapse_at"])
-    return made
 
 
 def _renew_allowances(wallets: Sequence[Wallet], *, carried: Draws, now: datetime) -> None:
-    """Begin the term of the open periods: an allowance, a share for each active user, and what rolls over."""
-    users = _share_out(wallets)
+    """Begin the term of the open periods: an allowance, a share for each seat, and what rolls over."""
     postings = []
     for wallet in wallets:
-        rolled_over = carried[wallet.pk]
+        rolled_over, period = carried[wallet.pk], ledger.open_period(wallet)
         amount = -sum((draw.amount for draw in rolled_over), ZERO)
         if not wallet.config.cancel_at_period_end:
-            amount += wallet.config.allowance
-            amount += users[wallet.organization_id] * wallet.config.allowance_per_user
+            amount += wallet.config.allowance + period.seats * period.share
         if amount:
-            lot = allowance_lot(ledger.open_period(wallet), amount)
+            lot = allowance_lot(period, amount)
             note = ledger.Note(CALENDAR, now)
             kind = LedgerEntry.Kind.RENEW
             postings.append(ledger.Posting(wallet, kind, note, draws=rolled_over, lots=[lot]))
     ledger.post(*postings)
-
-
-def allowance_lot(
-    period: BillingPeriod, amount: Decimal, *, share_of: Actor | None = None
-) -> ledger.Lot:
-    """Return an allowance of a period's term, which ends with it."""
-    return ledger.Lot(
-        amount,
-        Grant.Source.ALLOWANCE,
-        expires_at=period.term_ends_at,
-        term_starts_at=period.term_starts_at,
-        share_of=share_of,
-    )
-
-
-def _share_out(wallets: Sequence[Wallet]) -> Counter[UUID]:
-    """Note which users bring a share in the terms that begin, and return how many they are of each organization."""
-    sharing = {
-        wallet.organization_id: wallet
-        for wallet in wallets
-        if wallet.config.allowance_per_user and not wallet.config.cancel_at_period_end
-    }
-    users = Actor.objects.filter(organization__in=sharing, kind=Actor.Kind.USER, active=True)
-    shares = []
-    for user in users if sharing else ():
-        wallet = sharing[user.organization_id]
-        term_starts_at = ledger.open_period(wallet).term_starts_at
-        shares.append(AllowanceShare(wallet=wallet, actor=user, term_starts_at=term_starts_at))
-    AllowanceShare.objects.bulk_create(shares)
-    return Counter(share.actor.organization_id for share in shares)

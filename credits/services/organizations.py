@@ -9,6 +9,7 @@ from django.db import transaction
 
 from credits import ledger
 from credits.models import CreditConfig, StatusChange, Wallet
+from credits.services.allowances import raise_seats
 from credits.services.calendar import open_first_period
 from credits.services.ending import reclaim
 from credits.services.funding import NotARoot
@@ -181,6 +182,8 @@ def update_terms(
 ) -> Wallet:
     """Change some of an organization's terms; what is not named stays. Returns its wallet as it is now.
 
+    A higher seat limit brings the shares of the users who are active now at once; a lower one takes nothing away.
+
     The rule of both or neither is decided on the merged terms, under the wallet's lock: of two changes at once, each to one side, one
     is refused.
 
@@ -202,6 +205,8 @@ def update_terms(
     if changes:
         sign(config, performed_by=performed_by, now=now)
         config.save(update_fields=list(changes))
+    if "seat_limit" in changes:
+        raise_seats(wallet, why="another seat limit", performed_by=performed_by, now=now)
     return wallet
 
 

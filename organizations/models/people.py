@@ -164,7 +164,7 @@ class UsageProfile(models.Model):
 
 
 class Actor(models.Model):
-    """Somebody who spends: a person, or an agent. Only people bring a share of the allowance."""
+    """Somebody who spends: a person, or an agent. Only people take seats, and bring a share of the allowance."""
 
     class Kind(models.TextChoices):
         USER = "user"

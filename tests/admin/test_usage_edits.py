@@ -8,11 +8,19 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from credits.models import AllowanceShare
 from organizations.models import Actor, Group, Membership, UsageProfile
 from tests.admin.browser import errors_of, fill_in_page
 from tests.admin.people import staff_who_may
-from tests.factories import NOW, amounts, archive, at, later, make_organization, money_of
+from tests.factories import (
+    NOW,
+    amounts,
+    archive,
+    at,
+    entries_of,
+    later,
+    make_organization,
+    money_of,
+)
 from tests.usage.people import (
     hold,
     limit,
@@ -373,7 +381,7 @@ class TestActor:
 
         edit(ana, ada, active="on")
 
-        assert AllowanceShare.objects.get().actor == ada
+        assert entries_of(organization)[-1].reason == f"seat 1: {ada.public_id}"
         assert money_of(organization)[0] == 30
 
     def test_takes_nothing_away_when_it_leaves(self, ana: Client) -> None:

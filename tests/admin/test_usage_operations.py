@@ -7,7 +7,6 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from credits.models import AllowanceShare
 from organizations.models import Actor, ApiKey, Organization
 from tests.admin.people import fill_in, page_of, send, staff_who_may, url_of, use
 from tests.admin.test_operations import effects, errors
@@ -39,7 +38,7 @@ class TestNewActor:
         assert answer.headers["location"] == page_of(organization)
         made = Actor.objects.get()
         assert (made.name, made.kind, made.external_id) == ("Ada", "user", "u-1")
-        assert AllowanceShare.objects.get().actor == made
+        assert entries_of(organization)[-1].reason == f"seat 1: {made.public_id}"
         assert money_of(organization)[0] == 30
         assert Actor.history.get().history_change_reason == "staff:ana"
 

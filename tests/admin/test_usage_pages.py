@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from credits.models import AllowanceShare, UsageCounter
+from credits.models import UsageCounter
 from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.people import page_of, staff_who_may
 from tests.admin.test_pages import first, found, list_of, page, queries_of
@@ -42,7 +42,7 @@ from usage.services import denials, rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-GROWING: list[type[Model]] = [UsageEvent, Denial, UsageCounter, AllowanceShare, UsageRollup]
+GROWING: list[type[Model]] = [UsageEvent, Denial, UsageCounter, UsageRollup]
 VIEW_ONLY: list[type[Model]] = [*GROWING, RollupMark]
 EDITED: list[type[Model]] = [Thresholds, Limit, UsageProfile, Actor, Group, AIModel, Rate]
 
@@ -185,7 +185,7 @@ class TestLists:
         organization = world()
         ada = Actor.objects.get(name="Ada")
 
-        for model in (UsageEvent, Denial, UsageCounter, Limit, AllowanceShare):
+        for model in (UsageEvent, Denial, UsageCounter, Limit):
             for text in (organization.public_id, ada.public_id, "nordwind", "ada"):
                 assert found(ana, model, text), (model, text)
             assert found(ana, model, "nobody") == [], model

@@ -112,6 +112,7 @@ RULES: dict[str, list[Breach]] = {
     "billingperiod_counters_not_negative": [
         Breach(f"{PERIOD} used = -0.000001"),
         Breach(f"{PERIOD} reserved = -0.000001"),
+        Breach(f"{PERIOD} share = -0.000001"),
     ],
     "billingperiod_closed_as_a_whole": [
         Breach(f"{PERIOD} closing_balance = NULL {MAY}"),
@@ -153,7 +154,6 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {COUNTER} SET free_reserved = -1"),
     ],
     "usagecounter_from_the_first": [Breach(f"UPDATE {COUNTER} SET month = '2026-05-02'")],
-    "allowanceshare_once_per_term": [like("credits_allowanceshare", "true")],
     "grant_amount_positive": [
         like(GRANT, "source = 'grant'", amount="0", remaining="0"),
         like(GRANT, "source = 'grant'", amount="-1", remaining="0"),
@@ -167,7 +167,13 @@ RULES: dict[str, list[Breach]] = {
         like(GRANT, "source = 'allowance'", term_starts_at="'2027-01-01Z'", expires_at="NULL"),
         like(GRANT, "source = 'grant'", term_starts_at="'2027-01-01Z'"),
     ],
-    "grant_one_renewal_per_term": [like(GRANT, "source = 'allowance'")],
+    "grant_one_renewal_per_term": [
+        like(GRANT, "source = 'allowance' AND seat = 0"),
+        like(GRANT, "source = 'allowance' AND seat = 1"),
+    ],
+    "grant_seat_of_an_allowance": [
+        like(GRANT, "source = 'grant'", seat="1"),
+    ],
     "grant_source_known": [like(GRANT, "source = 'grant'", source="'gift'")],
     "grant_is_fixed": [
         Breach(f"UPDATE {GRANT} SET {column} = {column}")
@@ -180,7 +186,7 @@ RULES: dict[str, list[Breach]] = {
             "priority",
             "expires_at",
             "term_starts_at",
-            "share_of_id",
+            "seat",
             "created_at",
         )
     ],

@@ -55,7 +55,7 @@ def world() -> None:
     """A little of everything: two periods, every kind of hold, a transfer, a key, a stored answer."""
     parent = make_organization("Harbour Reseller", funded=1_000)
     make_organization("Other", funded=5)
-    child = make_organization(parent=parent, allowance=100)
+    child = make_organization(parent=parent, allowance=100, allowance_per_user=5)
     sent, _ = allocate(child, 300, reference="order-1")
     move_reference(sent, "order-2")
     settle(reserve(child, 10), 10)
@@ -87,12 +87,6 @@ def make_job(organization: Organization) -> None:
 
 
 def make_people(organization: Organization) -> None:
-    services.update_terms(
-        organization=organization,
-        changes={"allowance_per_user": Decimal(5)},
-        performed_by=STAFF,
-        now=at("2026-06-01"),
-    )
     ana = services.create_actor(
         organization=organization, name="Ana", external_id="u-1", now=at("2026-06-01")
     )

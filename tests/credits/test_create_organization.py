@@ -57,6 +57,7 @@ class TestCreateOrganization:
             "refill_cooldown_seconds": 300,
             "allowance": 0,
             "allowance_per_user": 0,
+            "seat_limit": None,
             "term": "month",
             "anchored_on": date(2026, 5, 1),
             "rollover_limit": 0,

@@ -192,6 +192,11 @@ BROKEN: dict[str, list[str]] = {
         f"{GRANT} term_starts_at = term_starts_at - interval '1 month' WHERE source = 'allowance'",
         f"{GRANT} expires_at = expires_at + interval '1 month' WHERE source = 'allowance'",
     ],
+    "a term has brought the shares of its seats": [
+        f"{PERIOD} seats = 1, share = 1000 WHERE closed_at IS NULL",
+        f"{PERIOD} seats = 1 - index, term_starts_at = '2026-05-01Z' WHERE index < 2",
+        f"{GRANT} seat = 1 WHERE source = 'allowance'",
+    ],
     "nothing refers to a row that is not there": [
         f"{WALLET} organization_id = gen_random_uuid() WHERE balance = 0",
         "DELETE FROM credits_wallet WHERE balance = 0",

@@ -63,8 +63,8 @@ class ActorAdmin(OwnedAdmin):
     public_ids = {"act": "id", "org": "organization_id"}
     help_texts = {
         "external_id": "What the product calls it.",
-        "active": "One who is not spends nothing, and personal keys open nothing. A user who becomes active brings a share "
-        "of the allowance, once per term; one who leaves takes nothing away.",
+        "active": "One who is not spends nothing, and personal keys open nothing. A user who becomes active and "
+        "takes a new seat brings a share of the allowance; one who leaves takes nothing away until the next term.",
     }
     fieldsets = (
         (

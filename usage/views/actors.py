@@ -72,7 +72,7 @@ class Actors(ManagedView):
 
     @operation(MANAGE, body=shapes.NewActor, answer=shapes.ActorShape, status=201)
     def post(self, request: Request) -> HttpResponse:
-        """A new actor. An active user brings a share of the allowance, where there is one."""
+        """A new actor. An active user who takes a new seat brings a share of the allowance, where there is one."""
 
         def create(body: Body) -> Answer:
             actor = credits_services.create_actor(

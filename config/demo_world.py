@@ -120,7 +120,7 @@ def _law_firm(
     story: Story, parent: Organization, joins_at: datetime, month: datetime
 ) -> Organization:
     """The one near its cap: 96.8 % is used in the open period, be it a month old or half a minute."""
-    terms = {"monthly_cap": Decimal(2_000), "allowance": Decimal(500)}
+    terms = {"monthly_cap": Decimal(2_000), "allowance": Decimal(500), "first_term_full": True}
     firm = _customer("Oakline Legal", parent, joins_at, **terms)
     people.employ(story, firm, ["Ruth Oakline", "David Mensah", "Irene Costa"], now=joins_at)
     _allocate(story, joins_at, firm, 6_000, "Annual package")

@@ -1,7 +1,8 @@
-"""The buttons of an organization that move credits or end them: grant, adjust, allocate, recharge, suspend, resume, archive."""
+"""The buttons of an organization that move credits or end them: grant, adjust, allocate, recharge, upgrade, suspend, resume, archive."""
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django import forms
 from django.db.models import Q, Sum
@@ -9,7 +10,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTi
 
 from credits import ledger, services
 from credits.forms import CreditsField, ReferenceField
-from credits.models import ZERO, LedgerEntry, Wallet
+from credits.models import ZERO, CreditConfig, LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.models import Organization
 from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
@@ -247,6 +248,57 @@ class Recharge(MoneyOperation):
         )
 
 
+class UpgradeForm(OperationForm):
+    allowance = CreditsField(min_value=ZERO, help_text="Credits included in each term.")
+    allowance_per_user = CreditsField(min_value=ZERO, help_text="And for each seat.")
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        config = organization.wallet.config
+        self.fields["allowance"].initial = config.allowance
+        self.fields["allowance_per_user"].initial = config.allowance_per_user
+
+
+class Upgrade(MoneyOperation):
+    slug = "upgrade"
+    title = "Upgrade at once"
+    icon = "upgrade"
+    explanation = (
+        "New allowances, from today on: what they bring more than those in force is funded for the days that are left of the "
+        "running term, today included, and for its seats. Less is so from the next boundary."
+    )
+    permission = "credits.change_creditconfig"
+    form = UpgradeForm
+    refusals = {services.InvalidAmount: None, OrganizationArchived: None}
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        config = CreditConfig.objects.get(wallet__organization=organization)
+        period = services.wallet_as_of(organization, now=now).period
+        return [
+            Figure(organization.name, "Allowance", credits(config.allowance)),
+            Figure(organization.name, "Allowance per user", credits(config.allowance_per_user)),
+            Figure(organization.name, "Seats of the term", str(period.seats)),
+            *(
+                figure._replace(what="Allowance left") if figure.what == "Allowance" else figure
+                for figure in super().figures(organization, now=now)
+            ),
+        ]
+
+    def perform(self, command: Command) -> Outcome:
+        entry = services.upgrade_terms(
+            organization=command.organization,
+            allowance=command.data["allowance"],
+            allowance_per_user=command.data["allowance_per_user"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        funded = credits(entry.amount) if entry else "No"
+        return Outcome(
+            f"{command.organization.name} has its new terms. {funded} credits came at once."
+        )
+
+
 class Suspend(Operation):
     slug = "suspend"
     title = "Suspend"
@@ -328,6 +380,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Adjust(),
     Allocate(),
     Recharge(),
+    Upgrade(),
     Suspend(),
     Resume(),
     Archive(),

@@ -6,8 +6,11 @@ the boundary before it: counting on from 28 February would turn the 31st into th
 
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import NamedTuple
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Period(NamedTuple):
@@ -67,11 +70,32 @@ def period_containing(moment: datetime, anchored_on: date) -> Period:
 def term_from(starts_at: datetime, *, yearly: bool, anchored_on: date) -> Period:
     """Return the term that begins at a boundary: to the next one of the month, or of the year.
 
-    A term that begins off its anchor (the anchor was moved) is a short one, and the next is back in step.
+    A term that begins off its anchor (the anchor was moved) is a short one, a stub, and the next is back in step.
     """
     if yearly:
         return Period(starts_at, anniversary_after(starts_at, anchored_on))
     return Period(starts_at, boundary_after(starts_at, anchored_on.day))
+
+
+def whole_term_until(ends_at: datetime, *, yearly: bool, anchored_on: date) -> Period:
+    """Return the whole term that ends at a boundary of its anchor: what a shorter one with this end is a part of."""
+    if not yearly:
+        return Period(boundary_until(ends_at - MICROSECOND, anchored_on.day), ends_at)
+    year = ends_at.year
+    while boundary(year, anchored_on.month, anchored_on.day) >= ends_at:
+        year -= 1
+    return Period(boundary(year, anchored_on.month, anchored_on.day), ends_at)
+
+
+def days_between(moment: datetime, ends_at: datetime) -> int:
+    """Return how many days there are from a moment to a midnight, its own day included."""
+    day = moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (ends_at - day).days
+
+
+def by_days(amount: Decimal, days: int, whole_days: int) -> Decimal:
+    """Return what a part of a whole term brings of an amount: by days, rounded down at six places."""
+    return Decimal(int(amount * 1_000_000) * days // whole_days) / 1_000_000
 
 
 def periods_from(starts_at: datetime, anchor_day: int) -> Iterator[Period]:

@@ -272,8 +272,9 @@ CHECKS: dict[str, str] = {
     "a term is renewed once": f"""
         SELECT g.wallet_id, 'wallet ' || g.wallet_id,
             'the term from ' || g.term_starts_at || ' has ' || count(*) || ' allowances'
-                || CASE WHEN g.seat > 0 THEN ' for seat ' || g.seat ELSE '' END || ': ' || string_agg('grant ' || g.id, ', ' ORDER BY g.id)
-        FROM credits_grant g WHERE g.source = 'allowance' GROUP BY g.wallet_id, g.term_starts_at, g.seat
+                || CASE WHEN g.seat > 0 THEN ' for seat ' || g.seat WHEN g.upgrade > 0 THEN ' by upgrade ' || g.upgrade ELSE '' END
+                || ': ' || string_agg('grant ' || g.id, ', ' ORDER BY g.id)
+        FROM credits_grant g WHERE g.source = 'allowance' GROUP BY g.wallet_id, g.term_starts_at, g.seat, g.upgrade
         HAVING count(*) > 1
         UNION ALL
         SELECT e.wallet_id, {ENTRY}, 'it renews a term and made ' || count(g.id) || ' allowances'
@@ -286,11 +287,12 @@ CHECKS: dict[str, str] = {
             SELECT FROM credits_billingperiod p
             WHERE p.wallet_id = g.wallet_id AND p.term_starts_at = g.term_starts_at AND p.term_ends_at = g.expires_at
         )""",
-    "a term has brought the shares of its seats": f"""
+    "a term has brought the shares of its seats, and no more than its allowance": f"""
         SELECT p.wallet_id, {PERIOD},
             CASE WHEN p.seats < p.seats_before THEN 'it has ' || p.seats || ' seats, its term had ' || p.seats_before || ' already'
                 WHEN p.seats < g.seat THEN 'it has ' || p.seats || ' seats, and a share was brought for seat ' || g.seat
-                ELSE 'its term has ' || p.seats || ' seats of ' || p.share || ', its renewals bring ' || coalesce(g.total, 0) END
+                ELSE 'its term has ' || p.seats || ' seats of ' || p.share || ' and an allowance of ' || p.allowance
+                    || ' in force, its renewals bring ' || coalesce(g.total, 0) END
         FROM (
             SELECT *, lag(seats) OVER term AS seats_before, lead(id) OVER term IS NULL AS is_last
             FROM credits_billingperiod WINDOW term AS (PARTITION BY wallet_id, term_starts_at ORDER BY index)
@@ -300,7 +302,8 @@ CHECKS: dict[str, str] = {
             FROM credits_grant g JOIN credits_ledgerentry e ON e.id = g.entry_id
             WHERE g.source = 'allowance' GROUP BY 1, 2
         ) g ON g.wallet_id = p.wallet_id AND g.term_starts_at = p.term_starts_at
-        WHERE p.seats < p.seats_before OR p.is_last AND (p.seats < g.seat OR p.seats * p.share > coalesce(g.total, 0))""",
+        WHERE p.seats < p.seats_before OR p.is_last AND (
+            p.seats < g.seat OR coalesce(g.total, 0) NOT BETWEEN p.seats * p.share AND p.seats * p.share + p.allowance)""",
     "nothing refers to another wallet's rows": f"""
         SELECT g.wallet_id, {GRANT}, 'it was made by an entry of another wallet: ' || {ENTRY}
         FROM credits_grant g JOIN credits_ledgerentry e ON e.id = g.entry_id WHERE g.wallet_id <> e.wallet_id

@@ -48,7 +48,7 @@ def make_organization(
     now: datetime = NOW,
     **terms: Any,
 ) -> Organization:
-    """Create an organization; `funded` credits are prepaid and do not expire.
+    """Create an organization; `funded` credits are prepaid and do not expire. Its first term is whole, unless a test says otherwise.
 
     :param terms: fields of `CreditConfig`; numbers may be plain ones
     """
@@ -57,7 +57,7 @@ def make_organization(
         parent=parent,
         anchored_on=anchored_on,
         now=now,
-        **_exact(terms),
+        **_exact({"first_term_full": True} | terms),
     )
     if Decimal(funded):
         grant(organization, funded, now=now)
@@ -102,6 +102,23 @@ def set_terms(organization: Organization, *, now: datetime = NOW, **changes: Any
     return services.update_terms(
         organization=organization,
         changes=_exact(changes),
+        performed_by=STAFF,
+        now=now,
+    )
+
+
+def upgrade(
+    organization: Organization,
+    *,
+    allowance: Amount = 0,
+    allowance_per_user: Amount = 0,
+    now: datetime = NOW,
+) -> LedgerEntry | None:
+    return services.upgrade_terms(
+        organization=organization,
+        allowance=Decimal(allowance),
+        allowance_per_user=Decimal(allowance_per_user),
+        reason="bigger plan",
         performed_by=STAFF,
         now=now,
     )

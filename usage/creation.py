@@ -23,6 +23,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminSingleDateWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
 )
 
 from credits import services
@@ -53,6 +54,12 @@ class CreateForm(forms.Form):
         min_value=ZERO,
         initial=ZERO,
         help_text="Credits included in each term; the first begins at once. 0: none.",
+    )
+    first_term_full = forms.BooleanField(
+        required=False,
+        widget=UnfoldBooleanWidget,
+        label="Whole allowance in the first term",
+        help_text="Otherwise the first term brings the part of its days: from today, today included, to its end.",
     )
     term = forms.ChoiceField(choices=CreditConfig.Term.choices, widget=UnfoldAdminSelectWidget)
     anchored_on = forms.DateField(
@@ -126,6 +133,7 @@ class CreateView(View):
             billing_email=data["billing_email"] or None,
             anchored_on=data["anchored_on"],
             allowance=data["allowance"],
+            first_term_full=data["first_term_full"],
             term=data["term"],
             monthly_cap=data["monthly_cap"],
             performed_by=staff(self.request.user),

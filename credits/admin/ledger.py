@@ -293,6 +293,7 @@ class GrantAdmin(MoneyAdmin):
         "expires_at",
         "term_starts_at",
         "seat",
+        "upgrade",
         "created_at",
     )
     public_ids = {"org": "wallet__organization_id", "txn": "entry_id", "": "id"}

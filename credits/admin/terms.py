@@ -27,12 +27,13 @@ HELP = {
     "refill_threshold": "Below this much, credits come from the parent. Empty: no refill rule.",
     "refill_amount": "Exactly this much, or nothing if the parent is short. Set both, or neither.",
     "refill_cooldown_seconds": "At most one refill in this time.",
-    "allowance": "Credits included in each term. 0: none.",
+    "allowance": "Credits included in each term. 0: none. More at once is an upgrade: a button of the organization.",
     "allowance_per_user": "And for each seat: as many as users were ever active at one moment of the term. 0: none.",
     "seat_limit": "How many seats bring a share. Empty: no limit. A higher one brings the shares of users who are active now at once; "
     "a lower one takes nothing away until the next term.",
     "rollover_limit": "How much of an allowance may survive its term. 0: nothing.",
-    "anchored_on": "Periods begin on this day of the month; years on this date.",
+    "anchored_on": "Periods begin on this day of the month; years on this date. Moved, it makes one short term, a stub: that brings "
+    "its days' part of the allowance.",
     "overage_rate": "Information only: one credit of work is one credit of the ledger.",
     "open_holds_limit": "How many holds may be open at once, also those of no credits. Empty: no limit.",
     "actor_open_holds_limit": "And how many of each actor. Empty: no limit.",

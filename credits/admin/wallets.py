@@ -167,6 +167,9 @@ class BillingPeriodAdmin(MoneyAdmin):
         "ends_at",
         "term_starts_at",
         "term_ends_at",
+        "part",
+        "in_force",
+        "in_force_per_user",
         "seats",
         "share_shown",
         "used_shown",
@@ -211,6 +214,18 @@ class BillingPeriodAdmin(MoneyAdmin):
     @display(description="Reserved")
     def reserved_shown(self, period: BillingPeriod) -> SafeString | str:
         return amount(period.reserved)
+
+    @display(description="Its term brings")
+    def part(self, period: BillingPeriod) -> str:
+        return period.stub or "a whole allowance"
+
+    @display(description="Allowance in force")
+    def in_force(self, period: BillingPeriod) -> SafeString | str:
+        return amount(period.allowance)
+
+    @display(description="Allowance per user in force")
+    def in_force_per_user(self, period: BillingPeriod) -> SafeString | str:
+        return amount(period.allowance_per_user)
 
     @display(description="Share of each seat")
     def share_shown(self, period: BillingPeriod) -> SafeString | str:

@@ -52,8 +52,15 @@ def _terms(grant: Grant) -> list[Any]:
         _microseconds(grant.expires_at),
         _microseconds(grant.term_starts_at),
         _microseconds(grant.created_at),
-        f"seat {grant.seat}" if grant.seat else "",
+        _in_mid_term(grant),
     ]
+
+
+def _in_mid_term(grant: Grant) -> str:
+    """What brought an allowance in mid-term: nothing, of what came with its term."""
+    if grant.seat:
+        return f"seat {grant.seat}"
+    return f"upgrade {grant.upgrade}" if grant.upgrade else ""
 
 
 def _number(amount: Decimal | None) -> str | None:

@@ -117,6 +117,7 @@ def _grants_of(entry: LedgerEntry, posting: Posting, *, debt: Decimal) -> list[G
                 expires_at=lot.expires_at,
                 term_starts_at=lot.term_starts_at,
                 seat=lot.seat,
+                upgrade=lot.upgrade,
                 created_at=entry.posted_at,
             )
         )

@@ -20,6 +20,7 @@ class Lot:
     priority: int = 50
     term_starts_at: datetime | None = None
     seat: int = 0
+    upgrade: int = 0
 
 
 @dataclass(frozen=True)

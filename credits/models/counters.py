@@ -24,10 +24,18 @@ class BillingPeriod(models.Model):
     ends_at = models.DateTimeField()
     term_starts_at = models.DateTimeField()
     term_ends_at = models.DateTimeField()
+    term_days = models.PositiveSmallIntegerField()
+    """For how many days its term brings an allowance: fewer than a whole one has in a stub, and in a first term that began before them."""
+    whole_days = models.PositiveSmallIntegerField()
+    """How many days the whole term has that ends with its own."""
+    allowance = AmountField(default=ZERO)
+    """What a whole term brings by the terms in force: those with which its term began, or more since an upgrade."""
+    allowance_per_user = AmountField(default=ZERO)
+    """And what a whole term brings for each seat."""
     seats = models.PositiveIntegerField(default=0)
     """How many shares of an allowance its term has brought by now: it is raised, never lowered, and a term carries it on."""
     share = AmountField(default=ZERO)
-    """What each seat brings in its term."""
+    """What each seat has brought in its term: its part of the allowance per user, by days."""
     used = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
     opening_balance = AmountField()
@@ -53,7 +61,15 @@ class BillingPeriod(models.Model):
             ),
             models.CheckConstraint(
                 name="billingperiod_counters_not_negative",
-                condition=Q(used__gte=0, reserved__gte=0, share__gte=0),
+                condition=Q(used__gte=0, reserved__gte=0, allowance__gte=0, share__gte=0),
+            ),
+            models.CheckConstraint(
+                name="billingperiod_part_of_a_whole_term",
+                condition=Q(
+                    term_days__gte=1,
+                    term_days__lte=F("whole_days"),
+                    share__lte=F("allowance_per_user"),
+                ),
             ),
             models.CheckConstraint(
                 name="billingperiod_closed_as_a_whole",
@@ -69,6 +85,13 @@ class BillingPeriod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d} – {self.ends_at:%Y-%m-%d}"
+
+    @property
+    def stub(self) -> str:
+        """Why its term brings only a part of an allowance, and which; nothing of a whole one."""
+        if self.term_days == self.whole_days:
+            return ""
+        return f"stub, begins after its anchor: {self.term_days} of {self.whole_days} days"
 
 
 class UsageCounter(models.Model):

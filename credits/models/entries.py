@@ -36,6 +36,8 @@ class Grant(models.Model):
     """For an allowance: the term it is of. One renewal per term."""
     seat = models.PositiveIntegerField(default=0)
     """For a share of the allowance that came in mid-term: the number of its seat; of several at once, of the last."""
+    upgrade = models.PositiveSmallIntegerField(default=0)
+    """For what an upgrade in mid-term brought: its number in the term."""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -53,13 +55,15 @@ class Grant(models.Model):
                 | (~Q(source="allowance") & Q(term_starts_at__isnull=True)),
             ),
             models.UniqueConstraint(
-                fields=["wallet", "term_starts_at", "seat"],
+                fields=["wallet", "term_starts_at", "seat", "upgrade"],
                 condition=Q(term_starts_at__isnull=False),
                 name="grant_one_renewal_per_term",
             ),
             models.CheckConstraint(
-                name="grant_seat_of_an_allowance",
-                condition=Q(seat=0) | Q(source="allowance"),
+                name="grant_seat_or_upgrade_of_an_allowance",
+                condition=Q(seat=0, upgrade=0)
+                | Q(source="allowance", seat=0)
+                | Q(source="allowance", upgrade=0),
             ),
             known(
                 "grant_source_known",

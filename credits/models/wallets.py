@@ -104,7 +104,8 @@ class Wallet(models.Model):
 class CreditConfig(models.Model):
     """The terms that people edit, apart from the money that only services write.
 
-    Caps, the overdraft, the other limits and the refill rule act at once; allowance, term and anchor from the next boundary.
+    Caps, the overdraft, the other limits and the refill rule act at once; allowance, term and anchor from the next boundary,
+    unless they are an upgrade at once.
     """
 
     class Term(models.TextChoices):
@@ -153,6 +154,10 @@ class CreditConfig(models.Model):
         default=Decimal(1), help_text="Information only; work costs the same."
     )
     when_empty = models.CharField(max_length=8, choices=WhenEmpty, default=WhenEmpty.DENY)
+    first_term_full = models.BooleanField(
+        default=False,
+        help_text="The first term brings a whole allowance, although it begins after its anchor.",
+    )
     cancel_at_period_end = models.BooleanField(
         default=False, help_text="The next term brings no allowance; this one stays as it is."
     )

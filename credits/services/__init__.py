@@ -45,6 +45,7 @@ from credits.services.organizations import create_organization as create_organiz
 from credits.services.organizations import resume as resume
 from credits.services.organizations import suspend as suspend
 from credits.services.organizations import update_terms as update_terms
+from credits.services.organizations import upgrade_terms as upgrade_terms
 from credits.services.reading import Reading as Reading
 from credits.services.reading import entries as entries
 from credits.services.reading import wallet_as_of as wallet_as_of

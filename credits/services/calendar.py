@@ -21,7 +21,7 @@ from credits.models import (
     LedgerEntry,
     Wallet,
 )
-from credits.services.allowances import allowance_lot, begin_terms, go_on
+from credits.services.allowances import allowance_lot, begin_terms, brought, go_on, whole_term
 from organizations.models import Organization
 
 CALENDAR = "calendar"
@@ -91,12 +91,12 @@ def _has_ended(wallet: Wallet, now: datetime) -> bool:
 
 
 def open_first_period(wallet: Wallet, *, now: datetime) -> None:
-    """Open the billing period that contains `now` on a new wallet, and fund its first term."""
+    """Open the billing period that contains `now` on a new wallet, and fund its first term, from today on or as a whole."""
     config = wallet.config
     starts_at, ends_at = periods.period_containing(now, config.anchored_on)
     term = periods.term_from(starts_at, yearly=config.yearly, anchored_on=config.anchored_on)
     first = _period(wallet, index=0, period=periods.Period(starts_at, ends_at), term=term)
-    begin_terms([first])
+    begin_terms([first], since=whole_term(first).starts_at if config.first_term_full else now)
     _open([first])
     _renew_allowances([wallet], carried={wallet.pk: []}, now=now)
 
@@ -225,12 +225,10 @@ def _renew_allowances(wallets: Sequence[Wallet], *, carried: Draws, now: datetim
     postings = []
     for wallet in wallets:
         rolled_over, period = carried[wallet.pk], ledger.open_period(wallet)
-        amount = -sum((draw.amount for draw in rolled_over), ZERO)
-        if not wallet.config.cancel_at_period_end:
-            amount += wallet.config.allowance + period.seats * period.share
+        amount = brought(period) - sum((draw.amount for draw in rolled_over), ZERO)
         if amount:
             lot = allowance_lot(period, amount)
-            note = ledger.Note(CALENDAR, now)
+            note = ledger.Note(CALENDAR, now, reason=period.stub)
             kind = LedgerEntry.Kind.RENEW
             postings.append(ledger.Posting(wallet, kind, note, draws=rolled_over, lots=[lot]))
     ledger.post(*postings)

@@ -8,11 +8,12 @@ from uuid import UUID
 from django.db import transaction
 
 from credits import ledger
-from credits.models import CreditConfig, StatusChange, Wallet
-from credits.services.allowances import raise_seats
+from credits.ledger import Note
+from credits.models import MAX_AMOUNT, CreditConfig, LedgerEntry, StatusChange, Wallet
+from credits.services.allowances import raise_seats, upgrade
 from credits.services.calendar import open_first_period
 from credits.services.ending import reclaim
-from credits.services.funding import NotARoot
+from credits.services.funding import InvalidAmount, NotARoot
 from credits.services.locking import (
     lock,
     lock_family,
@@ -66,7 +67,7 @@ def create_organization(
 
     :param id: what it will be known by, for a caller that may ask twice; a new one unless said
     :param anchored_on: where its periods begin; the first of the month unless said
-    :param terms: other fields of `CreditConfig`; an allowance begins at once
+    :param terms: other fields of `CreditConfig`; an allowance begins at once, by days from today on, unless `first_term_full`
     :raises NotARoot: if the parent has a parent
     :raises OrganizationSuspended: if the parent is suspended
     :raises OrganizationArchived: if the parent is archived
@@ -194,8 +195,48 @@ def update_terms(
     """
     wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)
+    changes = changes | _cancellation(wallet.config, changes, organization, asked_by)
+    _change(wallet, changes, performed_by=performed_by, now=now)
+    if "seat_limit" in changes:
+        raise_seats(wallet, why="another seat limit", performed_by=performed_by, now=now)
+    return wallet
+
+
+@transaction.atomic(savepoint=False)
+def upgrade_terms(
+    *,
+    organization: Organization,
+    allowance: Decimal,
+    allowance_per_user: Decimal,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+) -> LedgerEntry | None:
+    """Change the allowances of an organization at once: more is funded for what is left of the running term, by days, today included.
+
+    Less is not taken away: it is so from the next boundary. Only what is more than the running term has in force is funded, so to repeat
+    it changes nothing, and down and up again brings nothing twice.
+
+    :returns: the entry, if there was something to fund
+    :raises InvalidAmount: if one of them is negative, or too large
+    :raises OrganizationArchived: if the organization is archived
+    """
+    for amount in (allowance, allowance_per_user):
+        if not 0 <= amount <= MAX_AMOUNT:
+            raise InvalidAmount(f"0 or more and at most {MAX_AMOUNT:f} expected, {amount:f} given")
+    wallet, _ = lock(organization, now=now)
+    require_not_archived(wallet.organization)
+    changes = {"allowance": allowance, "allowance_per_user": allowance_per_user}
+    _change(wallet, changes, performed_by=performed_by, now=now)
+    return upgrade(wallet, note=Note(performed_by, now, reason))
+
+
+def _change(wallet: Wallet, changes: dict[str, Any], *, performed_by: str, now: datetime) -> None:
+    """Write changes of the terms of a locked wallet.
+
+    :raises RefillRequiresThresholdAndAmount: if only one of the two would be set
+    """
     config = wallet.config
-    changes = changes | _cancellation(config, changes, organization, asked_by)
     for name, value in changes.items():
         setattr(config, name, value)
     if (config.refill_threshold is None) != (config.refill_amount is None):
@@ -205,9 +246,6 @@ def update_terms(
     if changes:
         sign(config, performed_by=performed_by, now=now)
         config.save(update_fields=list(changes))
-    if "seat_limit" in changes:
-        raise_seats(wallet, why="another seat limit", performed_by=performed_by, now=now)
-    return wallet
 
 
 def _cancellation(

@@ -25,7 +25,7 @@ class Reading(NamedTuple):
     wallet: Wallet
     period: BillingPeriod
     included: Decimal
-    """The allowance granted for the current term, with what rolled over and the shares that came in mid-term."""
+    """The allowance granted for the current term, with what rolled over and what came in mid-term."""
 
 
 def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:

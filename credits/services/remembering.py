@@ -119,8 +119,8 @@ def _due_by(entry: LedgerEntry, then: datetime) -> _Pool:
     if entry.kind == Kind.LAPSE:
         ended = [d for d in draws if d.grant.expires_at is not None and d.grant.expires_at <= then]
         return _Pool(sum((draw.amount for draw in ended), ZERO), _allowance_in(ended))
-    is_share = any(grant.seat for grant in entry.grants.all())
-    if is_share or entry.period.starts_at > then:
+    in_mid_term = any(grant.seat or grant.upgrade for grant in entry.grants.all())
+    if in_mid_term or entry.period.starts_at > then:
         return _Pool(ZERO, ZERO)
     return _Pool(entry.amount, _allowance_in(draws))
 
@@ -164,9 +164,9 @@ def _period(wallet: Wallet, number: int, then: datetime) -> BillingPeriod:
 
 
 def _included(period: BillingPeriod, then: datetime) -> Decimal:
-    """Return the allowance of the term of a period, with the shares that had come in by then."""
+    """Return the allowance of the term of a period, with what had come in mid-term by then."""
     renewals = Grant.objects.filter(
-        Q(seat=0) | Q(created_at__lte=then),
+        Q(seat=0, upgrade=0) | Q(created_at__lte=then),
         wallet=period.wallet_id,
         term_starts_at=period.term_starts_at,
     )

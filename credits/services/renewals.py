@@ -26,6 +26,8 @@ class Turn(NamedTuple):
     granted: Decimal
     """The allowance of a term that begins here, without what rolled over."""
     balance_after: Decimal
+    stub: str
+    """Why a term that begins here brings only a part of an allowance; nothing of a whole one."""
 
 
 def preview_renewal(organization: Organization, *, now: datetime) -> list[Turn]:
@@ -60,6 +62,7 @@ def _turns(organization: Organization, wallet: Wallet, before: Wallet) -> Iterat
             rolled_over=lots - granted,
             granted=granted,
             balance_after=period.opening_balance + granted,
+            stub=period.stub if period.starts_at == period.term_starts_at else "",
         )
         ended = period
 

@@ -92,6 +92,8 @@ def statement_rows(period: BillingPeriod) -> Iterator[list[object]]:
     yield ["starts_at", _moment(period.starts_at)]
     yield ["ends_at", _moment(period.ends_at)]
     yield ["closed_at", _moment(period.closed_at) if period.closed_at else "open"]
+    yield ["term_days", period.term_days]
+    yield ["whole_days", period.whole_days]
     yield ["seats", period.seats]
     yield ["share", round(period.share, 6)]
     for name, amount in zip(statement._fields[:-1], statement[:-1], strict=True):

@@ -69,5 +69,5 @@ BEGIN
 END $$;
 
 CREATE TRIGGER grant_is_fixed
-    BEFORE UPDATE OF id, wallet_id, entry_id, source, amount, priority, expires_at, term_starts_at, seat, created_at
+    BEFORE UPDATE OF id, wallet_id, entry_id, source, amount, priority, expires_at, term_starts_at, seat, upgrade, created_at
     ON credits_grant FOR EACH ROW EXECUTE FUNCTION credits_grant_is_fixed();

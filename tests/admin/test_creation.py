@@ -26,6 +26,7 @@ def fill_in(client: Client, *, parent: Organization | None = None, **fields: Any
 class TestCreate:
     def test_makes_an_organization_with_its_terms(self, ana: Client) -> None:
         data = fill_in(ana, allowance="500", monthly_cap="0", anchored_on="2026-05-05")
+        data |= {"first_term_full": "on"}
 
         answer = ana.post(URL, data)
 
@@ -34,6 +35,13 @@ class TestCreate:
         wallet = wallet_of(made)
         assert (wallet.balance, wallet.config.monthly_cap) == amounts(500, 0)
         assert str(wallet.config.anchored_on) == "2026-05-05"
+
+    def test_brings_the_part_of_its_first_days_unless_that_is_to_be_whole(
+        self, ana: Client
+    ) -> None:
+        ana.post(URL, fill_in(ana, allowance="310", anchored_on="2026-05-01"))
+
+        assert wallet_of(Organization.objects.get()).balance == 220
 
     def test_makes_a_child(self, ana: Client) -> None:
         parent = make_organization("Parent")

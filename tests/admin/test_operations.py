@@ -479,6 +479,53 @@ class TestEdit:
 PERMISSIONS = {operation.slug: operation.permission for operation in (*MONEY, *KEYS)}
 
 
+class TestUpgrade:
+    def test_shows_what_comes_at_once(self, ana: Client) -> None:
+        organization = make_organization(allowance=100, allowance_per_user=5)
+        data = fill_in(ana, "upgrade", organization, allowance="131")
+
+        page = send(ana, "upgrade", organization, data, step="preview")
+
+        assert (data["allowance_per_user"], money_of(organization)[0]) == amounts(5, 100)
+        assert effects(page) == {
+            (organization.name, "Allowance"): ("100", "131"),
+            (organization.name, "Allowance left"): ("100", "122"),
+            (organization.name, "Balance"): ("100", "122"),
+            (organization.name, "Available"): ("100", "122"),
+        }
+
+    def test_changes_the_terms_and_funds_the_rest_of_the_term(self, ana: Client) -> None:
+        organization = make_organization(allowance=100)
+
+        answer = use(ana, "upgrade", organization, allowance="131")
+
+        assert answer.headers["location"] == page_of(organization)
+        entry = entries_of(organization)[-1]
+        assert (entry.kind, entry.performed_by) == ("renew", "staff:ana")
+        assert (entry.amount, entry.reason) == (
+            amounts(22)[0],
+            "asked for by mail (22 of 31 days)",
+        )
+        config = wallet_of(organization).config
+        assert config.allowance == 131
+        assert config.history.latest().history_change_reason == "staff:ana"
+
+    def test_downwards_funds_nothing(self, ana: Client) -> None:
+        organization = make_organization(allowance=100)
+
+        use(ana, "upgrade", organization, allowance="40")
+
+        assert "No credits came at once" in ana.get(page_of(organization)).content.decode()
+        assert money_of(organization)[0] == 100
+
+    @pytest.mark.parametrize("field", ["allowance", "allowance_per_user"])
+    def test_refuses_what_is_no_allowance(self, ana: Client, field: str) -> None:
+        organization = make_organization(allowance=100)
+        data = fill_in(ana, "upgrade", organization) | {field: "-1"}
+
+        assert list(errors(send(ana, "upgrade", organization, data))) == [field]
+
+
 class TestEveryOperation:
     @pytest.mark.parametrize("operation", PERMISSIONS)
     def test_is_closed_to_staff_without_its_permission(self, operation: str) -> None:

@@ -104,7 +104,12 @@ def _insert(dice: Random, table: str) -> Edit:
         changes |= {"organization_id": "gen_random_uuid()", "period_id": "NULL"}
     if table == "credits_grant":
         # Of an allowance there is one a term; and its entry says which grants it made.
-        changes |= {"term_starts_at": "NULL", "seat": "0", "source": "'grant'"}
+        changes |= {
+            "term_starts_at": "NULL",
+            "seat": "0",
+            "upgrade": "0",
+            "source": "'grant'",
+        }
         names |= _entry_names("credits_grant", row)
     return Edit(as_sql(like(table, f"id::text = '{row}'", **changes)), frozenset(names))
 

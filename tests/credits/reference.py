@@ -7,7 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from tests.credits.reference_wallet import FOREVER, ZERO, Counter, Hold, Terms, Wallet, is_day
+from tests.credits.reference_wallet import (
+    FOREVER,
+    ZERO,
+    Counter,
+    Hold,
+    Terms,
+    Wallet,
+    is_day,
+    part_of,
+)
 
 
 class Refused(Exception):
@@ -26,7 +35,8 @@ class Books:
         while not is_day(start.date(), terms.anchored_on.day):
             start -= timedelta(days=1)
         wallet.period_ends_at = terms.next_boundary(start)
-        self._begin_term(wallet, start, rolled_over=ZERO)
+        today = datetime(now.year, now.month, now.day, tzinfo=UTC)
+        self._begin_term(wallet, start, rolled_over=ZERO, counts_from=today)
 
     def run(self, command: Callable[[], object]) -> object:
         """Return what a command answers, or the name of its error: then nothing has happened."""
@@ -67,13 +77,76 @@ class Books:
             self._begin_term(wallet, boundary, rolled_over=kept)
         wallet.period_ends_at = min(wallet.terms.next_boundary(boundary), wallet.term_ends_at)
 
-    def _begin_term(self, wallet: Wallet, start: datetime, *, rolled_over: Decimal) -> None:
-        wallet.term_ends_at = wallet.terms.end_of_term(start)
-        allowance = ZERO if wallet.terms.cancelled else wallet.terms.allowance
+    def _begin_term(
+        self,
+        wallet: Wallet,
+        start: datetime,
+        *,
+        rolled_over: Decimal,
+        counts_from: datetime | None = None,
+    ) -> None:
+        terms, end = wallet.terms, wallet.terms.end_of_term(start)
+        wallet.term_ends_at, wallet.whole_days = end, terms.days_of_whole_term(end)
+        days = (end - (counts_from or start)).days
+        if counts_from and terms.first_full:
+            days = wallet.whole_days
+        wallet.in_force = ZERO if terms.cancelled else terms.allowance
+        wallet.per_user_in_force = terms.per_user
+        wallet.share = part_of(terms.per_user, days, wallet.whole_days)
+        wallet.seats = wallet.seats_taken if wallet.share and not terms.cancelled else 0
+        allowance = part_of(wallet.in_force, days, wallet.whole_days) + wallet.seats * wallet.share
         wallet.included = allowance + rolled_over
         if wallet.included:
             wallet.add(wallet.included, expires_at=wallet.term_ends_at, included=True)
             wallet.entries.append(("renew", allowance))
+
+    # Seats and upgrades
+
+    def join(self, name: str, now: datetime) -> str:
+        wallet = self._find(name, now)
+        self._refuse_archived(wallet)
+        wallet.users += 1
+        self._raise_seats(wallet)
+        return "ok"
+
+    def leave(self, name: str, now: datetime) -> str:
+        wallet = self._find(name, now)
+        self._refuse_archived(wallet)
+        wallet.users -= 1
+        return "ok"
+
+    def _raise_seats(self, wallet: Wallet) -> None:
+        more = wallet.seats_taken - wallet.seats
+        if more > 0 and wallet.share and not self._has_ended(wallet):
+            wallet.seats += more
+            self._include(wallet, more * wallet.share)
+
+    def upgrade(self, name: str, allowance: Decimal, per_user: Decimal, now: datetime) -> str:
+        wallet = self._find(name, now)
+        self._refuse_archived(wallet)
+        wallet.terms.allowance, wallet.terms.per_user = allowance, per_user
+        more = max(ZERO, allowance - wallet.in_force)
+        more_per_user = max(ZERO, per_user - wallet.per_user_in_force)
+        if self._has_ended(wallet) or not more + more_per_user:
+            return "ok"
+        if more_per_user and not wallet.share:
+            wallet.seats = wallet.seats_taken
+        days = (wallet.term_ends_at.date() - now.date()).days
+        share = part_of(more_per_user, days, wallet.whole_days)
+        wallet.in_force += more
+        wallet.per_user_in_force += more_per_user
+        wallet.share += share
+        self._include(wallet, part_of(more, days, wallet.whole_days) + wallet.seats * share)
+        return "ok"
+
+    def _has_ended(self, wallet: Wallet) -> bool:
+        return wallet.terms.cancelled and not wallet.included
+
+    def _include(self, wallet: Wallet, amount: Decimal) -> None:
+        if amount:
+            wallet.included += amount
+            wallet.add(amount, expires_at=wallet.term_ends_at, included=True)
+            wallet.entries.append(("renew", amount))
 
     # Funding
 
@@ -304,6 +377,8 @@ class Books:
             setattr(wallet.terms, term, value)
         if (wallet.terms.threshold is None) != (wallet.terms.refill is None):
             raise Refused("RefillRequiresThresholdAndAmount")
+        if "seat_limit" in changes:
+            self._raise_seats(wallet)
         return "ok"
 
     def _reclaim(self, wallet: Wallet, now: datetime) -> Decimal:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 
 ZERO = Decimal(0)
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -20,6 +22,10 @@ def first_day(after: datetime, matches: Callable[[date], bool]) -> datetime:
 def is_day(day: date, wanted: int) -> bool:
     is_last = (day + timedelta(days=1)).day == 1
     return day.day == wanted or (is_last and day.day < wanted)
+
+
+def part_of(amount: Decimal, days: int, whole: int) -> Decimal:
+    return Decimal(floor(Fraction(amount) * days / whole * 1_000_000)) / 1_000_000
 
 
 @dataclass
@@ -55,6 +61,9 @@ class Terms:
     refill: Decimal | None = None
     cooldown: int = 300
     allowance: Decimal = ZERO
+    per_user: Decimal = ZERO
+    seat_limit: int | None = None
+    first_full: bool = False
     yearly: bool = False
     anchored_on: date = date(2026, 1, 1)
     rollover: Decimal = ZERO
@@ -68,8 +77,17 @@ class Terms:
     def end_of_term(self, start: datetime) -> datetime:
         if not self.yearly:
             return self.next_boundary(start)
-        month = self.anchored_on.month
-        return first_day(start, lambda d: d.month == month and is_day(d, self.anchored_on.day))
+        return first_day(start, self._begins_a_term)
+
+    def days_of_whole_term(self, end: datetime) -> int:
+        day = end.date() - timedelta(days=1)
+        while not self._begins_a_term(day):
+            day -= timedelta(days=1)
+        return (end.date() - day).days
+
+    def _begins_a_term(self, day: date) -> bool:
+        in_month = not self.yearly or day.month == self.anchored_on.month
+        return in_month and is_day(day, self.anchored_on.day)
 
 
 @dataclass
@@ -91,6 +109,12 @@ class Wallet:
     period_ends_at: datetime = FOREVER
     term_ends_at: datetime = FOREVER
     included: Decimal = ZERO
+    users: int = 0
+    seats: int = 0
+    share: Decimal = ZERO
+    whole_days: int = 1
+    in_force: Decimal = ZERO
+    per_user_in_force: Decimal = ZERO
     cooldown_ends_at: datetime | None = None
     retry_at: datetime | None = None
     entries: list[tuple[str, Decimal]] = field(default_factory=list)
@@ -121,6 +145,11 @@ class Wallet:
     @property
     def free(self) -> Decimal:
         return self.balance - self.reserved
+
+    @property
+    def seats_taken(self) -> int:
+        limit = self.terms.seat_limit
+        return self.users if limit is None else min(self.users, limit)
 
     @property
     def transferable(self) -> Decimal:

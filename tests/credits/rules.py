@@ -112,7 +112,13 @@ RULES: dict[str, list[Breach]] = {
     "billingperiod_counters_not_negative": [
         Breach(f"{PERIOD} used = -0.000001"),
         Breach(f"{PERIOD} reserved = -0.000001"),
+        Breach(f"{PERIOD} allowance = -0.000001"),
         Breach(f"{PERIOD} share = -0.000001"),
+    ],
+    "billingperiod_part_of_a_whole_term": [
+        Breach(f"{PERIOD} term_days = 0"),
+        Breach(f"{PERIOD} term_days = whole_days + 1"),
+        Breach(f"{PERIOD} share = allowance_per_user + 0.000001"),
     ],
     "billingperiod_closed_as_a_whole": [
         Breach(f"{PERIOD} closing_balance = NULL {MAY}"),
@@ -171,8 +177,10 @@ RULES: dict[str, list[Breach]] = {
         like(GRANT, "source = 'allowance' AND seat = 0"),
         like(GRANT, "source = 'allowance' AND seat = 1"),
     ],
-    "grant_seat_of_an_allowance": [
+    "grant_seat_or_upgrade_of_an_allowance": [
         like(GRANT, "source = 'grant'", seat="1"),
+        like(GRANT, "source = 'grant'", upgrade="1"),
+        like(GRANT, "source = 'allowance'", seat="77", upgrade="1"),
     ],
     "grant_source_known": [like(GRANT, "source = 'grant'", source="'gift'")],
     "grant_is_fixed": [
@@ -187,6 +195,7 @@ RULES: dict[str, list[Breach]] = {
             "expires_at",
             "term_starts_at",
             "seat",
+            "upgrade",
             "created_at",
         )
     ],

@@ -15,8 +15,8 @@ COLUMNS = {
         " organization_id period_id checksum"
     ),
     "credits_billingperiod": (
-        "id index starts_at ends_at term_starts_at term_ends_at seats share used reserved opening_balance closing_balance"
-        " closed_at wallet_id continues_at checksum"
+        "id index starts_at ends_at term_starts_at term_ends_at term_days whole_days allowance allowance_per_user seats share used reserved"
+        " opening_balance closing_balance closed_at wallet_id continues_at checksum"
     ),
     "credits_reservation": (
         "id status mode credits free_credits settled_credits late counter_ids work_type resource_type resource_id requested_model"

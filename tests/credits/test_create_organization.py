@@ -43,7 +43,7 @@ class TestCreateOrganization:
         assert entries_of(organization) == []
 
     def test_gives_terms_that_allow_what_is_prepaid_and_no_more(self) -> None:
-        organization = make_organization()
+        organization = services.create_organization(name="Nordwind Games", now=NOW)
 
         config = CreditConfig.objects.get(wallet__organization=organization)
         assert {
@@ -65,6 +65,10 @@ class TestCreateOrganization:
             "overage_rate": 1,
             "when_empty": "deny",
             "recharge_limit": 0,
+            "charge_limit": 100_000,
+            "free_fallback_limit": 10_000,
+            "cancelled_by": "",
+            "first_term_full": False,
             "cancel_at_period_end": False,
         }
 

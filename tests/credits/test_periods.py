@@ -1,7 +1,9 @@
 """Billing-period arithmetic: months and years that never drift, told in tables."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import islice, pairwise
+from typing import Any
 
 import pytest
 
@@ -181,3 +183,91 @@ class TestAnniversaryAfter:
 
         assert moment == at("2100-02-28")  # 2100 is no leap year
         assert periods.boundary(2104, 2, 29) == at("2104-02-29")
+
+
+class TestWholeTermUntil:
+    @pytest.mark.parametrize(
+        ("ends_at", "anchored_on", "starts_at", "days"),
+        [
+            ("2026-06-01", date(2026, 1, 1), "2026-05-01", 31),
+            ("2026-06-20", date(2026, 1, 20), "2026-05-20", 31),
+            ("2026-03-01", date(2026, 1, 1), "2026-02-01", 28),
+            ("2028-03-01", date(2026, 1, 1), "2028-02-01", 29),
+            ("2026-02-28", date(2026, 1, 31), "2026-01-31", 28),
+            ("2026-03-31", date(2026, 1, 31), "2026-02-28", 31),
+            ("2026-01-15", date(2026, 1, 15), "2025-12-15", 31),
+        ],
+    )
+    def test_is_a_month_back_by_the_month(
+        self, ends_at: str, anchored_on: date, starts_at: str, days: int
+    ) -> None:
+        whole = periods.whole_term_until(at(ends_at), yearly=False, anchored_on=anchored_on)
+
+        assert whole == (at(starts_at), at(ends_at))
+        assert periods.days_between(*whole) == days
+
+    @pytest.mark.parametrize(
+        ("ends_at", "anchored_on", "starts_at", "days"),
+        [
+            ("2026-05-27", date(2026, 5, 27), "2025-05-27", 365),
+            ("2028-05-27", date(2030, 5, 27), "2027-05-27", 366),
+            ("2028-02-29", date(2024, 2, 29), "2027-02-28", 366),
+            ("2029-02-28", date(2024, 2, 29), "2028-02-29", 365),
+            ("2027-01-01", date(2020, 1, 1), "2026-01-01", 365),
+        ],
+    )
+    def test_is_a_year_back_by_the_year(
+        self, ends_at: str, anchored_on: date, starts_at: str, days: int
+    ) -> None:
+        whole = periods.whole_term_until(at(ends_at), yearly=True, anchored_on=anchored_on)
+
+        assert whole == (at(starts_at), at(ends_at))
+        assert periods.days_between(*whole) == days
+
+    def test_is_the_term_itself_where_that_is_whole(self) -> None:
+        for anchored_on in (date(2026, 1, day) for day in range(1, 32)):
+            for yearly in (False, True):
+                terms: Any = {"yearly": yearly, "anchored_on": anchored_on}
+                starts_at = at(str(anchored_on))
+                for _ in range(40):
+                    term = periods.term_from(starts_at, **terms)
+                    assert periods.whole_term_until(term.ends_at, **terms) == term
+                    starts_at = term.ends_at
+
+
+class TestDaysBetween:
+    @pytest.mark.parametrize(
+        ("moment", "days"),
+        [
+            ("2026-05-01", 31),
+            ("2026-05-10 12:00", 22),
+            ("2026-05-31", 1),
+            ("2026-05-31 23:59:59.999999", 1),
+        ],
+    )
+    def test_counts_the_day_of_the_moment(self, moment: str, days: int) -> None:
+        assert periods.days_between(at(moment), at("2026-06-01")) == days
+
+    def test_counts_days_of_utc(self) -> None:
+        moment = datetime(2026, 5, 31, 1, tzinfo=timezone(timedelta(hours=2)))
+
+        assert periods.days_between(moment, at("2026-06-01")) == 2
+
+
+class TestByDays:
+    @pytest.mark.parametrize(
+        ("amount", "days", "whole_days", "part"),
+        [
+            ("100", 31, 31, "100"),
+            ("100", 22, 31, "70.967741"),
+            ("1200", 17, 365, "55.890410"),
+            ("0.000001", 30, 31, "0"),
+            ("10000000000000", 364, 365, "9972602739726.027397"),
+            ("9999999999999.999999", 365, 366, "9972677595628.415299"),
+            ("0", 3, 31, "0"),
+        ],
+    )
+    def test_rounds_down_at_six_places(
+        self, amount: str, days: int, whole_days: int, part: str
+    ) -> None:
+        assert periods.by_days(Decimal(amount), days, whole_days) == Decimal(part)

@@ -192,8 +192,9 @@ BROKEN: dict[str, list[str]] = {
         f"{GRANT} term_starts_at = term_starts_at - interval '1 month' WHERE source = 'allowance'",
         f"{GRANT} expires_at = expires_at + interval '1 month' WHERE source = 'allowance'",
     ],
-    "a term has brought the shares of its seats": [
-        f"{PERIOD} seats = 1, share = 1000 WHERE closed_at IS NULL",
+    "a term has brought the shares of its seats, and no more than its allowance": [
+        f"{PERIOD} allowance = 0 WHERE allowance > 0",
+        f"{PERIOD} seats = 1, share = 1000, allowance_per_user = 1000 WHERE closed_at IS NULL",
         f"{PERIOD} seats = 1 - index, term_starts_at = '2026-05-01Z' WHERE index < 2",
         f"{GRANT} seat = 1 WHERE source = 'allowance'",
     ],

@@ -20,7 +20,7 @@ from credits import services
 from credits.ledger import InsufficientCredits
 from credits.models import Reservation
 from credits.models import Wallet as StoredWallet
-from organizations.models import Organization
+from organizations.models import Actor, Organization
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from tests import database
 from tests import factories as f
@@ -51,6 +51,9 @@ FIELDS = {
     "refill": "refill_amount",
     "cooldown": "refill_cooldown_seconds",
     "allowance": "allowance",
+    "per_user": "allowance_per_user",
+    "seat_limit": "seat_limit",
+    "first_full": "first_term_full",
     "yearly": "term",
     "anchored_on": "anchored_on",
     "rollover": "rollover_limit",
@@ -64,6 +67,9 @@ TERMS: dict[str, Callable[[Random], Any]] = {
     "cap": lambda dice: dice.choice([None, None, None, Decimal(dice.randint(0, 200))]),
     "cooldown": lambda dice: dice.choice([0, 60, 300]),
     "allowance": lambda dice: dice.choice([Decimal(0), amount(dice)]),
+    "per_user": lambda dice: dice.choice([Decimal(0), amount(dice)]),
+    "seat_limit": lambda dice: dice.choice([None, None, 1, 3]),
+    "first_full": lambda dice: dice.random() < 0.5,
     "yearly": lambda dice: dice.random() < 0.3,
     "anchored_on": lambda dice: dice.choice(ANCHORS),
     "rollover": lambda dice: Decimal(dice.choice([0, 5, 1_000])),
@@ -119,6 +125,9 @@ VERBS = {
     "adjust": 3,
     "recharge": 2,
     "change": 5,
+    "join": 3,
+    "leave": 2,
+    "upgrade": 2,
     "end_cooldown": 3,
     "renew": 1,
     "suspend": 1,
@@ -144,6 +153,7 @@ class Family(RuleBasedStateMachine):
         self.books = Books()
         self.organizations: dict[str, Organization] = {}
         self.reservations: list[tuple[str, Reservation]] = []
+        self.users: dict[str, list[Actor]] = {name: [] for name in NAMES}
 
     @initialize(seed=st.integers(0, 2**32 - 1))
     def begin(self, seed: int) -> None:
@@ -179,6 +189,8 @@ class Family(RuleBasedStateMachine):
             getattr(self, verb)(member, amount(dice))
         elif verb == "adjust":
             self.adjust(member, dice.choice([1, -1]) * amount(dice))
+        elif verb == "upgrade":
+            self.upgrade(member, amount(dice), dice.choice([Decimal(0), amount(dice)]))
         elif verb == "change":
             self.change(member, self.changes(dice))
         elif verb == "wait":
@@ -345,6 +357,42 @@ class Family(RuleBasedStateMachine):
             member,
             lambda: self.books.archive(member, self.now),
             lambda: f.archive(self.organizations[member], now=self.now).reclaimed_credits,
+        )
+
+    def join(self, member: str) -> None:
+        made = self.compare(
+            member,
+            lambda: self.books.join(member, self.now),
+            lambda: services.create_actor(
+                organization=self.organizations[member], name="Ada", now=self.now
+            ),
+        )
+        if isinstance(made, Actor):
+            self.users[member].append(made)
+
+    def leave(self, member: str) -> None:
+        if not self.users[member]:
+            return
+        left = self.compare(
+            member,
+            lambda: self.books.leave(member, self.now),
+            lambda: services.update_actor(
+                actor=self.users[member][0], changes={"active": False}, now=self.now
+            ),
+        )
+        if isinstance(left, Actor):
+            self.users[member].pop(0)
+
+    def upgrade(self, member: str, allowance: Decimal, per_user: Decimal) -> None:
+        self.compare(
+            member,
+            lambda: self.books.upgrade(member, allowance, per_user, self.now),
+            lambda: f.upgrade(
+                self.organizations[member],
+                allowance=allowance,
+                allowance_per_user=per_user,
+                now=self.now,
+            ),
         )
 
     def change(self, member: str, changes: dict[str, Any]) -> None:

@@ -16,7 +16,15 @@ from credits.models import BillingPeriod, CreditConfig, LedgerEntry
 from organizations import jobs
 from organizations.models import Job, Lease, Organization
 from tests.callers import clock as clock
-from tests.factories import at, make_organization, periods_of, renew, spend, wallet_of
+from tests.factories import (
+    at,
+    make_organization,
+    periods_of,
+    renew,
+    set_terms,
+    spend,
+    wallet_of,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -59,6 +67,17 @@ class TestDryRun:
         assert table[2:] == ["1 periods would open; nothing was changed"]
         assert everything() == before
         assert not Job.objects.exists()
+
+    def test_says_that_a_term_is_a_stub_and_why(self, clock: Clock) -> None:
+        acme = make_organization("Acme", allowance=100)
+        set_terms(acme, anchored_on=at("2026-06-20").date())
+        clock.move_to(JUNE)
+
+        table = say("--dry-run").splitlines()
+        header, row = csv.reader(say("--dry-run", "--csv", "-").splitlines())
+
+        assert table[1].endswith("61.290322  stub, begins after its anchor: 19 of 31 days")
+        assert (header[-1], row[-1]) == ("stub", "stub, begins after its anchor: 19 of 31 days")
 
     def test_says_as_csv_what_then_comes_true(self, clock: Clock, tmp_path: Path) -> None:
         acme = make_organization("=Acme", funded=5, allowance=100, rollover_limit=30)

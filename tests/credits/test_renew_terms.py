@@ -1,6 +1,7 @@
 """Renewing by the year, and from an anchor that moves: no period is skipped, none drifts."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import islice, pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from credits import periods
 from tests.factories import (
     at,
+    entries_of,
     lines_of,
     make_organization,
     periods_of,
@@ -137,7 +139,7 @@ class TestAnchor:
         following = periods.periods_from(spans[1][1], anchored_on.day)
         assert spans[2:] == list(islice(following, len(spans) - 2))
 
-    def test_that_moved_brings_its_allowance_with_the_short_term(self) -> None:
+    def test_that_moved_brings_its_part_of_the_allowance_with_the_short_term(self) -> None:
         organization = make_organization(allowance=100)
         set_terms(organization, anchored_on=date(2026, 6, 20))
 
@@ -146,10 +148,11 @@ class TestAnchor:
         assert lines_of(organization) == [
             ("renew", 100, 0),
             ("lapse", -100, 0),
-            ("renew", 100, 1),
-            ("lapse", -100, 1),
+            ("renew", 61, 1),
+            ("lapse", -61, 1),
             ("renew", 100, 2),
         ]
+        assert entries_of(organization)[2].amount == Decimal("61.290322")  # 19 of 31 days
 
     def test_that_moved_within_a_year_does_not_move_the_end_of_the_year(self) -> None:
         organization = make_organization(
@@ -171,4 +174,9 @@ class TestAnchor:
             (at("2027-05-25"), at("2027-06-25")),
         ]
         kinds = [(kind, amount) for kind, amount, _ in lines_of(organization)]
-        assert kinds == [("renew", 1_200), *[("lapse", -1_200), ("renew", 1_200)] * 2]
+        short = 49  # 15 of 365 days
+        assert kinds == [
+            ("renew", 1_200),
+            *[("lapse", -1_200), ("renew", short)],
+            *[("lapse", -short), ("renew", 1_200)],
+        ]

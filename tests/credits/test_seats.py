@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -13,6 +14,8 @@ from credits.services.reading import wallet_of
 from organizations.models import Actor, Organization
 from organizations.sheet import lines
 from tests import factories as f
+from tests.callers import caller_of, ok
+from tests.callers import clock as clock
 from tests.parallel import at_once
 from tests.usage.people import make_actor, set_active
 
@@ -264,6 +267,34 @@ class TestCounting:
         (seats,) = seats_of(organization)
         assert 1 <= seats <= 6
         assert shares_of(organization) == seats * 50
+
+
+class TestThroughTheApi:
+    def test_users_who_are_made_and_deleted_bring_one_share(
+        self, clock: time_machine.Traveller
+    ) -> None:
+        organization = f.make_organization(allowance_per_user=50)
+        caller = caller_of(organization)
+
+        for number in range(10):
+            made = ok(caller.post("/actors", {"kind": "user", "name": f"User {number}"}), 201)
+            ok(caller.delete(f"/actors/{made['id']}"))
+
+        assert seats_of(organization) == [1]
+        assert f.money_of(organization)[0] == 50
+
+    def test_who_is_patched_takes_a_seat(self, clock: time_machine.Traveller) -> None:
+        organization = f.make_organization(allowance_per_user=50)
+        caller = caller_of(organization)
+        made = ok(caller.post("/actors", {"kind": "user", "name": "Ana", "active": False}), 201)
+
+        seats = []
+        for change in ({"name": "Ana L."}, {"active": True}, {"active": False}, {"active": True}):
+            ok(caller.patch(f"/actors/{made['id']}", change))
+            seats += seats_of(organization)
+
+        assert seats == [0, 1, 1, 1]
+        assert f.money_of(organization)[0] == 50
 
 
 class TestStatement:

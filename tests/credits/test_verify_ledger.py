@@ -62,6 +62,7 @@ EDITS: dict[str, dict[str, tuple[str, str]]] = {
         "priority": ("priority + 1", "true"),
         "expires_at": ("'1970-01-01Z'", "true"),
         "term_starts_at": ("term_starts_at + interval '1 microsecond'", "source = 'allowance'"),
+        "upgrade": ("upgrade + 1", "source = 'allowance'"),
         "seat": ("seat + 1", "source = 'allowance'"),
         "created_at": ("created_at + interval '1 microsecond'", "true"),
     },

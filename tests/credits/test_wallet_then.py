@@ -121,6 +121,7 @@ class World:
             self.resume,
             *[self.new_user] * 2,
             self.new_terms,
+            self.upgrade,
             self.renew,
         ]
 
@@ -160,6 +161,10 @@ class World:
         days = self.dice.choice([None, 1, 10, 40])
         expires_at = None if days is None else self.now + timedelta(days=days)
         f.grant(self.one, self.amount(), now=self.now, expires_at=expires_at)
+
+    def upgrade(self) -> None:
+        allowance, per_user = self.amount() + 30, self.amount()
+        f.upgrade(self.one, allowance=allowance, allowance_per_user=per_user, now=self.now)
 
     def adjust(self) -> None:
         f.adjust(self.one, self.dice.choice([-3, 5]), now=self.now)

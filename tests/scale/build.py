@@ -72,6 +72,9 @@ def _period(wallet: Wallet, month: periods.Period) -> BillingPeriod:
         ends_at=month.ends_at,
         term_starts_at=month.starts_at,
         term_ends_at=month.ends_at,
+        term_days=(month.ends_at - month.starts_at).days,
+        whole_days=(month.ends_at - month.starts_at).days,
+        allowance=ALLOWANCE,
         opening_balance=Decimal(0),
     )
 

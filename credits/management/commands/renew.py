@@ -120,6 +120,7 @@ class Command(BaseCommand):
                     f"{turn.ends_at:%Y-%m-%d}",
                     *(f"{amount.normalize():,f}" for amount in (*amounts, turn.balance_after)),
                 )
+                + (f"  {turn.stub}" if turn.stub else "")
             )
         self.stdout.write(f"{count:,} periods would open; nothing was changed")
 

@@ -479,7 +479,11 @@ DOORS = [
         | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"},
     ),
     Door("GET", "/api/v1/models", query={"actorId": "id"}),
-    Door("GET", ACTORS, query=PAGE | {"kind": "choice", "active": "choice", "externalId": "text"}),
+    Door(
+        "GET",
+        ACTORS,
+        query=PAGE | {"kind": "choice", "active": "choice", "externalId": "text", "groupId": "id"},
+    ),
     Door("POST", ACTORS, ACTOR | {"kind": ("choice", "user")}),
     Door("GET", ACTORS + "/{act}"),
     Door("PATCH", ACTORS + "/{act}", ACTOR),

@@ -15,6 +15,9 @@ from organizations.fields import (
 from organizations.models import Actor, Group
 from organizations.pagination import PageQuery
 
+MAX_MEMBERS = 500
+"""How many members a group is told with."""
+
 
 class StrictEmail(StrictChar, serializers.EmailField):
     """An address, as text."""
@@ -50,6 +53,7 @@ class ActorQuery(PageQuery):
     kind = StrictChoice(Actor.Kind.choices, required=False)
     active = QueryBoolean(required=False)
     externalId = StrictChar(max_length=128, source="external_id", required=False)
+    groupId = IdField("grp", source="group_id", required=False)
 
 
 class ActorShape(serializers.Serializer):
@@ -93,7 +97,7 @@ class GroupQuery(PageQuery):
 
 
 class GroupShape(serializers.Serializer):
-    """A group with the ids of its members."""
+    """A group with the ids of its members: the first 500 by their making. The list of actors names all, by `groupId`."""
 
     id = IdField("grp")
     organizationId = IdField("org", source="organization_id")
@@ -102,11 +106,18 @@ class GroupShape(serializers.Serializer):
     name = serializers.CharField()
     profile = serializers.CharField(source="profile.slug", default=None, allow_null=True)
     memberIds = serializers.SerializerMethodField()
+    memberCount = serializers.SerializerMethodField()
     createdAt = OrganizationTime(source="created_at")
     updatedAt = OrganizationTime(source="updated_at")
 
     def get_memberIds(self, group: Group) -> list[str]:
-        return [actor.public_id for actor in group.members.all()]
+        fetched: list[Actor] | None = getattr(group, "first_members", None)
+        members = group.members.order_by("id")[:MAX_MEMBERS] if fetched is None else fetched
+        return [actor.public_id for actor in members]
+
+    def get_memberCount(self, group: Group) -> int:
+        counted: int | None = getattr(group, "member_count", None)
+        return group.members.count() if counted is None else counted
 
 
 class GoneShape(serializers.Serializer):

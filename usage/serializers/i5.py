@@ -24,6 +24,8 @@ from usage.services.budgets import HUNDRED, Budget, Pool, Standing, percent
 
 SLUG = r"^[a-z][a-z0-9-]*$"
 PROFILES = "/api/usage-profiles"
+OTHER = "other"
+"""The type of the resources that a report has too many of to name."""
 
 
 class QueryDate(StrictChar):
@@ -246,6 +248,29 @@ def summary_row(row: dict[str, Any]) -> dict[str, Any]:
         "totalCredits": _plain(row["credits"]),
         "totalEvents": row["events"],
     }
+
+
+def other_rows(
+    summary: Sequence[dict[str, Any]], daily: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What the resources that a summary does not name added up to, so that it sums to the days; nothing if it names all."""
+    rest: dict[str, list[Any]] = {}
+    for rows, sign in ((daily, 1), (summary, -1)):
+        for row in rows:
+            sums = rest.setdefault(row["work_type"], [Decimal(0), 0])
+            sums[0] += sign * row["credits"]
+            sums[1] += sign * row["events"]
+    return [
+        {
+            "entityId": None,
+            "entityType": OTHER,
+            "resourceType": work_type,
+            "totalCredits": _plain(credits),
+            "totalEvents": events,
+        }
+        for work_type, (credits, events) in sorted(rest.items())
+        if credits or events
+    ]
 
 
 def daily_row(row: dict[str, Any]) -> dict[str, Any]:

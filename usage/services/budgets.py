@@ -17,6 +17,7 @@ from organizations.models import Actor, Organization
 from usage.models import Limit
 from usage.services import limits
 
+MAX_BUDGETS = 1_000
 TENTH = Decimal("0.1")
 HUNDRED = Decimal(100)
 
@@ -114,11 +115,11 @@ def set_budget(
 
 
 def budgets_of(organization: Organization, *, now: datetime) -> list[Budget]:
-    """Return the budgets of an organization that have a cap."""
+    """Return the budgets of an organization that have a cap: the first thousand, by their making."""
     rows = Limit.objects.filter(
         organization=organization, scope=Limit.Scope.RESOURCE, cap__isnull=False
     )
-    return _with_use(organization, list(rows.order_by("created_at", "id")), now=now)
+    return _with_use(organization, list(rows.order_by("created_at", "id")[:MAX_BUDGETS]), now=now)
 
 
 def pool_of(organization: Organization, *, now: datetime) -> Pool:
@@ -157,7 +158,9 @@ def _used_in_term(reading: Reading) -> Decimal:
 def _with_use(organization: Organization, rows: list[Limit], *, now: datetime) -> list[Budget]:
     month = month_of(now)
     counters = UsageCounter.objects.filter(
-        wallet__organization=organization, month=month.starts_at.date()
+        wallet__organization=organization,
+        month=month.starts_at.date(),
+        resource_id__in=[row.resource_id for row in rows],
     ).exclude(resource_type="")
     used = {(c.resource_type, c.resource_id): c.used for c in counters}
     return [

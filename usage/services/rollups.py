@@ -87,13 +87,15 @@ def report(
     first_day: date,
     last_day: date,
     limit: int | None = None,
+    largest_first: bool = True,
 ) -> Sequence[dict[str, Any]]:
     """Return what an organization used from one day to another, both included, by these dimensions.
 
-    Each row has the dimensions, `credits` and `events`, ordered by the dimensions; with a `limit` the largest first, and so many.
+    Each row has the dimensions, `credits` and `events`, ordered by the dimensions; with a `limit` so many, the largest first
+    unless said otherwise.
     """
     columns = ", ".join(f"{_COLUMNS[name]} AS {name}" for name in dimensions)
-    order = "credits DESC, " if limit is not None else ""
+    order = "credits DESC, " if limit is not None and largest_first else ""
     numbers = ", ".join(str(number + 1) for number in range(len(dimensions)))
     statement = f"""
         SELECT {columns}, sum(credits) AS credits, sum(events)::bigint AS events

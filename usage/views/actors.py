@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
@@ -66,7 +66,9 @@ class Actors(ManagedView):
     @operation(MANAGE, USAGE_READ, query=shapes.ActorQuery, answer=page_of(shapes.ActorShape))
     def get(self, request: Request) -> Response:
         """The actors of the organization, newest first."""
-        wanted = {n: v for n, v in self.query.items() if n in ("kind", "active", "external_id")}
+        equal = {name: name for name in ("kind", "active", "external_id")}
+        fields = equal | {"group_id": "memberships__group_id"}
+        wanted = {fields[name]: value for name, value in self.query.items() if name in fields}
         actors = self.acting.actors.filter(**wanted).select_related("profile")
         return self.page(actors, shapes.ActorShape)
 
@@ -112,8 +114,12 @@ class Groups(ManagedView):
         """The groups of the organization with their members, newest first."""
         wanted = {name: self.query[name] for name in ("kind", "key") if name in self.query}
         rows = self.acting.groups.filter(**wanted)
+        first = Actor.objects.order_by("id")[: shapes.MAX_MEMBERS]
         return self.page(
-            rows.select_related("profile").prefetch_related("members"), shapes.GroupShape
+            rows.select_related("profile")
+            .annotate(member_count=Count("members"))
+            .prefetch_related(Prefetch("members", first, to_attr="first_members")),
+            shapes.GroupShape,
         )
 
     @operation(MANAGE, body=shapes.NewGroup, answer=shapes.GroupShape, status=201)

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,6 +26,11 @@ from usage.services import budgets, profiles, rollups
 
 i5_operation = functools.partial(operation, answer=OpenApiTypes.OBJECT, errors=shapes.ErrorShape)
 YEAR = timedelta(days=365)
+MAX_DAYS = 366
+MAX_DAYS_BY_MONTH = 5 * 366
+"""How long a span of days a report may be of: it reads a row for each day and resource."""
+MAX_ROWS = 1_000
+"""How many resources and profiles one answer names."""
 
 
 class I5View(ApiView):
@@ -32,17 +38,21 @@ class I5View(ApiView):
 
     envelope = "i5"
 
-    def days(self, *, default_first: date) -> dict[str, date]:
-        """The first and the last day of a report, both included."""
+    def days(self, *, default_first: date, most: int = MAX_DAYS) -> dict[str, Any]:
+        """The first and the last day of a report, both included.
+
+        :raises ValidationError: if there are more days than `most` between them
+        """
         today = self.now.date()
         last = self.query.get("endDate", today)
-        return {
-            "first_day": self.query.get("startDate", min(default_first, last)),
-            "last_day": last,
-        }
+        first = self.query.get("startDate", min(default_first, last))
+        if (last - first).days >= most:
+            wrong = "startDate" if "startDate" in self.query else "endDate"
+            raise ValidationError({wrong: [f"A report is of at most {most} days."]})
+        return {"first_day": first, "last_day": last}
 
     def report(
-        self, *dimensions: rollups.Dimension, days: dict[str, date], limit: int | None = None
+        self, *dimensions: rollups.Dimension, days: dict[str, Any], limit: int | None = None
     ) -> Any:
         return rollups.report(self.acting, *dimensions, **days, limit=limit)
 
@@ -68,13 +78,16 @@ class Usage(I5View):
     def get(self, request: Request) -> Response:
         """What the organization used from one day to another, by resource and by day; its budgets and its pool."""
         days = self.days(default_first=self.this_month)
-        summary = self.report("resource_type", "resource_id", "work_type", days=days)
+        summary = self.summary(days)
         daily = self.report("day", "work_type", days=days)
         pool = budgets.pool_of(self.acting, now=self.now)
         capped = budgets.budgets_of(self.acting, now=self.now)
         return Response(
             {
-                "usageSummary": [shapes.summary_row(row) for row in summary],
+                "usageSummary": [
+                    *(shapes.summary_row(row) for row in summary),
+                    *shapes.other_rows(summary, daily),
+                ],
                 "dailyTotals": [shapes.daily_row(row) for row in daily],
                 "budgets": [shapes.reported_budget(budget) for budget in capped],
                 "creditPool": shapes.pool(pool),
@@ -87,12 +100,21 @@ class Usage(I5View):
             }
         )
 
+    def summary(self, days: dict[str, Any]) -> list[dict[str, Any]]:
+        """What each kind of work on each resource added up to: all of them, or the largest of very many."""
+        report = functools.partial(
+            rollups.report, self.acting, "resource_type", "resource_id", "work_type", **days
+        )
+        rows = report(limit=MAX_ROWS + 1, largest_first=False)
+        return list(rows if len(rows) <= MAX_ROWS else report(limit=MAX_ROWS))
+
 
 class MonthlyUsage(I5View):
     @i5_operation(MANAGE, query=shapes.DaysQuery)
     def get(self, request: Request) -> Response:
         """What the organization used month by month; the last twelve unless said."""
-        days = self.days(default_first=(self.now.date() - YEAR).replace(day=1))
+        year_ago = (self.now.date() - YEAR).replace(day=1)
+        days = self.days(default_first=year_ago, most=MAX_DAYS_BY_MONTH)
         rows = self.report("month", "work_type", days=days)
         return Response({"monthlyTotals": [shapes.monthly_row(row) for row in rows]})
 
@@ -112,7 +134,7 @@ class Profiles(I5View):
     @i5_operation(MANAGE)
     def get(self, request: Request) -> Response:
         """The system's profiles, then the organization's own in the order of their creation."""
-        return Response(shapes.profiles(list(profiles.profiles_for(self.acting))))
+        return Response(shapes.profiles(list(profiles.profiles_for(self.acting)[:MAX_ROWS])))
 
     @i5_operation(MANAGE, body=shapes.ProfileFields)
     def post(self, request: Request) -> HttpResponse:

@@ -1,0 +1,327 @@
+"""Every row of docs/limits.md, and what is beyond it."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+
+from config import bodies, exceptions, parsers, server
+from credits.models import ZERO
+from organizations import fields
+from organizations.models import Actor, Group, Membership, Organization, UsageProfile
+from organizations.scopes import ORG_ADMIN
+from tests import factories as f
+from tests.organizations.people import client
+from tests.usage import people as p
+from usage.models import Limit, RollupMark, UsageRollup
+from usage.serializers.actors import MAX_MEMBERS
+from usage.services.budgets import MAX_BUDGETS
+from usage.views.i5 import MAX_DAYS, MAX_DAYS_BY_MONTH, MAX_ROWS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TABLE = re.findall(
+    r"^\| ([a-z][^|]+?) \| ([\d,]+) \| [^|]+ \|$",
+    (settings.BASE_DIR / Path("docs/limits.md")).read_text(),
+    re.MULTILINE,
+)
+HOLDS, EVENTS = "/api/v1/usage/reservations", "/api/v1/usage/events"
+BULK, PROFILES = "/api/v1/ai/credit-controls/users", "/api/usage-profiles"
+FIRST = date(2026, 1, 1)
+
+
+class World:
+    """An organization, and how its key asks."""
+
+    def __init__(self) -> None:
+        self.tenant = f.make_organization("Tenant", funded=1_000)
+        self.caller: Any = client(f.make_key(self.tenant, scopes=["*", ORG_ADMIN])[1])
+
+    def send(self, path: str, body: Any, method: str = "POST") -> Any:
+        content = body if isinstance(body, str) else json.dumps(body)
+        return self.caller.generic(method, path, content, content_type="application/json")
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.caller.get(path, query)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("config.throttling.limit_of", lambda *_: None)
+    return World()
+
+
+def body_of(world: World, most: int) -> tuple[int, int]:
+    sent = [world.send(HOLDS, '{"estimatedCredits":1}'.ljust(size)) for size in (most, most + 1)]
+    return sent[0].status_code, sent[1].status_code
+
+
+def bulk_body(world: World, most: int) -> tuple[int, int]:
+    body = json.dumps({"events": [{"source": "s", "id": "1", "credits": 1}]})
+    sent = [world.send(EVENTS, body.ljust(size)) for size in (most, most + 1)]
+    return sent[0].status_code, sent[1].status_code
+
+
+def objects(world: World, most: int) -> tuple[int, int]:
+    inside = [parsers.loads(b'{"a":[%s]}' % b",".join([b"{}"] * (most - 2)))]
+    beyond = world.send(EVENTS, {"events": [{}] * most})
+    assert beyond.json()["error"]["details"]["fields"].keys() == {"events"}
+    return 200 * len(inside), beyond.status_code
+
+
+def depth(world: World, most: int) -> tuple[int, int]:
+    def sent(levels: int) -> int:
+        status: int = world.send(HOLDS, '{"a":' * levels + "1" + "}" * levels).status_code
+        return status
+
+    return sent(most), sent(most + 1)
+
+
+def digits(world: World, most: int) -> tuple[int, int]:
+    sent = [world.send(HOLDS, '{"estimatedCredits":%s}' % ("9" * n)) for n in (most, most + 1)]
+    return sent[0].status_code, sent[1].status_code
+
+
+def listed(path: str, make: Callable[[int], Any], method: str = "POST") -> Any:
+    def case(world: World, most: int) -> tuple[int, int]:
+        sent = [world.send(path, make(count), method) for count in (most, most + 1)]
+        return sent[0].status_code, sent[1].status_code
+
+    return case
+
+
+def event(number: int) -> dict[str, Any]:
+    return {"source": "s", "id": str(number), "credits": 0}
+
+
+def user(number: int) -> dict[str, Any]:
+    return {"userId": str(uuid4()), "creditLimit": 1}
+
+
+def profile(count: int) -> dict[str, Any]:
+    fields = {"name": "n", "slug": f"s{count}", "description": ""}
+    return fields | {"features": [f"f{number}" for number in range(count)]}
+
+
+def scopes(world: World, most: int) -> tuple[int, int]:
+    path = f"/api/v1/organizations/{world.tenant.public_id}/api-keys"
+    sent = [world.send(path, {"name": "k", "scopes": ["*"] * n}) for n in (most, most + 1)]
+    return sent[0].status_code, sent[1].status_code
+
+
+def metadata(world: World, most: int) -> tuple[int, int]:
+    body = {"estimatedCredits": 1}
+    notes = {f"k{number}": "v" for number in range(most)}
+    inside = world.send(HOLDS, body | {"metadata": notes})
+    return inside.status_code, world.send(
+        HOLDS, body | {"metadata": notes | {"k": "v"}}
+    ).status_code
+
+
+def errors(world: World, most: int) -> tuple[int, int]:
+    assert most == exceptions.MAX_ERRORS
+    details = world.send(EVENTS, {"events": [{}] * 1_000}).json()["error"]["details"]
+    return len(details["fields"]) * 2, 422 if details["omitted"] == 2 * 1_000 - most else 0
+
+
+def letters(world: World, most: int) -> tuple[int, int]:
+    answer = world.send(HOLDS, {"estimatedCredits": 1, "x" * 60_000: 1})
+    assert answer.json()["error"]["details"]["fields"].keys() == {"x" * most}
+    return 2 * fields.MAX_NAME, answer.status_code
+
+
+def page(path: str, name: str = "limit") -> Any:
+    def case(world: World, most: int) -> tuple[int, int]:
+        sent = [world.get(path, **{name: count}) for count in (most, most + 1)]
+        return sent[0].status_code, sent[1].status_code
+
+    return case
+
+
+def days(*paths: str) -> Any:
+    def case(world: World, most: int) -> tuple[int, int]:
+        assert most in (MAX_DAYS, MAX_DAYS_BY_MONTH)
+        statuses = set()
+        for path in paths:
+            spans = [
+                {"startDate": FIRST, "endDate": FIRST + timedelta(most - 1 + n)} for n in (0, 1)
+            ]
+            inside, beyond = (world.get(path, **span) for span in spans)
+            assert beyond.json()["message"] == f"startDate: A report is of at most {most} days."
+            statuses.add((inside.status_code, beyond.status_code))
+        [found] = statuses
+        return found
+
+    return case
+
+
+def resources(world: World, most: int) -> tuple[int, int]:
+    assert most == MAX_ROWS
+    RollupMark.objects.create(organization=world.tenant, rolled_up_at=f.NOW)
+    span = {"startDate": FIRST, "endDate": FIRST}
+    rollups = [rollup(world.tenant, number) for number in range(most + 5)]
+    UsageRollup.objects.bulk_create(rollups[5:])
+    exactly = world.get("/api/usage", **span).json()["usageSummary"]
+    assert [row["entityType"] for row in exactly] == ["app"] * most
+    UsageRollup.objects.bulk_create(rollups[:5])
+    told = world.get("/api/usage", **span).json()
+    *named, other = told["usageSummary"]
+    assert (len(named), other["entityType"], other["totalEvents"]) == (most, "other", 5)
+    assert other["totalCredits"] == 1 + 2 + 3 + 4 + 5
+    total = sum(row["totalCredits"] for row in told["usageSummary"])
+    assert total == sum(row["totalCredits"] for row in told["dailyTotals"])
+    UsageRollup.objects.all().delete()
+    return 200, 400
+
+
+def rollup(tenant: Organization, number: int) -> UsageRollup:
+    return UsageRollup(
+        organization=tenant,
+        day=FIRST,
+        work_type="ai",
+        resource_type="app",
+        resource_id=f"a{number}",
+        credits=number + 1,
+        events=1,
+    )
+
+
+def budgets(world: World, most: int) -> tuple[int, int]:
+    assert most == MAX_BUDGETS
+    Limit.objects.bulk_create(
+        Limit(
+            organization=world.tenant,
+            scope=Limit.Scope.RESOURCE,
+            resource_type="app",
+            resource_id=f"a{number}",
+            cap=ZERO,
+            created_at=f.NOW,
+            updated_at=f.NOW,
+        )
+        for number in range(most + 1)
+    )
+    return 200, len(world.get("/api/usage").json()["budgets"]) - most + 400
+
+
+def profiles(world: World, most: int) -> tuple[int, int]:
+    UsageProfile.objects.bulk_create(
+        UsageProfile(
+            organization=world.tenant,
+            name="n",
+            slug=f"s{number}",
+            created_at=f.NOW,
+            updated_at=f.NOW,
+        )
+        for number in range(most)
+    )
+    told = world.get(PROFILES).json()["_embedded"]["inf:usage-profile"]
+    return 200, len(told) - most + 400
+
+
+def members(world: World, most: int) -> tuple[int, int]:
+    assert most == MAX_MEMBERS
+    team = p.make_group(world.tenant, "team")
+    actors = Actor.objects.bulk_create(
+        Actor(organization=world.tenant, name="n", created_at=f.NOW, updated_at=f.NOW)
+        for _ in range(most + 1)
+    )
+    Membership.objects.bulk_create(
+        Membership(organization=world.tenant, group=team, actor=actor, kind=Group.Kind.TEAM)
+        for actor in actors
+    )
+    [in_list] = world.get("/api/v1/groups").json()["items"]
+    alone = world.get(f"/api/v1/groups/{team.public_id}").json()
+    assert in_list == alone
+    assert alone["memberCount"] == most + 1
+    named = world.get("/api/v1/actors", groupId=team.public_id, limit=100).json()
+    assert len(named["items"]) == 100
+    assert named["nextCursor"]
+    return 200, len(alone["memberIds"]) - most + 400
+
+
+def parameters(world: World, most: int) -> tuple[int, int]:
+    assert most == settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    query = "&".join(f"p{number}=1" for number in range(most + 1))
+    return 200, world.get(f"/api/v1/credits?{query}").status_code
+
+
+def constant(value: float) -> Any:
+    return lambda _, most: (200, 400) if most == value else (0, 0)
+
+
+CASES: dict[str, Any] = {
+    "bytes of a body": body_of,
+    "bytes of a body of `usage/events` or a bulk route of `ai/…`": bulk_body,
+    "objects and lists in a body": objects,
+    "depth of a body": depth,
+    "digits of a number": digits,
+    "events in a batch": listed(EVENTS, lambda n: {"events": [event(i) for i in range(n)]}),
+    "entries of a bulk route": listed(
+        BULK, lambda n: {"users": [user(i) for i in range(n)]}, "PATCH"
+    ),
+    "scopes of a key": scopes,
+    "features of a profile": listed(PROFILES, profile),
+    "keys of metadata": metadata,
+    "errors that are told": errors,
+    "letters of an unknown field that are told": letters,
+    "rows of a page": page("/api/v1/credits/events"),
+    "organizations of a page": page("/api/v1/organizations"),
+    "rows of a page of `ai/…`": page(BULK, "pageSize"),
+    "consumers of `usage/top-consumers`": page("/api/usage/top-consumers"),
+    "days of `usage` and `usage/top-consumers`": days("/api/usage", "/api/usage/top-consumers"),
+    "days of `usage/monthly`": days("/api/usage/monthly"),
+    "resources that `usage` names": resources,
+    "budgets that `usage` lists": budgets,
+    "profiles of a list": profiles,
+    "members that a group is told with": members,
+    "parameters of a query": parameters,
+    # What takes time is tried through the socket, in test_server.py.
+    "seconds that a body may stay away": constant(bodies.PATIENCE_SECONDS),
+    "seconds that a body may take": constant(bodies.DEADLINE_SECONDS),
+    "slow bodies of one customer at once, in each process": constant(server.SLOW_BODIES),
+    "seconds of one statement": constant(settings.STATEMENT_TIMEOUT_SECONDS),
+}
+
+
+def test_every_row_has_its_test() -> None:
+    assert [what for what, _ in TABLE] == list(CASES)
+
+
+@pytest.mark.parametrize(("what", "most"), TABLE, ids=[what for what, _ in TABLE])
+def test_a_row(world: World, what: str, most: str) -> None:
+    inside, beyond = CASES[what](world, int(most.replace(",", "")))
+
+    assert inside not in (0, 413, 429)
+    assert inside < 500
+    assert 400 <= beyond < 500
+
+
+class TestWork:
+    """Work is counted, not timed: nothing is made of what is too much."""
+
+    def test_no_event_is_looked_at_when_there_are_too_many(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked_at: list[Any] = []
+        monkeypatch.setattr("usage.serializers.events.ToldEvent.run_validation", looked_at.append)
+
+        answer = world.send(EVENTS, {"events": [{}] * 15_000})
+
+        assert answer.status_code == 422
+        assert len(answer.content) < 1_000
+        assert looked_at == []
+
+    def test_the_largest_body_of_nothing_is_answered_in_a_line(self, world: World) -> None:
+        text = '{{"events":[{}]}}'.format(",".join(["{}"] * 690_000))
+
+        answer = world.send(EVENTS, text)
+
+        assert answer.status_code == 422
+        assert "events" in answer.json()["error"]["message"]
+        assert len(answer.content) < 1_000

@@ -6,13 +6,15 @@ from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from organizations import clock
 from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.history import HistoryAdmin
 from organizations.models import ApiKey, IdempotencyKey
+
+ROWS = 100
 
 
 @admin.register(ApiKey)
@@ -49,6 +51,7 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         "state",
         "created_at",
         "minted_by",
+        "told",
         "expires_at",
         "last_used_at",
         "rotated_at",
@@ -91,6 +94,12 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     @display(description="State")
     def state(self, key: ApiKey) -> SafeString:
         return key_state(key)
+
+    @display(description="Told the secrets of")
+    def told(self, key: ApiKey) -> SafeString | str:
+        """What it minted or rotated: what else to revoke if it leaked."""
+        keys = ApiKey.objects.filter(minted_by=key.public_id).order_by("-id")[:ROWS]
+        return format_html_join(", ", "{}", ((link(each),) for each in keys)) or "none"
 
     @display(description="Superseded by")
     def successor(self, key: ApiKey) -> SafeString | str:

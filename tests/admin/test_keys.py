@@ -161,6 +161,10 @@ class TestRevoke:
         ok(Caller(text).post(path, {"name": "x", "scopes": ["manage"]}), 201)
         bystander = caller_of(organization)
 
+        page = ana.get(reverse("admin:organizations_apikey_change", args=[key.pk]))
+        minted = ApiKey.objects.get(minted_by=key.public_id)
+        assert f"/admin/organizations/apikey/{minted.pk}/change/" in page.content.decode()
+
         use(ana, "revoke-key", organization, api_key=str(key.pk), and_minted="on")
 
         assert ApiKey.objects.filter(revoked_at__isnull=True).count() == 1
@@ -218,6 +222,7 @@ class TestHistory:
             args=[organization.pk, first.history_id],
         )
 
+        assert ana.get(url).status_code == 200
         assert ana.post(url, {"status": "active"}).status_code == 403
 
     def test_is_closed_to_whoever_may_not_see_the_row(self) -> None:

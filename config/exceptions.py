@@ -27,7 +27,7 @@ from credits.ledger import InsufficientCredits
 from organizations import authentication, idempotency, permissions, services, wire
 from usage import services as usage
 from usage.pricing import ImpossibleTokens, Unpriced
-from usage.services import controls, groups, profiles, subjects
+from usage.services import controls, groups, profiles, sandbox, subjects
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     groups.InAnotherEntityGroup: (409, "CONFLICT"),
     groups.GroupInUse: (409, "CONFLICT"),
     groups.ProfileIsForTeams: (422, "VALIDATION"),
+    sandbox.MadeInASandbox: (409, "CONFLICT"),
     profiles.SystemProfile: (409, "CONFLICT"),
     profiles.ProfileInUse: (409, "CONFLICT"),
     Unpriced: (422, "VALIDATION"),

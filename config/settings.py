@@ -304,7 +304,10 @@ RATE_LIMIT_REQUEST_PATH = env.int("RATE_LIMIT_REQUEST_PATH", default=None)
 RATE_LIMIT_OMNI = env.int("RATE_LIMIT_OMNI", default=60)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["organizations.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["organizations.permissions.DeclaredScope"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "organizations.permissions.DeclaredScope",
+        "usage.permissions.SandboxToActIn",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["config.throttling.EndpointClassThrottle"],
     "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["config.renderers.ExactJSONRenderer"],

@@ -32,6 +32,7 @@ PER_MINUTE: dict[str, dict[str, int]] = {
     "standard": {"read-light": 120, "write-light": 60, "long-running": 20},
     "pilot": {"read-light": 1_200, "write-light": 600, "long-running": 60},
     "partner": {"read-light": 6_000, "write-light": 3_000, "long-running": 300},
+    "sandbox": {"read-light": 120, "write-light": 60, "long-running": 20},
 }
 """By tier of the key and endpoint class. `request-path`, which a gateway calls twice per request, is
 unlimited unless `RATE_LIMIT_REQUEST_PATH` says otherwise. `omni`, the doors of that contract, has one
@@ -46,6 +47,9 @@ PAGES_PER_MINUTE = 120
 LOGINS_PER_MINUTE = 20
 """What one address may ask for without saying who it is: pages that are open, and passwords to be compared, which costs
 a third of a second each."""
+
+SANDBOX_PER_MINUTE: dict[str, int] = {"request-path": 600, "omni": 60}
+"""What test keys may do at most in the classes that have one number for everybody: nobody pays for their load."""
 
 PATIENCE_SECONDS = 0.25
 """How long Redis may take for one answer."""
@@ -195,7 +199,11 @@ def limit_of(tier: str, endpoint_class: str) -> int | None:
         "omni": settings.RATE_LIMIT_OMNI,
     }
     if endpoint_class in for_every_tier:
-        return for_every_tier[endpoint_class]
+        limit = for_every_tier[endpoint_class]
+        if tier != ApiKey.Tier.SANDBOX:
+            return limit
+        most = SANDBOX_PER_MINUTE[endpoint_class]
+        return most if limit is None else min(limit, most)
     if endpoint_class == DAILY_WRITES:
         return PER_DAY[tier]
     return PER_MINUTE[tier][endpoint_class]

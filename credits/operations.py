@@ -15,7 +15,7 @@ from credits.templatetags.amounts import credits, signed
 from organizations.models import Organization
 from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
 from organizations.proposals import WINDOW, Moved
-from organizations.services import OrganizationArchived, OrganizationSuspended
+from organizations.services import OrganizationArchived, OrganizationSuspended, keys_of
 
 Status = Organization.Status
 SMALLEST = Decimal("0.000001")
@@ -356,7 +356,7 @@ class Archive(Operation):
         return organization.status != Status.ARCHIVED
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        keys = organization.api_keys.filter(revoked_at__isnull=True).count()
+        keys = keys_of(organization).filter(revoked_at__isnull=True).count()
         return [
             *family_figures(organization, now=now),
             *super().figures(organization, now=now),

@@ -61,7 +61,11 @@ def live_key(header: str, *, now: datetime) -> ApiKey:
     except tokens.MalformedToken as error:
         raise Unauthenticated("the API key is not valid") from error
     key = (
-        ApiKey.objects.select_related("organization__parent", "actor__profile")
+        ApiKey.objects.select_related(
+            "organization__parent__sandbox_of",
+            "organization__sandbox_of__parent",
+            "actor__profile",
+        )
         .filter(id=token.key_id)
         .first()
     )

@@ -53,5 +53,6 @@ def delegable_scopes(user: Staff) -> frozenset[str]:
 
 
 def delegable_tiers(user: Staff) -> list[str]:
-    """Return the rate-limit tiers that somebody of the staff may give to a key."""
-    return list(ApiKey.Tier.values) if user.has_perm(RAISES_RATES) else [ApiKey.Tier.STANDARD]
+    """Return the rate-limit tiers that somebody of the staff may give to a live key: a test key has one of its own."""
+    tiers = [tier for tier in ApiKey.Tier.values if tier != ApiKey.Tier.SANDBOX]
+    return tiers if user.has_perm(RAISES_RATES) else [ApiKey.Tier.STANDARD]

@@ -16,6 +16,8 @@ rate (429), the suspension of its organization or of the parent (503), its scope
             return self.once(allocate)                            # key, then body (422), then the work
 
 - A parameter of the path named after an id's prefix (`<str:org_id>`, `<str:rsv_id>`) arrives as a `UUID`; a malformed one is 422.
+- A test key is a key of a sandbox, an organization like any other: ids are looked for there, and no door needs to know. Only in the
+  header a live id means its sandbox.
 - `self.principal`, `self.acting` (organization), `self.now`, `self.query` (validated), `self.child(id)`, `self.organization(id)`.
 - What a body may ask of whom: `self.once(mint, allowed=self.may_give)`. It is asked of a repeat too, before the first answer is given.
 - A list: `return self.page(rows, ApiKeyShape)` with `query=PageQuery, answer=page_of(ApiKeyShape)`.
@@ -48,7 +50,7 @@ from organizations.authentication import Principal
 from organizations.fields import StrictQuery, StrictSerializer
 from organizations.idempotency import Answer, Denied, IdempotencyRequired
 from organizations.models import Organization
-from organizations.permissions import ForbiddenScope, require
+from organizations.permissions import ACTING, ForbiddenScope, require
 from organizations.scopes import ORG_ADMIN
 
 Body = dict[str, Any]
@@ -56,7 +58,6 @@ Row = TypeVar("Row", bound=Model)
 Handler = Callable[..., HttpResponseBase]
 Idempotency = Literal["optional", "required", "ignored"]
 
-ACTING = "X-Layers-Organization"
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 PRESENT_STATUS = "X-Present-Status"
@@ -230,12 +231,18 @@ class ApiView(APIView):
         """Return the acting organization or, with `org:admin`, a direct child of it.
 
         :raises ForbiddenScope: if another one is named without `org:admin`, existing or not
-        :raises Http404: if it is neither
+        :raises Http404: if it is neither; its own sandbox, or what that is the sandbox of, is never found from the other side
         """
         if org_id == self.acting.id:
             return self.acting
-        require(self.principal, ORG_ADMIN)
+        if not self._is_other_side(org_id):
+            require(self.principal, ORG_ADMIN)
         return self.child(org_id)
+
+    def _is_other_side(self, org_id: UUID) -> bool:
+        """Whether an id is that of the acting organization's sandbox, or of whose sandbox it is."""
+        own = self.acting
+        return own.sandbox_of_id == org_id or own.sandboxes.filter(id=org_id).exists()
 
     def body(self) -> Body:
         """Return the validated body.
@@ -313,7 +320,7 @@ class ApiView(APIView):
         if named is None:
             return principal
         try:
-            acting = self.organization(ids.read("org", named))
+            acting = self.organization(self._on_own_side(ids.read("org", named)))
         except ids.MalformedId as error:
             raise serializers.ValidationError({ACTING: [str(error)]}) from error
         if principal.key.actor_id is not None and acting != principal.organization:
@@ -326,6 +333,14 @@ class ApiView(APIView):
             return self.body()
         except serializers.ValidationError as error:
             return error
+
+    def _on_own_side(self, org_id: UUID) -> UUID:
+        """Return what a header means that may be the same for live and test keys: of a live organization, to a test key, its sandbox."""
+        if not self.principal.organization.is_sandbox:
+            return org_id
+        sandboxes = Organization.objects.filter(sandbox_of_id=org_id)
+        in_use = sandboxes.exclude(status=Organization.Status.ARCHIVED)
+        return in_use.values_list("id", flat=True).first() or org_id
 
     def _data(self) -> Any:
         return {} if self.request.stream is None else self.request.data

@@ -22,7 +22,7 @@ from organizations import clock, scopes, services
 from organizations.delegation import delegable_scopes, delegable_tiers
 from organizations.fields import MetadataField
 from organizations.forms import own_actor
-from organizations.models import Actor, ApiKey, Organization, UsageProfile
+from organizations.models import Actor, ApiKey, Env, Organization, UsageProfile
 from organizations.operations import (
     Command,
     Figure,
@@ -215,15 +215,17 @@ class MintForm(OperationForm):
     )
     env = forms.ChoiceField(
         label="Environment",
-        choices=ApiKey.Env.choices,
-        initial=ApiKey.Env.LIVE,
+        choices=Env.choices,
+        initial=Env.LIVE,
         widget=UnfoldAdminSelectWidget,
+        help_text="A test key spends play money, in a sandbox of the organization.",
     )
     tier = forms.ChoiceField(
         label="Rate-limit tier",
         choices=ApiKey.Tier.choices,
         initial=ApiKey.Tier.STANDARD,
         widget=UnfoldAdminSelectWidget,
+        help_text="Of a live key. A test key is always on the tier sandbox.",
     )
     expires_at = forms.SplitDateTimeField(
         required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="In UTC. Empty: never."
@@ -241,11 +243,28 @@ class MintForm(OperationForm):
         _offer(self.fields["scopes"], SCOPES, given)
         _offer(self.fields["tier"], dict(ApiKey.Tier.choices), delegable_tiers(self.user))
 
+        if organization.is_sandbox:
+            self.fields["env"] = forms.ChoiceField(
+                label="Environment",
+                choices=[(Env.TEST, Env.TEST.label)],
+                initial=Env.TEST,
+                widget=UnfoldAdminSelectWidget,
+            )
+
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         if expires_at is not None and expires_at <= clock.now():
             raise forms.ValidationError("This moment has passed: the key would open nothing.")
         return expires_at
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("env") == Env.TEST and data.get("actor") and not self.organization.is_sandbox:
+            self.add_error(
+                "actor",
+                "A personal test key is an actor's of the sandbox: mint it on the sandbox's page.",
+            )
+        return data
 
 
 def _offer(field: forms.Field, labels: Mapping[str, str], values: Collection[str]) -> None:
@@ -269,10 +288,14 @@ class Mint(Operation):
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return [_live_keys(organization, now=now)]
 
+    def owner(self, command: Command) -> Organization:
+        """Return whose the key will be."""
+        return command.organization
+
     def perform(self, command: Command) -> Outcome:
-        fields = ("name", "actor", "scopes", "env", "tier", "expires_at")
+        fields = ("name", "actor", "scopes", "tier", "expires_at")
         key, secret = services.mint_key(
-            organization=command.organization,
+            organization=self.owner(command),
             delegable=delegable_scopes(command.user),
             performed_by=command.performed_by,
             now=command.now,
@@ -292,7 +315,7 @@ class KeyForm(OperationForm):
         super().__init__(*args, organization=organization, **kwargs)
         field = self.fields["api_key"]
         if isinstance(field, forms.ModelChoiceField):
-            field.queryset = organization.api_keys.order_by("-id")
+            field.queryset = services.keys_of(organization).order_by("-id")
 
 
 class RotateForm(KeyForm):
@@ -372,8 +395,9 @@ class Revoke(Operation):
 
 
 def _live_keys(organization: Organization, *, now: datetime) -> Figure:
-    live = services.live_keys(now=now).filter(organization=organization)
+    live = services.live_keys(now=now) & services.keys_of(organization)
     return Figure("", "Keys that open something", str(live.count()))
 
 
-OPERATIONS: tuple[Operation, ...] = (Mint(), Rotate(), Revoke(), Edit())
+OPERATIONS: tuple[Operation, ...] = (Rotate(), Revoke(), Edit())
+"""Minting is in `usage`: a test key may need a sandbox first."""

@@ -7,6 +7,9 @@ from rest_framework.request import Request
 
 from organizations.authentication import Principal
 
+ACTING = "X-Layers-Organization"
+"""The header that names in which organization a key acts, if not in its own."""
+
 ANY_KEY = "any key"
 """Stands where a scope would, on doors that every valid key may open."""
 

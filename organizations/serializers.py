@@ -17,13 +17,15 @@ from organizations.fields import (
     StrictQuery,
     StrictSerializer,
 )
-from organizations.models import ApiKey
+from organizations.models import ApiKey, Env
 
 
 class MintApiKey(StrictSerializer):
     name = StrictChar(max_length=120)
     scopes = StrictList(child=StrictChoice(sorted(scopes.KNOWN)), min_length=1, max_length=64)
-    env = StrictChoice(ApiKey.Env.choices, default=ApiKey.Env.LIVE)
+    env = StrictChoice(
+        Env.choices, required=False, help_text="Live unless said; from a test key, test."
+    )
     actorId = IdField("act", source="actor_id", required=False)
     expiresAt = OffsetDateTimeField(source="expires_at", required=False, allow_null=True)
 

@@ -3,7 +3,7 @@
 Creating, suspending and archiving organizations touch wallets, so they live in `credits`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -54,15 +54,24 @@ class KeyNotCurrent(Exception):
 
 
 def status_in_force(organization: Organization) -> Organization.Status:
-    """Return the status that decides what an organization may do: its own, but suspended while its parent is."""
-    status = Organization.Status(organization.status)
-    above = organization.parent
-    stopped = above is not None and above.status != Organization.Status.ACTIVE
-    return Organization.Status.SUSPENDED if stopped and status == "active" else status
+    """Return the status that decides what an organization may do: the strictest of its own and of those that it depends on.
+
+    A child depends on its parent, a sandbox on the organization that it is of.
+    """
+    statuses = {each.status for each in _depended_on(organization)}
+    strict = (Organization.Status.ARCHIVED, Organization.Status.SUSPENDED)
+    return next((status for status in strict if status in statuses), Organization.Status.ACTIVE)
+
+
+def _depended_on(organization: Organization) -> Iterator[Organization]:
+    yield organization
+    for above in (organization.parent, organization.sandbox_of):
+        if above is not None:
+            yield from _depended_on(above)
 
 
 def require_active(organization: Organization) -> None:
-    """Do nothing if the organization is active, and its parent too.
+    """Do nothing if the organization is active, and whom it depends on too.
 
     :raises OrganizationSuspended: if it or its parent is suspended
     :raises OrganizationArchived: if it is archived
@@ -115,7 +124,6 @@ def mint_key(
     name: str,
     scopes: Collection[str],
     now: datetime,
-    env: str = ApiKey.Env.LIVE,
     tier: str = ApiKey.Tier.STANDARD,
     delegable: Collection[str] = scope.ALL_SCOPES,
     expires_at: datetime | None = None,
@@ -123,7 +131,7 @@ def mint_key(
     minter: ApiKey | None = None,
     performed_by: str = UNSAID,
 ) -> tuple[ApiKey, str]:
-    """Return a new key and its text, which nobody can read again.
+    """Return a new key and its text, which nobody can read again. Of a sandbox it is a test key, whatever the tier asked for.
 
     `delegable` is what may be given: from a key, its own scopes without `org:admin`; from staff, what they may do themselves.
 
@@ -146,7 +154,6 @@ def mint_key(
         name=name,
         scopes=list(scopes),
         now=now,
-        env=env,
         tier=tier,
         expires_at=expires_at,
         actor=actor,
@@ -185,7 +192,6 @@ def rotate_key(
         name=old.name,
         scopes=old.scopes,
         now=now,
-        env=old.env,
         tier=old.rate_limit_tier,
         expires_at=min(ends, default=None),
         actor=old.actor,
@@ -223,16 +229,22 @@ def live_keys(*, now: datetime) -> QuerySet[ApiKey]:
     )
 
 
+def keys_of(organization: Organization) -> QuerySet[ApiKey]:
+    """Return the keys that an organization keeps: its own, and the test keys of its sandbox."""
+    sides = Q(id=organization.id) | Q(sandbox_of=organization)
+    return ApiKey.objects.filter(organization__in=Organization.objects.filter(sides))
+
+
 @transaction.atomic(savepoint=False)
 def revoke_all_keys(
     *, organization: Organization, now: datetime, performed_by: str = UNSAID
 ) -> int:
-    """Close every open key of an organization and return how many there were.
+    """Close every open key of an organization and of its sandbox, and return how many there were.
 
     The caller has changed the organization's row in the same transaction, so a key that is being minted
     meanwhile is either seen here or refused there.
     """
-    keys = organization.api_keys.filter(revoked_at__isnull=True).order_by("id")
+    keys = keys_of(organization).filter(revoked_at__isnull=True).order_by("id")
     return _revoke(keys.select_for_update(no_key=True), performed_by=performed_by, now=now)
 
 
@@ -321,7 +333,6 @@ def _create(
     name: str,
     scopes: list[str],
     now: datetime,
-    env: str,
     tier: str,
     expires_at: datetime | None,
     actor: Actor | None,
@@ -329,14 +340,14 @@ def _create(
     origin_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     key_id = new_id()
-    text = tokens.new(env=env, key_id=key_id)
+    text = tokens.new(env=organization.env, key_id=key_id)
     key = ApiKey(
         id=key_id,
         organization=organization,
         name=name,
         scopes=scopes,
-        env=env,
-        rate_limit_tier=tier,
+        env=organization.env,
+        rate_limit_tier=ApiKey.Tier.SANDBOX if organization.is_sandbox else tier,
         secret_hash=tokens.digest(text),
         hashed_under=tokens.secret_name(),
         minted_by=performed_by,

@@ -7,7 +7,6 @@ from organizations import views
 _KEYS = "organizations/<str:org_id>/api-keys"
 
 urlpatterns = [
-    path(_KEYS, views.ApiKeys.as_view()),
     path(f"{_KEYS}/<str:key_id>", views.ApiKeyDetail.as_view()),
     path(f"{_KEYS}/<str:key_id>/rotate", views.ApiKeyRotation.as_view()),
 ]

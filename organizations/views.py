@@ -1,4 +1,4 @@
-"""The doors of organizations: their API keys."""
+"""The doors of organizations: their API keys. Minting one is in `usage`: a test key may need a sandbox first."""
 
 from datetime import datetime
 from typing import Any
@@ -7,40 +7,25 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
 from organizations import services
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer
-from organizations.models import Actor, ApiKey, Organization
-from organizations.pagination import PageQuery, page_of
+from organizations.models import ApiKey
 from organizations.scopes import MANAGE, ORG_ADMIN
-from organizations.serializers import (
-    ApiKeyShape,
-    MintApiKey,
-    NewApiKeyShape,
-    RevokeQuery,
-    RotateApiKey,
-)
+from organizations.serializers import ApiKeyShape, NewApiKeyShape, RevokeQuery, RotateApiKey
 
 
 class ApiKeyView(ApiView):
     """What the views of keys share: finding one, and saying one."""
 
     def key(self, org_id: UUID, key_id: UUID) -> ApiKey:
-        """Return a key of the acting organization or of its child.
+        """Return a key of the acting organization or of its child, or a test key of the sandbox of either.
 
         :raises Http404: if there is none
         """
-        return get_object_or_404(self.organization(org_id).api_keys, id=key_id)
-
-    def actor_of(self, organization: Organization, actor_id: UUID) -> Actor:
-        """Return an actor of an organization.
-
-        :raises Http404: if it has no such actor
-        """
-        return get_object_or_404(organization.actors, id=actor_id)
+        return get_object_or_404(services.keys_of(self.organization(org_id)), id=key_id)
 
     def require_future(self, expires_at: datetime | None) -> None:
         """Refuse a key that would open nothing.
@@ -56,38 +41,6 @@ class ApiKeyView(ApiView):
     def shape_once(self, key: ApiKey, text: str, *, status: int) -> Answer:
         """Return the answer that says the secret now, and `null` ever after."""
         return Answer(status, self.shape(key) | {"secret": text}, replay={"secret": None})
-
-
-class ApiKeys(ApiKeyView):
-    @operation(MANAGE, ORG_ADMIN, query=PageQuery, answer=page_of(ApiKeyShape))
-    def get(self, request: Request, org_id: UUID) -> Response:
-        """The keys of the organization or of its child, newest first, without their secrets."""
-        return self.page(self.organization(org_id).api_keys.all(), ApiKeyShape)
-
-    @operation(MANAGE, ORG_ADMIN, body=MintApiKey, answer=NewApiKeyShape, status=201)
-    def post(self, request: Request, org_id: UUID) -> HttpResponse:
-        """A new key, with scopes of yours; with `actorId` a personal one. It ends no later than yours. Its secret is said once."""
-        organization = self.organization(org_id)
-        delegable = self.principal.scopes - {ORG_ADMIN}
-
-        def may_give(body: Body) -> None:
-            services.require_delegable(body["scopes"], delegable)
-
-        def mint(body: Body) -> Answer:
-            actor_id = body.pop("actor_id", None)
-            self.require_future(body.get("expires_at"))
-            key, text = services.mint_key(
-                organization=organization,
-                now=self.now,
-                tier=self.principal.key.rate_limit_tier,
-                minter=self.principal.key,
-                delegable=delegable,
-                actor=self.actor_of(organization, actor_id) if actor_id else None,
-                **body,
-            )
-            return self.shape_once(key, text, status=201)
-
-        return self.once(mint, allowed=may_give)
 
 
 class ApiKeyDetail(ApiKeyView):

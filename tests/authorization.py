@@ -40,11 +40,15 @@ WITH_KEY = (
     "nordwind, personal",  # *, bound to an actor
     "sibling",  # *
     "stranger",  # *, org:admin, of another root
+    "reseller, test",  # *, org:admin, of its sandbox
+    "nordwind, test",  # *, of its sandbox
 )
 
 PRINCIPALS = (*NO_KEY, SUSPENDED, *WITH_KEY)
 
-MAY_NOT_SEE_CREDIT_CONFIG = tuple(who for who in WITH_KEY if not who.startswith("reseller"))
+MAY_NOT_SEE_CREDIT_CONFIG = tuple(
+    who for who in WITH_KEY if not who.startswith("reseller") or who == "reseller, test"
+)
 
 Rule = Mapping[str, int]
 
@@ -74,27 +78,27 @@ def _rule(*answers: int) -> Rule:
 
 
 # The columns are WITH_KEY. A door without ids is about whoever asks; an id is always Nordwind's.
-#                        reseller: all, there, data, reads, spends, -   nordwind: *, admin, own   sibling, stranger
-ANY_KEY = _rule(OK, OK, OK, OK, OK, OK, OK, OK, 403, OK, OK)
-READS_CREDITS = _rule(OK, OK, OK, OK, 403, 403, OK, OK, 403, OK, OK)
-BUYS_CREDITS = _rule(OK, 422, OK, 403, 403, 403, 422, 422, 403, 422, OK)
-SPENDS = _rule(OK, OK, OK, 403, OK, 403, OK, OK, OK, OK, OK)
-TELLS_OF_WORK = _rule(OK, OK, OK, 403, OK, 403, OK, OK, 403, OK, OK)
-ASKS = _rule(OK, OK, OK, OK, OK, 403, OK, OK, OK, OK, OK)
-READS_USAGE = _rule(OK, OK, OK, OK, 403, 403, OK, OK, OK, OK, OK)
-READS_A_HOLD = _rule(404, OK, 404, 404, 404, 403, OK, OK, 404, 404, 404)
-ENDS_A_HOLD = _rule(404, OK, 404, 403, 404, 403, OK, OK, 404, 404, 404)
+#                        reseller: all, there, data, reads, spends, -   nordwind: *, admin, own   sibling, stranger   test: reseller, nordwind
+ANY_KEY = _rule(OK, OK, OK, OK, OK, OK, OK, OK, 403, OK, OK, OK, OK)
+READS_CREDITS = _rule(OK, OK, OK, OK, 403, 403, OK, OK, 403, OK, OK, OK, OK)
+BUYS_CREDITS = _rule(OK, 422, OK, 403, 403, 403, 422, 422, 403, 422, OK, OK, 422)
+SPENDS = _rule(OK, OK, OK, 403, OK, 403, OK, OK, OK, OK, OK, OK, OK)
+TELLS_OF_WORK = _rule(OK, OK, OK, 403, OK, 403, OK, OK, 403, OK, OK, OK, OK)
+ASKS = _rule(OK, OK, OK, OK, OK, 403, OK, OK, OK, OK, OK, OK, OK)
+READS_USAGE = _rule(OK, OK, OK, OK, 403, 403, OK, OK, OK, OK, OK, OK, OK)
+READS_A_HOLD = _rule(404, OK, 404, 404, 404, 403, OK, OK, 404, 404, 404, 404, 404)
+ENDS_A_HOLD = _rule(404, OK, 404, 403, 404, 403, OK, OK, 404, 404, 404, 404, 404)
 WORK_THAT_RUNS = {SUSPENDED: 404}
 """Its holds a suspended organization may read, settle and release: Nordwind's are not there."""
-LISTS_PEOPLE = _rule(OK, OK, OK, OK, 403, 403, OK, OK, 403, OK, OK)
-READS_PEOPLE = _rule(404, OK, 404, 404, 403, 403, OK, OK, 403, 404, 404)
-MANAGES_OWN = _rule(OK, OK, OK, 403, 403, 403, OK, OK, 403, OK, OK)
-MANAGES_NORDWINDS = _rule(404, OK, 404, 403, 403, 403, OK, OK, 403, 404, 404)
-LISTS_CHILDREN = _rule(OK, OK, 403, 403, 403, 403, 403, OK, 403, 403, OK)
-MAKES_A_CHILD = _rule(OK, 422, 403, 403, 403, 403, 403, 422, 403, 403, OK)
-GOVERNS_A_CHILD = _rule(OK, 404, 403, 403, 403, 403, 403, 404, 403, 403, 404)
-SEES_ITSELF = _rule(403, 403, 403, 403, 403, 403, 403, 403, OK, 403, 403)
-KEEPS_KEYS = _rule(OK, OK, 403, 403, 403, 403, OK, OK, 403, 403, 404)
+LISTS_PEOPLE = _rule(OK, OK, OK, OK, 403, 403, OK, OK, 403, OK, OK, OK, OK)
+READS_PEOPLE = _rule(404, OK, 404, 404, 403, 403, OK, OK, 403, 404, 404, 404, 404)
+MANAGES_OWN = _rule(OK, OK, OK, 403, 403, 403, OK, OK, 403, OK, OK, OK, OK)
+MANAGES_NORDWINDS = _rule(404, OK, 404, 403, 403, 403, OK, OK, 403, 404, 404, 404, 404)
+LISTS_CHILDREN = _rule(OK, OK, 403, 403, 403, 403, 403, OK, 403, 403, OK, OK, 403)
+MAKES_A_CHILD = _rule(OK, 422, 403, 403, 403, 403, 403, 422, 403, 403, OK, OK, 403)
+GOVERNS_A_CHILD = _rule(OK, 404, 403, 403, 403, 403, 403, 404, 403, 403, 404, 404, 403)
+SEES_ITSELF = _rule(403, 403, 403, 403, 403, 403, 403, 403, OK, 403, 403, 403, 403)
+KEEPS_KEYS = _rule(OK, OK, 403, 403, 403, 403, OK, OK, 403, 403, 404, 404, 404)
 
 ORG = "/api/v1/organizations/{org}"
 HOLD = "/api/v1/usage/reservations/{rsv}"
@@ -129,6 +133,7 @@ MATRIX = [
     Door("POST", f"{ORG}/api-keys", KEEPS_KEYS, {"name": "k", "scopes": ["usage:read"]}),
     Door("DELETE", f"{ORG}/api-keys/{{key}}", KEEPS_KEYS),
     Door("POST", f"{ORG}/api-keys/{{key}}/rotate", KEEPS_KEYS),
+    Door("POST", "/api/v1/sandbox/reset", MANAGES_OWN),
     Door("POST", "/api/v1/usage/check", ASKS, {"estimatedCredits": 5}),
     Door("POST", "/api/v1/usage/reservations", SPENDS, {"estimatedCredits": 5}),
     Door("GET", HOLD, {**READS_A_HOLD, **WORK_THAT_RUNS}),

@@ -20,7 +20,8 @@ from credits.models import (
     Wallet,
 )
 from organizations import services as organizations
-from organizations.models import ApiKey, Organization
+from organizations.models import ApiKey, Env, Organization
+from usage.services import sandbox
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 STAFF = "staff:ana"
@@ -89,13 +90,20 @@ def make_key(
     scopes: Sequence[str] = ("*",),
     name: str = "backend",
     tier: str = ApiKey.Tier.PARTNER,
+    env: str = Env.LIVE,
     now: datetime = NOW,
     **options: Any,
 ) -> tuple[ApiKey, str]:
-    """Mint an API key; return it and its text."""
+    """Mint an API key; return it and its text. A test key is one of the organization's sandbox."""
+    owner = sandbox_of(organization, now=now) if env == Env.TEST else organization
     return organizations.mint_key(
-        organization=organization, name=name, scopes=scopes, tier=tier, now=now, **options
+        organization=owner, name=name, scopes=scopes, tier=tier, now=now, **options
     )
+
+
+def sandbox_of(organization: Organization, *, now: datetime = NOW) -> Organization:
+    """Return the sandbox of an organization, made if there is none."""
+    return sandbox.sandbox_for(organization=organization, now=now)
 
 
 def set_terms(organization: Organization, *, now: datetime = NOW, **changes: Any) -> Wallet:

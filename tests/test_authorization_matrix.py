@@ -170,6 +170,8 @@ class World:
             ),
             "sibling": lambda: with_key(self.key(self.sibling, "*")),
             "stranger": lambda: with_key(self.key(self.stranger, "*", ORG_ADMIN)),
+            "reseller, test": lambda: with_key(self.key(self.reseller, "*", ORG_ADMIN, env="test")),
+            "nordwind, test": lambda: with_key(self.key(self.nordwind, "*", env="test")),
         }
         return make[principal]()
 
@@ -320,6 +322,7 @@ def test_every_door(world: World, door: Door) -> None:
     it_acts_in_no_foreign_organization(world, door)
     if door.names - FREE_TEXT:
         it_answers_a_foreign_id_exactly_as_a_random_one(world, door)
+        it_finds_nothing_of_a_sandbox_with_a_live_key(world, door)
     it_lets_in_who_may(world, door)
 
 
@@ -339,7 +342,15 @@ def it_refuses_who_may_not_and_changes_nothing(world: World, door: Door) -> None
 
 
 def it_acts_in_no_foreign_organization(world: World, door: Door) -> None:
-    principals = ("reseller", "nordwind", "nordwind, org:admin", "sibling", "stranger")
+    principals = (
+        "reseller",
+        "nordwind",
+        "nordwind, org:admin",
+        "sibling",
+        "stranger",
+        "reseller, test",
+        "nordwind, test",
+    )
     for principal in principals:
         world.client(principal)
     things = world.things_of(world.nordwind, door.names)
@@ -365,6 +376,19 @@ def it_answers_a_foreign_id_exactly_as_a_random_one(world: World, door: Door) ->
         answer = told(world.ask(principal, door, foreign), foreign)
         assert answer[0] in (403, 404), (principal, answer)
         assert answer == told(world.ask(principal, door, random), random), principal
+
+
+def it_finds_nothing_of_a_sandbox_with_a_live_key(world: World, door: Door) -> None:
+    """What test keys find of what is live is in the rules: nothing."""
+    theirs = world.things_of(f.sandbox_of(world.nordwind, now=world.now), door.names)
+    before = snapshot()
+
+    answers = {who: world.ask(who, door, theirs) for who in WITH_KEY if "test" not in who}
+
+    found = {who: answer.status_code for who, answer in answers.items()}
+    assert set(found.values()) <= {403, 404}, found
+    assert found["reseller"] == 404 or door.rule["reseller"] == 403
+    assert snapshot() == before
 
 
 def it_lets_in_who_may(world: World, door: Door) -> None:

@@ -1,4 +1,4 @@
-"""The first page of the admin: what all organizations hold, and who needs somebody to look."""
+"""The first page of the admin: what all organizations hold, and who needs somebody to look. Sandboxes hold nothing that counts."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from credits.admin.ledger import told
 from credits.models import ZERO, Grant, LedgerEntry, Reservation, Wallet
 from organizations import clock, pulse
-from organizations.models import Failure, Organization
+from organizations.models import Env, Failure, Organization
 from usage.overview import cap_bar
 
 SOON = timedelta(days=14)
@@ -21,14 +21,17 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add to the context of the first page what its template shows, for staff who may see wallets."""
     if not request.user.has_perm("credits.view_wallet"):
         return context
-    wallets = Wallet.objects.filter(organization__status=Organization.Status.ACTIVE)
+    live = Organization.objects.filter(env=Env.LIVE)
+    wallets = Wallet.objects.filter(
+        organization__env=Env.LIVE, organization__status=Organization.Status.ACTIVE
+    )
     now = clock.now()
     return context | {
         "late": pulse.late(now=now),
         "switched_off": pulse.switched_off(),
         "left_to_staff": _left_to_staff(request),
         "figures": _figures(),
-        "statuses": dict(Organization.objects.values_list("status").annotate(Count("id"))),
+        "statuses": dict(live.values_list("status").annotate(Count("id"))),
         "near_cap": _near_cap(wallets),
         "in_debt": wallets.filter(balance__lt=0)
         .select_related("organization")
@@ -36,7 +39,9 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "short_parents": _short_parents(wallets),
         "lapsing": _lapsing(),
         "entries": told(
-            LedgerEntry.objects.select_related("wallet__organization").order_by("-id")[:10]
+            LedgerEntry.objects.filter(wallet__organization__env=Env.LIVE)
+            .select_related("wallet__organization")
+            .order_by("-id")[:10]
         ),
     }
 
@@ -46,17 +51,20 @@ def _left_to_staff(request: HttpRequest) -> Any:
     if not request.user.has_perm("organizations.view_failure"):
         return Failure.objects.none()
     left = Failure.objects.filter(resolved_at=None, next_try_at=None)
+    left = left.exclude(organization__env=Env.TEST)
     return left.select_related("organization").order_by("id")[:ROWS]
 
 
 def _figures() -> dict[str, Any]:
-    of_wallets = Wallet.objects.aggregate(
+    of_wallets = Wallet.objects.filter(organization__env=Env.LIVE).aggregate(
         held=Coalesce(Sum("balance", filter=Q(balance__gt=0)), ZERO),
         debt=-Coalesce(Sum("balance", filter=Q(balance__lt=0)), ZERO),
         holds_sum=Coalesce(Sum("reserved"), ZERO),
         used=Coalesce(Sum("period__used"), ZERO),
     )
-    open_holds = Reservation.objects.filter(status=Reservation.Status.OPEN)
+    open_holds = Reservation.objects.filter(
+        wallet__organization__env=Env.LIVE, status=Reservation.Status.OPEN
+    )
     return of_wallets | {"holds": open_holds.count()}
 
 
@@ -86,6 +94,10 @@ def _short_parents(wallets: Any) -> Any:
 
 def _lapsing() -> Any:
     """Return the grants that end soon with something left, other than allowances: those end every term."""
-    soon = Grant.objects.filter(remaining__gt=0, expires_at__lte=clock.now() + SOON)
+    soon = Grant.objects.filter(
+        wallet__organization__env=Env.LIVE,
+        remaining__gt=0,
+        expires_at__lte=clock.now() + SOON,
+    )
     of_others = soon.exclude(source=Grant.Source.ALLOWANCE)
     return of_others.select_related("wallet__organization").order_by("expires_at")[:ROWS]

@@ -10,6 +10,8 @@ from credits.admin.ledger import told
 from credits.models import ZERO, BillingPeriod, CreditConfig, Reservation
 from organizations.admin import key_state
 from organizations.models import Organization
+from organizations.services import keys_of
+from usage.services.sandbox import sandbox_in_use
 
 ENTRIES = 20
 ROWS = 50
@@ -24,8 +26,10 @@ def overview(organization: Organization, *, now: datetime) -> dict[str, Any]:
     holds = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__gt=now)
     entries = wallet.entries.order_by("-number")
     children = organization.children.select_related("wallet__period", "wallet__config")
-    keys = organization.api_keys.select_related("actor").order_by(
-        F("revoked_at").desc(nulls_first=True), "-id"
+    keys = (
+        keys_of(organization)
+        .select_related("actor")
+        .order_by(F("revoked_at").desc(nulls_first=True), "-id")
     )
     return {
         "wallet": wallet,
@@ -35,6 +39,7 @@ def overview(organization: Organization, *, now: datetime) -> dict[str, Any]:
         "grants": grants.order_by("priority", "expires_at", "created_at", "id")[:ROWS],
         "holds": holds.order_by("expires_at")[:ROWS],
         "entries": told(entries[:ENTRIES]),
+        "sandbox": sandbox_in_use(organization),
         "children": children.order_by("name")[:ROWS],
         "keys": [(key, key_state(key)) for key in keys[:ROWS]],
         "now": now,

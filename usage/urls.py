@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.views import actors, catalogue, events, i5, omni
+from usage.views import actors, catalogue, events, i5, keys, omni
 from usage.views import reservations as views
 
 _RESERVATION = "usage/reservations/<str:rsv_id>"
@@ -10,6 +10,8 @@ _CONTROLS = "ai/credit-controls"
 _USAGE = "ai/credit-usage"
 
 urlpatterns = [
+    path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
+    path("sandbox/reset", keys.SandboxReset.as_view()),
     path("actors", actors.Actors.as_view()),
     path("actors/<str:act_id>", actors.ActorDetail.as_view()),
     path("groups", actors.Groups.as_view()),

@@ -41,6 +41,7 @@ from credits.services.organizations import (
     RefillRequiresThresholdAndAmount as RefillRequiresThresholdAndAmount,
 )
 from credits.services.organizations import archive as archive
+from credits.services.organizations import close_sandbox as close_sandbox
 from credits.services.organizations import create_organization as create_organization
 from credits.services.organizations import resume as resume
 from credits.services.organizations import suspend as suspend
@@ -54,6 +55,7 @@ from credits.services.references import ReferenceTaken as ReferenceTaken
 from credits.services.references import move_reference as move_reference
 from credits.services.remembering import NotKnownThen as NotKnownThen
 from credits.services.remembering import wallet_then as wallet_then
+from credits.services.sandbox import open_sandbox as open_sandbox
 from credits.services.statements import Statement as Statement
 from credits.services.statements import statement_of as statement_of
 from credits.services.statements import statement_rows as statement_rows

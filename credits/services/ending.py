@@ -63,6 +63,14 @@ def expire_due(wallet: Wallet, *, now: datetime, counted_in: BillingPeriod | Non
     return len(reservations)
 
 
+def release_all(wallet: Wallet, *, now: datetime) -> None:
+    """Give back every open hold of a locked wallet, whoever has it."""
+    reservations = list(wallet.reservations.filter(status=Status.OPEN).select_related("period"))
+    bind(wallet, reservations)
+    for reservation in reservations:
+        give_back(wallet, reservation, Status.RELEASED, now=now)
+
+
 def reclaim(wallet: Wallet, parent: Wallet | None, *, now: datetime) -> Decimal:
     """Empty an archived wallet of all that no hold needs. Returns what the parent got.
 

@@ -12,7 +12,7 @@ from credits.ledger import Note
 from credits.models import MAX_AMOUNT, CreditConfig, LedgerEntry, StatusChange, Wallet
 from credits.services.allowances import raise_seats, upgrade
 from credits.services.calendar import open_first_period
-from credits.services.ending import reclaim
+from credits.services.ending import reclaim, release_all
 from credits.services.funding import InvalidAmount, NotARoot
 from credits.services.locking import (
     lock,
@@ -22,7 +22,7 @@ from credits.services.locking import (
 from organizations import services as organizations
 from organizations.history import UNSAID, sign
 from organizations.ids import new_id
-from organizations.models import Organization
+from organizations.models import Env, Organization
 from organizations.services import require_active
 
 Status = Organization.Status
@@ -81,6 +81,7 @@ def create_organization(
     organization = Organization(
         id=id or new_id(),
         parent=parent,
+        env=parent.env if parent else Env.LIVE,
         name=name,
         metadata=metadata or {},
         billing_email=billing_email,
@@ -89,13 +90,21 @@ def create_organization(
     )
     sign(organization, performed_by=performed_by, now=now)
     organization.save(force_insert=True)
-    wallet = Wallet.objects.create(organization=organization, created_at=now)
     first = anchored_on or now.date().replace(day=1)
-    wallet.config = CreditConfig(wallet=wallet, anchored_on=first, **terms)
+    open_wallet(organization, anchored_on=first, performed_by=performed_by, now=now, **terms)
+    return organization
+
+
+def open_wallet(
+    organization: Organization, *, now: datetime, performed_by: str, **terms: Any
+) -> Wallet:
+    """Give a new organization its wallet, its terms and its first billing period."""
+    wallet = Wallet.objects.create(organization=organization, created_at=now)
+    wallet.config = CreditConfig(wallet=wallet, **terms)
     sign(wallet.config, performed_by=performed_by, now=now)
     wallet.config.save(force_insert=True)
     open_first_period(wallet, now=now)
-    return organization
+    return wallet
 
 
 @transaction.atomic(savepoint=False)
@@ -145,7 +154,8 @@ def _set_status(
 def archive(*, organization: Organization, now: datetime, performed_by: str = UNSAID) -> Archival:
     """Archive an organization, for ever: revoke its keys and return what no hold needs to its parent.
 
-    What is left of the allowance lapses. What ending holds free later follows the same way. Repeating it changes nothing.
+    What is left of the allowance lapses. What ending holds free later follows the same way. Its sandbox ends with it. Repeating it
+    changes nothing.
 
     :raises HasActiveChildren: if some of its children are not archived
     """
@@ -155,15 +165,44 @@ def archive(*, organization: Organization, now: datetime, performed_by: str = UN
         return Archival(current, Decimal(0), 0)
     if current.children.exclude(status=Status.ARCHIVED).exists():
         raise HasActiveChildren(f"{current.public_id} has children that are not archived")
+    reclaimed = _archive(wallet, parent, performed_by=performed_by, now=now)
+    for sandbox in current.sandboxes.exclude(status=Status.ARCHIVED):
+        close_sandbox(sandbox=sandbox, performed_by=performed_by, now=now)
+    revoked = organizations.revoke_all_keys(
+        organization=current, performed_by=performed_by, now=now
+    )
+    return Archival(current, reclaimed, revoked)
+
+
+@transaction.atomic(savepoint=False)
+def close_sandbox(*, sandbox: Organization, performed_by: str, now: datetime) -> None:
+    """Archive a sandbox with all that was made in it, and end the holds there.
+
+    Keys of whoever was made in it are revoked. Keys of a live organization's sandbox are left to the caller: they end with that
+    organization, and outlive a reset.
+    """
+    # A child is made under the lock of its parent's wallet: it is there now, or never will be.
+    _lock_to_archive(sandbox, now=now)
+    for child in sandbox.children.exclude(status=Status.ARCHIVED).order_by("id"):
+        close_sandbox(sandbox=child, performed_by=performed_by, now=now)
+    wallet, parent = _lock_to_archive(sandbox, now=now)
+    if wallet.organization.status == Status.ARCHIVED:
+        return
+    release_all(wallet, now=now)
+    _archive(wallet, parent, performed_by=performed_by, now=now)
+    if sandbox.sandbox_of_id is None:
+        organizations.revoke_all_keys(organization=sandbox, performed_by=performed_by, now=now)
+
+
+def _archive(wallet: Wallet, parent: Wallet | None, *, performed_by: str, now: datetime) -> Decimal:
+    """Archive the organization of a locked wallet; return what its parent got."""
+    current = wallet.organization
     current.status = Status.ARCHIVED
     current.archived_at = current.updated_at = now
     sign(current, performed_by=performed_by, now=now)
     current.save(update_fields=["status", "archived_at", "updated_at"])
     StatusChange.objects.create(wallet=wallet, status=Status.ARCHIVED, changed_at=now)
-    revoked = organizations.revoke_all_keys(
-        organization=current, performed_by=performed_by, now=now
-    )
-    return Archival(current, reclaim(wallet, parent, now=now), revoked)
+    return reclaim(wallet, parent, now=now)
 
 
 def _lock_to_archive(organization: Organization, *, now: datetime) -> tuple[Wallet, Wallet | None]:

@@ -1,20 +1,23 @@
 """What the admins of all apps share: small labels, links, tables that nobody writes, searches by the API's ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from organizations import ids
-from organizations.models import Organization
+from organizations.models import Env, Organization
 
 TONES = {
     Organization.Status.ACTIVE: "good",
@@ -78,23 +81,61 @@ class Headed(ModelAdmin):
         return row
 
 
+class SandboxFilter(SimpleListFilter):
+    """Live organizations' rows, unless sandboxes are asked for, or a row of one: by its id, or from the page of what it belongs to."""
+
+    title = "sandboxes"
+    parameter_name = "sandbox"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self.env = model_admin.env_column
+        names_a_row = any(name.endswith("id__exact") for name in request.GET)
+        searched = request.GET.get(SEARCH_VAR, "")
+        self.is_asked = names_a_row or model_admin.named_by(searched) is not None
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("only", "Sandboxes"), ("too", "Both")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": "Live"} if choice["display"] == _("All") else choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "only":
+            return queryset.filter(**{self.env: Env.TEST})
+        if self.value() == "too" or self.is_asked:
+            return queryset
+        return queryset.exclude(**{self.env: Env.TEST})
+
+
 class PublicIdSearch(ModelAdmin):
-    """A search that also takes ids as the API writes them, and bare UUIDs."""
+    """A search that also takes ids as the API writes them, and bare UUIDs; sandboxes are left out unless asked for."""
 
     public_ids: ClassVar[Mapping[str, str]] = {}
     """Which column each prefix names: `{"rsv": "id", "org": "wallet__organization_id"}`."""
 
+    @property
+    def env_column(self) -> str:
+        """The env of the organization that a row belongs to."""
+        organization = self.public_ids["org"].removesuffix("id").removesuffix("_")
+        return f"{organization}__env" if organization else "env"
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = super().get_list_filter(request)
+        return [SandboxFilter, *filters] if "org" in self.public_ids else filters
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> Any:
-        named = self._named_by(search_term.strip().lower())
+        named = self.named_by(search_term)
         if named is None:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(named), False
 
-    def _named_by(self, text: str) -> Q | None:
+    def named_by(self, text: str) -> Q | None:
         """Return what an id could name here, or None if the text is not an id."""
-        found = [Q(**{column: id}) for column, id in self._columns(text)]
+        found = [Q(**{column: id}) for column, id in self._columns(text.strip().lower())]
         return reduce(or_, found) if found else None
 
     def _columns(self, text: str) -> list[tuple[str, UUID]]:

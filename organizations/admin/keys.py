@@ -117,7 +117,7 @@ def key_state(key: ApiKey) -> SafeString:
 
 
 @admin.register(IdempotencyKey)
-class IdempotencyKeyAdmin(ViewOnlyAdmin):
+class IdempotencyKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
     """The answers kept for requests that are repeated."""
 
     list_display = ("key", "owner", "organization_link", "status_code", "created_at")
@@ -125,6 +125,8 @@ class IdempotencyKeyAdmin(ViewOnlyAdmin):
     list_select_related = ("organization",)
     ordering = ("-id",)
     search_fields = ("key", "organization__name")
+    search_help_text = "Key, name of an organization or org_…"
+    public_ids = {"org": "organization_id"}
     fields = ("key", "owner", "organization_link", "status_code", "body", "created_at")
     show_full_result_count = False
 

@@ -7,6 +7,7 @@ from organizations.models.jobs import Lease as Lease
 from organizations.models.jobs import Tick as Tick
 from organizations.models.people import Actor as Actor
 from organizations.models.people import ApiKey as ApiKey
+from organizations.models.people import Env as Env
 from organizations.models.people import Group as Group
 from organizations.models.people import IdempotencyKey as IdempotencyKey
 from organizations.models.people import Membership as Membership

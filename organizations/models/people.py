@@ -17,10 +17,21 @@ from simple_history.models import HistoricalRecords
 from organizations.ids import new_id, write
 
 
+class Env(models.TextChoices):
+    """Whether something is in earnest, or to try things out."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
 class Organization(models.Model):
     """A customer: the owner of one wallet, of keys, and perhaps the parent of other organizations.
 
     A trigger (migration 0002) refuses a grandchild and a change of parent: one level, for ever.
+
+    Beside a live organization there may be its *sandbox*: an organization of the env `test` whose keys are the test keys and whose
+    credits are play money. The sandboxes of a family are a family of their own, so nothing ever moves between the two: whatever has
+    a parent has its parent's env (a foreign key of both), and a sandbox is for ever the sandbox of the same organization (a trigger).
     """
 
     class Status(models.TextChoices):
@@ -32,6 +43,16 @@ class Organization(models.Model):
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
     )
+    env = models.CharField(max_length=4, choices=Env, default=Env.LIVE, editable=False)
+    sandbox_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="sandboxes",
+        editable=False,
+    )
+    """The live organization whose sandbox it is; one that was made within a sandbox has none."""
     name = models.CharField(max_length=128)
     status = models.CharField(max_length=9, choices=Status, default=Status.ACTIVE)
     billing_email = models.EmailField(null=True, blank=True)
@@ -76,6 +97,17 @@ class Organization(models.Model):
                 | (~Q(status="archived") & Q(archived_at__isnull=True)),
             ),
             models.CheckConstraint(name="organization_has_a_name", condition=~Q(name="")),
+            models.CheckConstraint(
+                name="organization_env_as_its_place",
+                condition=Q(env="live", sandbox_of__isnull=True)
+                | Q(Q(sandbox_of__isnull=False) | Q(parent__isnull=False), env="test"),
+            ),
+            models.UniqueConstraint(
+                fields=["sandbox_of"],
+                condition=~Q(status="archived"),
+                name="organization_one_sandbox",
+            ),
+            models.UniqueConstraint(fields=["id", "env"], name="organization_of_env"),
         ]
         indexes = [models.Index(fields=["parent", "-id"], name="organization_children")]
 
@@ -85,6 +117,11 @@ class Organization(models.Model):
     @property
     def public_id(self) -> str:
         return write("org", self.id)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether its credits are play money."""
+        return self.env == Env.TEST
 
     def is_entitled(self, now: datetime) -> bool:
         """Whether it may use AI at all at `now`."""
@@ -281,16 +318,16 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A credential of one organization. The secret is shown once; only its HMAC is kept."""
+    """A credential of one organization. The secret is shown once; only its HMAC is kept.
 
-    class Env(models.TextChoices):
-        LIVE = "live"
-        TEST = "test"
+    Its env is its organization's (a foreign key of both): a test key is a key of a sandbox, and always on the tier `sandbox`.
+    """
 
     class Tier(models.TextChoices):
         STANDARD = "standard"
         PILOT = "pilot"
         PARTNER = "partner"
+        SANDBOX = "sandbox"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(
@@ -348,7 +385,12 @@ class ApiKey(models.Model):
             models.CheckConstraint(name="apikey_env_known", condition=Q(env__in=["live", "test"])),
             models.CheckConstraint(
                 name="apikey_tier_known",
-                condition=Q(rate_limit_tier__in=["standard", "pilot", "partner"]),
+                condition=Q(rate_limit_tier__in=["standard", "pilot", "partner", "sandbox"]),
+            ),
+            models.CheckConstraint(
+                name="apikey_sandbox_tier_for_test_keys",
+                condition=Q(env="test", rate_limit_tier="sandbox")
+                | (Q(env="live") & ~Q(rate_limit_tier="sandbox")),
             ),
             models.CheckConstraint(
                 name="apikey_superseded_means_rotated",

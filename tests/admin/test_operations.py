@@ -39,6 +39,7 @@ from tests.factories import (
     spend,
     wallet_of,
 )
+from usage.sandbox_operations import OPERATIONS as SANDBOXES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -385,12 +386,11 @@ class TestMint:
             organization,
             name="gateway",
             scopes=["credits:read", "org:admin"],
-            env="test",
             tier="pilot",
         )
 
         key = ApiKey.objects.get()
-        assert (key.scopes, key.env) == (["credits:read", "org:admin"], "test")
+        assert (key.scopes, key.env) == (["credits:read", "org:admin"], "live")
         assert key.rate_limit_tier == "pilot"
 
 
@@ -476,7 +476,7 @@ class TestEdit:
         assert list(errors(send(ana, "edit", organization, data))) == ["name"]
 
 
-PERMISSIONS = {operation.slug: operation.permission for operation in (*MONEY, *KEYS)}
+PERMISSIONS = {operation.slug: operation.permission for operation in (*MONEY, *KEYS, *SANDBOXES)}
 
 
 class TestUpgrade:

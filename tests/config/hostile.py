@@ -461,6 +461,7 @@ DOORS = [
     Door("POST", KEYS, {"name": NAME, "scopes": ("words", ["*"]), "env": ("choice", "live")}),
     Door("DELETE", KEYS + "/{key}"),
     Door("POST", KEYS + "/{key}/rotate"),
+    Door("POST", "/api/v1/sandbox/reset"),
     Door("POST", "/api/v1/usage/check", ASK),
     Door("POST", HOLDS, ASK | {"expiresInSeconds": COUNT, "metadata": METADATA}),
     Door("POST", HOLDS, {"estimatedCredits": CREDITS}),

@@ -143,7 +143,7 @@ class TestParse:
     def test_lets_a_view_take_more(
         self, acme: Organization, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("organizations.views.ApiKeys.max_body_bytes", 2 * 1024 * 1024)
+        monkeypatch.setattr("usage.views.keys.ApiKeys.max_body_bytes", 2 * 1024 * 1024)
 
         assert self.post(acme, self.padded(2 * 1024 * 1024)).status_code == 201
         assert self.post(acme, self.padded(2 * 1024 * 1024 + 1)).status_code == 413

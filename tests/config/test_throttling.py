@@ -177,6 +177,18 @@ class TestLimitOf:
 
         assert daily == [10_000, 100_000, 500_000, 10_000]
 
+    def test_of_test_keys_is_bounded_on_every_path(self, settings: Any) -> None:
+        classes = ("read-light", "write-light", "long-running", "request-path", "omni")
+        settings.RATE_LIMIT_OMNI = None
+
+        assert [limit_of("sandbox", each) for each in classes] == [120, 60, 20, 600, 60]
+
+        settings.RATE_LIMIT_REQUEST_PATH = 7
+        settings.RATE_LIMIT_OMNI = 500
+
+        assert limit_of("sandbox", "request-path") == 7
+        assert limit_of("sandbox", "omni") == 60
+
 
 @pytest.fixture
 def acme() -> Organization:
@@ -192,6 +204,12 @@ class TestHeaders:
         assert response["X-RateLimit-Limit"] == "120"
         assert response["X-RateLimit-Remaining"] == "119"
         assert 55 <= int(response["X-RateLimit-Reset"]) - time.time() <= 62
+
+    def test_have_numbers_of_a_test_key_on_the_path_of_a_request(self, acme: Organization) -> None:
+        answer = client_of(acme, env="test").post("/api/v1/usage/check", {"estimatedCredits": 1})
+
+        assert answer["X-RateLimit-Endpoint-Class"] == "request-path"
+        assert answer["X-RateLimit-Limit"] == "600"
 
     def test_have_no_numbers_without_a_limit(
         self, acme: Organization, monkeypatch: pytest.MonkeyPatch

@@ -331,6 +331,29 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {ORGANIZATION} SET parent_id = NULL WHERE parent_id IS NOT NULL"),
         Breach(f"UPDATE {ORGANIZATION} SET parent_id = {OTHER} WHERE name = 'Harbour Reseller'"),
     ],
+    "organization_env_as_its_place": [
+        like(ORGANIZATION, "parent_id IS NULL AND env = 'live'", env="'test'"),
+        like(ORGANIZATION, "parent_id IS NULL AND env = 'test'", env="'live'"),
+    ],
+    "organization_env_of_its_parent": [
+        like(ORGANIZATION, "parent_id IS NOT NULL AND env = 'live'", env="'test'"),
+        like(
+            ORGANIZATION,
+            "parent_id IS NOT NULL AND env = 'test'",
+            env="'live'",
+            sandbox_of_id="NULL",
+        ),
+    ],
+    "organization_one_sandbox": [like(ORGANIZATION, "env = 'test'")],
+    "organization_sandbox_in_its_place": [
+        like(ORGANIZATION, "env = 'test'", sandbox_of_id="id"),
+        like(ORGANIZATION, "env = 'test' AND parent_id IS NOT NULL", parent_id="NULL"),
+        like(ORGANIZATION, "env = 'test' AND parent_id IS NOT NULL", sandbox_of_id=OTHER),
+    ],
+    "organization_sandbox_is_fixed": [
+        Breach(f"UPDATE {ORGANIZATION} SET env = 'test' WHERE name = 'Other'"),
+        Breach(f"UPDATE {ORGANIZATION} SET sandbox_of_id = {OTHER} WHERE env = 'test'"),
+    ],
     "usageprofile_one_per_slug": [
         like(PROFILE, "slug = 'standard'"),
         like(PROFILE, "slug = 'own'"),
@@ -373,7 +396,19 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {ACTOR} SET organization_id = {OTHER}"),
     ],
     "apikey_env_known": [Breach("UPDATE organizations_apikey SET env = 'prod'")],
-    "apikey_tier_known": [Breach("UPDATE organizations_apikey SET rate_limit_tier = 'gold'")],
+    "apikey_sandbox_tier_for_test_keys": [
+        Breach("UPDATE organizations_apikey SET rate_limit_tier = 'sandbox' WHERE env = 'live'"),
+        Breach("UPDATE organizations_apikey SET rate_limit_tier = 'partner' WHERE env = 'test'"),
+    ],
+    "apikey_env_of_its_organization": [
+        Breach(
+            "UPDATE organizations_apikey SET env = 'test', rate_limit_tier = 'sandbox' WHERE env = 'live'"
+        ),
+        Breach(f"UPDATE organizations_apikey SET organization_id = {OTHER} WHERE env = 'test'"),
+    ],
+    "apikey_tier_known": [
+        Breach("UPDATE organizations_apikey SET rate_limit_tier = 'gold' WHERE env = 'live'")
+    ],
     "apikey_superseded_means_rotated": [
         Breach("UPDATE organizations_apikey SET rotated_at = created_at"),
         Breach("UPDATE organizations_apikey SET grace_until = created_at"),
@@ -394,5 +429,5 @@ RULES: dict[str, list[Breach]] = {
 }
 
 
-REFERRED_TO = {"actor_of_organization", "group_of_organization"}
-"""Keys that hold the primary key, so nothing can break them: they are there for `membership_…_fits`."""
+REFERRED_TO = {"actor_of_organization", "group_of_organization", "organization_of_env"}
+"""Keys that hold the primary key, so nothing can break them: they are there for `membership_…_fits` and `…_env_of_its_…`."""

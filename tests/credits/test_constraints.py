@@ -56,6 +56,7 @@ def world() -> None:
     parent = make_organization("Harbour Reseller", funded=1_000)
     make_organization("Other", funded=5)
     child = make_organization(parent=parent, allowance=100, allowance_per_user=5)
+    make_key(child, env="test")
     sent, _ = allocate(child, 300, reference="order-1")
     move_reference(sent, "order-2")
     settle(reserve(child, 10), 10)

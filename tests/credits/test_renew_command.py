@@ -21,6 +21,7 @@ from tests.factories import (
     make_organization,
     periods_of,
     renew,
+    sandbox_of,
     set_terms,
     spend,
     wallet_of,
@@ -78,6 +79,16 @@ class TestDryRun:
 
         assert table[1].endswith("61.290322  stub, begins after its anchor: 19 of 31 days")
         assert (header[-1], row[-1]) == ("stub", "stub, begins after its anchor: 19 of 31 days")
+
+    def test_leaves_sandboxes_out_unless_asked(self, clock: Clock) -> None:
+        made = sandbox_of(make_organization("Acme", allowance=100))
+        clock.move_to(JUNE)
+
+        assert say("--dry-run").splitlines()[2:] == ["1 periods would open; nothing was changed"]
+        assert say("--dry-run", "--sandboxes").splitlines()[-1].startswith("2 periods")
+        assert "(sandbox)" in say("--dry-run", "--organization", made.public_id)
+        say()
+        assert len(periods_of(made)) == 2
 
     def test_says_as_csv_what_then_comes_true(self, clock: Clock, tmp_path: Path) -> None:
         acme = make_organization("=Acme", funded=5, allowance=100, rollover_limit=30)

@@ -9,9 +9,9 @@ from rest_framework.test import APIClient
 
 from credits.models import CreditConfig, Wallet
 from credits.services.calendar import open_first_period
-from organizations import services
 from organizations.models import ApiKey, Organization
 from organizations.scopes import ORG_ADMIN
+from tests.factories import make_key
 
 EVERYTHING = ("*", ORG_ADMIN)
 
@@ -40,14 +40,11 @@ def key_of(
     *,
     scopes: Sequence[str] = EVERYTHING,
     now: datetime | None = None,
-    tier: str = "partner",
     **options: Any,
 ) -> tuple[ApiKey, str]:
     """Return a key and its text."""
     now = now or timezone.now()
-    return services.mint_key(
-        organization=owner, name="a key", scopes=scopes, now=now, tier=tier, **options
-    )
+    return make_key(owner, scopes=scopes, now=now, name="a key", **options)
 
 
 def client(text: str, **headers: str) -> APIClient:

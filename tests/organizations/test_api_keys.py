@@ -77,10 +77,11 @@ class TestMint:
         assert client(secret).get(keys_path(parent)).status_code == 403
 
     def test_makes_a_test_key(self, boss: APIClient, child: Organization) -> None:
-        secret = mint(boss, child, env="test", scopes=["*"]).json()["secret"]
+        minted = mint(boss, child, env="test", scopes=["*"]).json()
 
-        assert secret.startswith("lp_test_")
-        assert client(secret).get(keys_path(child)).status_code == 200
+        assert minted["secret"].startswith("lp_test_")
+        path = f"/api/v1/organizations/{minted['organizationId']}/api-keys"
+        assert client(minted["secret"]).get(path).status_code == 200
 
     def test_gives_the_tier_of_the_key_that_mints(
         self, parent: Organization, child: Organization
@@ -237,13 +238,13 @@ class TestRotate:
         return caller.post(f"{keys_path(key.organization)}/{key.public_id}/rotate")
 
     def test_makes_a_key_like_the_old_one(self, boss: APIClient, child: Organization) -> None:
-        old, text = key_of(child, scopes=["*"], env="test", tier="pilot")
+        old, text = key_of(child, scopes=["*"], tier="pilot")
 
         response = self.rotate(boss, old)
 
         assert response.status_code == 200
         new = response.json()
-        assert (new["env"], new["scopes"], new["rateLimitTier"]) == ("test", ["*"], "pilot")
+        assert (new["env"], new["scopes"], new["rateLimitTier"]) == ("live", ["*"], "pilot")
         assert client(new["secret"]).get(keys_path(child)).status_code == 200
         assert client(text).get(keys_path(child)).status_code == 200
         old.refresh_from_db()

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from organizations import authentication, services, tokens
 from organizations.models import ApiKey, Organization
+from tests.factories import sandbox_of
 from tests.organizations.people import client, client_of, key_of, keys_path, organization
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +98,10 @@ class TestLiveKey:
 
     def test_refuses_another_environment_than_the_keys(self, acme: Organization) -> None:
         key, text = key_of(acme)
-        ApiKey.objects.filter(id=key.id).update(env="test")
+        sandbox = sandbox_of(key.organization, now=key.created_at)
+        ApiKey.objects.filter(id=key.id).update(
+            env="test", organization=sandbox, rate_limit_tier="sandbox"
+        )
 
         assert status_with(f"Bearer {text}", acme) == 401
 

@@ -22,10 +22,11 @@ from credits.templatetags.amounts import percent_of
 from organizations import clock
 from organizations import key_operations as keys
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
-from organizations.models import ApiKey, Organization
+from organizations.models import ApiKey, Env, Organization
 from organizations.operations import Operation, OperationView, may_use
 from organizations.services import status_in_force
 from usage import operations as actors
+from usage import sandbox_operations as sandboxes
 from usage.admin.events import told
 from usage.creation import PERMISSION as CREATE_PERMISSION
 from usage.creation import CreateView
@@ -36,6 +37,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *money.OPERATIONS,
     *entries.OPERATIONS,
     *actors.OPERATIONS,
+    *sandboxes.OPERATIONS,
     *keys.OPERATIONS,
 )
 
@@ -72,12 +74,25 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     )
     list_filter = (LevelFilter, "status", ("parent", AutocompleteSelectFilter))
     list_filter_submit = True
-    list_select_related = ("parent", "wallet__period", "wallet__config")
+    list_select_related = (
+        "parent__sandbox_of",
+        "sandbox_of__parent",
+        "wallet__period",
+        "wallet__config",
+    )
     ordering = ("-id",)
     search_fields = ("name", "billing_email")
     search_help_text = "Name, billing email or org_…"
     public_ids = {"org": "id"}
     object_history_list_template = "admin/organizations/organization/history_list.html"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str
+    ) -> Any:
+        """Search; what a form offers while one types are live organizations, and whatever an id names."""
+        if request.path.endswith("/autocomplete/") and self.named_by(search_term) is None:
+            queryset = queryset.filter(env=Env.LIVE)
+        return super().get_search_results(request, queryset, search_term)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(CREATE_PERMISSION)
@@ -163,8 +178,13 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     @display(description="Status", ordering="status")
     def status_shown(self, organization: Organization) -> SafeString:
         status = status_in_force(organization)
-        text = status if status == organization.status else f"{status}, as its parent"
-        return pill(text, TONES[status])
+        text = status if status == organization.status else f"{status}, as {_above(organization)}"
+        shown = pill(text, TONES[status])
+        return (
+            format_html("{} {}", shown, pill("sandbox", "info"))
+            if organization.is_sandbox
+            else shown
+        )
 
     @display(description="Balance", ordering="wallet__balance")
     def balance(self, organization: Organization) -> SafeString | str:
@@ -193,6 +213,13 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     @display(description="Since", ordering="id")
     def created(self, organization: Organization) -> str:
         return f"{organization.created_at:%Y-%m-%d}"
+
+
+def _above(organization: Organization) -> str:
+    """Return whose status is in force, where it is not the organization's own."""
+    parent = organization.parent
+    is_parents = parent is not None and parent.status != Organization.Status.ACTIVE
+    return "its parent" if is_parents else "the live one"
 
 
 def operation_url(operation: Operation, organization: Organization) -> str:

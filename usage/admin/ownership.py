@@ -16,7 +16,7 @@ from credits.admin.edits import EditedAdmin
 from credits.services import ForeignProfile
 from organizations.admin import link
 from organizations.forms import ForgivingSelect, as_id
-from organizations.models import Organization, UsageProfile
+from organizations.models import Env, Organization, UsageProfile
 from organizations.services import OrganizationArchived
 from usage.services.profiles import profiles_for
 
@@ -104,8 +104,11 @@ class OwnedAdmin(EditedAdmin):
     ) -> Any:
         """Search; for a field of a form that is one organization's, only among what it has."""
         owner = request.GET.get("organization")
-        if owner is not None and request.path.endswith("/autocomplete/"):
-            queryset = queryset.filter(organization=as_id(owner)).order_by("name")
+        if request.path.endswith("/autocomplete/"):
+            if owner is not None:
+                queryset = queryset.filter(organization=as_id(owner)).order_by("name")
+            elif self.named_by(search_term) is None:
+                queryset = queryset.exclude(organization__env=Env.TEST)
         return super().get_search_results(request, queryset, search_term)
 
     @display(description="Organization", ordering="organization__name")

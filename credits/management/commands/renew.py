@@ -19,7 +19,7 @@ from credits import services
 from credits.services.renewals import Turn, preview_renewal
 from credits.tasks import RENEW
 from organizations import clock, ids, jobs, sheet
-from organizations.models import Failure, Job, Organization
+from organizations.models import Env, Failure, Job, Organization
 
 WAIT_SECONDS = 1.0
 HEADINGS = Turn._fields
@@ -36,9 +36,16 @@ class Command(BaseCommand):
         add("--dry-run", action="store_true", help="show what would change, and change nothing")
         add("--csv", metavar="FILE", help="with --dry-run: write it there as CSV; - is the output")
         add("--organization", help="only this one (org_…)")
+        add("--sandboxes", action="store_true", help="with --dry-run: show those of sandboxes too")
 
     def handle(
-        self, *, dry_run: bool, csv: str | None, organization: str | None, **options: Any
+        self,
+        *,
+        dry_run: bool,
+        csv: str | None,
+        organization: str | None,
+        sandboxes: bool,
+        **options: Any,
     ) -> None:
         if csv and not dry_run:
             raise CommandError("--csv: it is what --dry-run would show; give both")
@@ -46,6 +53,8 @@ class Command(BaseCommand):
         due = jobs.preview(RENEW, now=now)
         if organization:
             due = due.filter(id=_id(organization))
+        elif dry_run and not sandboxes:
+            due = due.filter(env=Env.LIVE)
         if dry_run:
             self._show(due, csv=csv, now=now)
         elif organization:

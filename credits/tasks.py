@@ -11,6 +11,7 @@ from celery import Task, shared_task
 from django.db.models import Q, QuerySet
 
 from credits import seals, services, verification
+from credits.ledger import EXPIRED_AT_ONCE
 from credits.models import Wallet
 from organizations.jobs import Found, Portion, Work
 from organizations.models import Organization
@@ -42,6 +43,12 @@ def _with_a_ledger(now: datetime) -> QuerySet[Organization]:
     return Organization.objects.filter(wallet__isnull=False)
 
 
+def _expire(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Give back the next holds whose time has passed; the place says only that there are more."""
+    is_last = services.expire(organization=organization, now=now) < EXPIRED_AT_ONCE
+    return Portion((), None if is_last else {})
+
+
 def _verify(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
     """Verify the next entries of a ledger, from the place that was reached."""
     wallet = Wallet.objects.get(organization=organization)
@@ -66,7 +73,7 @@ RENEW = Work("renew", services.renew, _with_an_ended_period, do_together=service
 LAPSE = Work(
     "lapse grants", services.renew, _with_expired_grants, do_together=services.renew_together
 )
-EXPIRE = Work("expire reservations", services.expire, _with_expired_holds)
+EXPIRE = Work("expire reservations", _expire, _with_expired_holds, in_portions=True)
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 
 VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True, in_portions=True)

@@ -9,7 +9,9 @@ says which entries a movement takes, `holds` sets credits aside, `hashing` makes
 """
 
 from credits.ledger.hashing import digest as digest
+from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
 from credits.ledger.holds import count_work as count_work
+from credits.ledger.holds import expire as expire
 from credits.ledger.holds import free as free
 from credits.ledger.holds import hold as hold
 from credits.ledger.movements import InsufficientCredits as InsufficientCredits

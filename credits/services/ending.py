@@ -55,12 +55,18 @@ def expire_due(wallet: Wallet, *, now: datetime, counted_in: BillingPeriod | Non
 
     :param counted_in: the period whose counters the caller is about to read or write, if it is not the open one
     """
-    due = wallet.reservations.filter(status=Status.OPEN, expires_at__lte=now)
-    reservations = list(due.select_related("period").order_by("expires_at"))
-    bind(wallet, reservations, counted_in=counted_in)
-    for reservation in reservations:
-        give_back(wallet, reservation, Status.EXPIRED, now=now)
-    return len(reservations)
+    expired = 0
+    while True:
+        count = expire_some(wallet, now=now, counted_in=counted_in)
+        expired += count
+        if count < ledger.EXPIRED_AT_ONCE:
+            return expired
+
+
+def expire_some(wallet: Wallet, *, now: datetime, counted_in: BillingPeriod | None = None) -> int:
+    """Give back the next of those holds, so many as a lock may last. Fewer than `EXPIRED_AT_ONCE` were the last."""
+    periods = [ledger.open_period(wallet), *([counted_in] if counted_in else [])]
+    return ledger.expire(wallet, now=now, periods=periods)
 
 
 def release_all(wallet: Wallet, *, now: datetime) -> None:

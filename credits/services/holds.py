@@ -21,7 +21,14 @@ from credits.services.admission import (
     require_chargeable,
 )
 from credits.services.crowding import too_many
-from credits.services.ending import bind, close, expire_due, give_back, reclaim_if_archived
+from credits.services.ending import (
+    bind,
+    close,
+    expire_due,
+    expire_some,
+    give_back,
+    reclaim_if_archived,
+)
 from credits.services.funding import refill_is_due
 from credits.services.locking import is_archived, lock
 from organizations.models import Organization
@@ -335,9 +342,12 @@ def release(*, organization: Organization, reservation_id: UUID, now: datetime) 
 
 @transaction.atomic(savepoint=False)
 def expire(*, organization: Organization, now: datetime) -> int:
-    """Give back every hold of an organization whose time has passed. Returns how many there were."""
+    """Give back holds of an organization whose time has passed. Returns how many there were.
+
+    At most `EXPIRED_AT_ONCE` of them, the oldest: who gets so many calls again, and the wallet is free in between.
+    """
     wallet, parent = lock(organization, now=now, needs_parent=is_archived)
-    expired = expire_due(wallet, now=now)
+    expired = expire_some(wallet, now=now)
     reclaim_if_archived(wallet, parent, now=now)
     return expired
 

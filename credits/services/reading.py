@@ -2,8 +2,9 @@
 
 The calendar posts what is due with the first command after a boundary, so a wallet that made no request may lie: it shows the old
 period, credits that have lapsed, holds whose time has passed. A read must not wait for a command, and must not become one. So
-where something is due, the command that would post it runs, is looked at, and is rolled back. There is one implementation of what
-time does; a second one, for reading, would be wrong on the day when somebody changes the first.
+where a boundary is due, the command that would post it runs, is looked at, and is rolled back. There is one implementation of what
+time does; a second one, for reading, would be wrong on the day when somebody changes the first. Holds whose time has passed are only
+subtracted, by a sum: there may be thousands of them.
 """
 
 from datetime import datetime
@@ -15,6 +16,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from credits import ledger
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
+from credits.services.calendar import renew
 from credits.services.holds import expire
 from organizations.models import Organization
 
@@ -35,12 +37,27 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
     """
     wallet = wallet_of(organization)
     if not is_due(wallet, now=now):
-        return _read(wallet)
+        return _read(_without_expired(wallet, now=now))
     with transaction.atomic():
-        expire(organization=organization, now=now)
-        reading = _read(wallet_of(organization))
+        renew(organization=organization, now=now)
+        while wallet.organization.status == Organization.Status.ARCHIVED:
+            # What its holds free goes on to the parent.
+            if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
+                break
+        reading = _read(_without_expired(wallet_of(organization), now=now))
         transaction.set_rollback(True)
     return reading
+
+
+def _without_expired(wallet: Wallet, *, now: datetime) -> Wallet:
+    """Take off what holds whose time has passed have reserved, of a wallet that is not written."""
+    expired = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__lte=now)
+    period = ledger.open_period(wallet)
+    for period_id, credits in expired.values_list("period").annotate(Sum("credits")).order_by():
+        wallet.reserved -= credits
+        if period_id == period.pk:
+            period.reserved -= credits
+    return wallet
 
 
 def entries(
@@ -86,11 +103,11 @@ def wallet_of(organization: Organization) -> Wallet:
 
 
 def is_due(wallet: Wallet, *, now: datetime) -> bool:
-    """Whether time has made something due on a wallet that no command has posted yet."""
+    """Whether time has made something due on a wallet that no command has posted yet, besides the end of holds."""
     archived = wallet.organization.status == Organization.Status.ARCHIVED
     ended = ledger.open_period(wallet).ends_at <= now and not archived
     lapsed = wallet.lapse_at is not None and wallet.lapse_at <= now
-    return ended or lapsed or _has_expired_holds(wallet, now=now)
+    return ended or lapsed or (archived and _has_expired_holds(wallet, now=now))
 
 
 def _has_expired_holds(wallet: Wallet, *, now: datetime) -> bool:

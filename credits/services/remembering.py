@@ -25,8 +25,7 @@ from credits.models import (
     StatusChange,
     Wallet,
 )
-from credits.services.calendar import CALENDAR
-from credits.services.holds import expire
+from credits.services.calendar import CALENDAR, renew
 from credits.services.reading import Reading, is_due, wallet_of
 from organizations.models import Organization
 
@@ -52,7 +51,7 @@ def wallet_then(organization: Organization, *, then: datetime, now: datetime) ->
         return _read(wallet, then)
     with transaction.atomic():
         # What is due by now may have been due by then: post it, look, and undo it, as every read does.
-        expire(organization=organization, now=now)
+        renew(organization=organization, now=now)
         reading = _read(wallet_of(organization), then)
         transaction.set_rollback(True)
     return reading

@@ -4,8 +4,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from credits.models import Reservation
+from credits import ledger, services, tasks
+from credits.ledger import holds
+from credits.models import Reservation, UsageCounter
+from organizations import jobs
 from tests.factories import (
     amounts,
     at,
@@ -19,7 +24,9 @@ from tests.factories import (
     reserve,
     settle,
     suspend,
+    wallet_of,
 )
+from tests.usage import people as p
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,7 +98,7 @@ class TestExpire:
 
         assert expire(organization, now=at("2026-06-01 00:06")) == 2
 
-        assert [p.reserved for p in periods_of(organization)] == [0, 4]
+        assert [each.reserved for each in periods_of(organization)] == [0, 4]
 
     def test_touches_nobody_else(self) -> None:
         organization, other = make_organization(funded=10), make_organization(funded=10)
@@ -108,3 +115,81 @@ class TestExpire:
         suspend(organization)
 
         assert expire(organization, now=later(minutes=15)) == 1
+
+
+class TestManyAtOnce:
+    """Holds end set-wise, so many at a time as a lock may last, and the wallet is free in between."""
+
+    def test_go_portion_by_portion(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ledger, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        organization = make_organization(funded=100)
+        for number in range(7):
+            reserve(organization, 1, ttl=timedelta(minutes=1 + number))
+
+        swept = [expire(organization, now=later(hours=1)) for _ in range(4)]
+
+        assert swept == [3, 3, 1, 0]
+        assert money_of(organization) == amounts(100, 0, 100)
+        assert wallet_of(organization).open_holds == 0
+
+    def test_are_ended_by_one_run_of_the_job(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(tasks, "EXPIRED_AT_ONCE", 3)
+        organization = make_organization(funded=100)
+        for _ in range(7):
+            reserve(organization, 1)
+
+        run = jobs.run(tasks.EXPIRE, now=lambda: later(hours=1), worker="w")
+
+        assert run is not None
+        assert run.job.finished_at is not None
+        assert not Reservation.objects.filter(status="open").exists()
+
+    def test_never_stand_in_the_way_however_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ledger, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        organization = make_organization(funded=7)
+        for _ in range(7):
+            reserve(organization, 1)
+
+        assert reserve(organization, 7, now=later(hours=1)).credits == 7
+
+    def test_take_as_many_statements_as_one(self) -> None:
+        counts = []
+        for number in (1, 40):
+            organization = make_organization(funded=100)
+            for _ in range(number):
+                reserve(organization, 1)
+            with CaptureQueriesContext(connection) as captured:
+                assert expire(organization, now=later(hours=1)) == number
+            counts.append(len(captured))
+
+        assert counts[0] == counts[1] < 15
+
+    def test_free_the_counters_of_all_that_they_counted_in(self) -> None:
+        organization = make_organization(funded=100)
+        ada, bob = p.make_actor(organization), p.make_actor(organization, "Bob")
+        app = {"resource_type": "app", "resource_id": "a"}
+        for actor, credits in ((ada, 1), (ada, 2), (bob, 4)):
+            p.hold(p.work(organization, credits, actor=actor, **app))
+        p.hold(p.work(organization, 8, actor=ada), now=later(minutes=50))
+
+        expire(organization, now=later(hours=1))
+
+        reserved = {
+            (each.actor_id, each.resource_id): each.reserved for each in UsageCounter.objects.all()
+        }
+        assert reserved == {(None, ""): 8, (ada.id, ""): 8, (bob.id, ""): 0, (None, "a"): 0}
+
+    def test_are_subtracted_by_a_read_and_not_ended(self) -> None:
+        organization = make_organization(funded=100)
+        for _ in range(5):
+            reserve(organization, 1)
+
+        with CaptureQueriesContext(connection) as captured:
+            reading = services.wallet_as_of(organization, now=later(hours=1))
+
+        assert (reading.wallet.available, reading.period.reserved) == amounts(100, 0)
+        assert not any("UPDATE" in query["sql"] for query in captured.captured_queries)
+        assert Reservation.objects.filter(status="open").count() == 5

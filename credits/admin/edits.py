@@ -14,13 +14,13 @@ from django.forms import Field as FormField
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
-from simple_history.utils import update_change_reason
 
 from credits.forms import CreditsField
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import Change, Headed, HistoryAdmin, PublicIdSearch
+from organizations.history import sign
 from organizations.operations import sentence, staff, visible
 
 REASON_LENGTH = 100
@@ -115,14 +115,12 @@ class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
         current = row if is_new else self.model._default_manager.get(pk=row.pk)
         for name, value in changes.items():
             setattr(current, name, value)
+        sign(current, performed_by=author)
         current.save(force_insert=is_new, update_fields=None if is_new else list(changes))
-        update_change_reason(current, author)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        pk = obj.pk
+        sign(obj, performed_by=author(request))
         self.remove(obj, author=author(request), now=clock.now())
-        history = self.model.history.filter(**{self.opts.pk.attname: pk}, history_type="-")
-        history.update(history_change_reason=author(request))
 
     def remove(self, row: Any, *, author: str, now: datetime) -> None:
         """Delete a row."""

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Sum
-from simple_history.utils import update_change_reason
 
 from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
 from credits.periods import Period, month_of
 from credits.services.locking import lock, require_not_archived
 from credits.services.reading import Reading, wallet_as_of
-from organizations.history import LENGTH, UNSAID, sign
+from organizations.history import UNSAID, sign
 from organizations.models import Actor, Organization
 from usage.models import Limit
 from usage.services import limits
@@ -70,18 +69,39 @@ def budget_of(
     performed_by: str = UNSAID,
 ) -> Budget:
     """Return the budget of a resource. One that was never asked for begins without a cap."""
-    limit, is_new = Limit.objects.get_or_create(
+    named = Limit(
         organization=organization,
         scope=Limit.Scope.RESOURCE,
-        actor=None,
-        group=None,
         resource_type=resource_type,
         resource_id=resource_id,
-        defaults={"cap": None, "created_at": now, "updated_at": now},
+        cap=None,
+        created_at=now,
+        updated_at=now,
     )
-    if is_new:
-        update_change_reason(limit, performed_by[:LENGTH])
-    return _with_use(organization, [limit], now=now)[0]
+    sign(named, performed_by=performed_by)
+    return _with_use(organization, [_found(named) or _begin(named)], now=now)[0]
+
+
+def _found(named: Limit) -> Limit | None:
+    return Limit.objects.filter(
+        organization=named.organization,
+        scope=named.scope,
+        resource_type=named.resource_type,
+        resource_id=named.resource_id,
+    ).first()
+
+
+def _begin(named: Limit) -> Limit:
+    """Write the row of a resource, or return that of who came a moment before."""
+    try:
+        with transaction.atomic():
+            named.save(force_insert=True)
+    except IntegrityError:
+        other = _found(named)
+        if other is None:
+            raise
+        return other
+    return named
 
 
 @transaction.atomic(savepoint=False)

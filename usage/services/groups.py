@@ -6,10 +6,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import ProtectedError
-from simple_history.utils import update_change_reason
 
 from credits.services.actors import require_own_profile
-from organizations.history import LENGTH, UNSAID, sign
+from organizations.history import UNSAID, delete_signed, sign
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from usage.models import Limit
 
@@ -85,15 +84,13 @@ def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
     """
     # What refers to it is looked for once it is locked: a limit that is being set is seen, or waits.
     Group.objects.select_for_update().filter(pk=group.pk).first()
-    pk = group.pk
     sign(group, performed_by=performed_by)
     try:
+        for rows in (Membership.objects.filter(group=group), Limit.objects.filter(group=group)):
+            delete_signed(list(rows), performed_by=performed_by)
         group.delete()
     except ProtectedError as error:
         raise GroupInUse(f"work was counted against {group.key}") from error
-    for model in (Membership, Limit):
-        gone = model.history.filter(group_id=pk, history_type="-", history_change_reason=None)
-        gone.update(history_change_reason=performed_by[:LENGTH])
 
 
 @transaction.atomic(savepoint=False)
@@ -106,11 +103,14 @@ def add_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> Non
     elsewhere = actor.memberships.filter(kind=Group.Kind.ENTITY).exclude(group=group)
     if group.kind == Group.Kind.ENTITY and elsewhere.exists():
         raise InAnotherEntityGroup(f"{actor.public_id} is in another entity group")
-    membership, is_new = Membership.objects.get_or_create(
+    # The actor is locked, so nobody else makes him one meanwhile.
+    if Membership.objects.filter(group=group, actor=actor).exists():
+        return
+    membership = Membership(
         group=group, actor=actor, organization=group.organization, kind=group.kind
     )
-    if is_new:
-        update_change_reason(membership, performed_by[:LENGTH])
+    sign(membership, performed_by=performed_by)
+    membership.save(force_insert=True)
 
 
 @transaction.atomic(savepoint=False)
@@ -118,10 +118,8 @@ def remove_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> 
     """End a membership, if there is one. Holds that are open keep the counters they have."""
     membership = Membership.objects.filter(group=group, actor=actor).first()
     if membership is not None:
-        ended = membership.pk
+        sign(membership, performed_by=performed_by)
         membership.delete()
-        gone = Membership.history.filter(id=ended, history_type="-")
-        gone.update(history_change_reason=performed_by[:LENGTH])
 
 
 @transaction.atomic(savepoint=False)

@@ -1,6 +1,8 @@
 """The calendar: what it rings for exists, and an unanswered ring is void before the next. The beat outlives a clock that jumps."""
 
+import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +64,20 @@ class TestScheduler:
         # It would write to the database when the process ends; that of the tests is gone then.
         scheduler._finalize.cancel()
         return scheduler
+
+    def test_shows_that_it_turns(self, tmp_path: Path, settings: Any) -> None:
+        settings.DATA_DIR = tmp_path / "data"
+        before = time.time()
+
+        self.scheduler().tick()
+
+        assert (tmp_path / "data" / "run" / "beat").stat().st_mtime >= before - 1
+
+    def test_turns_where_it_cannot_show_it(self, tmp_path: Path, settings: Any) -> None:
+        settings.DATA_DIR = tmp_path / "file"
+        settings.DATA_DIR.touch()
+
+        assert self.scheduler().tick() >= 0
 
     def tick_for(
         self, scheduler: Scheduler, clock: time_machine.Traveller, minutes: int

@@ -51,6 +51,9 @@ log_timezone = 'UTC'
 """
 
 
+ROLES = Path(__file__).parent / "sql" / "roles.sql"
+
+
 class CannotStart(Exception):
     """The embedded database did not start; the message says why, in the words of its log."""
 
@@ -67,9 +70,9 @@ def socket_folder(folder: Path) -> Path:
     return Path("/tmp") / f"purser-{os.getuid()}-{digest}"
 
 
-def url(folder: Path) -> str:
-    """Return the DATABASE_URL of the server in `folder`, whether it runs or not."""
-    return f"postgres://{USER}@/{quote(str(socket_folder(folder)))}/{DATABASE}"
+def url(folder: Path, *, user: str = USER) -> str:
+    """Return the DATABASE_URL of the server in `folder`, whether it runs or not; as its owner, unless another user is named."""
+    return f"postgres://{user}@/{quote(str(socket_folder(folder)))}/{DATABASE}"
 
 
 @contextmanager
@@ -161,6 +164,14 @@ def _start(folder: Path) -> None:
         if time.monotonic() > deadline:
             raise CannotStart(_last_words(folder))
         time.sleep(POLL_SECONDS)
+    _make_roles(folder)
+
+
+def _make_roles(folder: Path) -> None:
+    """Make the roles of `config.privileges`: they need no password, for nobody else gets to the socket."""
+    host = str(socket_folder(folder))
+    with psycopg.connect(host=host, user=USER, dbname=DATABASE, autocommit=True) as connection:
+        connection.execute(ROLES.read_bytes())
 
 
 def _launch(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from config import embedded, secret, theme
+from config import embedded, privileges, secret, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -149,20 +149,25 @@ TEMPLATES = [
 ]
 # Without a DATABASE_URL it is the server in DATA_DIR that answers, once something started it.
 EMBEDDED_DATABASE = not env.str("DATABASE_URL", default="")
-database = env.db_url_config(
-    embedded.url(embedded.folder_in(DATA_DIR)) if EMBEDDED_DATABASE else env.str("DATABASE_URL")
+folder = embedded.folder_in(DATA_DIR)
+# Whom the application connects as, and who owns what it works on: migrations alone connect as the owner.
+DATABASE_APP = env.db_url_config(
+    embedded.url(folder, user=privileges.APP) if EMBEDDED_DATABASE else env.str("DATABASE_URL")
 )
-if database["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL must begin with postgres://")
+owner_url = embedded.url(folder) if EMBEDDED_DATABASE else env.str("DATABASE_OWNER_URL", default="")
+DATABASE_OWNER = env.db_url_config(owner_url) if owner_url else {}
+for name, address in (("DATABASE_URL", DATABASE_APP), ("DATABASE_OWNER_URL", DATABASE_OWNER)):
+    if address and address["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(f"{name} must begin with postgres://")
 # A request that waits longer than this for somebody else's query or lock is answered 503.
 # manage.py lifts the limit on statements: migrations and audits may take as long as they take.
 STATEMENT_TIMEOUT_SECONDS = env.int("STATEMENT_TIMEOUT_SECONDS", default=15)
 DATABASES = {
-    "default": database
+    "default": DATABASE_APP
     | {
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": database.get("OPTIONS", {})
+        "OPTIONS": DATABASE_APP.get("OPTIONS", {})
         | {
             "options": (
                 f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"

@@ -19,6 +19,8 @@ from tests.books import books as books
 from tests.books import uses_the_database
 
 TEST_DATABASE_URL = "PURSER_TEST_DATABASE_URL"
+# Whom the tests are to act as: `purser_app` may do what the application may, and nothing else.
+TEST_ROLE = "PURSER_TEST_ROLE"
 # Held by the process that the developer started; the workers of pytest-xdist use what it started.
 embedded_server = ExitStack()
 
@@ -69,6 +71,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Make the test database once per process, and remember what the migrations put there."""
     with django_db_blocker.unblock():
         database.remember_seeded_rows()
+        if TEST_ROLE in os.environ:
+            database.act_as(os.environ[TEST_ROLE])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: _leave())
         # A session that begins plans everything anew, which takes longer than most tests.

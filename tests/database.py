@@ -25,6 +25,12 @@ def remember_seeded_rows() -> None:
         cursor.execute(f"CREATE PROCEDURE {SNAPSHOT}.empty() LANGUAGE plpgsql AS $${body}$$")
 
 
+def act_as(role: str) -> None:
+    """Have every session from now on act as a role, without its password: that of this thread too."""
+    connection.settings_dict["OPTIONS"]["options"] += f" -c role={role}"
+    connection.close()
+
+
 def empty() -> None:
     """Bring every table back to what the migrations left.
 
@@ -46,5 +52,7 @@ def _replica() -> BaseDatabaseWrapper:
     """Return a session of its own: one that becomes a replica for a moment forgets every plan."""
     session = connection.copy()
     with session.cursor() as cursor:
+        # Where the tests run as another role, this one does not.
+        cursor.execute("SET ROLE NONE")
         cursor.execute("SET session_replication_role = replica")
     return session

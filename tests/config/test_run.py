@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from config import embedded
+from config.privileges import APP
 
 pytestmark = pytest.mark.xdist_group("run")
 
@@ -231,6 +233,17 @@ class TestServing:
 
         done = re.compile(r"Task credits\.tasks\.renew\[\S+\] succeeded")
         assert eventually(lambda: bool(done.search(running.output)))
+
+    def test_connects_to_its_database_as_who_may_do_no_more_than_it_does(
+        self, running: House
+    ) -> None:
+        host = str(embedded.socket_folder(embedded.folder_in(running.data_dir)))
+        sessions = "SELECT DISTINCT usename FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        with psycopg.connect(host=host, user=embedded.USER, dbname=embedded.DATABASE) as owner:
+            assert owner.execute(sessions).fetchall() == [(APP,)]
+        ours = psycopg.connect(host=host, user=APP, dbname=embedded.DATABASE)
+        with ours as app, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app.execute("UPDATE credits_ledgerentry SET amount = 0")
 
     def test_keeps_its_secrets_to_its_owner(self, running: House) -> None:
         modes = {

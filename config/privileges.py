@@ -1,0 +1,112 @@
+"""What each role of the database may do: a line for every table. What has no line here, nobody but its owner may touch.
+
+The roles are made by config/sql/roles.sql; `manage.py migrate` grants what is written here, and takes back what is not. A new table needs
+a line: what the application may do with it, and which of its columns are secrets, which readers do not see.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+APP = "purser_app"
+READER = "purser_reader"
+
+READ = "SELECT"
+APPEND = "SELECT, INSERT"
+"""What was written stays as it is."""
+KEEP = "SELECT, INSERT, UPDATE"
+"""What exists may change, and is never deleted."""
+ALL = "SELECT, INSERT, UPDATE, DELETE"
+"""What the code deletes when it is over."""
+
+EVERY_COLUMN = ("*",)
+
+
+class Privileges(NamedTuple):
+    app: str
+    hidden: Collection[str] = ()
+    """The columns that readers do not see, because they hold secrets."""
+
+
+TABLES: dict[str, Privileges] = {
+    # The money.
+    "credits_wallet": Privileges(KEEP),
+    "credits_creditconfig": Privileges(KEEP),
+    "credits_ledgerentry": Privileges(APPEND),
+    "credits_grant": Privileges(f"{APPEND}, UPDATE (remaining)"),
+    "credits_grantdraw": Privileges(APPEND),
+    "credits_reservation": Privileges(KEEP),
+    "credits_growth": Privileges(APPEND),
+    "credits_billingperiod": Privileges(KEEP),
+    "credits_usagecounter": Privileges(KEEP),
+    "credits_reference": Privileges(f"{APPEND}, UPDATE (text)"),
+    "credits_referencemove": Privileges(APPEND),
+    "credits_statuschange": Privileges(APPEND),
+    # What was used, and what it costs.
+    "usage_usageevent": Privileges(APPEND),
+    "usage_usagerollup": Privileges(ALL),
+    "usage_rollupmark": Privileges(ALL),
+    "usage_denial": Privileges(ALL),
+    "usage_aimodel": Privileges(KEEP),
+    "usage_rate": Privileges(KEEP),
+    "usage_thresholds": Privileges(KEEP),
+    "usage_limit": Privileges(ALL),
+    # Who they are.
+    "organizations_organization": Privileges(KEEP),
+    "organizations_usageprofile": Privileges(ALL),
+    "organizations_actor": Privileges(KEEP),
+    "organizations_group": Privileges(ALL),
+    "organizations_membership": Privileges(ALL),
+    "organizations_apikey": Privileges(KEEP, hidden=["secret_hash"]),
+    "organizations_idempotencykey": Privileges(ALL, hidden=["fingerprint", "body"]),
+    "organizations_ratecount": Privileges(ALL),
+    "organizations_proposal": Privileges(
+        f"{APPEND}, UPDATE (state, decided_by_id, decided_at, outcome)"
+    ),
+    # The work of the calendar.
+    "organizations_job": Privileges(ALL),
+    "organizations_lease": Privileges(ALL),
+    "organizations_failure": Privileges(ALL),
+    "organizations_finding": Privileges(ALL),
+    "organizations_tick": Privileges(KEEP),
+    "django_celery_beat_periodictask": Privileges(ALL),
+    "django_celery_beat_periodictasks": Privileges(KEEP),
+    "django_celery_beat_intervalschedule": Privileges(ALL),
+    "django_celery_beat_crontabschedule": Privileges(ALL),
+    "django_celery_beat_solarschedule": Privileges(READ),
+    "django_celery_beat_clockedschedule": Privileges(READ),
+    # What people changed, before and after.
+    "credits_historicalcreditconfig": Privileges(APPEND),
+    "organizations_historicalorganization": Privileges(APPEND),
+    "organizations_historicalapikey": Privileges(APPEND),
+    "organizations_historicalusageprofile": Privileges(APPEND),
+    "organizations_historicalactor": Privileges(APPEND),
+    "organizations_historicalgroup": Privileges(APPEND),
+    "organizations_historicalmembership": Privileges(APPEND),
+    "usage_historicalaimodel": Privileges(APPEND),
+    "usage_historicalrate": Privileges(APPEND),
+    "usage_historicalthresholds": Privileges(APPEND),
+    "usage_historicallimit": Privileges(APPEND),
+    "django_admin_log": Privileges(APPEND),
+    # Staff.
+    "auth_user": Privileges(KEEP, hidden=["password"]),
+    "auth_user_groups": Privileges(ALL),
+    "auth_user_user_permissions": Privileges(ALL),
+    "auth_group": Privileges(ALL),
+    "auth_group_permissions": Privileges(ALL),
+    "auth_permission": Privileges(READ),
+    "otp_totp_totpdevice": Privileges(ALL, hidden=EVERY_COLUMN),
+    "otp_static_staticdevice": Privileges(ALL, hidden=EVERY_COLUMN),
+    "otp_static_statictoken": Privileges(ALL, hidden=EVERY_COLUMN),
+    "axes_accessattempt": Privileges(ALL, hidden=["get_data", "post_data"]),
+    "axes_accessattemptexpiration": Privileges(ALL),
+    "axes_accessfailurelog": Privileges(ALL),
+    "axes_accesslog": Privileges(KEEP, hidden=["session_hash"]),
+    "django_session": Privileges(ALL, hidden=EVERY_COLUMN),
+    "django_content_type": Privileges(READ),
+    "django_migrations": Privileges(READ),
+}
+
+SEQUENCES = frozenset({"usage_event_position"})
+"""Those that statements count by; what numbers the rows of a table needs no right."""
+FUNCTIONS = frozenset({"credits_checksum"})
+"""Those that statements and triggers call. A trigger's own function needs no right; the rest are the owner's."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from credits.models import MAX_AMOUNT
 from organizations.operations import visible
@@ -50,6 +50,19 @@ class CreditsField(forms.DecimalField):
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}
+
+
+class IntoDebtField(forms.BooleanField):
+    """Whether more may be taken back than there is."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="Into debt",
+            required=False,
+            widget=UnfoldBooleanWidget,
+            help_text="A chargeback: take also what is spent, or held for work that runs. From those credits first, then the other prepaid "
+            "ones, then the allowance; the rest becomes debt.",
+        )
 
 
 class ReferenceField(forms.CharField):

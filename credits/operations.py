@@ -6,11 +6,15 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q, Sum
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSplitDateTimeWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+)
 
 from credits import ledger, services
-from credits.forms import CreditsField, ReferenceField
-from credits.models import ZERO, CreditConfig, LedgerEntry, Wallet
+from credits.forms import CreditsField, IntoDebtField, ReferenceField
+from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.models import Organization
 from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
@@ -65,13 +69,41 @@ class GrantForm(FundingForm):
     )
 
 
+class GrantField(forms.ModelChoiceField):
+    """One of a wallet's grants that hold something."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Grant.objects.none(),
+            label="Take from",
+            required=False,
+            empty_label="In the order in which work draws",
+            widget=UnfoldAdminSelectWidget,
+            help_text="For credits that are taken away: the grant that they came with.",
+        )
+
+    def label_from_instance(self, grant: Grant) -> str:
+        ends = "no end" if grant.expires_at is None else f"ends {grant.expires_at:%Y-%m-%d %H:%M}"
+        reference = f", {grant.entry.reference}" if grant.entry.reference else ""
+        return f"{grant} of {grant.created_at:%Y-%m-%d}{reference}, {ends}"
+
+
 class AdjustForm(OperationForm):
     amount = CreditsField(
         help_text="With a minus to take credits away: at most what is available.",
     )
+    from_grant = GrantField()
+    into_debt = IntoDebtField()
     reference = ReferenceField(
         help_text="The id of what is behind it, if there is one. With it nothing is booked a second time, ever."
     )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        field = self.fields["from_grant"]
+        if isinstance(field, forms.ModelChoiceField):
+            live = Grant.objects.filter(wallet__organization=organization, remaining__gt=0)
+            field.queryset = live.select_related("entry").order_by("-created_at", "-id")
 
     def clean_amount(self) -> Decimal:
         amount: Decimal = self.cleaned_data["amount"]
@@ -118,7 +150,7 @@ class MoneyOperation(Operation):
         return wallet_figures(organization, now=now)
 
 
-class Grant(MoneyOperation):
+class GrantCredits(MoneyOperation):
     slug = "grant"
     title = "Grant credits"
     icon = "add_circle"
@@ -153,7 +185,7 @@ class Adjust(MoneyOperation):
     slug = "adjust"
     title = "Adjust balance"
     icon = "tune"
-    explanation = "A correction, up or down. The ledger keeps what was there: nothing is erased."
+    explanation = "A correction, up or down. The ledger keeps what was there: nothing is erased. To refund a purchase, reverse its entry, or a part of it."
     form = AdjustForm
     refusals = {
         services.InvalidAmount: "amount",
@@ -168,6 +200,8 @@ class Adjust(MoneyOperation):
         entry = services.adjust(
             organization=command.organization,
             amount=command.data["amount"],
+            from_grant=command.data["from_grant"],
+            into_debt=command.data["into_debt"],
             reference=command.data["reference"],
             reason=command.data["reason"],
             performed_by=command.performed_by,
@@ -376,7 +410,7 @@ class Archive(Operation):
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    Grant(),
+    GrantCredits(),
     Adjust(),
     Allocate(),
     Recharge(),

@@ -152,12 +152,14 @@ CHECKS: dict[str, str] = {
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
         HAVING count(*) <> 2 OR sum(e.amount) <> 0 OR count(DISTINCT coalesce(o.parent_id, o.id)) <> 1""",
-    "a reversal is the opposite of what it takes back": f"""
+    "reversals go against what they take back, and come to no more": f"""
         SELECT e.wallet_id, {ENTRY}, 'it takes back ' || b.amount || ' of a ' || b.kind || ', entry ' || b.number || ', with ' || e.amount
         FROM credits_ledgerentry e
         JOIN credits_ledgerentry b ON b.id = e.reverses_id
         WHERE e.kind = 'reversal' AND (
-            e.amount <> -b.amount OR e.wallet_id <> b.wallet_id OR e.number <= b.number
+            sign(e.amount) <> -sign(b.amount)
+            OR abs(b.amount) < (SELECT abs(sum(x.amount)) FROM credits_ledgerentry x WHERE x.reverses_id = b.id AND x.kind = 'reversal')
+            OR e.wallet_id <> b.wallet_id OR e.number <= b.number
             OR b.kind IN ('renew', 'lapse', 'reversal')
             OR e.counted_in_id IS DISTINCT FROM b.counted_in_id
             OR e.reservation_id IS DISTINCT FROM b.reservation_id
@@ -170,16 +172,27 @@ CHECKS: dict[str, str] = {
         JOIN credits_grant g ON g.id = d.grant_id
         LEFT JOIN credits_grantdraw before ON before.entry_id = e.reverses_id AND before.grant_id = d.grant_id
         WHERE CASE
-            WHEN d.amount < 0 THEN g.entry_id <> e.reverses_id
-            ELSE g.entry_id <> e.id AND d.amount > coalesce(-before.amount, 0)
+            -- From elsewhere, into debt, it takes only once the grants of what it takes back hold nothing more.
+            WHEN d.amount < 0 THEN g.entry_id <> e.reverses_id AND 0 <> (
+                SELECT coalesce(sum(x.amount), 0) FROM credits_grant own
+                JOIN credits_grantdraw x ON x.grant_id = own.id
+                JOIN credits_ledgerentry y ON y.id = x.entry_id AND y.number <= e.number
+                WHERE own.entry_id = e.reverses_id
+            )
+            ELSE g.entry_id <> e.id AND coalesce(-before.amount, 0) < (
+                SELECT sum(x.amount) FROM credits_grantdraw x
+                JOIN credits_ledgerentry y ON y.id = x.entry_id AND y.kind = 'reversal' AND y.reverses_id = e.reverses_id
+                WHERE x.grant_id = d.grant_id
+            )
         END""",
-    "a transfer is taken back on both its sides or on none": """
-        SELECT min(e.wallet_id::text)::uuid, 'transfer ' || e.transfer_id, count(r.id) || ' of its sides were taken back'
+    "a transfer is taken back on both its sides alike": """
+        SELECT min(e.wallet_id::text)::uuid, 'transfer ' || e.transfer_id,
+            count(r.id) || ' reversals of its sides add up to ' || sum(r.amount)
         FROM credits_ledgerentry e
-        LEFT JOIN credits_ledgerentry r ON r.reverses_id = e.id
+        JOIN credits_ledgerentry r ON r.reverses_id = e.id
         WHERE e.transfer_id IS NOT NULL
         GROUP BY e.transfer_id
-        HAVING count(r.id) NOT IN (0, 2) OR count(DISTINCT r.transfer_id) <> least(count(r.id), 1)""",
+        HAVING sum(r.amount) <> 0 OR count(r.id) <> 2 * count(DISTINCT r.transfer_id)""",
     "a reference means the entry that was posted with it, or to which staff moved it": f"""
         SELECT e.wallet_id, {ENTRY},
             'it was posted with ' || coalesce(nullif(e.reference, ''), 'no reference')

@@ -1,4 +1,4 @@
-"""The buttons that concern work and those who do it: a new actor, forgiving what one used, reversing an entry, pricing again."""
+"""The buttons that concern work and those who do it: a new actor, forgiving what one used, pricing again."""
 
 from datetime import datetime
 from itertools import islice
@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db import IntegrityError
-from django.db.models import Q, Sum
+from django.db.models import Sum
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -14,12 +14,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from credits import ledger
 from credits import services as credits_services
-from credits.entry_operations import EntryForm, page_of_entry
-from credits.forms import ReferenceField
-from credits.models import ZERO, BillingPeriod, LedgerEntry
-from credits.operations import AmountForm, outcome, posted_by_hand, wallet_figures
+from credits.models import ZERO, BillingPeriod
+from credits.operations import AmountForm, posted_by_hand, wallet_figures
 from credits.templatetags.amounts import credits, signed
 from organizations.forms import as_id, own_actor
 from organizations.models import Actor, Organization, UsageProfile
@@ -186,78 +183,10 @@ class Forgive(Operation):
         return Outcome(f"{credits(-event.credits)} credits forgiven to {command.data['actor']}.")
 
 
-class ReverseForm(EntryForm):
-    reference = ReferenceField(
-        help_text="The refund's id, if there is one. With it nothing is taken back a second time, ever."
-    )
-
-
-class Reverse(Operation):
-    slug = "reverse"
-    title = "Reverse entry"
-    icon = "undo"
-    explanation = (
-        "Posts its opposite beside it: what it took returns to where it came from, what it brought is taken out again. "
-        "Of a transfer both sides, of work its events and counters too."
-    )
-    permission = "credits.add_ledgerentry"
-    form = ReverseForm
-    dangerous = True
-    refusals = {
-        credits_services.NotReversible: None,
-        credits_services.ReferenceTaken: "reference",
-        credits_services.AlreadyReversed: None,
-        ledger.InsufficientCredits: None,
-        services.ForgivenMeanwhile: None,
-    }
-
-    def moved(self, command: Command) -> Moved:
-        return posted_by_hand(command)
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of each entry
-
-    def figures_of(self, command: Command) -> list[Figure]:
-        entry: LedgerEntry = command.data["entry"]
-        reversal = LedgerEntry.objects.filter(reverses=entry).first()
-        by = f"by #{reversal.number}" if reversal else "no"
-        return [
-            Figure(f"Entry {entry}", "Reversed", by),
-            *used_in(entry.counted_in_id),
-            *(figure for owner in _owners(entry) for figure in _wallet(owner, command.now)),
-        ]
-
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
-        return page_of_entry(form) or super().leads_to(organization, form)
-
-    def perform(self, command: Command) -> Outcome:
-        entry: LedgerEntry = command.data["entry"]
-        reversal = services.reverse(
-            entry=entry,
-            reference=command.data["reference"],
-            reason=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return outcome(reversal, f"Entry #{entry.number} is reversed by #{reversal.number}.")
-
-
 def used_in(period_id: int | None) -> list[Figure]:
     """Return what a billing period has used, for the preview of what changes it."""
     periods = [] if period_id is None else BillingPeriod.objects.filter(pk=period_id)
     return [Figure("", f"Used in {period}", credits(period.used)) for period in periods]
-
-
-def _owners(entry: LedgerEntry) -> list[Organization]:
-    """Return whose wallets an entry moved: of a transfer, both."""
-    if entry.transfer_id is None:
-        return [entry.wallet.organization]
-    sides = Q(wallet__entries__transfer_id=entry.transfer_id)
-    return list(Organization.objects.filter(sides).distinct().order_by("id"))
-
-
-def _wallet(organization: Organization, now: datetime) -> list[Figure]:
-    return wallet_figures(organization, now=now)
 
 
 class PeriodForm(OperationForm):
@@ -350,4 +279,8 @@ class Rerate(Operation):
         )
 
 
-OPERATIONS: tuple[Operation, ...] = (NewActor(), Forgive(), Reverse(), Rerate())
+OPERATIONS: tuple[Operation, ...] = (
+    NewActor(),
+    Forgive(),
+    Rerate(),
+)

@@ -23,6 +23,7 @@ from credits.models import (
     namespace_of,
 )
 from credits.services.corrections import INSTEAD
+from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 
 KIND_TONES = {
@@ -145,7 +146,7 @@ class LedgerEntryAdmin(MoneyAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         entry = context["original"]
-        context["may_reverse"] = entry.kind not in INSTEAD and not entry.reversed_by.exists()
+        context["may_reverse"] = entry.kind not in INSTEAD and entry.left > 0
         context["may_refer"] = namespace_of(entry) is not None
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -218,10 +219,13 @@ class LedgerEntryAdmin(MoneyAdmin):
     def reverses_link(self, entry: LedgerEntry) -> SafeString | str:
         return link(entry.reverses) if entry.reverses else "–"
 
-    @display(description="Reversed by")
+    @display(description="Reversed, or followed, by")
     def reversed_link(self, entry: LedgerEntry) -> SafeString | str:
-        reversal = entry.reversed_by.first()
-        return link(reversal) if reversal else "–"
+        links = [link(each) for each in entry.reversed_by.order_by("number")]
+        if not links:
+            return "–"
+        of_part = f" ({credits(entry.left)} left)" if 0 < entry.left < abs(entry.amount) else ""
+        return format_html(", ".join(["{}"] * len(links)) + "{}", *links, of_part)
 
     @display(description="Other side of the transfer")
     def other_side(self, entry: LedgerEntry) -> SafeString | str:

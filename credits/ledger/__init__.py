@@ -20,6 +20,7 @@ from credits.ledger.movements import draw as draw
 from credits.ledger.movements import fund as fund
 from credits.ledger.movements import give_back as give_back
 from credits.ledger.movements import take_back as take_back
+from credits.ledger.movements import taken_from as taken_from
 from credits.ledger.movements import transfer as transfer
 from credits.ledger.posting import post as post
 from credits.ledger.shapes import Draw as Draw

@@ -26,9 +26,20 @@ def fund(wallet: Wallet, lots: Sequence[Lot], *, kind: Kind, note: Note) -> Ledg
     return entry
 
 
-def draw(wallet: Wallet, draws: Sequence[Draw], *, kind: Kind, note: Note) -> LedgerEntry:
-    """Take credits out of grants, by these draws: a lapse, a negative adjustment."""
-    (entry,) = post(Posting(wallet, kind, note, draws=draws))
+def draw(
+    wallet: Wallet,
+    draws: Sequence[Draw],
+    *,
+    kind: Kind,
+    note: Note,
+    amount: Decimal | None = None,
+) -> LedgerEntry:
+    """Take credits out of grants, by these draws: a lapse, a negative adjustment.
+
+    :param amount: how much is taken, if it is more than they come to: the rest becomes debt
+    """
+    total = None if amount is None else -amount
+    (entry,) = post(Posting(wallet, kind, note, draws=draws, amount=total))
     return entry
 
 
@@ -65,23 +76,30 @@ def charge(
 
 
 def take_back(
-    wallet: Wallet, entry: LedgerEntry, *, note: Note, transfer_id: UUID | None = None
+    wallet: Wallet,
+    entry: LedgerEntry,
+    amount: Decimal,
+    *,
+    note: Note,
+    into_debt: bool = False,
+    transfer_id: UUID | None = None,
 ) -> LedgerEntry:
-    """Reverse an entry that brought credits: take them out of the very grants that it made.
+    """Reverse so much of an entry that brought credits: take them out of the very grants that it made.
 
-    :raises InsufficientCredits: if less than all of them remain
+    :param into_debt: what these lack is taken as `taken_from` says
+    :raises InsufficientCredits: if less remains of them, unless it may go into debt
     """
     made = list(Grant.objects.filter(entry=entry).order_by("id"))
-    if remaining(made) < entry.amount:
+    if remaining(made) < amount and not into_debt:
         raise InsufficientCredits(
-            f"{remaining(made):f} remain of the {entry.amount:f} credits that came with it"
+            f"{remaining(made):f} remain of the {entry.amount:f} credits that came with it, {amount:f} needed"
         )
     taken = Posting(
         wallet,
         Kind.REVERSAL,
         note,
-        draws=take(made, entry.amount),
-        amount=-entry.amount,
+        draws=taken_from(wallet, made, amount),
+        amount=-amount,
         reverses=entry,
         transfer_id=transfer_id,
     )
@@ -89,38 +107,46 @@ def take_back(
     return reversal
 
 
+def taken_from(wallet: Wallet, own: Sequence[Grant], amount: Decimal) -> list[Draw]:
+    """Return the draws that take an amount from these grants, then the other prepaid ones, then the allowance. What they lack is debt."""
+    first = {grant.pk for grant in own}
+    others = [grant for grant in live_grants(wallet) if grant.pk not in first]
+    others.sort(key=lambda grant: grant.source == Grant.Source.ALLOWANCE)
+    return take([*own, *others], amount)
+
+
 def give_back(
     wallet: Wallet,
     entry: LedgerEntry,
+    amount: Decimal,
     *,
     note: Note,
     counted_in: BillingPeriod | None = None,
     transfer_id: UUID | None = None,
 ) -> LedgerEntry:
-    """Reverse an entry that took credits: debt is paid first, the rest returns to the grants it came from.
+    """Reverse so much of an entry that took credits: debt is paid first, the rest returns to the grants it came from.
 
-    What the entry had left as debt pays debt before all else. As far as other credits have paid it since, it has no grant to return
-    to: it becomes one of its own, an adjustment without an end. Credits that return to a grant which has ended are in it until they
-    lapse, in the same command.
+    What the entry had left as debt returns before all else, then what it drew, the last first. As far as other credits have paid that
+    debt since, it has no grant to return to: it becomes one of its own, an adjustment without an end. Credits that return to a grant
+    which has ended are in it until they lapse, in the same command.
 
     :param counted_in: for work, the period whose counter no longer has it
     """
-    drawn = list(entry.draws.select_related("grant").order_by("id"))
-    owed = -entry.amount + sum((each.amount for each in drawn), ZERO)
+    owed, drawn = _next_to_return(entry, amount)
     debt = max(ZERO, wallet.debt - owed)
     draws = []
     for each in drawn:
-        paid = min(debt, -each.amount)
+        paid = min(debt, each.amount)
         debt -= paid
-        if paid < -each.amount:
-            draws.append(Draw(each.grant, -each.amount - paid))
+        if paid < each.amount:
+            draws.append(Draw(each.grant, each.amount - paid))
     given = Posting(
         wallet,
         Kind.REVERSAL,
         note,
         draws=draws,
         lots=[Lot(owed, Grant.Source.ADJUSTMENT)] if owed > wallet.debt else (),
-        amount=-entry.amount,
+        amount=amount,
         reservation=entry.reservation,
         counted_in=counted_in,
         reverses=entry,
@@ -128,6 +154,26 @@ def give_back(
     )
     (reversal,) = post(given)
     return reversal
+
+
+def _next_to_return(entry: LedgerEntry, amount: Decimal) -> tuple[Decimal, list[Draw]]:
+    """Return which part of an entry's debt and of its draws comes back with its next so many credits; draws in their order.
+
+    The order is always the same, so what was taken back before says where to go on.
+    """
+    drawn = list(entry.draws.select_related("grant").order_by("id"))
+    owed = -entry.amount + sum((each.amount for each in drawn), ZERO)
+    skipped = -entry.amount - entry.left
+    of_debt = min(amount, max(ZERO, owed - skipped))
+    skipped, amount = max(ZERO, skipped - owed), amount - of_debt
+    returned = []
+    for each in reversed(drawn):
+        passed = min(skipped, -each.amount)
+        part = min(amount, -each.amount - passed)
+        skipped, amount = skipped - passed, amount - part
+        if part:
+            returned.append(Draw(each.grant, part))
+    return of_debt, returned[::-1]
 
 
 def transfer(

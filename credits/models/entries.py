@@ -1,10 +1,12 @@
 """The ledger: lots of credits, every movement of them, and which movement changed which lot."""
 
+from decimal import Decimal
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 
 from credits.models.counters import BillingPeriod
-from credits.models.fields import AmountField, known
+from credits.models.fields import ZERO, AmountField, known
 from credits.models.reservations import Reservation
 from credits.models.wallets import Wallet
 from organizations.ids import new_id, write
@@ -127,7 +129,7 @@ class LedgerEntry(models.Model):
     reverses = models.ForeignKey(
         "self", null=True, on_delete=models.PROTECT, related_name="reversed_by", db_index=False
     )
-    """For a reversal: the entry that it takes back. For work that is charged again: the reversal before it."""
+    """For a reversal: the entry that it takes back, or a part of; all of them together never more (a trigger). For work that is charged again: the reversal before it."""
     transfer_id = models.UUIDField(null=True)
     reference = models.CharField(max_length=255, blank=True)
     """The payment's or order's id that it was posted with. What means it now is its `current_reference`."""
@@ -179,8 +181,8 @@ class LedgerEntry(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["reverses"],
-                condition=Q(reverses__isnull=False),
-                name="ledgerentry_reversed_once",
+                condition=Q(kind="settle", reverses__isnull=False),
+                name="ledgerentry_followed_once",
             ),
             models.CheckConstraint(
                 name="ledgerentry_reverses_by_kind",
@@ -205,7 +207,14 @@ class LedgerEntry(models.Model):
                 ],
             ),
         ]
-        indexes = [models.Index(fields=["wallet", "posted_at"], name="ledgerentry_as_of")]
+        indexes = [
+            models.Index(fields=["wallet", "posted_at"], name="ledgerentry_as_of"),
+            models.Index(
+                fields=["reverses"],
+                name="ledgerentry_reversals",
+                condition=Q(reverses__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.number} {self.kind} {self.amount.normalize():f}"
@@ -213,6 +222,13 @@ class LedgerEntry(models.Model):
     @property
     def public_id(self) -> str:
         return write("txn", self.id)
+
+    @property
+    def left(self) -> Decimal:
+        """How much of it was not taken back yet, without a sign."""
+        reversals = self.reversed_by.filter(kind=self.Kind.REVERSAL)
+        taken_back: Decimal = reversals.aggregate(sum=Sum("amount"))["sum"] or ZERO
+        return abs(self.amount) - abs(taken_back)
 
 
 class GrantDraw(models.Model):

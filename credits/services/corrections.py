@@ -1,19 +1,22 @@
 """Taking an entry back: a reversal is posted beside it, and nothing is changed or deleted.
 
-What an entry took returns to the grants it came from; what it brought is taken out of the grants that it made. A transfer is taken back
-on both of its sides. Work is more than its entry: `usage.services.corrections` takes back its events and its month's counters too.
+What an entry took returns to the grants it came from; what it brought is taken out of the grants that it made, whole or in parts. A
+transfer is taken back on both of its sides. Work is more than its entry: `usage.services.corrections` takes back its events and its month's counters too.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 
 from credits import ledger
-from credits.ledger import InsufficientCredits, Note
+from credits.ledger import Note
 from credits.models import ZERO, BillingPeriod, LedgerEntry, Reference, Wallet
 from credits.services.calendar import lapse_expired
-from credits.services.ending import expire_due, reclaim_if_archived
+from credits.services.ending import reclaim_if_archived
+from credits.services.funding import InvalidAmount, require_available
 from credits.services.locking import is_archived, lock, lock_sides
 from credits.services.references import earlier
 from organizations.ids import new_id
@@ -33,59 +36,96 @@ class NotReversible(Exception):
 
 
 class AlreadyReversed(Exception):
-    """An entry is taken back at most once; the message names what did."""
+    """An entry is taken back at most whole, be it in parts; the message names what did, and what is left."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How much of an entry is to be taken back, all that is left unless said; and whether that may leave a debt."""
+
+    amount: Decimal | None
+    into_debt: bool
+    note: Note
 
 
 @transaction.atomic(savepoint=False)
 def reverse(
-    *, entry: LedgerEntry, reason: str, performed_by: str, now: datetime, reference: str = ""
+    *,
+    entry: LedgerEntry,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    amount: Decimal | None = None,
+    into_debt: bool = False,
+    reference: str = "",
 ) -> LedgerEntry:
     """Take back an entry, and with one side of a transfer the other too. Returns the reversal on the entry's own wallet.
 
     What returns to a grant that has ended lapses at once. Work also frees room in the period that counted it.
 
+    :param amount: how much of it; unless said, all that is left
+    :param into_debt: if what it brought is spent or held (a chargeback), take it nevertheless: from the other prepaid credits, then from
+        the allowance, then as debt
     :param reference: of what was refunded: used again for the same entry, it returns the first reversal
-    :raises NotReversible: if it is a renewal, a lapse or a reversal
+    :raises NotReversible: if it is a renewal, a lapse or a reversal, or if it is work and an amount is named
+    :raises InvalidAmount: if the amount is not positive, or more than the entry moved
     :raises ReferenceTaken: if the reference means something else
-    :raises AlreadyReversed: if it was taken back before
-    :raises InsufficientCredits: if less remains of what it brought, or holds need it
+    :raises AlreadyReversed: if it was taken back before, or so much of it that less is left
+    :raises InsufficientCredits: if less remains of what it brought, or holds need it, and it may not go into debt
     """
     kind = Kind(entry.kind)
     if kind in INSTEAD:
         raise NotReversible(f"#{entry.number} is a {kind.label.lower()}: {INSTEAD[kind]}")
-    note = Note(performed_by, now, reason, entry.metadata, reference)
+    if amount is not None:
+        _require_part(entry, amount)
+    asked = _Asked(amount, into_debt, Note(performed_by, now, reason, entry.metadata, reference))
     if entry.transfer_id is not None:
-        return _reverse_transfer(entry, note=note)
+        return _reverse_transfer(entry, asked)
     wallet, parent = lock(entry.wallet.organization, now=now, needs_parent=is_archived)
-    done = _reversal_named(reference, wallet, entry)
+    done = _reversal_named(wallet, entry, asked)
     if done is not None:
         return done
-    _require_not_reversed(entry)
+    part = _part(entry, amount)
     if entry.amount < 0:
-        reversal = give_back(wallet, entry, note=note)
-        lapse_ended(wallet, note=note)
+        reversal = give_back(wallet, entry, part, note=asked.note)
+        lapse_ended(wallet, note=asked.note)
     else:
-        _require_available(wallet, entry, now=now)
-        reversal = ledger.take_back(wallet, entry, note=note)
+        reversal = _take_back(wallet, entry, part, asked)
     reclaim_if_archived(wallet, parent, now=now)
     return reversal
 
 
-def _reverse_transfer(entry: LedgerEntry, *, note: Note) -> LedgerEntry:
-    """Take back both sides of a transfer, under the locks of both wallets."""
+def _require_part(entry: LedgerEntry, amount: Decimal) -> None:
+    """Refuse what can be no part of an entry.
+
+    :raises NotReversible: if it is work
+    :raises InvalidAmount: if it is nothing, or more than the entry moved
+    """
+    if entry.kind == Kind.SETTLE:
+        raise NotReversible(
+            f"#{entry.number} is work: take back those of its events that should not be charged"
+        )
+    if not 0 < amount <= abs(entry.amount):
+        raise InvalidAmount(
+            f"more than 0 and at most {abs(entry.amount):f} expected, {amount:f} given"
+        )
+
+
+def _reverse_transfer(entry: LedgerEntry, asked: _Asked) -> LedgerEntry:
+    """Take back both sides of a transfer, or as much of them, under the locks of both wallets."""
+    note = asked.note
     sides = LedgerEntry.objects.filter(transfer_id=entry.transfer_id)
     sent, received = sides.select_related("wallet__organization").order_by("amount")
     source, target = lock_sides(sent, received, now=note.posted_at)
-    of_source = _reversal_named(note.reference, source, sent)
-    of_target = _reversal_named(note.reference, target, received)
+    of_source = _reversal_named(source, sent, asked)
+    of_target = _reversal_named(target, received, asked)
     done = of_source if entry.wallet_id == source.pk else of_target
     if done is not None:
         return done
-    _require_not_reversed(entry)
+    part = _part(sent if entry.wallet_id == source.pk else received, asked.amount)
     transfer_id = new_id()
-    _require_available(target, received, now=note.posted_at)
-    taken = ledger.take_back(target, received, note=note, transfer_id=transfer_id)
-    given = ledger.give_back(source, sent, note=note, transfer_id=transfer_id)
+    taken = _take_back(target, received, part, asked, transfer_id=transfer_id)
+    given = ledger.give_back(source, sent, part, note=note, transfer_id=transfer_id)
     lapse_ended(source, note=note)
     for wallet, other in ((source, target), (target, source)):
         if wallet.organization.parent_id is not None:
@@ -93,52 +133,76 @@ def _reverse_transfer(entry: LedgerEntry, *, note: Note) -> LedgerEntry:
     return given if entry.wallet_id == source.pk else taken
 
 
-def _reversal_named(text: str, wallet: Wallet, entry: LedgerEntry) -> LedgerEntry | None:
-    """Return the reversal of this entry that a reference means already.
+def _reversal_named(wallet: Wallet, entry: LedgerEntry, asked: _Asked) -> LedgerEntry | None:
+    """Return the reversal, of so much of this entry, that a reference means already.
 
     :raises ReferenceTaken: if it means something else
     """
 
     def is_same(other: LedgerEntry) -> bool:
-        return other.reverses_id == entry.pk
+        if other.reverses_id != entry.pk:
+            return False
+        if asked.amount is not None:
+            return abs(other.amount) == asked.amount
+        later = entry.reversed_by.filter(kind=Kind.REVERSAL, number__gt=other.number)
+        return entry.left == 0 and not later.exists()
 
-    return earlier(wallet, Reference.Namespace.TAKEN_BACK, text, is_same=is_same)
+    return earlier(wallet, Reference.Namespace.TAKEN_BACK, asked.note.reference, is_same=is_same)
 
 
-def _require_not_reversed(entry: LedgerEntry) -> None:
-    """Refuse a second time, under the lock.
+def _part(entry: LedgerEntry, amount: Decimal | None) -> Decimal:
+    """Return how much of an entry is taken back: what was asked for, or all that is left. Under the lock.
 
-    :raises AlreadyReversed: if it was taken back
+    :raises AlreadyReversed: if nothing is left, or less than that
     """
-    before = LedgerEntry.objects.filter(reverses=entry).first()
-    if before is not None:
-        raise AlreadyReversed(f"#{entry.number} was reversed by #{before.number}")
+    left = entry.left
+    if amount is not None and amount <= left:
+        return amount
+    reversals = entry.reversed_by.filter(kind=Kind.REVERSAL).order_by("number")
+    by = ", ".join(f"#{number}" for number in reversals.values_list("number", flat=True))
+    if amount is not None and left:
+        raise AlreadyReversed(
+            f"#{entry.number} was reversed by {by} in part: {left:f} are left, {amount:f} asked for"
+        )
+    if not left:
+        raise AlreadyReversed(f"#{entry.number} was reversed by {by}")
+    return left
 
 
-def _require_available(wallet: Wallet, entry: LedgerEntry, *, now: datetime) -> None:
-    """Refuse to take what open holds need. Whether the entry's own grants have it, the ledger knows.
+def _take_back(
+    wallet: Wallet,
+    entry: LedgerEntry,
+    part: Decimal,
+    asked: _Asked,
+    *,
+    transfer_id: UUID | None = None,
+) -> LedgerEntry:
+    """Take back what brought credits; what open holds need only if it may go into debt. What its grants have, the ledger knows.
 
-    :raises InsufficientCredits: if they do
+    :raises InsufficientCredits: if they do not have it, or holds need it
     """
-    if entry.amount > wallet.available:
-        expire_due(wallet, now=now)
-    if entry.amount > wallet.available:
-        raise InsufficientCredits(f"{wallet.available:f} available, {entry.amount:f} needed")
+    require_available(wallet, part, into_debt=asked.into_debt, now=asked.note.posted_at)
+    return ledger.take_back(
+        wallet, entry, part, note=asked.note, into_debt=asked.into_debt, transfer_id=transfer_id
+    )
 
 
-def give_back(wallet: Wallet, entry: LedgerEntry, *, note: Note) -> LedgerEntry:
+def give_back(
+    wallet: Wallet, entry: LedgerEntry, amount: Decimal | None = None, *, note: Note
+) -> LedgerEntry:
     """Take back what took credits, on a locked wallet; of work, free the room in the period that counted it.
 
     What returned to grants that have ended is in them until `lapse_ended`.
 
-    :raises AlreadyReversed: if it was taken back before
+    :param amount: how much of it; unless said, all that is left
+    :raises AlreadyReversed: if it was taken back before, or so much of it that less is left
     """
-    _require_not_reversed(entry)
+    part = _part(entry, amount)
     period = None
     if entry.counted_in_id is not None:
         period = _period_as_it_is(wallet, entry.counted_in_id)
-        ledger.free(wallet, period, ZERO, used=entry.amount)
-    return ledger.give_back(wallet, entry, note=note, counted_in=period)
+        ledger.free(wallet, period, ZERO, used=-part)
+    return ledger.give_back(wallet, entry, part, note=note, counted_in=period)
 
 
 def charge_again(

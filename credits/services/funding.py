@@ -95,20 +95,28 @@ def adjust(
     reason: str,
     performed_by: str,
     now: datetime,
+    from_grant: Grant | None = None,
+    into_debt: bool = False,
     reference: str = "",
 ) -> LedgerEntry:
     """Correct a balance, up or down, with a reason. Also what ends an archived wallet's debt.
 
+    :param from_grant: of the organization's own, for credits that are taken away: which they are taken from
+    :param into_debt: take away also what it has not, or what holds need: from that grant, then the other prepaid credits, then the
+        allowance, then as debt
     :param reference: of the payment behind it, or of what is taken back: used again for the same, it returns the first entry
-    :raises InvalidAmount: if the amount is 0, or too large
+    :raises InvalidAmount: if the amount is 0, or too large; or positive, and a grant to take it from is named
     :raises ReferenceTaken: if the reference means something else
-    :raises InsufficientCredits: if it would take away more than is available
+    :raises InsufficientCredits: if it would take away more than is available, or than remains of the grant
     """
     _require_positive(abs(amount))
+    if amount > 0 and (from_grant is not None or into_debt):
+        raise InvalidAmount(f"less than 0 expected where credits are taken away, {amount:f} given")
     wallet, parent = lock(organization, now=now, needs_parent=is_archived)
 
     def is_same(entry: LedgerEntry) -> bool:
-        return (entry.kind, entry.amount) == (Kind.ADJUST, amount)
+        is_from_it = from_grant is None or entry.draws.filter(grant=from_grant).exists()
+        return (entry.kind, entry.amount) == (Kind.ADJUST, amount) and is_from_it
 
     namespace = Namespace.RECEIVED if amount > 0 else Namespace.TAKEN_BACK
     done = earlier(wallet, namespace, reference, is_same=is_same)
@@ -119,18 +127,39 @@ def adjust(
         lot = Lot(amount, Grant.Source.ADJUSTMENT)
         entry = ledger.fund(wallet, [lot], kind=Kind.ADJUST, note=note)
     else:
-        entry = _take_away(wallet, -amount, note=note)
+        require_available(wallet, -amount, into_debt=into_debt, now=now)
+        entry = _take_away(wallet, -amount, from_grant, into_debt=into_debt, note=note)
     reclaim_if_archived(wallet, parent, now=now)
     return entry
 
 
-def _take_away(wallet: Wallet, amount: Decimal, *, note: Note) -> LedgerEntry:
+def require_available(wallet: Wallet, amount: Decimal, *, into_debt: bool, now: datetime) -> None:
+    """Refuse to take away what a wallet has not, or what its open holds need, unless that may go into debt.
+
+    :raises InsufficientCredits: if it is more than is available
+    """
+    if into_debt:
+        return
     if amount > wallet.available:
-        expire_due(wallet, now=note.posted_at)
+        expire_due(wallet, now=now)
     if amount > wallet.available:
         raise InsufficientCredits(f"{wallet.available:f} available, {amount:f} needed")
-    draws = ledger.take(ledger.live_grants(wallet), amount)
-    return ledger.draw(wallet, draws, kind=Kind.ADJUST, note=note)
+
+
+def _take_away(
+    wallet: Wallet, amount: Decimal, grant: Grant | None, *, into_debt: bool, note: Note
+) -> LedgerEntry:
+    """Take credits away: from a grant if one is named, else in the order in which work would draw them."""
+    named = [] if grant is None else [wallet.grants.get(pk=grant.pk)]
+    if named and not into_debt and ledger.remaining(named) < amount:
+        raise InsufficientCredits(
+            f"{ledger.remaining(named):f} remain of that grant, {amount:f} needed"
+        )
+    if named or into_debt:
+        draws = ledger.taken_from(wallet, named, amount)
+    else:
+        draws = ledger.take(ledger.live_grants(wallet), amount)
+    return ledger.draw(wallet, draws, kind=Kind.ADJUST, note=note, amount=amount)
 
 
 @transaction.atomic(savepoint=False)
@@ -173,9 +202,13 @@ def recharge(
 
 def _require_below_recharge_limit(wallet: Wallet, amount: Decimal) -> None:
     recharges = LedgerEntry.objects.filter(
-        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE, reversed_by=None
+        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE
     )
-    already = recharges.aggregate(sum=Sum("amount"))["sum"] or ZERO
+    reversals = LedgerEntry.objects.filter(kind=Kind.REVERSAL, reverses__in=recharges)
+    bought, taken_back = (
+        rows.aggregate(sum=Sum("amount"))["sum"] or ZERO for rows in (recharges, reversals)
+    )
+    already = bought + taken_back
     limit = wallet.config.recharge_limit
     if already + amount > limit:
         raise RechargeLimitReached(f"{already:f} of {limit:f} recharged, {amount:f} more asked for")

@@ -100,6 +100,45 @@ class TestReverse:
         assert effects(page)[parent.name, "Balance"] == ("70", "100")
         assert effects(page)[child.name, "Balance"] == ("30", "0")
 
+    def test_refunds_a_part_out_of_what_came_with_it(self, ana: Client) -> None:
+        organization = make_organization(allowance=300)
+        entry = grant(organization, 500)
+        data = fill_in(ana, "reverse", organization, entry=str(entry.pk), amount="200")
+
+        page = send(ana, "reverse", organization, data, step="preview")
+        send(ana, "reverse", organization, data)
+
+        assert effects(page)[f"Entry {entry}", "Left to reverse"] == ("500", "300")
+        assert effects(page)[organization.name, "Balance"] == ("800", "600")
+        assert (organization.name, "Allowance") not in effects(page)
+        assert effects(page)["Grants", "500 (grant) of 2026-05-10, 1"] == ("500", "300")
+        shown = html(ana, page_of_entry(entry))
+        assert "(300 left)" in shown
+        assert url_of("reverse", organization) in shown
+
+    def test_goes_into_debt_only_if_asked_to(self, ana: Client) -> None:
+        organization = make_organization()
+        entry = grant(organization, 10)
+        spend(organization, 4)
+        data = fill_in(ana, "reverse", organization, entry=str(entry.pk), into_debt="on")
+
+        page = send(ana, "reverse", organization, data, step="preview")
+        send(ana, "reverse", organization, data)
+
+        assert effects(page)[organization.name, "Debt"] == ("0", "4")
+        assert money_of(organization) == amounts(-4, 0, 0)
+
+    def test_takes_no_part_of_work_and_no_more_than_there_was(self, ana: Client) -> None:
+        organization = make_organization(funded=10)
+        spend(organization, 4)
+        gift, charge = entries_of(organization)
+        for entry, amount in ((charge, "1"), (gift, "11")):
+            data = fill_in(ana, "reverse", organization, entry=str(entry.pk), amount=amount)
+
+            (said,) = errors(send(ana, "reverse", organization, data)).values()
+
+            assert said[0].startswith(("#2 is work", "More than 0 and at most 10 expected"))
+
     def test_says_why_it_is_refused(self, ana: Client) -> None:
         organization = make_organization()
         entry = grant(organization, 10)
@@ -134,6 +173,75 @@ class TestReverse:
 
         assert url_of("reverse", organization) not in html(ben, page_of_entry(entry))
         assert ben.get(url_of("reverse", organization)).status_code == 403
+
+
+class TestReverseEvent:
+    def test_is_offered_on_the_page_of_an_event_and_takes_it_back_alone(self, ana: Client) -> None:
+        organization = make_organization(funded=100)
+        told = [Told("job", str(n), NOW, credits=Decimal(10)) for n in range(2)]
+        record(organization=organization, told=told, performed_by="key", now=NOW)
+        first, second = UsageEvent.objects.order_by("position")
+        page_of_event = reverse("admin:usage_usageevent_change", args=[first.pk])
+        button = f"{url_of('reverse-event', organization)}?event={first.pk}"
+        offered = html(ana, page_of_event)
+
+        answer = use(ana, "reverse-event", organization, event=str(first.pk), reference="re-1")
+
+        assert button in offered
+        assert answer.headers["location"] == page_of_event
+        assert money_of(organization) == amounts(90, 0, 90)
+        assert list(UsageEvent.objects.filter(corrects=first).values_list("source")) == [
+            ("correction",)
+        ]
+        assert not second.corrected_by.exists()
+        assert button not in html(ana, page_of_event)
+
+    def test_says_why_it_is_refused(self, ana: Client) -> None:
+        organization = make_organization(funded=100)
+        work = p.use(p.work(organization, 8), 8)
+        event = UsageEvent.objects.get()
+        use(ana, "reverse", organization, entry=str(charge_of(work).pk))
+        data = fill_in(ana, "reverse-event", organization, event=str(event.pk))
+
+        assert errors(send(ana, "reverse-event", organization, data)) == {
+            "__all__": [f"{event.public_id} was taken back by #3.".capitalize()]
+        }
+
+    def test_needs_the_permission_to_post(self) -> None:
+        organization = make_organization()
+        ben = staff_who_may("usage.view_usageevent")
+
+        assert ben.get(url_of("reverse-event", organization)).status_code == 403
+
+
+class TestAdjust:
+    def test_takes_from_the_grant_that_is_named(self, ana: Client) -> None:
+        organization = make_organization(allowance=300)
+        lot = grant(organization, 500, reference="pay-1").grants.get()
+        offered = html(ana, url_of("adjust", organization))
+
+        use(ana, "adjust", organization, amount="-200", from_grant=str(lot.pk))
+
+        lot.refresh_from_db()
+        assert lot.remaining == 300
+        assert "500 of 500 (grant) of 2026-05-10, pay-1, no end" in offered
+
+    def test_goes_into_debt_only_if_asked_to(self, ana: Client) -> None:
+        organization = make_organization(funded=5)
+        data = fill_in(ana, "adjust", organization, amount="-8")
+
+        refused = send(ana, "adjust", organization, data)
+        send(ana, "adjust", organization, data | {"into_debt": "on"})
+
+        assert errors(refused) == {"amount": ["5 available, 8 needed."]}
+        assert money_of(organization) == amounts(-3, 0, 0)
+
+    def test_takes_no_grant_of_somebody_else(self, ana: Client) -> None:
+        organization = make_organization(funded=5)
+        theirs = grant(make_organization("Other"), 10).grants.get()
+        data = fill_in(ana, "adjust", organization, amount="-1", from_grant=str(theirs.pk))
+
+        assert list(errors(send(ana, "adjust", organization, data))) == ["from_grant"]
 
 
 @pytest.fixture

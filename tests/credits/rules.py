@@ -256,7 +256,14 @@ RULES: dict[str, list[Breach]] = {
     ],
     "ledgerentry_one_side_per_wallet": [like(ENTRY, "kind = 'allocate'", number=NEXT)],
     "ledgerentry_one_charge_per_reservation": [like(ENTRY, "kind = 'settle'", number=NEXT)],
-    "ledgerentry_reversed_once": [like(ENTRY, "kind = 'reversal'", number=NEXT)],
+    "ledgerentry_reversed_within_itself": [
+        like(ENTRY, "kind = 'reversal'", number=NEXT),
+        like(ENTRY, "kind = 'reversal'", number=NEXT, amount="amount / 1000000"),
+        like(ENTRY, "kind = 'reversal'", number=NEXT, amount="-amount"),
+    ],
+    "ledgerentry_followed_once": [
+        like(ENTRY, "kind = 'settle' AND reverses_id IS NOT NULL", number=NEXT)
+    ],
     "ledgerentry_reverses_by_kind": [
         like(ENTRY, "kind = 'grant'", number=NEXT, reverses_id="id"),
         like(ENTRY, "kind = 'reversal'", number=NEXT, reverses_id="NULL"),

@@ -60,7 +60,9 @@ def make_world() -> tuple[Organization, Organization]:
 def make_corrections(parent: Organization, child: Organization) -> None:
     """Take back a gift, a transfer, and work: some of it for good, some to charge it again."""
     now = at("2026-06-03")
-    reverse(grant(parent, 8, now=now), now=now)
+    gift = grant(parent, 8, now=now)
+    reverse(gift, amount=Decimal(3), now=now)
+    reverse(gift, now=now)
     sent, _ = allocate(child, 6, now=now)
     reverse(sent, now=now)
     reverse(charge_of(settle(reserve(child, 2, now=now), 2, now=now)), now=now)

@@ -1,5 +1,7 @@
 """Correcting a balance by hand: signed, with a reason, never beyond what is available."""
 
+from decimal import Decimal
+
 import pytest
 
 from credits import services
@@ -18,6 +20,7 @@ from tests.factories import (
     make_organization,
     money_of,
     reserve,
+    reverse,
     settle,
 )
 
@@ -117,3 +120,75 @@ class TestAdjust:
         adjust(organization, 4)
 
         assert money_of(organization) == amounts(0, 0, 0)
+
+
+class TestFromAGrant:
+    def test_takes_it_from_the_one_that_is_named(self) -> None:
+        organization = make_organization(allowance=300)
+        bought = grant(organization, 500)
+
+        adjust(organization, -200, from_grant=bought.grants.get())
+
+        assert [lot.remaining for lot in grants_of(organization)] == [300, 300]
+
+    def test_refuses_more_than_remains_of_it(self) -> None:
+        organization = make_organization(allowance=300)
+        lot = grant(organization, 5).grants.get()
+
+        with pytest.raises(InsufficientCredits, match=r"5\.000000 remain of that grant, 6 needed"):
+            adjust(organization, -6, from_grant=lot)
+
+        assert money_of(organization) == amounts(305, 0, 305)
+
+    def test_refuses_what_holds_need(self) -> None:
+        organization = make_organization(funded=5)
+        reserve(organization, 4)
+
+        with pytest.raises(InsufficientCredits, match=r"1\.000000 available, 5 needed"):
+            adjust(organization, -5, from_grant=grants_of(organization)[0])
+
+    def test_takes_none_of_somebody_elses(self) -> None:
+        organization = make_organization(funded=5)
+        (theirs,) = grants_of(make_organization("Other", funded=5))
+
+        with pytest.raises(Grant.DoesNotExist):
+            adjust(organization, -5, from_grant=theirs)
+
+    def test_is_for_what_is_taken_away(self) -> None:
+        organization = make_organization(funded=5)
+        (lot,) = grants_of(organization)
+
+        for options in ({"from_grant": lot}, {"into_debt": True}):
+            with pytest.raises(services.InvalidAmount, match="less than 0 expected"):
+                adjust(organization, 5, **options)
+
+
+class TestIntoDebt:
+    def test_takes_the_named_then_the_prepaid_then_the_allowance_then_debt(self) -> None:
+        organization = make_organization(allowance=30)
+        named = grant(organization, 10).grants.get()
+        grant(organization, 20)
+
+        for amount, left in ((-12, [30, 0, 18]), (-20, [28, 0, 0]), (-40, [0, 0, 0])):
+            adjust(organization, amount, from_grant=named, into_debt=True)
+            assert [lot.remaining for lot in grants_of(organization)] == left
+
+        assert money_of(organization) == amounts(-12, 0, 0)
+
+    def test_takes_what_holds_need(self) -> None:
+        organization = make_organization(funded=10)
+        reserve(organization, 8)
+
+        adjust(organization, -10, into_debt=True)
+
+        assert money_of(organization) == amounts(0, 8, 0)
+
+    def test_can_be_reversed_in_parts_debt_first(self) -> None:
+        organization = make_organization(funded=10)
+        entry = adjust(organization, -15, into_debt=True)
+
+        for part, balance in ((3, -2), (4, 2), (8, 10)):
+            reverse(entry, amount=Decimal(part))
+            assert money_of(organization)[0] == balance
+
+        assert [lot.remaining for lot in grants_of(organization)] == [10]

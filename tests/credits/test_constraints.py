@@ -8,7 +8,10 @@ from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from credits import services
+from credits.ledger import Note
 from credits.models import LedgerEntry, UsageCounter
+from credits.services import corrections as charges
+from credits.services.locking import lock
 from organizations.models import Failure, Group, Job, Membership, Organization, UsageProfile
 from tests.credits.rules import (
     ENTRY,
@@ -118,9 +121,20 @@ def make_usage(organization: Organization) -> None:
     told = [Told("job", "1", now, credits=Decimal(1))]
     record(organization=organization, told=told, performed_by=STAFF, now=now)
     charge = LedgerEntry.objects.get(usage_events__source="job")
-    reverse(entry=charge, reason="failed", performed_by=STAFF, now=now)
+    reversal = reverse(entry=charge, reason="failed", performed_by=STAFF, now=now)
+    charge_again(organization, reversal)
     roll_up(organization=organization, now=now)
     Denial.objects.create(organization=organization, minute=now, reason="cap", created_at=now)
+
+
+def charge_again(organization: Organization, reversal: LedgerEntry) -> None:
+    with transaction.atomic():
+        wallet, _ = lock(organization, now=reversal.posted_at)
+        note = Note(STAFF, reversal.posted_at, "wrong price")
+        period_id = reversal.counted_in_id or 0
+        charges.charge_again(
+            wallet, Decimal(2), counted_in_id=period_id, follows=reversal, note=note
+        )
 
 
 @pytest.mark.usefixtures("world")

@@ -87,7 +87,7 @@ BROKEN: dict[str, list[str]] = {
         "DELETE FROM credits_ledgerentry WHERE kind = 'settle'",
         f"{ENTRY} reservation_id = NULL WHERE kind = 'settle'",
     ],
-    "a reversal is the opposite of what it takes back": [
+    "reversals go against what they take back, and come to no more": [
         f"{ENTRY} amount = amount + 0.000001 WHERE kind = 'reversal' AND transfer_id IS NULL",
         f"{ENTRY} counted_in_id = NULL WHERE kind = 'reversal'",
         f"{ENTRY} reservation_id = NULL WHERE kind = 'reversal'",
@@ -104,7 +104,7 @@ BROKEN: dict[str, list[str]] = {
             f" WHERE amount < 0 AND entry_id IN {REVERSALS}"
         ),
     ],
-    "a transfer is taken back on both its sides or on none": [
+    "a transfer is taken back on both its sides alike": [
         "DELETE FROM credits_ledgerentry WHERE kind = 'reversal' AND transfer_id IS NOT NULL AND amount < 0",
         f"{ENTRY} transfer_id = gen_random_uuid() WHERE kind = 'reversal' AND transfer_id IS NOT NULL",
     ],

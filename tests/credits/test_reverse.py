@@ -266,6 +266,223 @@ class TestReverseOfATransfer:
         assert f.money_of(parent) == f.amounts(75, 0, 75)
 
 
+def make_buyer() -> tuple[Organization, LedgerEntry]:
+    """Return an organization with this month's allowance of 300, and what brought a purchase of 500."""
+    one = f.make_organization(allowance=300, recharge_limit=1_000)
+    return one, f.recharge(one, 500)
+
+
+class TestReverseInPart:
+    def test_refunds_a_purchase_out_of_what_it_brought(self) -> None:
+        one, bought = make_buyer()
+
+        reversal = f.reverse(bought, amount=Decimal(200))
+
+        assert remaining_of(one) == [("allowance", 300), ("purchase", 300)]
+        assert reversal.amount == -200
+        assert reversal.reverses == bought
+        assert f.money_of(one) == f.amounts(600, 0, 600)
+        assert bought.left == 300
+
+    def test_goes_on_until_all_of_it_is_taken_back(self) -> None:
+        one, bought = make_buyer()
+
+        parts = [f.reverse(bought, amount=Decimal(part)) for part in (200, "0.000001")]
+        rest = f.reverse(bought)
+
+        assert [part.amount for part in (*parts, rest)] == list(
+            f.amounts(-200, "-0.000001", "-299.999999")
+        )
+        assert remaining_of(one) == [("allowance", 300), ("purchase", 0)]
+        with pytest.raises(services.AlreadyReversed, match="#2 was reversed by #3, #4, #5"):
+            f.reverse(bought)
+
+    def test_takes_no_more_than_is_left_and_says_how_much_that_is(self) -> None:
+        one, bought = make_buyer()
+        f.reverse(bought, amount=Decimal(200))
+
+        with pytest.raises(
+            services.AlreadyReversed,
+            match=r"#2 was reversed by #3 in part: 300\.000000 are left, 301 asked for",
+        ):
+            f.reverse(bought, amount=Decimal(301))
+
+        assert f.money_of(one)[0] == 600
+
+    @pytest.mark.parametrize("part", ["0", "-1", "500.000001"])
+    def test_refuses_what_is_no_part(self, part: str) -> None:
+        one, bought = make_buyer()
+
+        with pytest.raises(services.InvalidAmount, match="at most 500"):
+            f.reverse(bought, amount=Decimal(part))
+
+        assert f.money_of(one)[0] == 800
+
+    def test_takes_what_remains_where_the_whole_is_spent_in_part(self) -> None:
+        one = f.make_organization(recharge_limit=1_000)
+        bought = f.recharge(one, 500)
+        f.spend(one, 400)
+
+        with pytest.raises(InsufficientCredits, match=r"100\.000000 available, 101 needed"):
+            f.reverse(bought, amount=Decimal(101))
+        f.reverse(bought, amount=Decimal(100))
+
+        assert f.money_of(one)[0] == 0
+
+    def test_makes_as_much_room_below_the_recharge_limit(self) -> None:
+        one = f.make_organization(recharge_limit=500)
+        f.reverse(f.recharge(one, 500), amount=Decimal(200))
+
+        with pytest.raises(services.RechargeLimitReached, match=r"300\.000000 of 500"):
+            f.recharge(one, 201)
+        f.recharge(one, 200)
+
+        assert f.money_of(one)[0] == 500
+
+    def test_moves_a_part_of_a_transfer_back_on_both_sides(self) -> None:
+        parent, child = f.make_family(funded=100)
+        sent, received = f.allocate(child, 30)
+
+        given = f.reverse(sent, amount=Decimal(10))
+        taken = f.reverse(received, amount=Decimal(5))
+        f.reverse(received)
+
+        assert (given.amount, taken.amount) == f.amounts(10, -5)
+        assert [(kind, amount) for kind, amount, _ in f.lines_of(child)] == [
+            ("allocate", 30),
+            ("reversal", -10),
+            ("reversal", -5),
+            ("reversal", -15),
+        ]
+        assert remaining_of(parent) == [("grant", 100)]
+        with pytest.raises(services.AlreadyReversed):
+            f.reverse(sent)
+
+    def test_gives_an_adjustment_back_to_what_it_took_last_first(self) -> None:
+        one = f.make_organization(allowance=30, funded=50)
+        taken = f.adjust(one, -40)
+
+        f.reverse(taken, amount=Decimal(4))
+        f.reverse(taken, amount=Decimal(16))
+
+        assert remaining_of(one) == [("allowance", 10), ("grant", 50)]
+        f.reverse(taken)
+        assert remaining_of(one) == [("allowance", 30), ("grant", 50)]
+
+    def test_takes_no_part_of_work_by_its_entry(self) -> None:
+        one = f.make_organization(funded=10)
+        charge = charge_of(f.spend(one, 8))
+
+        with pytest.raises(
+            services.NotReversible, match="#2 is work: take back those of its events"
+        ):
+            f.reverse(charge, amount=Decimal(4))
+
+    def test_is_on_the_statement_and_told_of_its_moment(self) -> None:
+        one, bought = make_buyer()
+        f.reverse(bought, amount=Decimal(200), now=TOMORROW)
+
+        (may,) = f.periods_of(one)
+
+        assert services.statement_of(may)[:-1] == f.amounts(0, 800, 0, 0, -200, 0, 0, 0, 600)
+        then = services.wallet_then(one, then=later(hours=23), now=later(days=2))
+        assert (then.wallet.balance, then.wallet.prepaid) == f.amounts(800, 500)
+
+    def test_with_a_reference_is_taken_once(self) -> None:
+        one, bought = make_buyer()
+        first = f.reverse(bought, amount=Decimal(200), reference="re-1")
+
+        again = f.reverse(bought, amount=Decimal(200), reference="re-1")
+
+        assert (again.pk, again.replayed) == (first.pk, True)
+        for other in (Decimal(100), None):
+            with pytest.raises(services.ReferenceTaken, match=first.public_id):
+                f.reverse(bought, amount=other, reference="re-1")
+        whole = f.reverse(bought, reference="re-2")
+        assert f.reverse(bought, reference="re-2").pk == whole.pk
+        assert f.money_of(one)[0] == 300
+
+
+class TestReverseIntoDebt:
+    """A chargeback: the money is gone, whatever became of the credits."""
+
+    def test_takes_its_own_then_the_other_prepaid_then_the_allowance_then_debt(self) -> None:
+        one, bought = make_buyer()
+        f.grant(one, 50)
+        f.spend(one, 500)
+
+        assert remaining_of(one) == [("allowance", 0), ("purchase", 300), ("grant", 50)]
+        f.renew(one, now=at("2026-06-01"))
+        f.reverse(bought, amount=Decimal(320), into_debt=True, now=at("2026-06-02"))
+        assert [left for _, left in remaining_of(one)] == [0, 0, 30, 300]
+        f.reverse(bought, amount=Decimal(130), into_debt=True, now=at("2026-06-02"))
+        assert [left for _, left in remaining_of(one)] == [0, 0, 0, 200]
+        f.spend(one, 190, now=at("2026-06-02"))
+
+        last = f.reverse(bought, into_debt=True, now=at("2026-06-02"))
+
+        assert last.amount == -50
+        assert f.money_of(one) == f.amounts(-40, 0, 0)
+        assert [left for _, left in remaining_of(one)] == [0, 0, 0, 0]
+
+    def test_never_without_being_told_to(self) -> None:
+        one, bought = make_buyer()
+        f.spend(one, 400)
+
+        with pytest.raises(InsufficientCredits, match=r"400\.000000 available, 500\.000000 needed"):
+            f.reverse(LedgerEntry.objects.get(pk=bought.pk))
+
+        f.grant(one, 100)
+        with pytest.raises(
+            InsufficientCredits,
+            match=r"400\.000000 remain of the 500 credits that came with it, 401",
+        ):
+            f.reverse(bought, amount=Decimal(401))
+        assert f.money_of(one)[0] == 500
+
+    def test_is_paid_by_what_comes_next(self) -> None:
+        one, bought = make_buyer()
+        f.spend(one, 800)
+        f.reverse(bought, into_debt=True)
+
+        f.recharge(one, 500)
+
+        assert f.money_of(one) == f.amounts(0, 0, 0)
+
+    def test_leaves_open_holds_what_they_hold(self) -> None:
+        one = f.make_organization(recharge_limit=1_000)
+        bought = f.recharge(one, 500)
+        hold = f.reserve(one, 400)
+
+        f.reverse(bought, into_debt=True)
+
+        assert f.money_of(one) == f.amounts(0, 400, 0)
+        f.refused(one, 1)
+        f.settle(hold, 400)
+        assert f.money_of(one) == f.amounts(-400, 0, 0)
+
+    def test_takes_an_allocation_back_from_a_child_that_spent_it(self) -> None:
+        parent, child = f.make_family(funded=100, allowance=5)
+        sent, _ = f.allocate(child, 30)
+        f.spend(child, 15)
+
+        f.reverse(sent, into_debt=True)
+
+        assert f.money_of(parent)[0] == 100
+        assert f.money_of(child)[0] == -10
+
+    def test_takes_what_paid_debt_when_it_came(self) -> None:
+        one = f.make_organization(recharge_limit=1_000, overdraft_limit=None)
+        f.spend(one, 100)
+        bought = f.recharge(one, 500)
+
+        with pytest.raises(InsufficientCredits):
+            f.reverse(bought)
+        f.reverse(bought, into_debt=True)
+
+        assert f.money_of(one)[0] == -100
+
+
 class TestReverse:
     def test_refuses_a_renewal_and_says_what_to_do_instead(self) -> None:
         one = f.make_organization(allowance=10)

@@ -16,6 +16,7 @@ from credits.admin.columns import MoneyAdmin, MonthFilter, amount, limits_table
 from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
+from usage.services.corrections import may_reverse
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
 from usage.services.settling import SOURCE
 
@@ -105,6 +106,7 @@ class UsageEventAdmin(UsedAdmin):
         "late",
     )
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "model")
+    change_form_outer_before_template = "admin/usage/usageevent/buttons.html"
     search_fields = ("external_id__exact", "organization__name", "actor__name")
     search_help_text = (
         "External id, name of an organization or an actor; evt_…, rsv_…, org_…, act_… or grp_…"
@@ -153,6 +155,12 @@ class UsageEventAdmin(UsedAdmin):
             },
         ),
     )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        context["may_reverse"] = may_reverse(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Occurred (UTC)", ordering="id")
     def occurred(self, event: UsageEvent) -> str:

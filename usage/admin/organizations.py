@@ -26,6 +26,7 @@ from organizations.models import ApiKey, Env, Organization
 from organizations.operations import Operation, OperationView, may_use
 from organizations.services import status_in_force
 from usage import operations as actors
+from usage import reversal_operations as reversals
 from usage import sandbox_operations as sandboxes
 from usage.admin.events import told
 from usage.creation import PERMISSION as CREATE_PERMISSION
@@ -37,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *money.OPERATIONS,
     *entries.OPERATIONS,
     *actors.OPERATIONS,
+    *reversals.OPERATIONS,
     *sandboxes.OPERATIONS,
     *keys.OPERATIONS,
 )

@@ -1,11 +1,12 @@
 """Turning work into credits: decide, price, then ask `credits` to move them. The API, the admin and Celery all call these."""
 
 from usage.services.asking import Work as Work
-from usage.services.corrections import ForgivenMeanwhile as ForgivenMeanwhile
+from usage.services.beside import ForgivenMeanwhile as ForgivenMeanwhile
 from usage.services.corrections import NothingToReverse as NothingToReverse
 from usage.services.corrections import Rerating as Rerating
 from usage.services.corrections import rerate as rerate
 from usage.services.corrections import reverse as reverse
+from usage.services.corrections import reverse_event as reverse_event
 from usage.services.decisions import AiNotConfigured as AiNotConfigured
 from usage.services.decisions import Decision as Decision
 from usage.services.decisions import Denied as Denied

@@ -15,17 +15,25 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from credits import ledger
 from credits import services as credits_services
 from credits.ledger import Note
-from credits.models import ZERO, BillingPeriod, LedgerEntry, UsageCounter, Wallet
+from credits.models import ZERO, BillingPeriod, LedgerEntry, Reference, Wallet
+from credits.services import AlreadyReversed
 from credits.services import corrections as charges
 from credits.services.ending import reclaim_if_archived
 from credits.services.locking import is_archived, lock
+from credits.services.references import earlier
 from organizations.models import Organization
 from usage.models import AIModel, UsageEvent
 from usage.pricing import Tokens, Unpriced, price
 from usage.services import rates
+from usage.services.beside import (
+    ForgivenMeanwhile,
+    charge_with,
+    correction,
+    count,
+    rerated,
+)
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
 
 SETTLE = LedgerEntry.Kind.SETTLE
@@ -41,33 +49,109 @@ class NothingToReverse(Exception):
     """Nothing was charged for this event, so nothing can be given back; the message says why."""
 
 
-class ForgivenMeanwhile(Exception):
-    """What would be taken off a counter was forgiven before."""
-
-
 @transaction.atomic(savepoint=False)
 def reverse(
-    *, entry: LedgerEntry, reason: str, performed_by: str, now: datetime, reference: str = ""
+    *,
+    entry: LedgerEntry,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    amount: Decimal | None = None,
+    into_debt: bool = False,
+    reference: str = "",
 ) -> LedgerEntry:
-    """Take back an entry; if it charged work, the events and the counters of that work too. Returns the reversal.
+    """Take back an entry, or what is left of it; if it charged work, the events and the counters of that work too. Returns the reversal.
 
+    :param amount: how much of it; unless said, all that is left
+    :param into_debt: if what it brought is spent or held (a chargeback), take it nevertheless: from the other prepaid credits, then from
+        the allowance, then as debt
     :param reference: of what was refunded: used again for the same entry, it returns the first reversal
-    :raises NotReversible: if it is a renewal, a lapse or a reversal
+    :raises NotReversible: if it is a renewal, a lapse or a reversal, or if it is work and an amount is named
+    :raises InvalidAmount: if the amount is not positive, or more than the entry moved
     :raises ReferenceTaken: if the reference means something else
-    :raises AlreadyReversed: if it was taken back before
-    :raises InsufficientCredits: if less remains of what it brought, or holds need it
+    :raises AlreadyReversed: if it was taken back before, or so much of it that less is left
+    :raises InsufficientCredits: if less remains of what it brought, or holds need it, and it may not go into debt
     :raises ForgivenMeanwhile: if a counter would have used less than nothing
     """
     reversal = credits_services.reverse(
-        entry=entry, reason=reason, performed_by=performed_by, now=now, reference=reference
+        entry=entry,
+        amount=amount,
+        into_debt=into_debt,
+        reason=reason,
+        performed_by=performed_by,
+        now=now,
+        reference=reference,
     )
     if entry.kind == SETTLE and not reversal.replayed:
-        note = Note(performed_by, now, reason)
-        events = [_correction(event, note) for event in charged_by(entry)]
-        _charge_with(events, reversal)
-        _count(entry.wallet, events)
-        UsageEvent.objects.bulk_create(events)
+        _take_back(entry.wallet, charged_by(entry), reversal, Note(performed_by, now, reason))
     return reversal
+
+
+@transaction.atomic(savepoint=False)
+def reverse_event(
+    *,
+    event: UsageEvent,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    reference: str = "",
+) -> LedgerEntry:
+    """Take back one piece of work alone, whatever was charged along with it. Returns the reversal of its part of the charge.
+
+    :param reference: of what was refunded: used again for the same event, it returns the first reversal
+    :raises NothingToReverse: if nothing was charged for it
+    :raises AlreadyReversed: if it was taken back before, alone or with its charge, or priced again
+    :raises ReferenceTaken: if the reference means something else
+    :raises ForgivenMeanwhile: if a counter would have used less than nothing
+    """
+    entry = charge_of(event)
+    wallet, parent = lock(event.organization, now=now, needs_parent=is_archived)
+
+    def is_same(other: LedgerEntry) -> bool:
+        return [correction.corrects_id for correction in other.usage_events.all()] == [event.id]
+
+    done = earlier(wallet, Reference.Namespace.TAKEN_BACK, reference, is_same=is_same)
+    if done is not None:
+        return done
+    _require_standing(event)
+    note = Note(performed_by, now, reason, entry.metadata, reference)
+    reversal = charges.give_back(wallet, entry, event.credits, note=note)
+    _take_back(wallet, [event], reversal, note)
+    charges.lapse_ended(wallet, note=note)
+    reclaim_if_archived(wallet, parent, now=now)
+    return reversal
+
+
+def _take_back(
+    wallet: Wallet, events: Sequence[UsageEvent], reversal: LedgerEntry, note: Note
+) -> None:
+    """Write what takes these events back beside them, with the reversal of their charge, and count it. On a locked wallet."""
+    corrections = [correction(event, note) for event in events]
+    charge_with(corrections, reversal)
+    count(wallet, corrections)
+    UsageEvent.objects.bulk_create(corrections)
+
+
+def _require_standing(event: UsageEvent) -> None:
+    """Refuse what no longer stands for its work.
+
+    :raises AlreadyReversed: if it was taken back, or priced again
+    """
+    by = event.corrected_by.select_related("entry").order_by("-position").first()
+    if by is not None and by.source == RERATED:
+        raise AlreadyReversed(f"{event.public_id} was priced again: {by.public_id} stands for it")
+    if by is not None and by.entry is not None:
+        raise AlreadyReversed(f"{event.public_id} was taken back by #{by.entry.number}")
+
+
+def may_reverse(event: UsageEvent) -> bool:
+    """Whether there is something of an event to be taken back."""
+    try:
+        charge_of(event)
+        _require_standing(event)
+    except (NothingToReverse, AlreadyReversed):
+        return False
+    return True
 
 
 def charge_of(event: UsageEvent) -> LedgerEntry:
@@ -88,65 +172,12 @@ def charge_of(event: UsageEvent) -> LedgerEntry:
 
 
 def charged_by(entry: LedgerEntry) -> list[UsageEvent]:
-    """Return the events that an entry charged, without those that cost nothing."""
+    """Return the events that an entry charged and that were not taken back since, without those that cost nothing."""
     of_entry = Q(entry=entry)
     if entry.reservation_id is not None and entry.reverses_id is None:
         of_entry |= Q(reservation=entry.reservation_id)
-    return list(UsageEvent.objects.filter(of_entry).exclude(credits=ZERO).order_by("position"))
-
-
-def _correction(event: UsageEvent, note: Note) -> UsageEvent:
-    return _beside(event, CORRECTION, -event.credits, -event.list_credits, note)
-
-
-def _beside(
-    event: UsageEvent,
-    source: str,
-    credits: Decimal,
-    list_credits: Decimal,
-    note: Note,
-) -> UsageEvent:
-    """Return an event that corrects another: of the same work and month. Tokens are told once, by the first."""
-    return UsageEvent(
-        organization_id=event.organization_id,
-        source=source,
-        external_id=str(event.id),
-        corrects=event,
-        actor_id=event.actor_id,
-        group_id=event.group_id,
-        model_id=event.model_id,
-        work_type=event.work_type,
-        resource_type=event.resource_type,
-        resource_id=event.resource_id,
-        credits=credits,
-        list_credits=list_credits,
-        rated_at=event.rated_at,
-        month=event.month,
-        counter_ids=event.counter_ids,
-        metadata={"reason": note.reason, "performedBy": note.performed_by},
-        occurred_at=event.occurred_at,
-        created_at=note.posted_at,
-    )
-
-
-def _count(wallet: Wallet, events: Sequence[UsageEvent]) -> None:
-    """Count what events add or take off in the counters that they name, of a locked wallet.
-
-    :raises ForgivenMeanwhile: if a counter would have used less than nothing
-    """
-    totals: dict[int, Decimal] = {}
-    for event in events:
-        for counter_id in event.counter_ids:
-            totals[counter_id] = totals.get(counter_id, ZERO) + event.credits
-    counters = UsageCounter.objects.select_related("actor").in_bulk(list(totals))
-    for counter_id, total in totals.items():
-        counter = counters[counter_id]
-        if counter.used + total < 0:
-            raise ForgivenMeanwhile(
-                f"{counter.used:f} are left of what {counter.actor} used in {counter.month:%Y-%m}, the rest"
-                f" was forgiven: {-total:f} cannot be taken off"
-            )
-    ledger.count_work(wallet, {counters[id]: total for id, total in totals.items() if total})
+    standing = UsageEvent.objects.filter(of_entry).exclude(corrected_by__source=CORRECTION)
+    return list(standing.exclude(credits=ZERO).order_by("position"))
 
 
 @dataclass(frozen=True)
@@ -406,31 +437,26 @@ def _charge_again(
     changed = {each.latest.id: each for each in group}
     before = charged_by(entry) if entry else []
     unchanged = [event for event in before if event.id not in changed]
-    taken_back = [_correction(event, note) for event in before]
+    taken_back = [correction(event, note) for event in before]
     again = [
-        *(_rerated(each.latest, each.new, each.rated_at, note) for each in group),
-        *(_rerated(event, event.credits, event.rated_at, note) for event in unchanged),
+        *(rerated(each.latest, each.new, each.rated_at, note) for each in group),
+        *(rerated(event, event.credits, event.rated_at, note) for event in unchanged),
     ]
-    _count(wallet, [*taken_back, *again])
+    count(wallet, [*taken_back, *again])
     reversal = None if entry else _last_reversal(group[0].latest)
     metadata = entry.metadata if entry else {}
     noted = Note(note.performed_by, note.posted_at, note.reason, metadata)
     if entry is not None:
         reversal = charges.give_back(wallet, entry, note=noted)
-        _charge_with(taken_back, reversal)
+        charge_with(taken_back, reversal)
     amount = sum((event.credits for event in again), ZERO)
     if amount:
         charge = charges.charge_again(
             wallet, amount, counted_in_id=period.pk, follows=reversal, note=noted
         )
-        _charge_with(again, charge)
+        charge_with(again, charge)
     charges.lapse_ended(wallet, note=note)
     UsageEvent.objects.bulk_create([*taken_back, *again])
-
-
-def _charge_with(events: Iterable[UsageEvent], entry: LedgerEntry) -> None:
-    for event in events:
-        event.entry = entry
 
 
 def _last_reversal(latest: UsageEvent) -> LedgerEntry | None:
@@ -439,11 +465,3 @@ def _last_reversal(latest: UsageEvent) -> LedgerEntry | None:
         return None
     corrections = UsageEvent.objects.filter(corrects=latest.corrects_id, source=CORRECTION)
     return LedgerEntry.objects.filter(usage_events__in=corrections, reversed_by=None).first()
-
-
-def _rerated(
-    event: UsageEvent, credits: Decimal, rated_at: datetime | None, note: Note
-) -> UsageEvent:
-    rerated = _beside(event, RERATED, credits, credits, note)
-    rerated.rated_at = rated_at
-    return rerated

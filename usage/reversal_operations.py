@@ -1,0 +1,195 @@
+"""The buttons that take something back: an entry, whole or in part, and one piece of work."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.urls import reverse
+
+from credits import ledger
+from credits import services as credits_services
+from credits.entry_operations import EntryForm, page_of_entry
+from credits.forms import CreditsField, IntoDebtField, ReferenceField
+from credits.models import Grant, LedgerEntry
+from credits.operations import SMALLEST, outcome, posted_by_hand, wallet_figures
+from credits.templatetags.amounts import credits
+from organizations.forms import as_id
+from organizations.models import Organization
+from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
+from organizations.proposals import Moved
+from usage import services
+from usage.models import UsageEvent
+from usage.operations import used_in
+from usage.services import corrections
+
+
+class ReverseForm(EntryForm):
+    amount = CreditsField(
+        min_value=SMALLEST,
+        required=False,
+        help_text="For a part of it, of what is no work. Empty: all that is left.",
+    )
+    into_debt = IntoDebtField()
+    reference = ReferenceField(
+        help_text="The refund's id, if there is one. With it nothing is taken back a second time, ever."
+    )
+
+
+class Reverse(Operation):
+    slug = "reverse"
+    title = "Reverse entry"
+    icon = "undo"
+    explanation = (
+        "Posts its opposite beside it, whole or in part: what it took returns to where it came from, what it brought is taken out of the "
+        "grants that it made. "
+        "Of a transfer both sides, of work its events and counters too."
+    )
+    permission = "credits.add_ledgerentry"
+    form = ReverseForm
+    dangerous = True
+    grants_shown = 20
+    refusals = {
+        credits_services.InvalidAmount: "amount",
+        credits_services.NotReversible: None,
+        credits_services.ReferenceTaken: "reference",
+        credits_services.AlreadyReversed: None,
+        ledger.InsufficientCredits: None,
+        services.ForgivenMeanwhile: None,
+    }
+
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each entry
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        entry: LedgerEntry = command.data["entry"]
+        reversals = entry.reversed_by.filter(kind=LedgerEntry.Kind.REVERSAL).order_by("number")
+        numbers = ", ".join(f"#{number}" for number in reversals.values_list("number", flat=True))
+        return [
+            Figure(f"Entry {entry}", "Reversed", f"by {numbers}" if numbers else "no"),
+            Figure(f"Entry {entry}", "Left to reverse", credits(entry.left)),
+            *_grants_of(entry, self.grants_shown),
+            *used_in(entry.counted_in_id),
+            *(figure for owner in _owners(entry) for figure in _wallet(owner, command.now)),
+        ]
+
+    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+        return page_of_entry(form) or super().leads_to(organization, form)
+
+    def perform(self, command: Command) -> Outcome:
+        entry: LedgerEntry = command.data["entry"]
+        reversal = services.reverse(
+            entry=entry,
+            amount=command.data["amount"],
+            into_debt=command.data["into_debt"],
+            reference=command.data["reference"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        in_part = " in part" if abs(reversal.amount) < abs(entry.amount) else ""
+        return outcome(
+            reversal, f"Entry #{entry.number} is reversed{in_part} by #{reversal.number}."
+        )
+
+
+class EventForm(OperationForm):
+    event = forms.ModelChoiceField(
+        queryset=UsageEvent.objects.none(),
+        widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "An event of this organization is expected."},
+    )
+    reference = ReferenceField(
+        help_text="The refund's id, if there is one. With it nothing is taken back a second time, ever."
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        field = self.fields["event"]
+        if isinstance(field, forms.ModelChoiceField):
+            own = UsageEvent.objects.filter(organization=organization)
+            field.queryset = own.select_related("organization", "actor")
+
+
+class ReverseEvent(Operation):
+    slug = "reverse-event"
+    title = "Take back event"
+    icon = "undo"
+    explanation = (
+        "Gives back what this piece of work was charged, to where it came from, and takes it off the counters of its month. "
+        "What was charged along with it stays."
+    )
+    permission = "credits.add_ledgerentry"
+    form = EventForm
+    dangerous = True
+    refusals = {
+        services.NothingToReverse: None,
+        credits_services.AlreadyReversed: None,
+        credits_services.ReferenceTaken: "reference",
+        services.ForgivenMeanwhile: None,
+    }
+
+    def moved(self, command: Command) -> Moved:
+        return posted_by_hand(command)
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each event
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        event: UsageEvent = command.data["event"]
+        entry = corrections.charge_of(event)
+        taken_back = event.corrected_by.exists()
+        return [
+            Figure(f"Event {event}", "Taken back", "yes" if taken_back else "no"),
+            Figure(f"Entry {entry}", "Left to reverse", credits(entry.left)),
+            *used_in(entry.counted_in_id),
+            *wallet_figures(command.organization, now=command.now),
+        ]
+
+    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+        named = as_id(form["event"].value())
+        if named is None:
+            return super().leads_to(organization, form)
+        return reverse("admin:usage_usageevent_change", args=[named])
+
+    def perform(self, command: Command) -> Outcome:
+        event: UsageEvent = command.data["event"]
+        reversal = services.reverse_event(
+            event=event,
+            reference=command.data["reference"],
+            reason=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return outcome(reversal, f"Event {event} is taken back by entry #{reversal.number}.")
+
+
+def _grants_of(entry: LedgerEntry, at_most: int) -> list[Figure]:
+    """Return what the grants hold that an entry made or drew on."""
+    grants = Grant.objects.filter(Q(entry=entry) | Q(draws__entry=entry)).distinct().order_by("id")
+    return [
+        Figure(
+            "Grants",
+            f"{credits(grant.amount)} ({grant.source}) of {grant.created_at:%Y-%m-%d}, {number}",
+            credits(grant.remaining),
+        )
+        for number, grant in enumerate(grants[:at_most], start=1)
+    ]
+
+
+def _owners(entry: LedgerEntry) -> list[Organization]:
+    """Return whose wallets an entry moved: of a transfer, both."""
+    if entry.transfer_id is None:
+        return [entry.wallet.organization]
+    sides = Q(wallet__entries__transfer_id=entry.transfer_id)
+    return list(Organization.objects.filter(sides).distinct().order_by("id"))
+
+
+def _wallet(organization: Organization, now: datetime) -> list[Figure]:
+    return wallet_figures(organization, now=now)
+
+
+OPERATIONS: tuple[Operation, ...] = (Reverse(), ReverseEvent())

@@ -321,10 +321,19 @@ def _require_current(key: ApiKey, *, now: datetime) -> ApiKey:
 def _end_under(minter: ApiKey, expires_at: datetime | None, *, now: datetime) -> datetime | None:
     """Return when a key ends that this one mints now."""
     (current,) = _lock_keys(minter)
-    latest = _require_current(current, now=now).expires_at
+    _require_current(current, now=now)
+    require_end_under(current, expires_at)
+    return expires_at or current.expires_at
+
+
+def require_end_under(minter: ApiKey, expires_at: datetime | None) -> None:
+    """Refuse an end that a key may not give.
+
+    :raises KeyOutlivesMinter: if it is after its own
+    """
+    latest = minter.expires_at
     if latest is not None and expires_at is not None and expires_at > latest:
         raise KeyOutlivesMinter(f"ends after the key that mints it, {latest:%Y-%m-%d %H:%M:%S} UTC")
-    return expires_at or latest
 
 
 def _create(

@@ -183,6 +183,19 @@ class TestMint:
         assert code(mint(weak, child, scopes=["usage:write"])) == (403, "FORBIDDEN_SCOPE")
         assert child.api_keys.count() == 1
 
+    def test_is_not_replayed_to_a_key_that_ends_before_it(
+        self, parent: Organization, child: Organization
+    ) -> None:
+        soon, late = (timezone.now() + timedelta(hours=hours) for hours in (1, 2))
+        short_text = key_of(parent, expires_at=soon)[1]
+        end = {"expiresAt": late.isoformat()}
+        made = mint(client(key_of(parent)[1], idempotency_key="mint-1"), child, **end)
+
+        answer = mint(client(short_text, idempotency_key="mint-1"), child, **end)
+
+        assert made.status_code == 201
+        assert code(answer) == (422, "VALIDATION")
+
     @pytest.mark.race
     def test_happens_once_for_32_callers_with_one_key(
         self, parent: Organization, child: Organization

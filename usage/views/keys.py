@@ -40,6 +40,7 @@ class ApiKeys(ApiKeyView):
 
         def may_give(body: Body) -> None:
             organizations.require_delegable(body["scopes"], delegable)
+            organizations.require_end_under(self.principal.key, body.get("expires_at"))
             if organization.is_sandbox and body.get("env") == Env.LIVE:
                 raise ForbiddenScope("a test key makes test keys only: env is test")
 

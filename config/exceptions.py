@@ -49,7 +49,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
     usage.NotInTokens: (422, "VALIDATION"),
     usage.NothingHeld: (422, "VALIDATION"),
-    credits.ChargeTooLarge: (422, "VALIDATION"),
+    credits.ChargeTooLarge: (422, "CHARGE_LIMIT"),
     controls.AiNotEnabled: (403, "AI_NOT_CONFIGURED"),
     controls.DowngradeAboveShutoff: (422, "VALIDATION"),
     subjects.UnknownSubject: (404, "NOT_FOUND"),

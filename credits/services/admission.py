@@ -1,6 +1,6 @@
 """How much may be held: every cap in its order, then the pool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +45,9 @@ class BillingExhausted(Exception):
 
 class ChargeTooLarge(Exception):
     """That is more than one piece of work may cost: rather a mistake of units than work. Nothing was changed."""
+
+    details: Mapping[str, Any] = {}
+    """Which field says it, filled in by the door that read it."""
 
 
 @dataclass(frozen=True)

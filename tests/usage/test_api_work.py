@@ -520,8 +520,8 @@ class TestModels:
 class TestTooMuch:
     """What cannot be true is refused, with the field that says it and the numbers; nothing changes."""
 
-    def fields(self, answer: Any) -> dict[str, list[str]]:
-        assert error(answer) == (422, "VALIDATION")
+    def fields(self, answer: Any, *, code: str = "CHARGE_LIMIT") -> dict[str, list[str]]:
+        assert error(answer) == (422, code)
         named: dict[str, list[str]] = details(answer)["fields"]
         return named
 
@@ -598,7 +598,7 @@ class TestTooMuch:
 
         for body in ({"estimatedCredits": 0}, {"estimatedCredits": 0, "model": "sonnet"}):
             for path in (RESERVATIONS, "/usage/check"):
-                assert self.fields(me.post(path, body)) == {
+                assert self.fields(me.post(path, body), code="VALIDATION") == {
                     "estimatedCredits": ["0 credits: a personal key holds what its work may cost"]
                 }
         Organization.objects.update(byok=True)
@@ -648,7 +648,7 @@ class TestFreeWork:
         held = ok(me.post(RESERVATIONS, self.ask()), 201)
 
         assert held["credits"] == 0
-        assert error(me.settle(held["id"], 1)) == (422, "VALIDATION")
+        assert error(me.settle(held["id"], 1)) == (422, "CHARGE_LIMIT")
         assert ok(me.settle(held["id"], 0))["settledCredits"] == 0
 
 

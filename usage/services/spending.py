@@ -1,5 +1,6 @@
 """Before the work: who may spend what, on which model, at what price. One transaction, under the wallet's lock."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -43,6 +44,9 @@ class NotInTokens(Exception):
 
 class NothingHeld(Exception):
     """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
+
+    details: Mapping[str, Any] = {}
+    """Which field says it, filled in by the door that read it."""
 
 
 @transaction.atomic(savepoint=False)

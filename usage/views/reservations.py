@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import ValidationError
 
 from credits import services as credits_services
 from credits.models import Reservation
@@ -55,16 +54,13 @@ class ReservationView(ApiView):
 
     @contextmanager
     def naming(self, body: Body, *, credits: str, tokens: str) -> Iterator[None]:
-        """Name the field of a body that says what cannot be true: the one for credits, or that for tokens.
-
-        :raises ValidationError: if it does
-        """
+        """Name the field of a body that says what cannot be true, in the error: the one for credits, or that for tokens."""
         try:
             yield
         except (credits_services.ChargeTooLarge, services.NothingHeld) as error:
-            raise ValidationError(
-                {credits if "credits" in body else tokens: [str(error)]}
-            ) from error
+            field = credits if "credits" in body else tokens
+            error.details = {"fields": {field: [str(error)]}}
+            raise
 
     def present_status(self, stored: Stored) -> str | None:
         """Return the status of a reservation by now: the first answer to it may say `open` of one that was released since."""

@@ -1,6 +1,8 @@
 """The page of a proposal: what it would do now, and the two buttons with which another person does it or refuses it."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +54,7 @@ class ProposalView(View):
 
     def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
         form = self._form()
-        context: dict[str, Any] = {"form": form, "is_open": self._is_open()}
+        context: dict[str, Any] = {"asked": _asked(form), "is_open": self._is_open()}
         if context["is_open"] and may_use(request, self.operation):
             context |= self._rehearsal(form)
         return self._page(context)
@@ -149,3 +151,18 @@ class ProposalView(View):
             "may_decide": may_use(self.request, self.operation),
         }
         return TemplateResponse(self.request, "admin/proposal.html", context)
+
+
+def _asked(form: Form) -> list[tuple[str, str]]:
+    """Return what was filled in, as it is understood."""
+    form.full_clean()
+    values = {field: form.cleaned_data.get(field.name) for field in form.visible_fields()}
+    return [(str(field.label), _words(value)) for field, value in values.items()]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():,f}"
+    return "none" if value in (None, "") else str(value)

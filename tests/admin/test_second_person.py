@@ -150,7 +150,7 @@ class TestLimit:
         at_once(4, lambda n: send(ana, "grant", organization, forms[n]))
 
         assert money_of(organization)[0] == 600
-        assert Proposal.objects.count() == 3
+        assert [proposal.amount for proposal in Proposal.objects.all()] == [600] * 3
 
 
 class TestProposal:
@@ -174,8 +174,18 @@ class TestProposal:
 
         assert "1,011" in html
         assert "A big customer" in html
+        assert "1,001" in html
         assert "Approve" in html
         assert money_of(organization)[0] == 10
+
+    def test_shows_what_was_asked_as_people_write_it(self, ana: Client, bob: Client) -> None:
+        end = {"expires_at_0": "2026-06-01", "expires_at_1": "12:00"}
+        proposal = proposed(ana, "grant", make_organization(), amount="1001.5", **end)
+
+        asked = dict(bob.get(page_of(proposal)).context["asked"])
+
+        assert asked["Amount"] == "1,001.5"
+        assert asked["Expires at"] == "2026-06-01 12:00 UTC"
 
     @pytest.mark.parametrize(
         "change", [{"amount": 5}, {"payload": {}}, {"reason": "x"}, {"expires_at": later(days=9)}]

@@ -23,5 +23,5 @@ EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=3)"]
 CMD ["granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--http1-header-read-timeout", "15000", "--respawn-failed-workers", \
+     "--workers", "2", "--respawn-failed-workers", \
      "config.server:application"]

@@ -69,15 +69,19 @@ class HostileAddresses:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        bad = _malformed(request) if _is_page(request) else None
+        bad = None
+        if _is_page(request):
+            bad = _malformed(request)
+            if "\0" in request.path_info:
+                bad = BadRequest("NUL in the path")
         return bad_request(request, bad) if bad else self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what an address made of values that are none, where nothing is written."""
-        impossible = isinstance(exception, _IMPOSSIBLE)
-        if not (
-            impossible and _is_page(request) and request.method in ("GET", "HEAD") and request.GET
-        ):
+        impossible = isinstance(exception, _IMPOSSIBLE) and _is_page(request)
+        match = request.resolver_match
+        said = request.GET or (match and match.kwargs)
+        if not (impossible and said and request.method in ("GET", "HEAD")):
             return None
         log.warning("an address that says nothing: %s", request.get_full_path(), exc_info=exception)
         return bad_request(request, exception)

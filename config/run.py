@@ -181,7 +181,7 @@ def _programs(environment: Mapping[str, str]) -> list[Program]:
     web = program(
         "web server",
         *("granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--workers", "2"),
-        *("--host", HOST, "--port", str(settings.PORT), "--http1-header-read-timeout", "15000"),
+        *("--host", HOST, "--port", str(settings.PORT)),
         *("--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "4"),
         "config.server:application",
     )

@@ -64,6 +64,16 @@ def test_says_that_an_address_says_nothing(ana: Client, query: str) -> None:
     assert answer.status_code == 302 or b"Bad Request" in answer.content
 
 
+@pytest.mark.parametrize("name", ["a%00b", "%00", "x", "9" * 40, "_5F", "99999-01-01"])
+@pytest.mark.parametrize("model", models(), ids=lambda model: model._meta.label)
+def test_pages_survive_every_id(ana: Client, model: type[Model], name: str) -> None:
+    ana.raise_request_exception = False
+    path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+    assert ana.get(f"{path}{name}/change/").status_code < 500
+    assert ana.get(f"{path}{name}/history/").status_code < 500
+
+
 def test_a_failure_of_ours_is_still_one(ana: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ana.raise_request_exception = False
     monkeypatch.setattr("django.contrib.admin.options.ModelAdmin.changelist_view", broken)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from config.bodies import PATIENCE_SECONDS
 from config.privileges import APP
+from config.server import LINGER_BYTES
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "compose.yaml").read_text())
@@ -85,6 +87,33 @@ class TestNetworks:
         published = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
         assert published == ["127.0.0.1:${PORT:-8000}:8000"]
+
+
+class TestProxy:
+    """It says the bounds of the server once more, and nothing wider."""
+
+    CONF = (PROJECT / "config" / "nginx.conf").read_text()
+
+    def test_is_the_only_way_in(self) -> None:
+        assert [name for name, one in SERVICES.items() if "ports" in one] == ["proxy"]
+        assert SERVICES["web"]["networks"] == ["inside"]
+        assert environment("web")["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "listen 8000;",
+            "server web:8000;",
+            "proxy_request_buffering on;",
+            "proxy_buffering on;",
+            f"client_body_timeout {PATIENCE_SECONDS:.0f}s;",
+            f"client_max_body_size {LINGER_BYTES // 1024**2}m;",
+            "underscores_in_headers off;",
+            "proxy_next_upstream off;",
+        ],
+    )
+    def test_says(self, line: str) -> None:
+        assert line in self.CONF
 
 
 class TestSecrets:

@@ -207,7 +207,9 @@ class Books:
 
     def _refill_is_due(self, wallet: Wallet, need: Decimal, now: datetime) -> bool:
         threshold = wallet.terms.threshold
-        if wallet.parent is None or threshold is None or wallet.status != "active":
+        if wallet.parent is None or threshold is None:
+            return False
+        if {wallet.status, self._status_above(wallet)} != {"active"}:
             return False
         if wallet.cooldown_ends_at is not None and now < wallet.cooldown_ends_at:
             return False
@@ -419,8 +421,11 @@ class Books:
 
     def _require_active(self, wallet: Wallet) -> None:
         self._refuse_archived(wallet)
-        if wallet.status == "suspended":
+        if "suspended" in (wallet.status, self._status_above(wallet)):
             raise Refused("OrganizationSuspended")
+
+    def _status_above(self, wallet: Wallet) -> str | None:
+        return self.wallets[wallet.parent].status if wallet.parent else None
 
     def _refuse_archived(self, wallet: Wallet) -> None:
         if wallet.status == "archived":

@@ -30,7 +30,8 @@ def digest(entry: LedgerEntry, changes: Sequence[Draw], made: Sequence[Grant]) -
         entry.counted_in_id,
         str(entry.reverses_id or ""),
         str(entry.transfer_id or ""),
-        entry.reference,
+        # Entries without one are hashed as they were before there were any.
+        *([entry.reference] if entry.reference else []),
         entry.reason,
         entry.metadata,
         entry.performed_by,

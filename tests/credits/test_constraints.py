@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 
 from credits import services
@@ -12,7 +13,15 @@ from credits.ledger import Note
 from credits.models import LedgerEntry, UsageCounter
 from credits.services import corrections as charges
 from credits.services.locking import lock
-from organizations.models import Failure, Group, Job, Membership, Organization, UsageProfile
+from organizations.models import (
+    Failure,
+    Group,
+    Job,
+    Membership,
+    Organization,
+    Proposal,
+    UsageProfile,
+)
 from tests.credits.rules import (
     ENTRY,
     GRANT,
@@ -73,6 +82,7 @@ def world() -> None:
     make_people(child)
     make_usage(child)
     make_job(child)
+    make_proposal(child)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO organizations_idempotencykey"
@@ -87,6 +97,21 @@ def make_job(organization: Organization) -> None:
     job.leases.create(until=organization.id, size=1, worker="w1", expires_at=NOW)
     Failure.objects.create(
         kind="renew", organization=organization, error="no", first_failed_at=NOW, last_failed_at=NOW
+    )
+
+
+def make_proposal(organization: Organization) -> None:
+    ana, _ = (User.objects.create_user(name, is_staff=True) for name in ("ana", "ben"))
+    Proposal.objects.create(
+        organization=organization,
+        operation="grant",
+        payload={"amount": "5"},
+        digest="d",
+        amount=5,
+        reason="a present",
+        proposed_by=ana,
+        proposed_at=NOW,
+        expires_at=NOW + timedelta(days=1),
     )
 
 
@@ -210,7 +235,8 @@ def rules_in_the_database() -> set[str]:
         cursor.execute(
             """
             SELECT tgname FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid
-            WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid <> 'credits_write_checksum'::regproc
+            WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid NOT IN
+                ('credits_write_checksum'::regproc, 'usage_forget_mark'::regproc)
             UNION
             SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid
             WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s

@@ -67,6 +67,8 @@ class TestCreateOrganization:
             "recharge_limit": 0,
             "charge_limit": 100_000,
             "free_fallback_limit": 10_000,
+            "actor_open_holds_limit": 10_000,
+            "open_holds_limit": 10_000,
             "cancelled_by": "",
             "first_term_full": False,
             "cancel_at_period_end": False,

@@ -329,12 +329,14 @@ RULES: dict[str, list[Breach]] = {
     "organization_not_its_own_parent": [
         like(
             ORGANIZATION,
-            "parent_id IS NULL",
+            "parent_id IS NULL AND env = 'live'",
             id="'01980000-0000-7000-8000-000000000001'",
             parent_id="'01980000-0000-7000-8000-000000000001'",
         )
     ],
-    "organization_one_level": [like(ORGANIZATION, "parent_id IS NOT NULL", parent_id="id")],
+    "organization_one_level": [
+        like(ORGANIZATION, "parent_id IS NOT NULL AND env = 'live'", parent_id="id")
+    ],
     "organization_parent_is_fixed": [
         Breach(f"UPDATE {ORGANIZATION} SET parent_id = NULL WHERE parent_id IS NOT NULL"),
         Breach(f"UPDATE {ORGANIZATION} SET parent_id = {OTHER} WHERE name = 'Harbour Reseller'"),

@@ -49,7 +49,7 @@ def api(get_response: Next) -> Next:
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/api/"):
             return get_response(request)
-        bad = _malformed(request)
+        bad = _malformed(request) or _nul_in_query(request)
         response = bad_request(request, bad) if bad else get_response(request)
         standing = request.META.get("RATE_LIMIT") or Standing(default_class(request.method))
         for name, value in standing.headers().items():
@@ -95,9 +95,17 @@ def _malformed(request: HttpRequest) -> BadRequest | None:
     """Return what is wrong with the head of a request, or the bytes of its query: Django would quietly replace them."""
     if "REFUSED" in request.META:
         return BadRequest(request.META["REFUSED"])
-    query = unquote_to_bytes(request.META.get("QUERY_STRING", ""))
     try:
-        query.decode("utf-8")
+        _query(request).decode("utf-8")
     except UnicodeDecodeError:
         return BadRequest("the query is not UTF-8")
-    return BadRequest("NUL in the query") if b"\0" in query else None
+    return None
+
+
+def _nul_in_query(request: HttpRequest) -> BadRequest | None:
+    """Refuse what no field of the API can hold. A search of the admin finds nothing by it, and says so."""
+    return BadRequest("NUL in the query") if b"\0" in _query(request) else None
+
+
+def _query(request: HttpRequest) -> bytes:
+    return unquote_to_bytes(request.META.get("QUERY_STRING", ""))

@@ -5,10 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Sum
 
 from credits.ledger.posting import require_exact
-from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
+from credits.ledger.wallets import open_period
+from credits.models import ZERO, BillingPeriod, Reservation, UsageCounter, Wallet
 
 EXPIRED_AT_ONCE = 1_000
 """How many holds one statement ends: a lock that lasts a few hundredths of a second."""
@@ -90,6 +91,17 @@ def expire(wallet: Wallet, *, now: datetime, periods: Iterable[BillingPeriod]) -
     if freed:
         wallet.save(update_fields=["reserved", "open_holds"])
     return sum(count for _, count, _ in freed)
+
+
+def without_expired(wallet: Wallet, *, now: datetime) -> Wallet:
+    """Return a wallet that is read, and not written, without what holds whose time has passed have reserved."""
+    expired = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__lte=now)
+    period = open_period(wallet)
+    for period_id, credits in expired.values_list("period").annotate(Sum("credits")).order_by():
+        wallet.reserved -= credits
+        if period_id == period.pk:
+            period.reserved -= credits
+    return wallet
 
 
 def count_work(wallet: Wallet, used: Mapping[UsageCounter, Decimal]) -> None:

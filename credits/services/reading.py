@@ -37,27 +37,16 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
     """
     wallet = wallet_of(organization)
     if not is_due(wallet, now=now):
-        return _read(_without_expired(wallet, now=now))
+        return _read(ledger.without_expired(wallet, now=now))
     with transaction.atomic():
         renew(organization=organization, now=now)
         while wallet.organization.status == Organization.Status.ARCHIVED:
             # What its holds free goes on to the parent.
             if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
                 break
-        reading = _read(_without_expired(wallet_of(organization), now=now))
+        reading = _read(ledger.without_expired(wallet_of(organization), now=now))
         transaction.set_rollback(True)
     return reading
-
-
-def _without_expired(wallet: Wallet, *, now: datetime) -> Wallet:
-    """Take off what holds whose time has passed have reserved, of a wallet that is not written."""
-    expired = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__lte=now)
-    period = ledger.open_period(wallet)
-    for period_id, credits in expired.values_list("period").annotate(Sum("credits")).order_by():
-        wallet.reserved -= credits
-        if period_id == period.pk:
-            period.reserved -= credits
-    return wallet
 
 
 def entries(

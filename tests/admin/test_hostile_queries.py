@@ -56,7 +56,7 @@ def test_lists_survive_every_filter(ana: Client, model: type[Model], share: int)
     assert failed == []
 
 
-@pytest.mark.parametrize("query", ["q=%00", "created_at__year=99999", "created_at__year=9%00"])
+@pytest.mark.parametrize("query", ["created_at__year=99999", "created_at__year=9%00"])
 def test_says_that_an_address_says_nothing(ana: Client, query: str) -> None:
     answer = ana.get(f"{reverse('admin:usage_denial_changelist')}?{query}")
 

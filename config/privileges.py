@@ -109,4 +109,5 @@ TABLES: dict[str, Privileges] = {
 SEQUENCES = frozenset({"usage_event_position"})
 """Those that statements count by; what numbers the rows of a table needs no right."""
 FUNCTIONS = frozenset({"credits_checksum"})
-"""Those that statements and triggers call. A trigger's own function needs no right; the rest are the owner's."""
+"""Those that statements and triggers call, open to everybody: they compute, and read nothing. A trigger's own function needs no right;
+the rest are the owner's."""

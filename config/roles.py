@@ -135,9 +135,10 @@ def _on_functions(functions: list[tuple[str, str]], roles: set[str]) -> Iterator
     for name, signature in sorted(functions):
         # As the catalogue writes it: quoted where it must be.
         function = sql.SQL(signature)
+        if name in FUNCTIONS:
+            yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO PUBLIC").format(function)
+            continue
         yield sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(function)
         for role in sorted(roles):
             to = sql.Identifier(role)
             yield sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(function, to)
-            if name in FUNCTIONS:
-                yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, to)

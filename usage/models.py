@@ -266,7 +266,7 @@ class UsageEvent(models.Model):
     counter_ids = ArrayField(models.BigIntegerField(), default=list)
     byok = models.BooleanField(default=False)
     late = models.BooleanField(default=False)
-    note = models.CharField(max_length=200, default="")
+    note = models.CharField(max_length=200, default="", db_default="")
     """What was not as told: counts that contradict each other, of which it was charged what is possible."""
     metadata = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()

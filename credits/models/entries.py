@@ -36,9 +36,9 @@ class Grant(models.Model):
     expires_at = models.DateTimeField(null=True)
     term_starts_at = models.DateTimeField(null=True)
     """For an allowance: the term it is of. One renewal per term."""
-    seat = models.PositiveIntegerField(default=0)
+    seat = models.PositiveIntegerField(default=0, db_default=0)
     """For a share of the allowance that came in mid-term: the number of its seat; of several at once, of the last."""
-    upgrade = models.PositiveSmallIntegerField(default=0)
+    upgrade = models.PositiveSmallIntegerField(default=0, db_default=0)
     """For what an upgrade in mid-term brought: its number in the term."""
     created_at = models.DateTimeField()
 
@@ -131,7 +131,7 @@ class LedgerEntry(models.Model):
     )
     """For a reversal: the entry that it takes back, or a part of; all of them together never more (a trigger). For work that is charged again: the reversal before it."""
     transfer_id = models.UUIDField(null=True)
-    reference = models.CharField(max_length=255, blank=True)
+    reference = models.CharField(max_length=255, blank=True, default="", db_default="")
     """The payment's or order's id that it was posted with. What means it now is its `current_reference`."""
     reason = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict)

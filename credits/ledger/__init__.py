@@ -12,6 +12,7 @@ from credits.ledger.hashing import digest as digest
 from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
 from credits.ledger.holds import count_work as count_work
 from credits.ledger.holds import expire as expire
+from credits.ledger.holds import expired_by as expired_by
 from credits.ledger.holds import free as free
 from credits.ledger.holds import hold as hold
 from credits.ledger.holds import without_expired as without_expired

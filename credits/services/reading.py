@@ -35,16 +35,17 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
 
     Usually one look. Where something is due it takes the wallet's lock for a moment, like the command whose place it takes.
     """
-    wallet = wallet_of(organization)
+    rows = _wallets().annotate(**ledger.expired_by(now))
+    wallet = rows.get(organization=organization)
     if not is_due(wallet, now=now):
-        return _read(ledger.without_expired(wallet, now=now))
+        return _read(ledger.without_expired(wallet))
     with transaction.atomic():
         renew(organization=organization, now=now)
         while wallet.organization.status == Organization.Status.ARCHIVED:
             # What its holds free goes on to the parent.
             if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
                 break
-        reading = _read(ledger.without_expired(wallet_of(organization), now=now))
+        reading = _read(ledger.without_expired(rows.get(organization=organization)))
         transaction.set_rollback(True)
     return reading
 
@@ -87,8 +88,11 @@ def entries(
 
 def wallet_of(organization: Organization) -> Wallet:
     """Return the wallet of an organization with its terms and its open period, as the database has it."""
-    rows = Wallet.objects.select_related("organization", "config", "period")
-    return rows.get(organization=organization)
+    return _wallets().get(organization=organization)
+
+
+def _wallets() -> QuerySet[Wallet]:
+    return Wallet.objects.select_related("organization", "config", "period")
 
 
 def is_due(wallet: Wallet, *, now: datetime) -> bool:

@@ -357,7 +357,7 @@ class TestDoors:
         held = ok(self.ask(me), 201)
 
         assert held["credits"] == 0
-        assert error(me.settle(held["id"], 100.000001)) == (422, "VALIDATION")
+        assert error(me.settle(held["id"], 100.000001)) == (422, "CHARGE_LIMIT")
         assert ok(me.settle(held["id"], 100))["settledCredits"] == 0
         (event,) = ok(me.get("/usage/events"))["items"]
         assert [event["credits"], event["listCredits"]] == [0, 100]

@@ -152,7 +152,7 @@ def _create(folder: Path) -> None:
 def _start(folder: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     launched = False
-    while not is_answering(folder):
+    while not (is_answering(folder) and _make_roles(folder)):
         # One that runs and does not answer is recovering or on its way out: wait for either.
         if not _servers(folder):
             if launched:
@@ -164,14 +164,20 @@ def _start(folder: Path) -> None:
         if time.monotonic() > deadline:
             raise CannotStart(_last_words(folder))
         time.sleep(POLL_SECONDS)
-    _make_roles(folder)
 
 
-def _make_roles(folder: Path) -> None:
-    """Make the roles of `config.privileges`: they need no password, for nobody else gets to the socket."""
+def _make_roles(folder: Path) -> bool:
+    """Make the roles of `config.privileges`: they need no password, for nobody else gets to the socket.
+
+    Returns False if the server went away meanwhile.
+    """
     host = str(socket_folder(folder))
-    with psycopg.connect(host=host, user=USER, dbname=DATABASE, autocommit=True) as connection:
-        connection.execute(ROLES.read_bytes())
+    try:
+        with psycopg.connect(host=host, user=USER, dbname=DATABASE, autocommit=True) as connection:
+            connection.execute(ROLES.read_bytes())
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _launch(folder: Path) -> None:

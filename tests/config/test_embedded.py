@@ -99,6 +99,25 @@ class TestRunning:
             with embedded.running(folder):
                 assert ask(folder, "SELECT number FROM kept") == 7
 
+    def test_makes_the_roles_even_if_the_server_goes_away_meanwhile(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[bool] = []
+        make_roles = embedded._make_roles
+
+        def kill_first(folder: Path) -> bool:
+            if not tried:
+                [postmaster] = postmasters(folder)
+                postmaster.kill()
+                postmaster.wait()
+            tried.append(make_roles(folder))
+            return tried[-1]
+
+        monkeypatch.setattr(embedded, "_make_roles", kill_first)
+        with embedded.running(folder):
+            assert tried == [False, True]
+            assert ask(folder, "SELECT rolname FROM pg_roles WHERE rolname = 'purser_app'")
+
     def test_is_not_misled_by_a_pid_file_that_names_somebody_else(self, folder: Path) -> None:
         with embedded.running(folder):
             pid_file = (folder / "postmaster.pid").read_text().split("\n")

@@ -5,13 +5,13 @@ from organizations.models.jobs import Finding as Finding
 from organizations.models.jobs import Job as Job
 from organizations.models.jobs import Lease as Lease
 from organizations.models.jobs import Tick as Tick
+from organizations.models.keys import ApiKey as ApiKey
+from organizations.models.keys import IdempotencyKey as IdempotencyKey
+from organizations.models.keys import RateCount as RateCount
 from organizations.models.people import Actor as Actor
-from organizations.models.people import ApiKey as ApiKey
 from organizations.models.people import Env as Env
 from organizations.models.people import Group as Group
-from organizations.models.people import IdempotencyKey as IdempotencyKey
 from organizations.models.people import Membership as Membership
 from organizations.models.people import Organization as Organization
-from organizations.models.people import RateCount as RateCount
 from organizations.models.people import UsageProfile as UsageProfile
 from organizations.models.proposals import Proposal as Proposal

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.models import Reservation, Wallet
 from credits.services import BillingExhausted
@@ -163,6 +165,16 @@ class TestByok:
         assert [event.credits, event.list_credits, event.byok] == [0, 10, True]
         assert p.counted(world.organization, "2026-05") == (0, 0)
         assert f.wallet_of(world.organization).head_number == 0
+
+    def test_never_locks_the_parent(self) -> None:
+        _, child = f.make_refilled_family(child_has=0)
+        Organization.objects.filter(pk=child.pk).update(byok=True)
+
+        with CaptureQueriesContext(connection) as captured:
+            p.hold(p.work(p.fresh(child), 1))
+
+        locks = [each for each in captured if "FOR NO KEY UPDATE" in each["sql"]]
+        assert len(locks) == 1
 
     @pytest.mark.parametrize(("row", "reason"), list(enumerate(ROWS[:3])))
     def test_asks_the_first_rows_all_the_same(self, row: int, reason: str) -> None:

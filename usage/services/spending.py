@@ -161,7 +161,10 @@ def _lock(ask: Ask) -> Locked:
     locked = lock(
         ask.work.organization,
         now=ask.now,
-        needs_parent=lambda wallet: refill_is_due(wallet, ask.need, now=ask.now),
+        # Work on own keys costs nothing: no refill is for it.
+        needs_parent=lambda wallet: (
+            not wallet.organization.byok and refill_is_due(wallet, ask.need, now=ask.now)
+        ),
     )
     require_active(locked.wallet.organization)
     return locked

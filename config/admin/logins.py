@@ -30,6 +30,10 @@ CODES = 10
 WRONG_CODE = "This is not the code of now, or it was used. After several wrong ones, wait a while."
 WRONG_PASSWORD = "This is not your password."
 
+# The pages of the library show the secrets of everybody's devices, and move a device to somebody else without asking who has more.
+admin.site.unregister(TOTPDevice)
+admin.site.unregister(StaticDevice)
+
 
 class CodeForm(forms.Form):
     """A code of the second factor."""

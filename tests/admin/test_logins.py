@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
@@ -277,6 +278,26 @@ class TestCompulsorySecondFactor:
         client.post(FACTOR, {"act": "remove"})
 
         assert goes_to(client.get(INDEX)) == FACTOR
+
+
+class TestDevices:
+    def test_have_no_page_but_ours(self) -> None:
+        strangers = [type(page).__module__ for page in admin.site._registry.values()]
+
+        ours = ("config.", "usage.", "credits.", "organizations.")
+        assert [module for module in strangers if not module.startswith(ours)] == []
+
+    def test_are_neither_seen_nor_moved_by_a_right_over_their_table(self, dora: User) -> None:
+        device = give_device(dora)
+        rights = [f"otp_totp.{verb}_totpdevice" for verb in ("view", "add", "change", "delete")]
+        ben = staff_who_may(*rights)
+
+        for page in ("", "add/", f"{device.pk}/change/", f"{device.pk}/delete/"):
+            assert (
+                ben.post(f"/admin/otp_totp/totpdevice/{page}", {"post": "yes"}).status_code == 404
+            )
+
+        assert TOTPDevice.objects.get().user == dora
 
 
 class TestReset:

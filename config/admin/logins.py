@@ -50,6 +50,14 @@ class CodeForm(forms.Form):
         return "".join(str(self.cleaned_data["code"]).split()).lower()
 
 
+class FirstCodeForm(CodeForm):
+    """A code of an app that is being set up: there are no recovery codes yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].help_text = "The six digits that the app shows now."
+
+
 class PasswordForm(forms.Form):
     """The password of whoever is logged in."""
 
@@ -184,10 +192,10 @@ class SecondFactor(View):
             return self.page()
         self.pending().delete()
         TOTPDevice.objects.create(user=self.user, name="App", confirmed=False)
-        return self.page(form=CodeForm())
+        return self.page(form=FirstCodeForm())
 
     def confirm(self) -> HttpResponse:
-        form = CodeForm(self.request.POST)
+        form = FirstCodeForm(self.request.POST)
         with transaction.atomic():
             device = self.pending().select_for_update().first()
             if device is None or self.is_on():

@@ -200,6 +200,7 @@ class TestSecondFactor:
         assert client.get(INDEX).status_code == 200  # not confirmed yet
         assert page.context["secret"] in page.content.decode()
         assert "<svg" in page.content.decode()
+        assert "recovery code" not in page.content.decode()  # there are none yet
         assert "no-store" in page.headers["cache-control"]
         assert client.post(FACTOR, {"act": "confirm", "code": "000000"}).context["codes"] is None
         with time_machine.travel(later(seconds=2), tick=False):

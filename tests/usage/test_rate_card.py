@@ -238,6 +238,7 @@ class TestLoad:
             (('id = "small"', ""), "without an id"),
             (('name = "Small"', ""), "name is missing"),
             (("[[models.rates]]", "[models.rates]"), "expected"),
+            (("[[models.rates]]", "rates = [1]\n[[models]]"), "models.rates.. expected"),
             (("[[models]]", "[[model]]"), "expected"),
             (("=", ""), ""),
         ],
@@ -260,6 +261,8 @@ class TestLoad:
             ("cached_input = 1\nreasoning = 2", "cached_input, reasoning without input and output"),
             ("input = 1\noutput = 1\nper_unit = 2", "per_unit cannot be charged"),
             ("per_unit = 0.5", "per_unit cannot be charged"),
+            ("cached_input = 0", "cached_input without input and output"),
+            ("per_request = 5", "per_request without input and output"),
             ("prompt_tokens_from = 10\ninput = 1\noutput = 1", "no band from 0 tokens"),
             (
                 "input = 1\noutput = 1\ninput_includes_cached = true",
@@ -278,6 +281,12 @@ class TestLoad:
         file.write_text(CARD + LONG_BAND + "per_request = 5\n")
 
         with pytest.raises(CommandError, match=r"per_request is 5 here and 0 in the first band"):
+            load(str(file), "--yes")
+
+    def test_refuses_a_higher_band_that_says_it_has_no_fee(self, file: Path) -> None:
+        file.write_text(CARD + "per_request = 5\n" + LONG_BAND + "per_request = 0\n")
+
+        with pytest.raises(CommandError, match=r"per_request is 0 here and 5 in the first band"):
             load(str(file), "--yes")
 
     def test_takes_the_fee_of_the_first_band_for_all(self, file: Path) -> None:

@@ -67,7 +67,7 @@ def read(path: Path) -> RateCardFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidOperation) as error:
         raise InvalidRateCard(f"{path}: {error}") from error
     tables = content.pop("models", None)
-    if content or not isinstance(tables, list) or not tables:
+    if content or not _are_tables(tables):
         raise InvalidRateCard(f"{path}: [[models]] tables expected, and nothing else")
     file = RateCardFile([], [])
     for table in tables:
@@ -157,28 +157,35 @@ def _read_model(table: dict[str, Any], file: RateCardFile) -> None:
     _require(fields["tier"] in tiers, f"{where}: tier is one of {', '.join(tiers)}")
     for name, flag in {**flags, "is_fallback": fields["is_fallback"]}.items():
         _require(isinstance(flag, bool), f"{where}: {name} is true or false")
-    _require(isinstance(rates, list) and rates, f"{where}: [[models.rates]] expected")
+    _require(_are_tables(rates), f"{where}: [[models.rates]] expected")
     model = AIModel(slug=slug, **fields)
     file.models.append(model)
     read = [_read_rate(model, dict(rate), flags) for rate in rates]
-    _complete_cards(model, read)
+    _complete_cards(model, rates, read)
     file.rates += read
 
 
-def _complete_cards(model: AIModel, rates: Sequence[Rate]) -> None:
+def _complete_cards(
+    model: AIModel, tables: Sequence[dict[str, Any]], rates: Sequence[Rate]
+) -> None:
     """Give each band what the first one says of the whole card, where it says nothing itself.
 
-    :raises InvalidRateCard: if a card has no first band, or one of its bands contradicts it
+    :raises InvalidRateCard: if a card has no first band, one of its bands contradicts it, or a fee is all that it says
     """
     firsts = {rate.starts_at: rate for rate in rates if rate.prompt_tokens_from == 0}
-    for rate in rates:
+    priced = {rate.starts_at for rate in rates if rate.input is not None}
+    for table, rate in zip(tables, rates, strict=True):
         where = f"model {model.slug}, rate of {rate.starts_at:%Y-%m-%d}"
         first = firsts.get(rate.starts_at)
         if first is None:
             raise InvalidRateCard(f"{where}: no band from 0 tokens: a shorter prompt has no price")
-        if not rate.per_request:
+        if "per_request" not in table:
             rate.per_request = first.per_request
         _require_agreement(first, rate)
+        _require(
+            not rate.per_request or rate.starts_at in priced,
+            f"{where}: per_request without input and output: no work could be charged by it",
+        )
 
 
 def _read_rate(model: AIModel, table: dict[str, Any], flags: dict[str, Any]) -> Rate:
@@ -201,9 +208,7 @@ def _require_chargeable(prices: dict[str, Decimal], where: str) -> None:
     if len(priced) == 1:
         missing = "output" if priced == ["input"] else "input"
         raise InvalidRateCard(f"{where}: {missing} is missing: a band has both, or is not priced")
-    others = [
-        name for name in PRICES if prices.get(name) and name not in ("per_request", "per_unit")
-    ]
+    others = [name for name in PRICES if name in prices and name not in ("per_request", "per_unit")]
     _require(priced or not others, f"{where}: {', '.join(others)} without input and output")
     _require(
         not prices.get("per_unit"), f"{where}: per_unit cannot be charged: no work tells its units"
@@ -217,6 +222,10 @@ def _price(value: Any, where: str) -> Decimal:
     _require(price < 10**13, f"{where} is too large")
     _require(price == price.quantize(PLACES), f"{where} has more than six decimal places")
     return price
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
 def _require(holds: Any, sentence: str) -> None:

@@ -16,10 +16,13 @@ from rest_framework.parsers import BaseParser
 MAX_BYTES = 64 * 1024
 MAX_CONTAINERS = 20_000
 """Objects and lists in one body: the largest batch of events has a thousand."""
+MAX_NAMES = 20_000
+"""Names of fields in one body: an event has at most fourteen."""
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 """Of one number, point and exponent included: more than any amount needs."""
 
+_NAME_ENDS = re.compile(rb'"\s*:')
 _FIRST_LIST = re.compile(rb'\s*\{\s*"([A-Za-z]{1,40})"\s*:\s*\[')
 
 
@@ -63,7 +66,7 @@ def loads(data: bytes) -> dict[str, Any]:
     """Return the object that `data` spells.
 
     :raises MalformedJson: if it is not strict JSON
-    :raises ValidationError: if it is not an object, has too many objects, or holds what no field can:
+    :raises ValidationError: if it is not an object, has too many objects or names, or holds what no field can:
         NUL, a lone surrogate
     """
     _refuse_too_many(data)
@@ -88,15 +91,20 @@ def loads(data: bytes) -> dict[str, Any]:
 
 
 def _refuse_too_many(data: bytes) -> None:
-    """Count before anything is built: an object costs a hundred times its two bytes. Brackets in texts count
-    too, and leave room all the same."""
+    """Count before anything is built: an object costs a hundred times its two bytes, and so does the error about a name. What looks
+    like either within texts counts too, and leaves room all the same."""
     if b"[" * (MAX_DEPTH + 1) in data:
         raise MalformedJson(f"JSON nested deeper than {MAX_DEPTH}")
     if data.count(b"{") + data.count(b"[") > MAX_CONTAINERS:
-        begins = _FIRST_LIST.match(data)
-        field = begins[1].decode() if begins else "body"
-        text = f"At most {MAX_CONTAINERS} objects and lists are allowed in a body."
-        raise ValidationError({field: [text]})
+        raise _too_many(data, MAX_CONTAINERS, "objects and lists")
+    if data.count(b":") > MAX_NAMES and sum(1 for _ in _NAME_ENDS.finditer(data)) > MAX_NAMES:
+        raise _too_many(data, MAX_NAMES, "names of fields")
+
+
+def _too_many(data: bytes, most: int, what: str) -> ValidationError:
+    begins = _FIRST_LIST.match(data)
+    field = begins[1].decode() if begins else "body"
+    return ValidationError({field: [f"At most {most} {what} are allowed in a body."]})
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

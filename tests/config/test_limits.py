@@ -75,6 +75,20 @@ def objects(world: World, most: int) -> tuple[int, int]:
     return 200 * len(inside), beyond.status_code
 
 
+def names(world: World, most: int) -> tuple[int, int]:
+    assert most == parsers.MAX_NAMES
+
+    def body(count: int) -> str:
+        named = ",".join(f'"{number:x}" : "a:b"' for number in range(count))
+        return "{" + named + "}"
+
+    assert len(parsers.loads(body(most).encode())) == most
+    answer = world.send(EVENTS, body(most + 1))
+    told = {"body": [f"At most {most} names of fields are allowed in a body."]}
+    assert answer.json()["error"]["details"] == {"fields": told}
+    return 200, answer.status_code
+
+
 def depth(world: World, most: int) -> tuple[int, int]:
     def sent(levels: int) -> int:
         status: int = world.send(HOLDS, '{"a":' * levels + "1" + "}" * levels).status_code
@@ -259,6 +273,7 @@ CASES: dict[str, Any] = {
     "bytes of a body": body_of,
     "bytes of a body of `usage/events` or a bulk route of `ai/…`": bulk_body,
     "objects and lists in a body": objects,
+    "names of fields in a body": names,
     "depth of a body": depth,
     "digits of a number": digits,
     "events in a batch": listed(EVENTS, lambda n: {"events": [event(i) for i in range(n)]}),

@@ -115,7 +115,7 @@ def adjust(
     wallet, parent = lock(organization, now=now, needs_parent=is_archived)
 
     def is_same(entry: LedgerEntry) -> bool:
-        is_from_it = from_grant is None or entry.draws.filter(grant=from_grant).exists()
+        is_from_it = from_grant is None or _took_first_from(from_grant, entry)
         return (entry.kind, entry.amount) == (Kind.ADJUST, amount) and is_from_it
 
     namespace = Namespace.RECEIVED if amount > 0 else Namespace.TAKEN_BACK
@@ -160,6 +160,15 @@ def _take_away(
     else:
         draws = ledger.take(ledger.live_grants(wallet), amount)
     return ledger.draw(wallet, draws, kind=Kind.ADJUST, note=note, amount=amount)
+
+
+def _took_first_from(grant: Grant, entry: LedgerEntry) -> bool:
+    """Whether an entry took from a grant, or would have, had there been something left in it: a chargeback comes when all is spent."""
+    if entry.draws.filter(grant=grant).exists():
+        return True
+    before = grant.draws.filter(entry__number__lt=entry.number)
+    is_empty = not before.aggregate(remaining=Sum("amount", default=ZERO))["remaining"]
+    return grant.entry.number < entry.number and is_empty
 
 
 @transaction.atomic(savepoint=False)

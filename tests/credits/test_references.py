@@ -167,6 +167,21 @@ class TestWhatIsTakenBack:
         assert (again.pk, again.replayed) == (first.pk, True)
         assert f.money_of(one)[0] == 70
 
+    def test_is_taken_once_from_a_grant_that_is_spent(self) -> None:
+        one = make_buyer()
+        spent, full = (f.recharge(one, 40).grants.get() for _ in range(2))
+        f.spend(one, 40)
+        first = f.adjust(one, -10, from_grant=spent, into_debt=True, reference="refund-1")
+        later_one = f.recharge(one, 40).grants.get()
+
+        again = f.adjust(one, -10, from_grant=spent, into_debt=True, reference="refund-1")
+
+        assert (again.pk, again.replayed) == (first.pk, True)
+        assert f.adjust(one, -10, from_grant=full, reference="refund-1").pk == first.pk
+        with pytest.raises(services.ReferenceTaken):
+            f.adjust(one, -10, from_grant=later_one, reference="refund-1")
+        assert f.money_of(one)[0] == 70
+
     def test_has_one_namespace_apart_from_what_it_takes_back(self) -> None:
         one = make_buyer()
         bought = f.recharge(one, 40, reference="pay-1")

@@ -529,6 +529,16 @@ class TestReset:
         listed = ok(caller.get(f"{child_path(organization)}/api-keys"))["items"]
         assert key.public_id in [one["id"] for one in listed]
 
+    def test_of_a_suspended_one_resumes_nothing(self) -> None:
+        organization = f.make_organization()
+        f.suspend(f.sandbox_of(organization))
+        tester = sandbox_caller(organization, "*")
+
+        ok(caller_of(organization).post("/sandbox/reset"))
+
+        assert f.sandbox_of(organization).status == "suspended"
+        assert error(tester.reserve(5)) == (503, "KILL_SWITCH")
+
     def test_of_a_parent_resets_its_childrens(self) -> None:
         parent, child = f.make_family()
         tester, before = sandbox_caller(child), f.sandbox_of(child)

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
-from credits.services import close_sandbox, create_actor, open_sandbox
+from credits.services import close_sandbox, create_actor, open_sandbox, suspend
 from organizations.history import LENGTH, UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Actor, ApiKey, Organization, UsageProfile
@@ -68,7 +68,7 @@ def reset_sandbox(
     """Archive the sandbox of an organization and make another, with everybody's test keys; its children's likewise.
 
     Holds in it end, and what was made in it (children, actors) is archived with it, and keys of such children are revoked. Test keys go
-    on in the new one; a personal key takes its actor along.
+    on in the new one; a personal key takes its actor along. Where the old one was suspended, so is the new one.
 
     :param organization: the live one, or its sandbox
     :raises MadeInASandbox: if it is neither
@@ -86,7 +86,11 @@ def reset_sandbox(
     moved = 0
     for each, old in before:
         new = _found_or_made(each, performed_by=performed_by, now=now)
-        moved += _move_keys(old, new, performed_by=performed_by, now=now) if old else 0
+        if old is None:
+            continue
+        moved += _move_keys(old, new, performed_by=performed_by, now=now)
+        if old.status == Status.SUSPENDED:
+            suspend(organization=new, performed_by=performed_by, now=now)
     return Reset(_found_or_made(live, performed_by=performed_by, now=now), moved)
 
 

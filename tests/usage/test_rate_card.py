@@ -240,6 +240,11 @@ class TestLoad:
             (("[[models.rates]]", "[models.rates]"), "expected"),
             (("[[models.rates]]", "rates = [1]\n[[models]]"), "models.rates.. expected"),
             (("[[models]]", "[[model]]"), "expected"),
+            (("Small", "S" * 121), "model small: name: .* at most 120 characters"),
+            (
+                ("input = 1.5", "input = 1.5\nprompt_tokens_from = 3_000_000_000"),
+                "prompt_tokens_from: .* 2147483647",
+            ),
             (("=", ""), ""),
         ],
     )

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -159,6 +160,7 @@ def _read_model(table: dict[str, Any], file: RateCardFile) -> None:
         _require(isinstance(flag, bool), f"{where}: {name} is true or false")
     _require(_are_tables(rates), f"{where}: [[models.rates]] expected")
     model = AIModel(slug=slug, **fields)
+    _require_storable(model, where)
     file.models.append(model)
     read = [_read_rate(model, dict(rate), flags) for rate in rates]
     _complete_cards(model, rates, read)
@@ -199,7 +201,18 @@ def _read_rate(model: AIModel, table: dict[str, Any], flags: dict[str, Any]) -> 
     _require(not table, f"{where}: unknown {', '.join(table)}")
     _require_chargeable(prices, where)
     begins_at = datetime.combine(starts_on or date.min, time(), UTC)
-    return Rate(model=model, starts_at=begins_at, prompt_tokens_from=band, **prices, **flags)
+    rate = Rate(model=model, starts_at=begins_at, prompt_tokens_from=band, **prices, **flags)
+    _require_storable(rate, where)
+    return rate
+
+
+def _require_storable(row: AIModel | Rate, where: str) -> None:
+    """Refuse what is longer or larger than its column."""
+    try:
+        row.clean_fields(exclude=["model"])
+    except ValidationError as error:
+        name, sentences = next(iter(error.message_dict.items()))
+        raise InvalidRateCard(f"{where}: {name}: {sentences[0]}") from error
 
 
 def _require_chargeable(prices: dict[str, Decimal], where: str) -> None:

@@ -24,7 +24,8 @@ from config.wsgi import application as django
 THREADS = 4
 """Of one process: they wait for the database, and for nothing else."""
 SLOW_BODIES = 16
-"""How many bodies of one caller, a whole tree of organizations, may be on their way at once in one process."""
+"""How many bodies of one caller may be on their way at once in one process: of a whole tree of organizations, or of an address that
+shows no key."""
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 8 * 1024 * 1024
 """How long, and how much, is read and thrown away after an answer: who is still sending sees it, and not a reset."""

@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "config.csp.content_security_policy",
     "config.middleware.api",
     "config.middleware.HostileAddresses",
+    "config.throttling.addressed",
     "config.throttling.slow_logins",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -170,6 +170,16 @@ def stranger(request: HttpRequest, what: str, limit: int) -> Standing:
     return _stand(default_class(request.method), iter([bucket]))
 
 
+def addressed(get_response: Next) -> Next:
+    """Say whose a body is that comes slowly (config/server.py): its address's, until a key says whose."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.META["CALLER"] = address_of(request) or ""
+        return get_response(request)
+
+    return middleware
+
+
 def slow_logins(get_response: Next) -> Next:
     """Let an address ask for the login and try it so often in a minute: refused before a password is looked at."""
 

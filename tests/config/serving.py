@@ -52,8 +52,10 @@ def serving(log: Path) -> Iterator[int]:
 class Line:
     """A connection, and what comes back on it."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), timeout=60, source_address=(source, 0)
+        )
 
     def send(self, text: str | bytes) -> "Line":
         self.socket.sendall(text.encode("latin-1") if isinstance(text, str) else text)

@@ -299,7 +299,9 @@ CASES: dict[str, Any] = {
     # What takes time is tried through the socket, in test_server.py.
     "seconds that a body may stay away": constant(bodies.PATIENCE_SECONDS),
     "seconds that a body may take": constant(bodies.DEADLINE_SECONDS),
-    "slow bodies of one customer at once, in each process": constant(server.SLOW_BODIES),
+    "slow bodies of one customer, or of one address without a key, at once in each process": constant(
+        server.SLOW_BODIES
+    ),
     "seconds of one statement": constant(settings.STATEMENT_TIMEOUT_SECONDS),
 }
 

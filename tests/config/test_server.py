@@ -104,6 +104,23 @@ class TestHalfSentBodies:
         assert refused.headers["retry-after"] == "1"
         assert holds() == 0
 
+    def test_of_one_address_leave_the_logins_of_others_alone(self, port: int) -> None:
+        """Who has a cookie, and be it made up, is asked for the form: by a page that does not know yet who asks."""
+        form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n"
+        head = f"POST /admin/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: csrftoken={'a' * 32}\r\n{form}\r\n"
+        with ExitStack() as open_lines:
+            for _ in range(SLOW_BODIES):
+                open_lines.enter_context(closing(Line(port).send(head)))
+            time.sleep(4 * bodies.MOMENT_SECONDS)
+            lines = [Line(port, source).send(head) for source in ("127.0.0.1", "127.0.0.2")]
+            time.sleep(4 * bodies.MOMENT_SECONDS)
+
+            answers = [line.send("user=dora").answer() for line in lines]
+
+        refused, asked = (answer.content.decode() for answer in answers)
+        assert "CSRF" not in refused
+        assert "CSRF" in asked
+
     def test_never_come_and_are_given_up(self, port: int, secret: str) -> None:
         answer = half(port, f"POST {HOLDS}", secret).answer()
 

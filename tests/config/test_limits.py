@@ -1,8 +1,10 @@
 """Every row of docs/limits.md, and what is beyond it."""
 
+import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection
 
 from config import bodies, exceptions, parsers, server
 from credits.models import ZERO
@@ -265,8 +268,51 @@ def parameters(world: World, most: int) -> tuple[int, int]:
     return 200, world.get(f"/api/v1/credits?{query}").status_code
 
 
-def constant(value: float) -> Any:
-    return lambda _, most: (200, 400) if most == value else (0, 0)
+def slow(name: str, chunk: bytes) -> Any:
+    """A body of which a piece comes every hundredth of a second, or none, against a bound that is scaled down."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0.01)
+            if chunk:
+                yield chunk
+
+    async def given_up() -> bool:
+        body = bodies.Body(pieces(), 2 * 1024 * 1024, asyncio.get_running_loop())
+        await body.arrive()
+        with pytest.raises(bodies.BodyTooSlow):
+            body.read()
+        return True
+
+    def case(_: World, most: int) -> tuple[int, int]:
+        assert most == getattr(bodies, name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bodies, name, 0.2)
+            assert asyncio.run(given_up())
+        return 200, exceptions.ERRORS[bodies.BodyTooSlow][0]
+
+    return case
+
+
+def slow_at_once(_: World, most: int) -> tuple[int, int]:
+    house = server.Server()
+    with ExitStack() as stack:
+        places = [stack.enter_context(house._place("org")) for _ in range(most + 1)]
+        assert stack.enter_context(house._place("another"))
+    assert places == [True] * most + [False]
+    return 200, exceptions.ERRORS[bodies.TooManyBodies][0]
+
+
+def statement(_: World, most: int) -> tuple[int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == (f"{most}s",)
+        cursor.execute("SET statement_timeout = 50")
+        with pytest.raises(OperationalError) as given_up:
+            cursor.execute("SELECT pg_sleep(600)")
+    connection.close()
+    assert exceptions.explain(given_up.value).status == 503
+    return 200, 400
 
 
 CASES: dict[str, Any] = {
@@ -296,13 +342,11 @@ CASES: dict[str, Any] = {
     "profiles of a list": profiles,
     "members that a group is told with": members,
     "parameters of a query": parameters,
-    # What takes time is tried through the socket, in test_server.py.
-    "seconds that a body may stay away": constant(bodies.PATIENCE_SECONDS),
-    "seconds that a body may take": constant(bodies.DEADLINE_SECONDS),
-    "slow bodies of one customer, or of one address without a key, at once in each process": constant(
-        server.SLOW_BODIES
-    ),
-    "seconds of one statement": constant(settings.STATEMENT_TIMEOUT_SECONDS),
+    # Through a socket they are tried in test_server.py.
+    "seconds that a body may stay away": slow("PATIENCE_SECONDS", b""),
+    "seconds that a body may take": slow("DEADLINE_SECONDS", b"x" * 4096),
+    "slow bodies of one customer, or of one address without a key, at once in each process": slow_at_once,
+    "seconds of one statement": statement,
 }
 
 

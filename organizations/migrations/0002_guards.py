@@ -1,54 +1,86 @@
-"""What a column constraint cannot say.
+"""What a column constraint cannot say, and what the database therefore refuses whoever asks: the application, a shell, an admin with psql.
 
-One level of parents, for ever, by triggers: a check constraint sees only its own row. A parent must itself have no parent, and the
-parent of an organization never changes. Since no root can become a child later, reading the parent's row once, at insert, is enough.
-
-A membership repeats its group's organization and kind; composite foreign keys keep them equal, so that nobody is a member across
-organizations and the constraint of one entity group per actor sees the kind.
-
-The counts of requests are unlogged: after a crash everybody begins a new minute.
+Each guard in prose first, then its SQL; the functions stand in `sql/`. One statement per entry, one subcommand per ALTER TABLE.
 """
+
+from pathlib import Path
 
 from django.db import migrations
 
-FORWARD = """
-CREATE FUNCTION organizations_one_level() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        RAISE EXCEPTION 'the parent of an organization never changes'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'organization_parent_is_fixed';
-    END IF;
-    IF EXISTS (SELECT FROM organizations_organization WHERE id = NEW.parent_id AND parent_id IS NOT NULL) THEN
-        RAISE EXCEPTION 'a child organization cannot have children'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'organization_one_level';
-    END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER organization_one_level BEFORE INSERT ON organizations_organization
-    FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION organizations_one_level();
-CREATE TRIGGER organization_parent_is_fixed BEFORE UPDATE OF parent_id ON organizations_organization
-    FOR EACH ROW WHEN (OLD.parent_id IS DISTINCT FROM NEW.parent_id) EXECUTE FUNCTION organizations_one_level();
 
-ALTER TABLE organizations_membership
+def function(name):
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text()
+
+
+FORWARD = [
+    # One level of parents, for ever: a check constraint sees only its own row. A parent must itself have no parent, and the parent of an
+    # organization never changes. Since no root can become a child later, reading the parent's row once, at insert, is enough.
+    function("organizations_one_level"),
+    """CREATE TRIGGER organization_one_level BEFORE INSERT ON organizations_organization
+    FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION organizations_one_level()""",
+    """CREATE TRIGGER organization_parent_is_fixed BEFORE UPDATE OF parent_id ON organizations_organization
+    FOR EACH ROW WHEN (OLD.parent_id IS DISTINCT FROM NEW.parent_id) EXECUTE FUNCTION organizations_one_level()""",
+    # Env is a matter of place: a child has its parent's, a key its organization's. Composite foreign keys say so; hence no credits can
+    # move between a live wallet and one of a sandbox, since they only move between a parent and its child.
+    """ALTER TABLE organizations_organization
+    ADD CONSTRAINT organization_env_of_its_parent FOREIGN KEY (parent_id, env)
+        REFERENCES organizations_organization (id, env)""",
+    """ALTER TABLE organizations_apikey
+    ADD CONSTRAINT apikey_env_of_its_organization FOREIGN KEY (organization_id, env)
+        REFERENCES organizations_organization (id, env)""",
+    # A sandbox is one of a live organization, and a child's is a child of its parent's sandbox: a trigger, at insert. Neither side of
+    # that ever changes (a second trigger), so looking once is enough.
+    function("organizations_sandbox"),
+    """CREATE TRIGGER organization_sandbox_in_its_place BEFORE INSERT ON organizations_organization
+    FOR EACH ROW WHEN (NEW.sandbox_of_id IS NOT NULL) EXECUTE FUNCTION organizations_sandbox()""",
+    """CREATE TRIGGER organization_sandbox_is_fixed BEFORE UPDATE OF env, sandbox_of_id ON organizations_organization
+    FOR EACH ROW WHEN ((OLD.env, OLD.sandbox_of_id) IS DISTINCT FROM (NEW.env, NEW.sandbox_of_id))
+    EXECUTE FUNCTION organizations_sandbox()""",
+    # A membership repeats its group's organization and kind; composite foreign keys keep them equal, so that nobody is a member across
+    # organizations and the constraint of one entity group per actor sees the kind.
+    """ALTER TABLE organizations_membership
     ADD CONSTRAINT membership_group_fits FOREIGN KEY (group_id, organization_id, kind)
-        REFERENCES organizations_group (id, organization_id, kind),
+        REFERENCES organizations_group (id, organization_id, kind)""",
+    """ALTER TABLE organizations_membership
     ADD CONSTRAINT membership_actor_fits FOREIGN KEY (actor_id, organization_id)
-        REFERENCES organizations_actor (id, organization_id);
-
-ALTER TABLE organizations_ratecount SET UNLOGGED;
-"""
-BACKWARD = """
-ALTER TABLE organizations_ratecount SET LOGGED;
-
-ALTER TABLE organizations_membership
-    DROP CONSTRAINT membership_group_fits, DROP CONSTRAINT membership_actor_fits;
-
-DROP TRIGGER organization_one_level ON organizations_organization;
-DROP TRIGGER organization_parent_is_fixed ON organizations_organization;
-DROP FUNCTION organizations_one_level;
-"""
+        REFERENCES organizations_actor (id, organization_id)""",
+    # What was proposed stays what it was, and so does what was decided: only a waiting proposal is changed, and only its decision.
+    function("organizations_proposal_is_fixed"),
+    """CREATE TRIGGER proposal_is_fixed BEFORE UPDATE OR DELETE ON organizations_proposal
+    FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed()""",
+    # What staff did stays written. The log of the admin is append-only, like the ledger. So who left a line in it cannot be deleted
+    # either: the deletion of a person would take the lines along.
+    function("organizations_append_only"),
+    """CREATE TRIGGER logentry_append_only BEFORE UPDATE OR DELETE ON django_admin_log
+    FOR EACH ROW EXECUTE FUNCTION organizations_append_only()""",
+    """CREATE TRIGGER logentry_no_truncate BEFORE TRUNCATE ON django_admin_log
+    FOR EACH STATEMENT EXECUTE FUNCTION organizations_append_only()""",
+    # The counts of requests are unlogged: after a crash everybody begins a new minute.
+    "ALTER TABLE organizations_ratecount SET UNLOGGED",
+]
+BACKWARD = [
+    "ALTER TABLE organizations_ratecount SET LOGGED",
+    "DROP TRIGGER logentry_no_truncate ON django_admin_log",
+    "DROP TRIGGER logentry_append_only ON django_admin_log",
+    "DROP FUNCTION organizations_append_only",
+    "DROP TRIGGER proposal_is_fixed ON organizations_proposal",
+    "DROP FUNCTION organizations_proposal_is_fixed",
+    "ALTER TABLE organizations_membership DROP CONSTRAINT membership_actor_fits",
+    "ALTER TABLE organizations_membership DROP CONSTRAINT membership_group_fits",
+    "DROP TRIGGER organization_sandbox_is_fixed ON organizations_organization",
+    "DROP TRIGGER organization_sandbox_in_its_place ON organizations_organization",
+    "DROP FUNCTION organizations_sandbox",
+    "ALTER TABLE organizations_apikey DROP CONSTRAINT apikey_env_of_its_organization",
+    "ALTER TABLE organizations_organization DROP CONSTRAINT organization_env_of_its_parent",
+    "DROP TRIGGER organization_parent_is_fixed ON organizations_organization",
+    "DROP TRIGGER organization_one_level ON organizations_organization",
+    "DROP FUNCTION organizations_one_level",
+]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("organizations", "0001_initial")]
+    dependencies = [
+        ("organizations", "0001_initial"),
+        ("admin", "0003_logentry_add_action_flag_choices"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

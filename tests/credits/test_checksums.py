@@ -127,8 +127,8 @@ class TestMigration:
         migration = import_module("credits.migrations.0003_checksums")
 
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(migration.BACKWARD)
-            cursor.execute(migration.FORWARD)
+            for statement in [*migration.BACKWARD, *migration.FORWARD]:
+                cursor.execute(statement)
 
             counts = [fitting(table) for table in COLUMNS]
             transaction.set_rollback(True)

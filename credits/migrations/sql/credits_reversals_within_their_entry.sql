@@ -14,6 +14,3 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-
-CREATE TRIGGER ledgerentry_reversed_within_itself AFTER INSERT ON credits_ledgerentry
-    FOR EACH ROW WHEN (NEW.kind = 'reversal') EXECUTE FUNCTION credits_reversals_within_their_entry();

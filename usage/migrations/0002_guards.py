@@ -1,0 +1,36 @@
+"""What a column constraint cannot say, and what the database therefore refuses whoever asks: the application, a shell, an admin with psql.
+
+Each guard in prose first, then its SQL; the functions stand in `sql/`. One statement per entry, one subcommand per ALTER TABLE.
+"""
+
+from pathlib import Path
+
+from django.db import migrations
+
+
+def function(name):
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text()
+
+
+FORWARD = [
+    # What was used was used: events are never changed, deleted or truncated. Corrections are new events.
+    """CREATE TRIGGER usageevent_append_only BEFORE UPDATE OR DELETE ON usage_usageevent
+    FOR EACH ROW EXECUTE FUNCTION credits_append_only()""",
+    """CREATE TRIGGER usageevent_no_truncate BEFORE TRUNCATE ON usage_usageevent
+    FOR EACH STATEMENT EXECUTE FUNCTION credits_append_only()""",
+    # Whoever deletes rollups takes the mark of their organization along: then its reports read the events, until the rollups are made anew.
+    function("usage_forget_mark"),
+    """CREATE TRIGGER usagerollup_takes_its_mark AFTER DELETE ON usage_usagerollup
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION usage_forget_mark()""",
+]
+BACKWARD = [
+    "DROP TRIGGER usagerollup_takes_its_mark ON usage_usagerollup",
+    "DROP FUNCTION usage_forget_mark",
+    "DROP TRIGGER usageevent_no_truncate ON usage_usageevent",
+    "DROP TRIGGER usageevent_append_only ON usage_usageevent",
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0001_initial"), ("credits", "0002_guards")]
+    operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -1,0 +1,103 @@
+"""Statements that are written by hand for the path of a request: one round trip each, planned once for each session.
+
+Everything goes to the server as text, and its type is what the statement makes of it (`%s::uuid` where that would not be clear). So one
+plan serves, whatever is NULL and however large a number is. Elsewhere Django writes statements with their values in them, and PostgreSQL
+plans each anew.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from django.db import InterfaceError, NotSupportedError, OperationalError, connection
+
+Row = tuple[Any, ...]
+
+
+def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
+    """Send a statement and return its first row, or None. It is sent once: whoever is told that the connection broke does not know
+    whether it was executed.
+
+    :raises django.db.Error: as Django's own cursors do
+    """
+    rows = fetch_all(sql, params)
+    return rows[0] if rows else None
+
+
+def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    """Send a statement and return its rows.
+
+    :raises django.db.Error: as Django's own cursors do
+    """
+    connection.ensure_connection()
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    try:
+        with wrap(cast(Any, _Prepared(connection.connection))) as cursor:
+            cursor.execute(sql, [text(param) for param in params])
+            return list(cursor.fetchall())
+    except NotSupportedError:
+        # A migration changed the type of a column: the plans of this session are of no use. Another request gets another session.
+        connection.close_at = 0
+        raise
+
+
+def read_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
+    """Send a statement that may be sent twice, and return its first row, or None: if the connection is found broken, outside of a
+    transaction, it is sent again over another one.
+
+    :raises django.db.Error: as Django's own cursors do
+    """
+    try:
+        return fetch_one(sql, params)
+    except (InterfaceError, OperationalError):
+        if connection.in_atomic_block or not is_broken():
+            raise
+        connection.close()
+        return fetch_one(sql, params)
+
+
+def is_broken() -> bool:
+    """Whether this thread had a connection to the database that takes no statement any more."""
+    return connection.connection is not None and connection.connection.closed
+
+
+def text(value: Any) -> str | None:
+    """Return what PostgreSQL reads as `value`.
+
+    :raises TypeError: if it has no form here
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bool | int | UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return rf"\x{value.hex()}"
+    if isinstance(value, list | tuple):
+        return "{" + ",".join(_element(text(each)) for each in value) + "}"
+    raise TypeError(f"{type(value).__name__} has no form as a parameter")
+
+
+def _element(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    escaped = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
+
+
+class _Prepared(psycopg.Cursor[Row]):
+    """A cursor whose statements the session prepares when it first sees them."""
+
+    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
+        # Only here: otherwise a session would remember what Django's cursors send, values and all.
+        self.connection.prepare_threshold = 0
+        try:
+            return super().execute(query, params, prepare=True)
+        finally:
+            self.connection.prepare_threshold = None

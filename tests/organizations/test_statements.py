@@ -1,0 +1,189 @@
+"""Statements written by hand: one plan for all values, one round trip, and what is told when the connection is gone."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import (
+    DataError,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
+from django.test.utils import CaptureQueriesContext
+
+from organizations.statements import fetch_all, fetch_one, read_one
+from tests.trips import round_trips
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ID = UUID("01980000-0000-7000-8000-000000000000")
+MOMENT = datetime(2026, 5, 10, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def end_session() -> None:
+    """End this thread's session, as an administrator or a restart of the server does."""
+    connection.ensure_connection()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid]
+        )
+    other.close()
+
+
+class TestFetchOne:
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("uuid", ID),
+            ("timestamptz", MOMENT),
+            ("numeric", Decimal("1E+12")),
+            ("numeric", Decimal("-0.000001")),
+            ("bigint", 2**62),
+            ("bool", True),
+            ("text", 'Zoë \\ "quoted" {a,b}'),
+            ("bytea", bytes(range(256))),
+            ("text[]", ["", "NULL", None, 'a"b\\c', "{,}"]),
+            ("uuid[]", [ID, ID]),
+            ("bytea[]", [b"\\x", b'"', None]),
+            ("numeric[]", [Decimal("1.50"), None]),
+            ("bigint[]", []),
+            ("text", None),
+        ],
+    )
+    def test_brings_every_value_back(self, kind: str, value: Any) -> None:
+        assert fetch_one(f"SELECT %s::{kind}", [value]) == (value,)
+
+    def test_refuses_what_has_no_form(self) -> None:
+        with pytest.raises(TypeError):
+            fetch_one("SELECT %s::text", [{"a": 1}])
+
+    def test_is_none_without_a_row(self) -> None:
+        assert fetch_one("SELECT 1 WHERE false") is None
+
+    def test_plans_once_whatever_is_null_and_however_large_numbers_are(self) -> None:
+        sql = "SELECT %s::bigint, %s::uuid"
+        fetch_one(sql, [1, None])
+
+        with round_trips() as trips:
+            fetch_one(sql, [None, ID])
+            fetch_one(sql, [2**40, ID])
+
+        assert trips.sent == [["Bind", "Describe", "Execute"]] * 2
+
+    def test_leaves_other_cursors_unprepared(self) -> None:
+        count = "SELECT count(*) FROM pg_prepared_statements"
+        before = fetch_one(count)
+
+        with connection.cursor() as cursor:
+            for number in range(20):
+                cursor.execute("SELECT %s", [number])
+
+        assert connection.connection.prepare_threshold is None
+        assert fetch_one(count) == before
+
+    def test_joins_a_transaction(self) -> None:
+        with transaction.atomic():
+            fetch_one("INSERT INTO organizations_ratecount VALUES ('k', 1, now()) RETURNING name")
+            transaction.set_rollback(True)
+
+        assert fetch_all("SELECT name FROM organizations_ratecount") == []
+
+    def test_raises_the_errors_of_django(self) -> None:
+        with pytest.raises(DataError):
+            fetch_one("SELECT %s::uuid", ["no id"])
+
+    def test_is_captured_like_every_other_statement(self) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            fetch_one("SELECT %s::int", [7])
+
+        assert len(queries) == 1
+
+    def test_is_not_sent_again_when_the_connection_is_gone(self) -> None:
+        end_session()
+
+        with pytest.raises(OperationalError):
+            fetch_one("SELECT 1")
+
+        connection.close()
+
+    def test_takes_another_session_after_a_migration_made_its_plans_useless(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE shifting (value int)")
+        try:
+            fetch_one("SELECT value FROM shifting")
+            with connection.cursor() as cursor:
+                cursor.execute("ALTER TABLE shifting ALTER value TYPE text")
+
+            with pytest.raises(NotSupportedError):
+                fetch_one("SELECT value FROM shifting")
+            for each in connections.all():  # as between two requests
+                each.close_if_unusable_or_obsolete()
+
+            assert fetch_one("SELECT value FROM shifting") is None
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("DROP TABLE shifting")
+
+
+class TestReadOne:
+    def test_connects_and_asks_again(self) -> None:
+        end_session()
+
+        assert read_one("SELECT %s::int", [7]) == (7,)
+
+    def test_asks_once_while_all_is_well(self) -> None:
+        read_one("SELECT 1")
+
+        with round_trips() as trips:
+            read_one("SELECT 1")
+
+        assert trips.count == 1, trips
+
+    def test_asks_nothing_again_within_a_transaction(self) -> None:
+        with transaction.atomic():
+            end_session()
+
+            with pytest.raises(OperationalError):
+                read_one("SELECT 1")
+            transaction.set_rollback(True)
+
+    def test_asks_nothing_again_of_a_server_that_refused(self) -> None:
+        with round_trips() as trips, pytest.raises(OperationalError):
+            read_one("DO $$BEGIN RAISE 'too long' USING ERRCODE = '57014'; END$$")
+
+        assert sum("RAISE" in message for sent in trips.sent for message in sent) == 1, trips
+
+
+class TestRoundTrips:
+    """The counter that other tests rely on."""
+
+    def test_sees_what_hides(self) -> None:
+        fetch_one("SELECT 1")
+
+        with round_trips() as trips, transaction.atomic():
+            fetch_one("SELECT 1")
+            connection.is_usable()
+            fetch_all("SELECT\n2")
+
+        assert trips.sent == [
+            ["BEGIN"],
+            ["Bind", "Describe", "Execute"],
+            ["SELECT 1"],
+            ["SELECT 2"],
+            ["Bind", "Describe", "Execute"],
+            ["COMMIT"],
+        ]
+
+    def test_sees_a_new_connection_and_what_is_sent_over_it(self) -> None:
+        with round_trips() as trips:
+            connection.close()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 5")
+
+        assert trips.sent == [["a new connection"], ["SELECT 5"]]

@@ -108,6 +108,15 @@ TABLES: dict[str, Privileges] = {
 
 SEQUENCES = frozenset({"usage_event_position"})
 """Those that statements count by; what numbers the rows of a table needs no right."""
-FUNCTIONS = frozenset({"credits_checksum"})
+FUNCTIONS = frozenset(
+    {
+        "credits_checksum",
+        "credits_clamp_1",
+        "credits_draws_text_1",
+        "credits_entry_hash_1",
+        "credits_fields_1",
+        "credits_grant_text_1",
+    }
+)
 """Those that statements and triggers call, open to everybody: they compute, and read nothing. A trigger's own function needs no right;
 the rest are the owner's."""

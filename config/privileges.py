@@ -41,6 +41,7 @@ TABLES: dict[str, Privileges] = {
     "credits_reference": Privileges(f"{APPEND}, UPDATE (text)"),
     "credits_referencemove": Privileges(APPEND),
     "credits_statuschange": Privileges(APPEND),
+    "credits_catalogue": Privileges(f"{READ}, UPDATE (version)"),
     # What was used, and what it costs.
     "usage_usageevent": Privileges(APPEND),
     "usage_usagerollup": Privileges(ALL),
@@ -116,7 +117,8 @@ FUNCTIONS = frozenset(
         "credits_entry_hash_1",
         "credits_fields_1",
         "credits_grant_text_1",
+        "credits_raise_terms",
     }
 )
-"""Those that statements and triggers call, open to everybody: they compute, and read nothing. A trigger's own function needs no right;
-the rest are the owner's."""
+"""Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs
+no right; the rest are the owner's."""

@@ -11,6 +11,7 @@ much. A *reservation* holds credits while work runs; it writes no entry until th
 Amounts are exact decimals with six places, times are UTC, periods are `[starts_at, ends_at)`. `null` is no limit, `0` is nothing.
 """
 
+from credits.models.catalogue import Catalogue as Catalogue
 from credits.models.counters import BillingPeriod as BillingPeriod
 from credits.models.counters import UsageCounter as UsageCounter
 from credits.models.entries import Grant as Grant

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 from simple_history.models import HistoricalRecords
@@ -40,6 +41,9 @@ class Wallet(models.Model):
     """When the worker tries again; set once per cooldown when the parent was short."""
     head_number = models.BigIntegerField(default=0)
     head_hash = models.BinaryField(max_length=32, default=GENESIS)
+    terms_version = models.UUIDField(db_default=RandomUUID(), editable=False)
+    """Another one whenever something changed that decides about spending: a trigger writes it, whoever made the change (migration 0006).
+    Random, and compared for equality only: a counter would give one number to two contents after a failover."""
     created_at = models.DateTimeField()
 
     class Meta:

@@ -68,6 +68,16 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"{WALLET} allowance_remaining = -1"),
     ],
     "wallet_head_not_negative": [Breach(f"{WALLET} head_number = -1")],
+    "catalogue_is_one_row": [
+        Breach("INSERT INTO credits_catalogue (id) VALUES (2)"),
+        Breach("UPDATE credits_catalogue SET id = 0"),
+    ],
+    "creditconfig_no_truncate": [Breach("TRUNCATE credits_creditconfig")],
+    "organization_no_truncate": [Breach(f"TRUNCATE {ORGANIZATION} CASCADE")],
+    "usageprofile_no_truncate": [Breach(f"TRUNCATE {PROFILE} CASCADE")],
+    "actor_no_truncate": [Breach(f"TRUNCATE {ACTOR} CASCADE")],
+    "group_no_truncate": [Breach(f"TRUNCATE {GROUP} CASCADE")],
+    "membership_no_truncate": [Breach(f"TRUNCATE {MEMBERSHIP}")],
     "creditconfig_amounts_not_negative": [
         Breach(f"{CONFIG} {column} = -0.000001")
         for column in (

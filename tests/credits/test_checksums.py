@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 COLUMNS = {
     "credits_wallet": (
         "id balance reserved open_holds allowance_remaining lapse_at refill_cooldown_ends_at refill_retry_at head_number head_hash created_at"
-        " organization_id period_id checksum"
+        " organization_id period_id terms_version checksum"
     ),
     "credits_billingperiod": (
         "id index starts_at ends_at term_starts_at term_ends_at term_days whole_days allowance allowance_per_user seats share used reserved"

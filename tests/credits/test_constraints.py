@@ -236,7 +236,8 @@ def rules_in_the_database() -> set[str]:
             """
             SELECT tgname FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid
             WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid NOT IN
-                ('credits_write_checksum'::regproc, 'usage_forget_mark'::regproc)
+                ('credits_write_checksum'::regproc, 'usage_forget_mark'::regproc, 'credits_terms_edited'::regproc,
+                 'credits_organizations_edited'::regproc, 'credits_configs_edited'::regproc)
             UNION
             SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid
             WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s

@@ -21,6 +21,10 @@ PRICES = (
 DEFAULTS = ("actor_default", "team_default", "entity_default")
 
 RULES: dict[str, list[Breach]] = {
+    "thresholds_no_truncate": [Breach(f"TRUNCATE {THRESHOLDS}")],
+    "limit_no_truncate": [Breach(f"TRUNCATE {LIMIT}")],
+    "aimodel_no_truncate": [Breach(f"TRUNCATE {MODEL} CASCADE")],
+    "rate_no_truncate": [Breach(f"TRUNCATE {RATE}")],
     "aimodel_tier_known": [Breach(f"UPDATE {MODEL} SET tier = 'golden'")],
     "aimodel_one_fallback_per_provider": [Breach(f"UPDATE {MODEL} SET is_fallback = true")],
     "rate_one_per_band": [like(RATE, "true")],

@@ -1,5 +1,6 @@
 """The database of the tests: which one, how it starts, and how a test leaves it empty."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("race"):
             item.add_marker(pytest.mark.xdist_group("race"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays anyway: to look through it again and again takes a fifth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def _start_embedded_server() -> None:

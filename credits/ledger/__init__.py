@@ -5,9 +5,13 @@ inside a transaction, with the wallets locked by `lock`, and does all of its wor
 amounts, and refuses what would be impossible.
 
 `shapes` says what the ledger is told, `wallets` locks and reads, `posting` writes entries with all that they change, `movements`
-says which entries a movement takes, `holds` sets credits aside, `hashing` makes an edit visible.
+says which entries a movement takes, `holds` sets credits aside, `counting` counts work without a hold, `hashing` makes an edit visible.
 """
 
+from credits.ledger.counting import ORGANIZATION as ORGANIZATION
+from credits.ledger.counting import InMonth as InMonth
+from credits.ledger.counting import Subject as Subject
+from credits.ledger.counting import count as count
 from credits.ledger.hashing import digest as digest
 from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
 from credits.ledger.holds import count_work as count_work

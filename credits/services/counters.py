@@ -2,24 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
-from uuid import UUID
 
 from django.db.models import Q
 
+from credits.ledger import ORGANIZATION as ORGANIZATION
+from credits.ledger import Subject as Subject
 from credits.models import UsageCounter, Wallet
-
-
-class Subject(NamedTuple):
-    """Whom a counter counts: an actor, an entity group, a resource, or with none of them the organization."""
-
-    actor_id: UUID | None = None
-    group_id: UUID | None = None
-    resource_type: str = ""
-    resource_id: str = ""
-
-
-ORGANIZATION = Subject()
 
 
 def subject_of(counter: UsageCounter) -> Subject:

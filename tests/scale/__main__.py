@@ -1,4 +1,4 @@
-"""`python -m tests.scale 10000`: set up a server of its own, then measure."""
+"""`python -m tests.scale 10000`, or `--events`: set up a server of its own, then measure."""
 
 import argparse
 import os
@@ -18,10 +18,11 @@ from django.conf import settings
 from django.core.management import call_command
 
 from config import embedded
-from tests.scale.renewal import measure
+from tests.scale import events, renewal
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("organizations", type=int)
+parser.add_argument("organizations", type=int, nargs="?", default=10_000)
+parser.add_argument("--events", action="store_true", help="batches of events, not renewals")
 parser.add_argument("--pairs-a-second", type=float, default=4.0)
 options = parser.parse_args()
 if not settings.EMBEDDED_DATABASE:
@@ -30,4 +31,7 @@ if not settings.EMBEDDED_DATABASE:
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 with embedded.running(embedded.folder_in(settings.DATA_DIR), is_owner=True):
     call_command("migrate", verbosity=0)
-    measure(options.organizations, pairs_a_second=options.pairs_a_second)
+    if options.events:
+        events.measure()
+    else:
+        renewal.measure(options.organizations, pairs_a_second=options.pairs_a_second)

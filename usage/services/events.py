@@ -1,49 +1,47 @@
 """Work that was done without a hold, told afterwards: charged all the same, into debt if need be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal
-from uuid import UUID
+from typing import Literal, NamedTuple
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
 
 from credits import ledger, periods
+from credits.ledger import InMonth
 from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
 from credits.services.admission import ChargeTooLarge, require_chargeable
-from credits.services.counters import ORGANIZATION, Subject, counters_of
+from credits.services.counters import Subject, counters_of
 from credits.services.locking import lock
-from organizations.models import Actor, Group, Organization
-from organizations.services import require_active
-from usage.models import AIModel, UsageEvent
-from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
-from usage.services import limits, rates
-from usage.services.settling import SOURCE, counts
+from organizations.ids import new_id
+from organizations.models import Actor, Organization
+from organizations.services import OrganizationArchived, require_active
+from usage.models import UsageEvent
+from usage.pricing import Tokens
+from usage.services.told import CORRECTION as CORRECTION
+from usage.services.told import FORGIVEN as FORGIVEN
+from usage.services.told import RERATED as RERATED
+from usage.services.told import Priced, read_and_price
+from usage.services.told import Told as Told
 
-MAX_AHEAD = timedelta(minutes=5)
-FORGIVEN = "forgiven"
-CORRECTION = "correction"
-RERATED = "rerated"
-RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
+PORTION = 250
+"""How many events are booked under one lock: others wait for no more than these."""
+_EARLIER = """
+    SELECT e.source, e.external_id, e.credits FROM unnest(%s::text[], %s::text[]) AS told (source, id)
+    JOIN usage_usageevent e ON e.organization_id = %s AND e.source = told.source AND e.external_id = told.id"""
+_TOKENS = [f"{each.name}_tokens" for each in fields(Tokens)]
+_NO_TOKENS = [None] * len(_TOKENS)
+_COLUMNS = [
+    *("id", "organization_id", "source", "external_id", "entry_id", "actor_id", "group_id"),
+    *("model_id", "work_type", "resource_type", "resource_id", *_TOKENS, "credits", "list_credits"),
+    *("rated_at", "month", "counter_ids", "byok", "late", "note", "metadata"),
+    *("occurred_at", "created_at"),
+]
+_STORE = f"COPY usage_usageevent ({', '.join(_COLUMNS)}) FROM STDIN"
 
-
-@dataclass(frozen=True)
-class Told:
-    """One piece of work as a product tells it: `credits`, or `tokens` of a model."""
-
-    source: str
-    id: str
-    occurred_at: datetime
-    credits: Decimal | None = None
-    tokens: Tokens | None = None
-    model: str | None = None
-    actor_id: UUID | None = None
-    entity: str | None = None
-    work_type: str = "ai"
-    resource_type: str = ""
-    resource_id: str = ""
+Key = tuple[str, str]
+"""The source of an event and its id there."""
 
 
 @dataclass(frozen=True)
@@ -57,50 +55,43 @@ class Result:
     credits: Decimal | None = None
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Everything that some told work refers to, read in a few queries."""
+class _Event(NamedTuple):
+    """A piece of work that is recorded: what it is charged, and the billing period that counts it."""
 
-    models: Mapping[str, AIModel]
-    cards: rates.Cards
-    actors: Mapping[UUID, Actor]
-    terms: Mapping[UUID, limits.ActorTerms]
-    groups: Mapping[str, Group]
+    priced: Priced
+    credits: Decimal
+    period: BillingPeriod
+    byok: bool
+
+    @property
+    def counted_in(self) -> Sequence[InMonth]:
+        """Whose counters carry it: work on own keys counts against none."""
+        return () if self.byok else self.priced.subjects
 
 
-@transaction.atomic(savepoint=False)
 def record(
     *, organization: Organization, told: Sequence[Told], performed_by: str, now: datetime
 ) -> list[Result]:
     """Record and charge work that was done, each piece once for ever, in the order in which it is told.
 
-    Nothing is denied: the work is done. What is charged together makes one ledger entry for each billing period that counts it, and
-    counts against every counter of its month. What cannot be recorded is rejected with a reason, and keeps nothing else from it.
+    Nothing is denied: the work is done. What cannot be recorded is rejected with a reason, and keeps nothing else from it. Pieces are
+    booked in portions of `PORTION`, each a transaction of its own, so that nobody waits for the wallet longer than one takes. A portion
+    makes one ledger entry for each billing period that counts some of it. If one fails, those before it stay: told again, they are duplicates.
 
-    :raises OrganizationSuspended: if the organization is suspended
-    :raises OrganizationArchived: if it is archived
+    :raises OrganizationSuspended: if the organization is suspended, perhaps since a portion was booked
+    :raises OrganizationArchived: if it is archived and nothing was booked
     """
-    known = _read(organization, told, now=now)
-    wallet, _ = lock(organization, now=now)
-    require_active(wallet.organization)
-    counted = _countable_periods(wallet)
-    earlier = _earlier(organization, told)
-    events: dict[tuple[str, str], UsageEvent] = {}
-    results = []
-    for each in told:
-        key = (each.source, each.id)
-        first = events.get(key) or earlier.get(key)
-        if first is not None:
-            results.append(Result(*key, "duplicate", credits=first.credits))
-            continue
-        problem = _problem(each, known, counted, now=now)
-        made = problem or _make(each, known, wallet, now=now)
-        if isinstance(made, str):
-            results.append(Result(*key, "rejected", reason=made))
-            continue
-        events[key] = made
-        results.append(Result(*key, "accepted", credits=made.credits))
-    _charge(wallet, list(events.values()), counted, ledger.Note(performed_by, now))
+    priced = read_and_price(organization, told, now=now)
+    note = ledger.Note(performed_by, now)
+    results: list[Result] = []
+    for begin in range(0, len(priced), PORTION):
+        portion = priced[begin : begin + PORTION]
+        try:
+            results += _book(organization, portion, note)
+        except OrganizationArchived as error:
+            if not results:
+                raise
+            results += [_rejected(each.told, str(error)) for each in portion]
     return results
 
 
@@ -145,155 +136,132 @@ class NothingToForgive(Exception):
     """An actor cannot be forgiven more than it used this month."""
 
 
-def _read(organization: Organization, told: Sequence[Told], *, now: datetime) -> _Known:
-    slugs = {each.model for each in told if each.model is not None}
-    ids = {each.actor_id for each in told if each.actor_id is not None}
-    keys = {each.entity for each in told if each.entity is not None}
-    actors = list(organization.actors.filter(id__in=ids).select_related("profile"))
-    groups = organization.groups.filter(kind=Group.Kind.ENTITY, key__in=keys)
-    models = AIModel.objects.in_bulk(list(slugs))
-    return _Known(
-        models=models,
-        cards=rates.cards_of(models.values(), until=now + MAX_AHEAD),
-        actors={actor.id: actor for actor in actors},
-        terms=limits.actor_terms(organization, actors) if actors else {},
-        groups={group.key: group for group in groups},
-    )
+@transaction.atomic(savepoint=False)
+def _book(organization: Organization, portion: Sequence[Priced], note: ledger.Note) -> list[Result]:
+    """Book some told work under the lock of its wallet: what of it was not booked before."""
+    wallet, _ = lock(organization, now=note.posted_at)
+    require_active(wallet.organization)
+    since = min(each.told.occurred_at for each in portion)
+    counted = _countable_periods(wallet, since)
+    booked = _earlier(organization, portion)
+    events: list[_Event] = []
+    results = []
+    for each in portion:
+        key = (each.told.source, each.told.id)
+        if key in booked:
+            results.append(Result(*key, "duplicate", credits=booked[key]))
+            continue
+        event = _decide(each, wallet, counted)
+        if isinstance(event, str):
+            results.append(_rejected(each.told, event))
+            continue
+        events.append(event)
+        booked[key] = event.credits
+        results.append(Result(*key, "accepted", credits=event.credits))
+    entries = _charge(wallet, events, counted, note)
+    _store(organization, events, entries, _count(wallet, events), note)
+    return results
 
 
-def _countable_periods(wallet: Wallet) -> list[BillingPeriod]:
-    """The open billing period and the one before it: what work told now may still count in."""
+def _rejected(told: Told, reason: str) -> Result:
+    return Result(told.source, told.id, "rejected", reason=reason)
+
+
+def _countable_periods(wallet: Wallet, since: datetime) -> list[BillingPeriod]:
+    """The open billing period, and if need be the one before it: what work told now may still count in."""
     current = ledger.open_period(wallet)
-    previous = wallet.periods.filter(index=current.index - 1).first() if current.index else None
-    return [current, *([previous] if previous else [])]
+    if since >= current.starts_at:
+        return [current]
+    return [current, *wallet.periods.filter(index=current.index - 1)]
 
 
-def _earlier(organization: Organization, told: Sequence[Told]) -> dict[tuple[str, str], UsageEvent]:
-    ids: dict[str, list[str]] = {}
-    for each in told:
-        ids.setdefault(each.source, []).append(each.id)
-    wanted = Q()
-    for source, external_ids in ids.items():
-        wanted |= Q(source=source, external_id__in=external_ids)
-    rows = UsageEvent.objects.filter(wanted, organization=organization)
-    return {(row.source, row.external_id): row for row in rows}
+def _earlier(organization: Organization, portion: Sequence[Priced]) -> dict[Key, Decimal]:
+    """Return what was charged for those of these pieces of work that are recorded already."""
+    sources = [each.told.source for each in portion]
+    ids = [each.told.id for each in portion]
+    with connection.cursor() as cursor:
+        cursor.execute(_EARLIER, [sources, ids, organization.id])
+        return {(source, id): credits for source, id, credits in cursor.fetchall()}
 
 
-def _problem(
-    each: Told, known: _Known, counted: Sequence[BillingPeriod], *, now: datetime
-) -> str | None:
-    """Say why this piece of work cannot be recorded, if it cannot."""
-    problems = (
-        (each.source in RESERVED_SOURCES, f"source {each.source} is reserved"),
-        (each.occurred_at > now + MAX_AHEAD, "occurredAt is more than 5 minutes ahead"),
-        (
-            each.occurred_at < counted[-1].starts_at,
-            "occurredAt is before the previous billing period",
-        ),
-        (each.model is not None and each.model not in known.models, "unknown model"),
-        (each.actor_id is not None and each.actor_id not in known.actors, "unknown actor"),
-        (each.entity is not None and each.entity not in known.groups, "unknown entity"),
-    )
-    return next((problem for is_so, problem in problems if is_so), None)
-
-
-def _make(each: Told, known: _Known, wallet: Wallet, *, now: datetime) -> UsageEvent | str:
-    """Return the event of one piece of work, or why it has no price, or one that cannot be true."""
-    organization = wallet.organization
-    model = known.models[each.model] if each.model is not None else None
+def _decide(each: Priced, wallet: Wallet, counted: Sequence[BillingPeriod]) -> _Event | str:
+    """Return the event of one piece of work, or why it cannot be recorded."""
+    if each.problem is not None:
+        return each.problem
+    # A few minutes ahead of the open period still count in it.
+    period = next((p for p in counted if p.starts_at <= each.told.occurred_at), None)
+    if period is None:
+        return "occurredAt is before the previous billing period"
+    byok = wallet.organization.byok
+    charged = ZERO if byok else each.cost
     try:
-        card = rates.in_force(known.cards, model, each.occurred_at) if model else None
-        cost = _cost(each, card)
-        charged = ZERO if organization.byok else cost
         require_chargeable(wallet, charged)
-    except (Unpriced, ChargeTooLarge) as error:
+    except ChargeTooLarge as error:
         return str(error)
-    terms = known.terms.get(each.actor_id) if each.actor_id else None
-    of_actor = terms.entity_group if terms else None
-    group = known.groups[each.entity] if each.entity else of_actor
-    return UsageEvent(
-        organization=organization,
-        source=each.source,
-        external_id=each.id,
-        actor_id=each.actor_id,
-        group=group,
-        model=model,
-        work_type=each.work_type,
-        resource_type=each.resource_type,
-        resource_id=each.resource_id,
-        credits=charged,
-        list_credits=cost,
-        rated_at=card.starts_at if card else None,
-        month=periods.month_of(each.occurred_at).starts_at.date(),
-        byok=organization.byok,
-        note=contradiction(card, each.tokens) if card and each.tokens else "",
-        occurred_at=each.occurred_at,
-        created_at=now,
-        **counts(each.tokens),
-    )
-
-
-def _cost(each: Told, card: RateCard | None) -> Decimal:
-    if each.tokens is None:
-        return each.credits or ZERO
-    if card is None:
-        raise Unpriced("tokens without a model have no price")
-    return price(card, each.tokens, work_is_done=True)
+    return _Event(each, charged, period, byok)
 
 
 def _charge(
     wallet: Wallet,
-    events: Sequence[UsageEvent],
+    events: Sequence[_Event],
     counted: Sequence[BillingPeriod],
     note: ledger.Note,
-) -> None:
-    """Charge events to a locked wallet, one entry for each period that counts some, and store them."""
+) -> dict[BillingPeriod, LedgerEntry]:
+    """Charge events to a locked wallet: one entry for each period that counts some."""
+    entries = {}
     for period in counted:
-        of_period = [e for e in events if _period_of(e, counted) is period]
-        amount = sum((event.credits for event in of_period), ZERO)
+        amount = sum((event.credits for event in events if event.period is period), ZERO)
         if amount:
-            entry = _charge_period(wallet, period, amount, note)
-            for event in of_period:
-                event.entry = entry
-    _count(wallet, [event for event in events if not event.byok])
-    UsageEvent.objects.bulk_create(events)
+            ledger.free(wallet, period, ZERO, used=amount)
+            entries[period] = ledger.charge(wallet, amount, counted_in=period, note=note)
+    return entries
 
 
-def _charge_period(
-    wallet: Wallet, period: BillingPeriod, amount: Decimal, note: ledger.Note
-) -> LedgerEntry:
-    ledger.free(wallet, period, ZERO, used=amount)
-    return ledger.charge(wallet, amount, counted_in=period, note=note)
-
-
-def _period_of(event: UsageEvent, counted: Sequence[BillingPeriod]) -> BillingPeriod:
-    """The period an event falls in; a few minutes ahead of the open one still counts in it."""
-    return next((p for p in counted if p.starts_at <= event.occurred_at), counted[-1])
-
-
-def _count(wallet: Wallet, events: Sequence[UsageEvent]) -> None:
-    """Count events against every counter of their months."""
-    by_month: dict[date, dict[Subject, list[UsageEvent]]] = {}
+def _count(wallet: Wallet, events: Sequence[_Event]) -> dict[InMonth, int]:
+    """Count events against every counter of their months; return the ids of these."""
+    used: dict[InMonth, Decimal] = {}
     for event in events:
-        subjects = by_month.setdefault(event.month, {})
-        for subject in _subjects(event):
-            subjects.setdefault(subject, []).append(event)
-    for month, subjects in by_month.items():
-        counters = counters_of(wallet, month, list(subjects))
-        totals = {}
-        for counter, of_subject in zip(counters, subjects.values(), strict=True):
-            totals[counter] = sum((event.credits for event in of_subject), ZERO)
-            for event in of_subject:
-                event.counter_ids.append(counter.pk)
-        ledger.count_work(wallet, totals)
+        for counted in event.counted_in:
+            used[counted] = used.get(counted, ZERO) + event.credits
+    return ledger.count(wallet, used)
 
 
-def _subjects(event: UsageEvent) -> list[Subject]:
-    subjects = [ORGANIZATION]
-    if event.actor_id is not None:
-        subjects.append(Subject(actor_id=event.actor_id))
-    if event.group_id is not None:
-        subjects.append(Subject(group_id=event.group_id))
-    if event.resource_type:
-        subjects.append(Subject(resource_type=event.resource_type, resource_id=event.resource_id))
-    return subjects
+def _store(
+    organization: Organization,
+    events: Sequence[_Event],
+    entries: Mapping[BillingPeriod, LedgerEntry],
+    counter_ids: Mapping[InMonth, int],
+    note: ledger.Note,
+) -> None:
+    """Write events. As objects of the ORM they would take ten times as long as the database needs to insert them."""
+    if not events:
+        return
+    with connection.cursor() as cursor, cursor.copy(_STORE) as copy:
+        for event in events:
+            told, priced, entry = event.priced.told, event.priced, entries.get(event.period)
+            row = [
+                new_id(),
+                organization.id,
+                told.source,
+                told.id,
+                entry and entry.id,
+                told.actor_id,
+                priced.group_id,
+                told.model,
+                told.work_type,
+                told.resource_type,
+                told.resource_id,
+                *(_NO_TOKENS if told.tokens is None else vars(told.tokens).values()),
+                event.credits,
+                priced.cost,
+                priced.rated_at,
+                priced.month,
+                [counter_ids[each] for each in event.counted_in],
+                event.byok,
+                False,
+                priced.note,
+                "{}",
+                told.occurred_at,
+                note.posted_at,
+            ]
+            copy.write_row(row)

@@ -1,0 +1,163 @@
+"""Work as it is told after it was done, read and priced before any lock: what it refers to, what it costs, or why it cannot be recorded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from credits import periods
+from credits.ledger import ORGANIZATION, InMonth, Subject
+from credits.models import ZERO
+from organizations.models import Group, Membership, Organization
+from usage.models import AIModel
+from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
+from usage.services import rates
+from usage.services.settling import SOURCE
+
+MAX_AHEAD = timedelta(minutes=5)
+FORGIVEN = "forgiven"
+CORRECTION = "correction"
+RERATED = "rerated"
+RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One piece of work as a product tells it: `credits`, or `tokens` of a model."""
+
+    source: str
+    id: str
+    occurred_at: datetime
+    credits: Decimal | None = None
+    tokens: Tokens | None = None
+    model: str | None = None
+    actor_id: UUID | None = None
+    entity: str | None = None
+    work_type: str = "ai"
+    resource_type: str = ""
+    resource_id: str = ""
+
+
+class Priced(NamedTuple):
+    """A piece of work by the terms that were read: its price by the rate card, and whom it counts for; or why it cannot be recorded."""
+
+    told: Told
+    problem: str | None = None
+    cost: Decimal = ZERO
+    rated_at: str | None = None
+    """From when the prices are (ISO 8601)."""
+    note: str = ""
+    group_id: UUID | None = None
+    """The entity group that it names, else its actor's."""
+    month: date = date.min
+    subjects: Sequence[InMonth] = ()
+    """Whose counters carry it, unless it is on own keys."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Everything that some told work refers to, read in a few queries."""
+
+    models: Mapping[str, AIModel]
+    cards: rates.Cards
+    actors: Mapping[UUID, UUID | None]
+    """The actors, each with its entity group."""
+    groups: Mapping[str, UUID]
+    """The entity groups by their keys."""
+
+
+def read_and_price(
+    organization: Organization, told: Sequence[Told], *, now: datetime
+) -> list[Priced]:
+    """Return what each piece of work costs, in the order in which it is told."""
+    known = _read(organization, told, now=now)
+    return [_priced(each, known, now=now) for each in told]
+
+
+def _read(organization: Organization, told: Sequence[Told], *, now: datetime) -> _Known:
+    slugs = {each.model for each in told if each.model is not None}
+    ids = {each.actor_id for each in told if each.actor_id is not None}
+    keys = {each.entity for each in told if each.entity is not None}
+    models = AIModel.objects.in_bulk(list(slugs))
+    groups = organization.groups.filter(kind=Group.Kind.ENTITY, key__in=keys)
+    return _Known(
+        models=models,
+        cards=rates.cards_of(models.values(), until=now + MAX_AHEAD),
+        actors=_actors(organization, ids),
+        groups=dict(groups.values_list("key", "id")) if keys else {},
+    )
+
+
+def _actors(organization: Organization, ids: set[UUID]) -> dict[UUID, UUID | None]:
+    if not ids:
+        return {}
+    found = organization.actors.filter(id__in=ids).values_list("id", flat=True)
+    actors: dict[UUID, UUID | None] = dict.fromkeys(found)
+    of_entity = Membership.objects.filter(actor__in=list(actors), group__kind=Group.Kind.ENTITY)
+    actors.update(of_entity.values_list("actor_id", "group_id"))
+    return actors
+
+
+def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
+    problem = _problem(each, known, now=now)
+    if problem is not None:
+        return Priced(each, problem)
+    try:
+        card = _card(each, known)
+        cost = _cost(each, card)
+    except Unpriced as error:
+        return Priced(each, str(error))
+    of_actor = known.actors[each.actor_id] if each.actor_id is not None else None
+    group_id = known.groups[each.entity] if each.entity is not None else of_actor
+    month = periods.month_of(each.occurred_at).starts_at.date()
+    return Priced(
+        each,
+        cost=cost,
+        rated_at=card.starts_at if card else None,
+        note=contradiction(card, each.tokens) if card and each.tokens else "",
+        group_id=group_id,
+        month=month,
+        subjects=[(month, subject) for subject in _subjects(each, group_id)],
+    )
+
+
+def _problem(each: Told, known: _Known, *, now: datetime) -> str | None:
+    """Say why this piece of work cannot be recorded, if it cannot whatever the wallet says."""
+    if each.source in RESERVED_SOURCES:
+        return f"source {each.source} is reserved"
+    if each.occurred_at > now + MAX_AHEAD:
+        return "occurredAt is more than 5 minutes ahead"
+    if each.model is not None and each.model not in known.models:
+        return "unknown model"
+    if each.actor_id is not None and each.actor_id not in known.actors:
+        return "unknown actor"
+    if each.entity is not None and each.entity not in known.groups:
+        return "unknown entity"
+    return None
+
+
+def _card(each: Told, known: _Known) -> RateCard | None:
+    if each.model is None:
+        return None
+    return rates.in_force(known.cards, known.models[each.model], each.occurred_at)
+
+
+def _cost(each: Told, card: RateCard | None) -> Decimal:
+    if each.tokens is None:
+        return each.credits or ZERO
+    if card is None:
+        raise Unpriced("tokens without a model have no price")
+    return price(card, each.tokens, work_is_done=True)
+
+
+def _subjects(each: Told, group_id: UUID | None) -> list[Subject]:
+    subjects = [ORGANIZATION]
+    if each.actor_id is not None:
+        subjects.append(Subject(actor_id=each.actor_id))
+    if group_id is not None:
+        subjects.append(Subject(group_id=group_id))
+    if each.resource_type:
+        subjects.append(Subject(resource_type=each.resource_type, resource_id=each.resource_id))
+    return subjects

@@ -107,8 +107,6 @@ TABLES: dict[str, Privileges] = {
     "django_migrations": Privileges(READ),
 }
 
-SEQUENCES = frozenset({"usage_event_position"})
-"""Those that statements count by; what numbers the rows of a table needs no right."""
 FUNCTIONS = frozenset(
     {
         "credits_checksum",

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import connection, transaction
 from psycopg import sql
 
-from config.privileges import APP, EVERY_COLUMN, FUNCTIONS, READER, SEQUENCES, TABLES
+from config.privileges import APP, EVERY_COLUMN, FUNCTIONS, READER, TABLES
 
 # What the connected user owns, so that an extension's tables and functions are left to whoever brought them.
 OWN_TABLES = """
@@ -115,8 +115,6 @@ def _on_tables(tables: dict[str, list[str]], roles: set[str]) -> Iterator[sql.Co
             to = sql.Identifier(role)
             # This takes the rights to single columns back too.
             yield sql.SQL("REVOKE ALL ON {} FROM {}").format(table, to)
-        if name in SEQUENCES and APP in roles:
-            yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(table, sql.Identifier(APP))
         if rights is None:
             continue
         if APP in roles:

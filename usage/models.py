@@ -205,14 +205,6 @@ class Limit(models.Model):
         return f"{self.get_scope_display()}: {cap}"
 
 
-class NextPosition(models.Func):
-    """The next number of the sequence that positions usage events (migration 0001)."""
-
-    template = "nextval('usage_event_position')"
-    output_field = models.BigIntegerField()
-    arity = 0
-
-
 class UsageEvent(models.Model):
     """One piece of work that was done, and what it cost. Append-only.
 
@@ -271,9 +263,9 @@ class UsageEvent(models.Model):
     metadata = models.JSONField(default=dict)
     occurred_at = models.DateTimeField()
     created_at = models.DateTimeField()
-    position = models.BigIntegerField(db_default=NextPosition(), editable=False)
-    """Grows with every event of an organization, as they are committed: they are written under its wallet's lock. An id does not,
-    since it is made by many clocks."""
+    position = models.BigIntegerField(editable=False)
+    """Which of its organization's events it is, counted from 1 as they are committed: the wallet counts them, under its lock. So a gap is
+    an event that is gone. An id tells no order, since it is made by many clocks."""
 
     class Meta:
         constraints = [
@@ -299,11 +291,11 @@ class UsageEvent(models.Model):
             models.CheckConstraint(
                 name="usageevent_byok_is_free", condition=Q(byok=False) | Q(credits=0)
             ),
+            models.UniqueConstraint(
+                fields=["organization", "position"], name="usageevent_one_per_position"
+            ),
         ]
-        indexes = [
-            models.Index(fields=["organization", "-id"], name="usageevent_newest_first"),
-            models.Index(fields=["organization", "position"], name="usageevent_by_position"),
-        ]
+        indexes = [models.Index(fields=["organization", "-id"], name="usageevent_newest_first")]
 
     def __str__(self) -> str:
         return f"{self.source}/{self.external_id}"

@@ -1,7 +1,7 @@
 """The books of usage: that what every counter says is what the events of its month say, and the other way round."""
 
 from credits import reconcile as credits
-from credits.reconcile import COUNTER, ENTRY
+from credits.reconcile import COUNTER, ENTRY, WALLET
 from usage.models import UsageEvent
 
 EVENT = "'event ' || v.id"
@@ -91,6 +91,24 @@ CHECKS: dict[str, str] = credits.CHECKS | {
         JOIN credits_wallet w ON w.id IN (e.wallet_id, r.wallet_id)
         WHERE w.organization_id <> v.organization_id""",
     "an event refers to nothing that is not there": credits.dangling(UsageEvent),
+    # Of an event that is gone nothing else tells, if its work was free.
+    "the events of an organization are as many as its wallet has counted, with no gap": f"""
+        SELECT w.id, {WALLET}, 'it has counted ' || w.event_position || ' events, ' || coalesce(v.events, 0) || ' are there: '
+            || CASE WHEN v.events IS NULL THEN 'not one is left'
+                WHEN v.first > 1 THEN 'before position ' || v.first || ' some are missing'
+                WHEN v.first = 1 AND v.last = v.events THEN 'they end at position ' || v.last
+                ELSE coalesce((
+                    SELECT 'position ' || min(e.position) - 1 || ' is missing' FROM usage_usageevent e
+                    WHERE e.organization_id = w.organization_id AND e.position > v.first AND NOT EXISTS (
+                        SELECT FROM usage_usageevent b WHERE b.organization_id = e.organization_id AND b.position = e.position - 1
+                    )
+                ), 'they begin at position ' || v.first) END
+        FROM credits_wallet w
+        LEFT JOIN (
+            SELECT organization_id, count(*) AS events, min(position) AS first, max(position) AS last
+            FROM usage_usageevent GROUP BY 1
+        ) v ON v.organization_id = w.organization_id
+        WHERE w.event_position <> coalesce(v.events, 0) OR v.first <> 1 OR v.last <> v.events""",
     "a rollup is what the events of its day say": f"""
         SELECT w.id, 'rollup of ' || coalesce(r.day, v.day), 'it says ' || coalesce(r.credits, 0) || ' credits and '
             || coalesce(r.events, 0) || ' events, they say ' || coalesce(v.credits, 0) || ' and ' || coalesce(v.events, 0)

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Task, shared_task
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
 
 from credits.reconcile import reconcile as reconcile_books
 from credits.tasks import SEAL, VERIFY
@@ -12,7 +13,6 @@ from organizations import idempotency, jobs
 from organizations.jobs import Found, Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
-from usage.models import UsageEvent
 from usage.reconcile import CHECKS
 from usage.services import denials, rollups
 
@@ -22,9 +22,8 @@ FREQUENT = ("expire reservations", "end refill cooldowns", "lapse grants", "roll
 
 
 def _with_new_events(now: datetime) -> QuerySet[Organization]:
-    latest = UsageEvent.objects.filter(organization=OuterRef("id")).order_by("-position")
-    told = Organization.objects.annotate(latest=Subquery(latest.values("position")[:1]))
-    behind = told.filter(latest__isnull=False).exclude(rollup_mark__position=F("latest"))
+    marked = Organization.objects.annotate(rolled_up=Coalesce("rollup_mark__position", 0))
+    behind = marked.filter(wallet__event_position__gt=F("rolled_up"))
     return Organization.objects.filter(id__in=behind.values("id"))
 
 

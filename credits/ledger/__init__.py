@@ -39,4 +39,5 @@ from credits.ledger.wallets import live_grants as live_grants
 from credits.ledger.wallets import lock as lock
 from credits.ledger.wallets import lock_children as lock_children
 from credits.ledger.wallets import lock_idle as lock_idle
+from credits.ledger.wallets import number_events as number_events
 from credits.ledger.wallets import open_period as open_period

@@ -48,6 +48,15 @@ def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
     return wallets.in_bulk(list(organization_ids), field_name="organization_id")
 
 
+def number_events(wallet: Wallet, count: int) -> range:
+    """Return the positions of the next usage events of a locked wallet's organization: one behind the other, and no gap before them."""
+    last = wallet.event_position
+    if count:
+        wallet.event_position += count
+        wallet.save(update_fields=["event_position"])
+    return range(last + 1, last + count + 1)
+
+
 def open_period(wallet: Wallet) -> BillingPeriod:
     """Return the billing period that is open now: every wallet has one, from its creation on."""
     if wallet.period is None:

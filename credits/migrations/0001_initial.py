@@ -32,11 +32,12 @@ class Migration(migrations.Migration):
                 ('refill_retry_at', models.DateTimeField(null=True)),
                 ('head_number', models.BigIntegerField(default=0)),
                 ('head_hash', models.BinaryField(default=b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00', max_length=32)),
+                ('event_position', models.BigIntegerField(db_default=0, default=0)),
                 ('created_at', models.DateTimeField()),
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('lapse_at__isnull', False)), fields=['lapse_at'], name='wallet_lapse'), models.Index(condition=models.Q(('refill_cooldown_ends_at__isnull', False)), fields=['refill_cooldown_ends_at'], name='wallet_cooldown'), models.Index(condition=models.Q(('refill_retry_at__isnull', False)), fields=['refill_retry_at'], name='wallet_refill_retry')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='wallet_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('allowance_remaining__gte', 0), models.Q(('allowance_remaining', 0), ('allowance_remaining__lte', models.F('balance')), _connector='OR')), name='wallet_allowance_within_balance'), models.CheckConstraint(condition=models.Q(('head_number__gte', 0)), name='wallet_head_not_negative')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='wallet_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('allowance_remaining__gte', 0), models.Q(('allowance_remaining', 0), ('allowance_remaining__lte', models.F('balance')), _connector='OR')), name='wallet_allowance_within_balance'), models.CheckConstraint(condition=models.Q(('event_position__gte', 0), ('head_number__gte', 0)), name='wallet_head_not_negative')],
             },
         ),
         migrations.CreateModel(

@@ -41,6 +41,8 @@ class Wallet(models.Model):
     """When the worker tries again; set once per cooldown when the parent was short."""
     head_number = models.BigIntegerField(default=0)
     head_hash = models.BinaryField(max_length=32, default=GENESIS)
+    event_position = models.BigIntegerField(default=0, db_default=0)
+    """How many usage events its organization has: the position of the last one."""
     terms_version = models.UUIDField(db_default=RandomUUID(), editable=False)
     """Another one whenever something changed that decides about spending: a trigger writes it, whoever made the change (migration 0006).
     Random, and compared for equality only: a counter would give one number to two contents after a failover."""
@@ -57,7 +59,8 @@ class Wallet(models.Model):
                 & (Q(allowance_remaining=0) | Q(allowance_remaining__lte=F("balance"))),
             ),
             models.CheckConstraint(
-                name="wallet_head_not_negative", condition=Q(head_number__gte=0)
+                name="wallet_head_not_negative",
+                condition=Q(head_number__gte=0, event_position__gte=0),
             ),
         ]
         indexes = [

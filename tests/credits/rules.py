@@ -67,7 +67,9 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"{WALLET} allowance_remaining = balance + 0.000001"),
         Breach(f"{WALLET} allowance_remaining = -1"),
     ],
-    "wallet_head_not_negative": [Breach(f"{WALLET} head_number = -1")],
+    "wallet_head_not_negative": [
+        Breach(f"{WALLET} {column} = -1") for column in ("head_number", "event_position")
+    ],
     "catalogue_is_one_row": [
         Breach("INSERT INTO credits_catalogue (id) VALUES (2)"),
         Breach("UPDATE credits_catalogue SET id = 0"),

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 COLUMNS = {
     "credits_wallet": (
-        "id balance reserved open_holds allowance_remaining lapse_at refill_cooldown_ends_at refill_retry_at head_number head_hash created_at"
+        "id balance reserved open_holds allowance_remaining lapse_at refill_cooldown_ends_at refill_retry_at head_number head_hash event_position created_at"
         " organization_id period_id terms_version checksum"
     ),
     "credits_billingperiod": (

@@ -344,6 +344,7 @@ ONLY_THE_LEDGER_WRITES = {
     "remaining",
     "allowance_remaining",
     "head_number",
+    "event_position",
     "head_hash",
 }
 MAKES_AN_ENTRY = {"LedgerEntry", "GrantDraw", "models.LedgerEntry", "models.GrantDraw"} | {

@@ -35,11 +35,11 @@ _BARE = """
     INSERT INTO usage_usageevent (
         id, organization_id, source, external_id, actor_id, group_id, model_id, work_type, resource_type, resource_id,
         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits, list_credits,
-        month, counter_ids, byok, late, note, metadata, occurred_at, created_at
+        month, counter_ids, byok, late, note, metadata, occurred_at, created_at, position
     )
     SELECT gen_random_uuid(), %(organization)s, source, told.id, substr("actorId", 5)::uuid, g.id, model, 'ai',
         coalesce("entityType", ''), coalesce("entityId", ''), "inputTokens", 0, 0, "outputTokens", 0, 1, 1,
-        %(month)s, '{1,2}', false, false, '', '{}', %(now)s, %(now)s
+        %(month)s, '{1,2}', false, false, '', '{}', %(now)s, %(now)s, %(before)s - row_number() OVER ()
     FROM jsonb_to_recordset(%(body)s::jsonb -> 'events') AS told (
         source text, id text, "actorId" text, entity text, "entityType" text, "entityId" text, model text,
         "inputTokens" bigint, "outputTokens" bigint
@@ -80,7 +80,7 @@ def measure() -> None:
             answer = client.generic("POST", PATH, body, content_type="application/json")
         _require_accepted(answer)
         with _timed(bare):
-            _insert(organization, same, now)
+            _insert(organization, same, now, before=-BATCH * number)
     first.say("the first batch of a month, whose counters are new")
     told.say("a batch")
     bare.say("bare inserts of the same rows")
@@ -136,13 +136,15 @@ def _require_accepted(answer: Any) -> None:
     assert {result["status"] for result in results} == {"accepted"}, results[0]
 
 
-def _insert(organization: Organization, body: str, now: datetime) -> None:
+def _insert(organization: Organization, body: str, now: datetime, *, before: int) -> None:
     month = periods.month_of(now).starts_at.date()
     values: dict[str, Any] = {
         "organization": organization.id,
         "body": body,
         "month": month,
         "now": now,
+        # Where no event of the API is.
+        "before": before,
     }
     with connection.cursor() as cursor:
         cursor.execute(_BARE, values)

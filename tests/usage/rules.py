@@ -20,6 +20,12 @@ PRICES = (
 )
 DEFAULTS = ("actor_default", "team_default", "entity_default")
 
+
+def event(where: str, **changes: str) -> Breach:
+    """Insert a copy of an event, at a position of its own: so what is changed is refused, and nothing else."""
+    return like(EVENT, where, **{"position": "position + 1000"} | changes)
+
+
 RULES: dict[str, list[Breach]] = {
     "thresholds_no_truncate": [Breach(f"TRUNCATE {THRESHOLDS}")],
     "limit_no_truncate": [Breach(f"TRUNCATE {LIMIT}")],
@@ -78,20 +84,23 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {LIMIT} SET resource_id = 'b' WHERE scope = 'actor'"),
     ],
     "limit_cap_not_negative": [Breach(f"UPDATE {LIMIT} SET cap = -0.000001")],
-    "usageevent_once_for_ever": [like(EVENT, "source = 'job'")],
+    "usageevent_once_for_ever": [event("source = 'job'")],
     "usageevent_credits_not_negative": [
-        like(EVENT, "source = 'job'", external_id="'x'", credits="-0.000001"),
+        event("source = 'job'", external_id="'x'", credits="-0.000001"),
     ],
     "usageevent_corrects_by_source": [
-        like(EVENT, "source = 'job'", external_id="'x'", corrects_id="id"),
+        event("source = 'job'", external_id="'x'", corrects_id="id"),
         *(
-            like(EVENT, "source = 'job'", external_id="'x'", source=f"'{source}'", credits=credits)
+            event("source = 'job'", external_id="'x'", source=f"'{source}'", credits=credits)
             for source, credits in (("correction", "-1"), ("rerated", "1"))
         ),
-        like(EVENT, "source = 'job'", source="'correction'", corrects_id="id", credits="0"),
+        event("source = 'job'", source="'correction'", corrects_id="id", credits="0"),
     ],
-    "usageevent_corrected_once": [like(EVENT, "source = 'correction'", external_id="'x'")],
-    "usageevent_byok_is_free": [like(EVENT, "source = 'job'", external_id="'x'", byok="true")],
+    "usageevent_corrected_once": [event("source = 'correction'", external_id="'x'")],
+    "usageevent_byok_is_free": [event("source = 'job'", external_id="'x'", byok="true")],
+    "usageevent_one_per_position": [
+        event("source = 'job'", external_id="'x'", position="position")
+    ],
     "usageevent_append_only": [
         Breach(f"UPDATE {EVENT} SET credits = credits", f"{EVENT}_append_only"),
         Breach(f"DELETE FROM {EVENT}", f"{EVENT}_append_only"),

@@ -2,7 +2,6 @@ import credits.models.fields
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import simple_history.models
-import usage.models
 import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
@@ -19,8 +18,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        # Events take their position from it by default, so it comes before their table.
-        migrations.RunSQL(['CREATE SEQUENCE usage_event_position'], ['DROP SEQUENCE usage_event_position']),
         migrations.CreateModel(
             name='AIModel',
             fields=[
@@ -120,11 +117,11 @@ class Migration(migrations.Migration):
                 ('metadata', models.JSONField(default=dict)),
                 ('occurred_at', models.DateTimeField()),
                 ('created_at', models.DateTimeField()),
-                ('position', models.BigIntegerField(db_default=usage.models.NextPosition(), editable=False)),
+                ('position', models.BigIntegerField(editable=False)),
             ],
             options={
-                'indexes': [models.Index(fields=['organization', '-id'], name='usageevent_newest_first'), models.Index(fields=['organization', 'position'], name='usageevent_by_position')],
-                'constraints': [models.UniqueConstraint(fields=('organization', 'source', 'external_id'), name='usageevent_once_for_ever'), models.CheckConstraint(condition=models.Q(('credits__gte', 0), models.Q(('credits__lt', 0), ('source__in', ['forgiven', 'correction'])), _connector='OR'), name='usageevent_credits_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('corrects__isnull', False), ('credits__lt', 0), ('source', 'correction')), models.Q(('corrects__isnull', False), ('source', 'rerated')), models.Q(models.Q(('source__in', ['correction', 'rerated']), _negated=True), ('corrects__isnull', True)), _connector='OR'), name='usageevent_corrects_by_source'), models.UniqueConstraint(condition=models.Q(('corrects__isnull', False)), fields=('corrects', 'source'), name='usageevent_corrected_once'), models.CheckConstraint(condition=models.Q(('byok', False), ('credits', 0), _connector='OR'), name='usageevent_byok_is_free')],
+                'indexes': [models.Index(fields=['organization', '-id'], name='usageevent_newest_first')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'source', 'external_id'), name='usageevent_once_for_ever'), models.CheckConstraint(condition=models.Q(('credits__gte', 0), models.Q(('credits__lt', 0), ('source__in', ['forgiven', 'correction'])), _connector='OR'), name='usageevent_credits_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('corrects__isnull', False), ('credits__lt', 0), ('source', 'correction')), models.Q(('corrects__isnull', False), ('source', 'rerated')), models.Q(models.Q(('source__in', ['correction', 'rerated']), _negated=True), ('corrects__isnull', True)), _connector='OR'), name='usageevent_corrects_by_source'), models.UniqueConstraint(condition=models.Q(('corrects__isnull', False)), fields=('corrects', 'source'), name='usageevent_corrected_once'), models.CheckConstraint(condition=models.Q(('byok', False), ('credits', 0), _connector='OR'), name='usageevent_byok_is_free'), models.UniqueConstraint(fields=('organization', 'position'), name='usageevent_one_per_position')],
             },
         ),
         migrations.CreateModel(

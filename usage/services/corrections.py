@@ -35,6 +35,7 @@ from usage.services.beside import (
     rerated,
 )
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
+from usage.services.storing import store
 
 SETTLE = LedgerEntry.Kind.SETTLE
 READ_AT_ONCE = 500
@@ -129,7 +130,7 @@ def _take_back(
     corrections = [correction(event, note) for event in events]
     charge_with(corrections, reversal)
     count(wallet, corrections)
-    UsageEvent.objects.bulk_create(corrections)
+    store(wallet, corrections)
 
 
 def _require_standing(event: UsageEvent) -> None:
@@ -456,7 +457,7 @@ def _charge_again(
         )
         charge_with(again, charge)
     charges.lapse_ended(wallet, note=note)
-    UsageEvent.objects.bulk_create([*taken_back, *again])
+    store(wallet, [*taken_back, *again])
 
 
 def _last_reversal(latest: UsageEvent) -> LedgerEntry | None:

@@ -19,6 +19,7 @@ from organizations.models import Actor, Organization
 from organizations.services import OrganizationArchived, require_active
 from usage.models import UsageEvent
 from usage.pricing import Tokens
+from usage.services.storing import store
 from usage.services.told import CORRECTION as CORRECTION
 from usage.services.told import FORGIVEN as FORGIVEN
 from usage.services.told import RERATED as RERATED
@@ -36,7 +37,7 @@ _COLUMNS = [
     *("id", "organization_id", "source", "external_id", "entry_id", "actor_id", "group_id"),
     *("model_id", "work_type", "resource_type", "resource_id", *_TOKENS, "credits", "list_credits"),
     *("rated_at", "month", "counter_ids", "byok", "late", "note", "metadata"),
-    *("occurred_at", "created_at"),
+    *("occurred_at", "created_at", "position"),
 ]
 _STORE = f"COPY usage_usageevent ({', '.join(_COLUMNS)}) FROM STDIN"
 
@@ -128,7 +129,7 @@ def forgive(
         created_at=now,
     )
     event.external_id = str(event.id)
-    event.save(force_insert=True)
+    store(wallet, [event])
     return event
 
 
@@ -159,7 +160,7 @@ def _book(organization: Organization, portion: Sequence[Priced], note: ledger.No
         booked[key] = event.credits
         results.append(Result(*key, "accepted", credits=event.credits))
     entries = _charge(wallet, events, counted, note)
-    _store(organization, events, entries, _count(wallet, events), note)
+    _store(wallet, events, entries, _count(wallet, events), note)
     return results
 
 
@@ -227,7 +228,7 @@ def _count(wallet: Wallet, events: Sequence[_Event]) -> dict[InMonth, int]:
 
 
 def _store(
-    organization: Organization,
+    wallet: Wallet,
     events: Sequence[_Event],
     entries: Mapping[BillingPeriod, LedgerEntry],
     counter_ids: Mapping[InMonth, int],
@@ -236,12 +237,13 @@ def _store(
     """Write events. As objects of the ORM they would take ten times as long as the database needs to insert them."""
     if not events:
         return
+    positions = ledger.number_events(wallet, len(events))
     with connection.cursor() as cursor, cursor.copy(_STORE) as copy:
-        for event in events:
+        for event, position in zip(events, positions, strict=True):
             told, priced, entry = event.priced.told, event.priced, entries.get(event.period)
             row = [
                 new_id(),
-                organization.id,
+                wallet.organization_id,
                 told.source,
                 told.id,
                 entry and entry.id,
@@ -263,5 +265,6 @@ def _store(
                 "{}",
                 told.occurred_at,
                 note.posted_at,
+                position,
             ]
             copy.write_row(row)

@@ -1,11 +1,11 @@
 """Rollups: what events add up to, day by day, and the reports that read them.
 
-The worker adds the events that came since its last visit, under the wallet's lock, under which events are written too: nothing can
-slip in behind the mark. What was forgiven was used all the same, so reports leave forgiving out. A correction changes the credits of
+The worker adds the events that came since its last visit, under the wallet's lock, under which events get their positions too, one behind
+the other: nothing can slip in behind the mark. What was forgiven was used all the same, so reports leave forgiving out. A correction changes the credits of
 the day of the work, and is no work of its own: it counts as no event. A report adds the tail that is beyond the mark, in one statement, so it is right whether the worker ran or not.
 
 Rollups can be deleted, all or some of them, without changing a report: a trigger takes the mark of their organization along (migration
-0004), without a mark rollups count for nothing, and the next visit begins from the first event.
+0002), without a mark rollups count for nothing, and the next visit begins from the first event.
 """
 
 from collections.abc import Sequence
@@ -64,21 +64,20 @@ def roll_up(*, organization: Organization, now: datetime) -> int:
     No more than `PORTION` of them: who is behind by millions catches up portion by portion, and keeps the wallet for no longer than a
     request does.
     """
-    ledger.lock(organization.id)
+    (wallet,) = ledger.lock(organization.id)
     mark = RollupMark.objects.filter(organization=organization).first()
     if mark is None:
         UsageRollup.objects.filter(organization=organization).delete()
         mark = RollupMark.objects.create(organization=organization, rolled_up_at=now)
-    beyond = organization.usage_events.filter(position__gt=mark.position).order_by("position")
-    positions = list(beyond.values_list("position", flat=True)[:PORTION])
-    if not positions:
+    last = min(mark.position + PORTION, wallet.event_position)
+    added = last - mark.position
+    if not added:
         return 0
-    last = positions[-1]
     with connection.cursor() as cursor:
         cursor.execute(_ADD, [organization.id, mark.position, last])
     mark.position, mark.rolled_up_at = last, now
     mark.save(update_fields=["position", "rolled_up_at"])
-    return len(positions)
+    return added
 
 
 def report(

@@ -15,6 +15,7 @@ from organizations.models import Organization
 from usage.models import UsageEvent
 from usage.pricing import Tokens, contradiction, price, thaw
 from usage.services.spending import NotInTokens
+from usage.services.storing import store
 
 SOURCE = "reservation"
 """The source of the events of holds; nobody else may use it."""
@@ -58,9 +59,10 @@ def settle(
         settled_with=_given(credits, tokens, units),
         times_hold=TIMES_HOLD if personal else None,
     )
-    # A repeat finds its event there: (organization, source, id) is unique for ever.
-    event = _event(reservation, organization, cost, tokens, now=now)
-    UsageEvent.objects.bulk_create([event], ignore_conflicts=True)
+    # A repeat finds its event there.
+    if not UsageEvent.objects.filter(reservation=reservation).exists():
+        event = _event(reservation, organization, cost, tokens, now=now)
+        store(reservation.wallet, [event])
     return reservation
 
 

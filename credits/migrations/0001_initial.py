@@ -1,8 +1,8 @@
 import credits.models.fields
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import organizations.ids
 import simple_history.models
-import uuid_utils.compat
 from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Wallet',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='wallet', to='organizations.organization')),
                 ('balance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('reserved', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Reservation',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='credits.wallet')),
                 ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='credits.billingperiod')),
                 ('status', models.CharField(choices=[('open', 'Open'), ('settled', 'Settled'), ('released', 'Released'), ('expired', 'Expired')], default='open', max_length=8)),
@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='LedgerEntry',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.wallet')),
                 ('number', models.BigIntegerField()),
                 ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.billingperiod')),
@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Grant',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('wallet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.wallet')),
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.ledgerentry')),
                 ('source', models.CharField(choices=[('allowance', 'Allowance'), ('grant', 'Grant'), ('purchase', 'Purchase'), ('allocation', 'Allocation'), ('adjustment', 'Adjustment')], max_length=10)),

@@ -1,7 +1,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import organizations.ids
 import simple_history.models
-import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
 
@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Organization',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='organizations.organization')),
                 ('env', models.CharField(choices=[('live', 'Live'), ('test', 'Test')], default='live', editable=False, max_length=4)),
                 ('sandbox_of', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sandboxes', to='organizations.organization')),
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='UsageProfile',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(blank=True, help_text="Empty: one of the system's, for everybody.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='usage_profiles', to='organizations.organization')),
                 ('name', models.CharField(max_length=120)),
                 ('slug', models.CharField(max_length=80)),
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Actor',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='actors', to='organizations.organization')),
                 ('kind', models.CharField(choices=[('user', 'User'), ('agent', 'Agent')], default='user', max_length=5)),
                 ('name', models.CharField(max_length=128)),
@@ -84,7 +84,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Group',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='groups', to='organizations.organization')),
                 ('kind', models.CharField(choices=[('team', 'Team'), ('entity', 'Entity')], max_length=6)),
                 ('key', models.CharField(max_length=128)),
@@ -118,7 +118,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ApiKey',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='organizations.organization')),
                 ('actor', models.ForeignKey(blank=True, help_text="A personal key: it is this actor, and opens only what is the actor's own.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='organizations.actor')),
                 ('name', models.CharField(max_length=120)),
@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Proposal',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='proposals', to='organizations.organization')),
                 ('operation', models.CharField(max_length=40)),
                 ('payload', models.JSONField()),
@@ -192,7 +192,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Job',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(max_length=40)),
                 ('due_at', models.DateTimeField(verbose_name='due by')),
                 ('total', models.PositiveBigIntegerField()),
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                 ('place', models.JSONField(null=True)),
                 ('is_one_by_one', models.BooleanField(default=False)),
                 ('worker', models.CharField(max_length=200)),
-                ('token', models.UUIDField(default=uuid_utils.compat.uuid7)),
+                ('token', models.UUIDField(default=organizations.ids.new_id)),
                 ('expires_at', models.DateTimeField()),
             ],
             options={
@@ -266,7 +266,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalActor',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('kind', models.CharField(choices=[('user', 'User'), ('agent', 'Agent')], default='user', max_length=5)),
                 ('name', models.CharField(max_length=128)),
                 ('email', models.EmailField(blank=True, max_length=254, null=True)),
@@ -293,7 +293,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalApiKey',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('name', models.CharField(max_length=120)),
                 ('env', models.CharField(choices=[('live', 'Live'), ('test', 'Test')], default='live', max_length=4)),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=list, size=None)),
@@ -325,7 +325,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalGroup',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('kind', models.CharField(choices=[('team', 'Team'), ('entity', 'Entity')], max_length=6)),
                 ('key', models.CharField(max_length=128)),
                 ('name', models.CharField(max_length=128)),
@@ -372,7 +372,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalOrganization',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('env', models.CharField(choices=[('live', 'Live'), ('test', 'Test')], default='live', editable=False, max_length=4)),
                 ('name', models.CharField(max_length=128)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('suspended', 'Suspended'), ('archived', 'Archived')], default='active', max_length=9)),
@@ -404,7 +404,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalUsageProfile',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('name', models.CharField(max_length=120)),
                 ('slug', models.CharField(max_length=80)),
                 ('description', models.CharField(blank=True, max_length=500)),

@@ -1,8 +1,8 @@
 import credits.models.fields
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import organizations.ids
 import simple_history.models
-import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
 
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Limit',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='limits', to='organizations.organization')),
                 ('scope', models.CharField(choices=[('actor', 'Actor'), ('group', 'Group'), ('resource', 'Resource'), ('actor_default', 'Actor Default'), ('team_default', 'Team Default'), ('entity_default', 'Entity Default')], max_length=14)),
                 ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='limits', to='organizations.actor')),
@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='UsageEvent',
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_events', to='organizations.organization')),
                 ('source', models.CharField(max_length=64)),
                 ('external_id', models.CharField(max_length=128)),
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='HistoricalLimit',
             fields=[
-                ('id', models.UUIDField(db_index=True, default=uuid_utils.compat.uuid7, editable=False)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
                 ('scope', models.CharField(choices=[('actor', 'Actor'), ('group', 'Group'), ('resource', 'Resource'), ('actor_default', 'Actor Default'), ('team_default', 'Team Default'), ('entity_default', 'Entity Default')], max_length=14)),
                 ('resource_type', models.CharField(blank=True, default='', max_length=20)),
                 ('resource_id', models.CharField(blank=True, default='', max_length=128)),

@@ -27,7 +27,7 @@ from credits.ledger import InsufficientCredits
 from organizations import authentication, idempotency, permissions, services, wire
 from usage import services as usage
 from usage.pricing import ImpossibleTokens, Unpriced
-from usage.services import controls, groups, profiles, sandbox, subjects
+from usage.services import asking, controls, groups, profiles, sandbox, subjects
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     usage.AiNotConfigured: (402, usage.AiNotConfigured.code),
     usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
+    usage.Left: (422, "VALIDATION"),
+    asking.ActorGone: (404, "NOT_FOUND"),
     usage.NotInTokens: (422, "VALIDATION"),
     usage.NothingHeld: (422, "VALIDATION"),
     credits.ChargeTooLarge: (422, "CHARGE_LIMIT"),

@@ -55,7 +55,7 @@ def ask(
     model: AIModel | None = None,
     tokens: Tokens | None = None,
     now: datetime = IN_SEPTEMBER,
-) -> Reservation | services.Denied:
+) -> Reservation | services.Denied | services.Left:
     """Try to hold credits, or the price of tokens, for somebody's work."""
     exact = None if credits is None else Decimal(credits)
     fresh = Organization.objects.get(id=organization.id)
@@ -76,7 +76,7 @@ def spend(organization: Organization, credits: f.Amount, **options: Any) -> Rese
     )
 
 
-def reason(outcome: Reservation | services.Denied) -> str:
+def reason(outcome: Reservation | services.Denied | services.Left) -> str:
     """Return why work was refused; the test fails if it was not."""
     assert not isinstance(outcome, Reservation), outcome
     return outcome.reason

@@ -127,7 +127,7 @@ def fresh(organization: Organization) -> Organization:
 
 def ask(
     what: services.Work, *, now: datetime = f.NOW, mode: str = "exact"
-) -> Reservation | services.Denied:
+) -> Reservation | services.Denied | services.Left:
     return services.reserve(what, now=now, performed_by=f.KEY, mode=mode)
 
 

@@ -1,5 +1,6 @@
 """Turning work into credits: decide, price, then ask `credits` to move them. The API, the admin and Celery all call these."""
 
+from usage.services.asking import Left as Left
 from usage.services.asking import Work as Work
 from usage.services.beside import ForgivenMeanwhile as ForgivenMeanwhile
 from usage.services.corrections import NothingToReverse as NothingToReverse

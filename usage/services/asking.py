@@ -1,20 +1,25 @@
-"""What somebody asks for, with all that decides about it: read before the wallet is locked."""
+"""What somebody asks for, with all that decides about it: by the terms that are kept, or by those that are true under the wallet's lock."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from credits import periods
-from credits.models import UsageCounter, Wallet
+from credits.models import CreditConfig, UsageCounter, Wallet
 from credits.services.admission import Counted
 from credits.services.counters import ORGANIZATION, Subject, counters_of
+from organizations.authentication import Unauthenticated
 from organizations.ids import write
 from organizations.models import Actor, Group, Organization
+from organizations.permissions import ForbiddenScope
 from usage.models import AIModel, Thresholds
 from usage.policy import Offer, Terms
-from usage.pricing import RateCard, Tokens, Unpriced, dearest, price
-from usage.services import limits, rates
+from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, price
+from usage.services import limits, rates, terms
+from usage.services.terms import Book, Versions
 
 
 @dataclass(frozen=True)
@@ -57,25 +62,89 @@ class Candidate:
         return Offer(self.model.slug, self.model.provider, self.model.tier, self.price)
 
 
+class Left(Exception):
+    """Whom or what a request named is not there any more, or not for it: it was when the request came.
+
+    `details` names the field, as for a request that comes now.
+    """
+
+    reason = "left"
+    details: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, field: str, sentence: str) -> "Left":
+        """Return what a request is told of one of its fields."""
+        left = cls(f"{field}: {sentence}")
+        left.details = {"fields": {field: [sentence]}}
+        return left
+
+
+class ActorGone(Left):
+    """The organization has no such actor any more."""
+
+
 class Ask:
-    """A piece of work at a moment, with the terms that apply to it: all of them read here, before any lock."""
+    """A piece of work at a moment, with the terms that apply to it.
 
-    def __init__(self, work: Work, now: datetime) -> None:
-        """Read what decides about the work.
+    They are those of a book, which may be stale: so what it answers is used with `versions` and `valid_until`, and not after that.
+    """
 
+    def __init__(self, work: Work, now: datetime, book: Book | None = None) -> None:
+        """Find what decides about the work.
+
+        :param book: the terms to go by, where they were read anew: then whoever and whatever the work names is looked up there again
         :raises usage.pricing.Unpriced: if the model, or this much of it, has no price
         :raises usage.pricing.ImpossibleTokens: if the counts contradict each other
+        :raises Left: if whom or what the work names left meanwhile
         """
-        self.work, self.now = work, now
+        self.now = now
+        self.book = book or terms.book_of(work.organization)
+        self.work = work if book is None else _by(book, work)
+        try:
+            self._look_up()
+        except (Unpriced, ImpossibleTokens, Left):
+            # By terms that were kept nothing is refused.
+            if book is not None or self.book.is_current():
+                raise
+            self.book = terms.fresh(work.organization)
+            self._look_up()
+
+    def _look_up(self) -> None:
+        work = self.work
         self.asked: Candidate | None = None
         self.fallback: Candidate | None = None
+        self._cards: rates.Cards = {}
         if work.model is not None:
             self.asked, self.fallback = self._candidates(work.model)
-        self.thresholds = self._thresholds()
-        self.actor_terms = self._actor_terms()
+        self.actor_terms = _actor_terms(self.book, work.actor)
         self.group = self._group()
-        self._group_cap = self._cap_of_group()
-        self._resource_cap = self._cap_of_resource()
+        self._group_cap = self.book.group_cap(self.group) if self.group else None
+        self._resource_cap = (
+            self.book.resource_cap(work.resource_type, work.resource_id)
+            if work.resource_type
+            else None
+        )
+
+    @property
+    def versions(self) -> Versions:
+        """At which version its terms were read."""
+        return self.book.versions
+
+    @property
+    def config(self) -> CreditConfig:
+        return self.book.config
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self.book.thresholds
+
+    @cached_property
+    def valid_until(self) -> datetime | None:
+        """The first moment after `now` at which it would differ although nobody edits anything; None if there is none."""
+        moments = [starts_at for cards in self._cards.values() for starts_at, _ in cards]
+        if self.book.organization.entitled_until is not None:
+            moments.append(self.book.organization.entitled_until)
+        return min((moment for moment in moments if moment > self.now), default=None)
 
     @property
     def need(self) -> Decimal:
@@ -84,10 +153,21 @@ class Ask:
             return self.asked.price
         return self.work.credits or Decimal(0)
 
+    def obeyed(self) -> "Ask":
+        """Return it by the terms of now, once the wallet is locked: itself, if nothing was changed since they were read.
+
+        :raises usage.pricing.Unpriced: as a new one does
+        :raises usage.pricing.ImpossibleTokens: as a new one does
+        :raises Left: as a new one does
+        """
+        if self.book.is_current():
+            return self
+        terms.note_stale(self.book)
+        return Ask(self.work, self.now, terms.fresh(self.work.organization))
+
     def _candidates(self, model: AIModel) -> tuple[Candidate, Candidate | None]:
-        fallback = AIModel.objects.filter(provider=model.provider, is_fallback=True).first()
-        models = {each.slug: each for each in (model, fallback) if each is not None}
-        cards = rates.cards_of(models.values(), until=self.now)
+        fallback = self.book.fallback(model.provider)
+        cards = self._cards = self.book.cards([model, *([fallback] if fallback else [])])
         asked = self._candidate(model, cards)
         if fallback is None or fallback == model:
             return asked, asked if fallback else None
@@ -102,33 +182,11 @@ class Ask:
         priced = price(dearest(card), self.work.tokens or Tokens())
         return Candidate(model, card, priced if self.work.credits is None else self.work.credits)
 
-    def _thresholds(self) -> Thresholds:
-        organization = self.work.organization
-        found = Thresholds.objects.filter(organization=organization).first()
-        return found or Thresholds(organization=organization)
-
-    def _actor_terms(self) -> limits.ActorTerms | None:
-        actor = self.work.actor
-        if actor is None:
-            return None
-        return limits.actor_terms(self.work.organization, [actor])[actor.id]
-
     def _group(self) -> Group | None:
         """The entity group whose bucket this is: the request's, else the actor's."""
         if self.work.group is not None or self.actor_terms is None:
             return self.work.group
         return self.actor_terms.entity_group
-
-    def _cap_of_group(self) -> limits.Cap:
-        if self.group is None:
-            return None
-        return limits.entity_group_caps(self.work.organization, [self.group])[self.group.id]
-
-    def _cap_of_resource(self) -> limits.Cap:
-        work = self.work
-        if not work.resource_type:
-            return None
-        return limits.resource_cap(work.organization, work.resource_type, work.resource_id)
 
     def terms(self, organization: Organization, settled: Decimal) -> Terms:
         """Return on what terms the organization stands, having settled so much this month."""
@@ -175,3 +233,55 @@ class Ask:
             return "group", write("grp", counter.group_id), self._group_cap, "group_cap"
         name = f"{counter.resource_type}/{counter.resource_id}"
         return "resource", name, self._resource_cap, "entity_budget"
+
+
+def _by(book: Book, work: Work) -> Work:
+    """Return a piece of work with whom and what it names as a book has them.
+
+    :raises Left: if one of them is not there any more, or may not do this any more
+    """
+    actor, model, group = _actor_by(book, work), work.model, work.group
+    if model is not None:
+        model = book.model(model.slug)
+        if model is None:
+            raise Left.of("model", "There is no such model.")
+    if group is not None:
+        group = book.group(group.key)
+        if group is None:
+            raise Left.of("entity", "There is no such entity group.")
+        _require_own_group(book, work, group)
+    return replace(work, actor=actor, model=model, group=group)
+
+
+def _actor_by(book: Book, work: Work) -> Actor | None:
+    before = work.actor
+    if before is None:
+        return None
+    actor = book.actor(before.id)
+    if actor is None:
+        raise ActorGone("not found")
+    if before.active and not actor.active:
+        if work.personal:
+            raise Unauthenticated("the API key is not valid")
+        raise Left.of("actorId", "This actor is not active.")
+    return actor
+
+
+def _require_own_group(book: Book, work: Work, group: Group) -> None:
+    """Refuse a personal key whose actor left the entity group that it names."""
+    own = _actor_terms(book, work.actor)
+    if work.personal and (own is None or own.entity_group != group):
+        raise ForbiddenScope("a personal key spends from its actor's own entity group only")
+
+
+def _actor_terms(book: Book, actor: Actor | None) -> limits.ActorTerms | None:
+    """Return what applies to an actor, if the work has one.
+
+    :raises ActorGone: if the organization has none of its id
+    """
+    if actor is None:
+        return None
+    found = book.actor_terms(actor.id)
+    if found is None:
+        raise ActorGone("not found")
+    return found

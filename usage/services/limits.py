@@ -42,19 +42,23 @@ def default_cap(organization: Organization) -> Cap:
     return row.cap if row else default_profile(organization).credit_cap_per_month
 
 
-def actor_terms(organization: Organization, actors: Sequence[Actor]) -> dict[UUID, ActorTerms]:
+def actor_terms(
+    organization: Organization, actors: Sequence[Actor], *, default: UsageProfile | None = None
+) -> dict[UUID, ActorTerms]:
     """Return what applies to each of these actors of an organization.
 
     Its own limit; else the most permissive of its own profile and, for each team, the team's limit or else its profile; else the
     organization's default limit; else its default profile; else Standard. Tiers: all that its own and its teams' profiles allow, else
     those of the default profile.
+
+    :param default: that profile, if the caller has it
     """
     memberships = Membership.objects.filter(actor__in=actors).select_related("group__profile")
     groups: dict[UUID, list[Group]] = {actor.id: [] for actor in actors}
     for membership in memberships:
         groups[membership.actor_id].append(membership.group)
     limits = _Limits(organization, actors, [m.group for m in memberships])
-    fallback = default_profile(organization)
+    fallback = default or default_profile(organization)
     return {actor.id: _terms(actor, groups[actor.id], limits, fallback) for actor in actors}
 
 

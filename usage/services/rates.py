@@ -7,14 +7,18 @@ from itertools import groupby
 from usage.models import AIModel, Rate
 from usage.pricing import Band, RateCard, Unpriced
 
-Cards = dict[str, list[tuple[datetime, RateCard]]]
-"""The cards of each model by its slug, each with the moment it begins, newest first."""
+Dated = tuple[datetime, RateCard]
+"""A card, and the moment it begins."""
+Cards = dict[str, list[Dated]]
+"""The cards of each model by its slug, newest first."""
 
 
-def cards_of(models: Iterable[AIModel], *, until: datetime) -> Cards:
-    """Return the cards of these models that begin at or before a moment."""
+def cards_of(models: Iterable[AIModel], *, until: datetime | None = None) -> Cards:
+    """Return the cards of these models: all of them, or those that begin at or before a moment."""
     cards: Cards = {model.slug: [] for model in models}
-    rates = Rate.objects.filter(model__in=cards, starts_at__lte=until)
+    rates = Rate.objects.filter(model__in=cards)
+    if until is not None:
+        rates = rates.filter(starts_at__lte=until)
     ordered = rates.order_by("model", "-starts_at", "prompt_tokens_from")
     for (slug, starts_at), bands in groupby(
         ordered, key=lambda rate: (rate.model_id, rate.starts_at)

@@ -21,7 +21,7 @@ from organizations.models import Organization
 from organizations.services import require_active
 from usage import policy
 from usage.pricing import Tokens, dearest, freeze, price, thaw
-from usage.services.asking import Ask, Work
+from usage.services.asking import Ask, Left, Work
 from usage.services.decisions import (
     AiNotConfigured,
     Decision,
@@ -58,8 +58,8 @@ def reserve(
     mode: str = EXACT,
     time_to_live: timedelta = DEFAULT_TIME_TO_LIVE,
     metadata: dict[str, Any] | None = None,
-) -> Reservation | Denied:
-    """Decide and hold. A denial is *returned*: a refill that fired for the request must survive it.
+) -> Reservation | Denied | Left:
+    """Decide and hold. A denial is *returned*: a refill that fired for the request must survive it. So is that somebody left meanwhile.
 
     :raises usage.pricing.Unpriced: if the model has no price for this work
     :raises ChargeTooLarge: if that is more than one piece of work may cost
@@ -69,6 +69,11 @@ def reserve(
     """
     ask = Ask(work, now)
     wallet, parent = _lock(ask)
+    try:
+        ask = ask.obeyed()
+    except Left as left:
+        return left
+    work = ask.work
     decided = _decide(ask, wallet, parent, mode=mode)
     if not isinstance(decided, Decision):
         return decided
@@ -109,11 +114,13 @@ def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
     :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
+    :raises Left: if whom or what the work names left meanwhile
     """
     ask = Ask(work, now)
     point = transaction.savepoint()
     try:
-        return _decide(ask, *_lock(ask), mode=mode)
+        locked = _lock(ask)
+        return _decide(ask.obeyed(), *locked, mode=mode)
     finally:
         transaction.savepoint_rollback(point)
 
@@ -264,7 +271,7 @@ def _admit_growth(
         resource_type=reservation.resource_type,
         resource_id=reservation.resource_id,
     )
-    ask = Ask(work, now)
+    ask = Ask(work, now).obeyed()
     counters = list(UsageCounter.objects.filter(id__in=reservation.counter_ids).order_by("id"))
     own = [counter for counter in counters if subject_of(counter) == ORGANIZATION]
     shutoff = [limit for counter in own for limit in shutoff_limit(ask, counter)]

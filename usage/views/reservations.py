@@ -68,7 +68,7 @@ class ReservationView(ApiView):
         return self.reservation(rsv_id).status_at(self.now)
 
     def outcome(
-        self, found: Reservation | services.Denied, *, status: int = 200
+        self, found: Reservation | services.Denied | services.Left, *, status: int = 200
     ) -> Answer | Denied:
         """Answer with a reservation, or with why it was refused; a refill on the way stays."""
         if isinstance(found, Reservation):

@@ -1,8 +1,13 @@
-"""How a door reads a piece of work: ids become objects of the acting organization."""
+"""How a door reads a piece of work: ids become objects of the acting organization.
 
+They are taken from the terms that are kept. What is not found there is asked of the database, every time: nothing is refused because of
+what was true a moment ago.
+"""
+
+from functools import cached_property
 from typing import Any
+from uuid import UUID
 
-from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 
@@ -10,7 +15,7 @@ from organizations.doors import ApiView, Body
 from organizations.models import Actor, Group
 from organizations.permissions import ForbiddenScope
 from usage.models import AIModel
-from usage.services import Work
+from usage.services import Work, terms
 
 WORK_FIELDS = ("credits", "tokens", "work_type", "resource_type", "resource_id")
 
@@ -18,18 +23,24 @@ WORK_FIELDS = ("credits", "tokens", "work_type", "resource_type", "resource_id")
 class WorkView(ApiView):
     """What the doors share that hear of work."""
 
+    @cached_property
+    def book(self) -> terms.Book:
+        """The terms of the acting organization, as they are kept."""
+        return terms.book_of(self.acting)
+
     def require_own(self, body: Body) -> None:
         """Refuse a personal key that picks who spends: nothing that it sends decides whose budget its work is counted against.
 
         :raises ForbiddenScope: if it names another actor or entity group than its own, or an app or dataset, which are nobody's own
         """
         self._require_own_actor(body.get("actor_id"))
-        if self.principal.key.actor_id is None:
+        own = self.principal.key.actor_id
+        if own is None:
             return
         if "resource_type" in body:
             raise ForbiddenScope("a personal key spends from no app's or dataset's budget")
         entity = body.get("entity")
-        if entity is not None and not self._own_entity_group(entity).exists():
+        if entity is not None and not self._is_own_entity_group(own, entity):
             raise ForbiddenScope("a personal key spends from its actor's own entity group only")
 
     def work(self, body: Body) -> tuple[Work, dict[str, Any]]:
@@ -45,7 +56,7 @@ class WorkView(ApiView):
         work = Work(
             self.acting,
             actor=self.actor(rest.pop("actor_id", None)),
-            model=_model(rest.pop("model", None)),
+            model=self._model(rest.pop("model", None)),
             group=self._entity_group(rest.pop("entity", None)),
             personal=self.principal.key.actor_id is not None,
             **named,
@@ -55,22 +66,23 @@ class WorkView(ApiView):
     def actor(self, actor_id: Any) -> Actor | None:
         """Return the actor of a request: the one it names, else the one whose key it is."""
         self._require_own_actor(actor_id)
-        own = self.principal.key.actor
-        if own is not None:
-            return own
-        if actor_id is None:
+        own = self.principal.key.actor_id
+        if own is None and actor_id is None:
             return None
-        found = self.acting.actors.select_related("profile").filter(id=actor_id).first()
+        found = self.book.actor(own or actor_id)
         if found is None:
             raise Http404
-        if not found.active:
+        if own is None and not found.active:
             raise serializers.ValidationError({"actorId": ["This actor is not active."]})
         return found
 
-    def _own_entity_group(self, key: str) -> QuerySet[Group]:
-        """Return the entity group of this key that the actor of a personal key is in, if there is one."""
-        own = self.principal.key.actor_id
-        return self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key, memberships__actor=own)
+    def _is_own_entity_group(self, own: UUID, key: str) -> bool:
+        """Whether the actor of a personal key is in the entity group of this key."""
+        known = self.book.actor_terms(own)
+        if known is not None and known.entity_group is not None and known.entity_group.key == key:
+            return True
+        groups = self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key)
+        return groups.filter(memberships__actor=own).exists()
 
     def _require_own_actor(self, actor_id: Any) -> None:
         own = self.principal.key.actor_id
@@ -80,16 +92,15 @@ class WorkView(ApiView):
     def _entity_group(self, key: str | None) -> Group | None:
         if key is None:
             return None
-        group = self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key).first()
+        group = self.book.group(key)
         if group is None:
             raise serializers.ValidationError({"entity": ["There is no such entity group."]})
         return group
 
-
-def _model(slug: str | None) -> AIModel | None:
-    if slug is None:
-        return None
-    model = AIModel.objects.filter(slug=slug).first()
-    if model is None:
-        raise serializers.ValidationError({"model": ["There is no such model."]})
-    return model
+    def _model(self, slug: str | None) -> AIModel | None:
+        if slug is None:
+            return None
+        model = self.book.model(slug)
+        if model is None:
+            raise serializers.ValidationError({"model": ["There is no such model."]})
+        return model

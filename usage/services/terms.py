@@ -1,0 +1,250 @@
+"""Terms as they were read: each organization's in a book, at a version, kept by the process while there is room.
+
+A book may be stale, and that does no harm: it decides nothing alone. Whoever admits work compares the book's versions under the wallet's
+lock, and if one differs reads the terms there (`fresh`). So what a book answers is used to ask, and only its refusals have to be looked at
+again before they are told (`Book.is_current`).
+
+What is kept was true at the book's version: the version is read before the rows, and what is looked up later is kept only if the version
+is still the same after it. A version is random and never comes again. That something does not exist is kept only where making it would
+raise a version: that an actor has no limit, but not that there is no such actor.
+"""
+
+import logging
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from credits.models import CreditConfig, Wallet
+from organizations.models import Actor, Group, Organization, UsageProfile
+from organizations.statements import read_one
+from usage.models import AIModel, Thresholds
+from usage.services import limits, rates
+from usage.services.recent import Recent
+
+log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind")
+
+BOOKS = 20_000
+"""How many organizations' terms a process keeps: some 8 kB each."""
+ENTRIES = 50_000
+"""How many actors, groups and caps it keeps besides, of all of them together: some 3 kB each."""
+OF_THE_CATALOGUE = 10_000
+"""How many models and prices."""
+
+_VERSIONS = """
+    SELECT w.id, w.terms_version, p.terms_version, c.version
+    FROM credits_wallet w
+        JOIN organizations_organization o ON o.id = w.organization_id
+        LEFT JOIN credits_wallet p ON p.organization_id = o.parent_id
+        CROSS JOIN credits_catalogue c
+    WHERE w.organization_id = %s"""
+_ABOVE = ("parent__sandbox_of", "sandbox_of__parent")
+"""On whose status the organization's depends."""
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Versions:
+    """At which version terms were read: the organization's, its parent's, and the catalogue's."""
+
+    wallet: UUID
+    parent: UUID | None
+    catalogue: UUID
+
+
+def _exists(value: object) -> bool:
+    """Keep what is there: that there is nothing is asked every time."""
+    return value is not None
+
+
+def _is_active(actor: Actor | None) -> bool:
+    """Keep an actor who may work."""
+    return actor is not None and actor.active
+
+
+def _anything(value: object) -> bool:
+    """Keep whatever was found, also that there is nothing: making it would raise a version."""
+    return True
+
+
+class Book:
+    """What decides about an organization's spending, at one version. What is in it belongs to many threads: nobody changes it."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        wallet_id: UUID,
+        organization: Organization,
+        config: CreditConfig,
+        catalogue: Recent[Hashable, Any],
+    ) -> None:
+        self.versions = versions
+        self.wallet_id = wallet_id
+        self.organization = organization
+        """With whom it depends on, its default profile and its thresholds."""
+        self.config = config
+        self._catalogue = catalogue
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those that it has, or some that say nothing."""
+        found = getattr(self.organization, "thresholds", None)
+        return found or Thresholds(organization=self.organization)
+
+    def is_current(self) -> bool:
+        """Whether nothing was changed since it was read: one look at the database."""
+        return _versions(self.organization.id)[1] == self.versions
+
+    def actor(self, id: UUID) -> Actor | None:
+        """Return an actor of the organization, if there is one. That one is not active is never kept."""
+        actors = Actor.objects.filter(organization=self.organization).select_related("profile")
+        return self._own(("actor", id), actors.filter(id=id).first, keeps=_is_active)
+
+    def actor_terms(self, id: UUID) -> limits.ActorTerms | None:
+        """Return what applies to an actor of the organization, if there is one."""
+        return self._own(("terms", id), lambda: self._terms_of(self.actor(id)))
+
+    def group(self, key: str) -> Group | None:
+        """Return the entity group of this key, if there is one."""
+        groups = Group.objects.filter(organization=self.organization, kind=Group.Kind.ENTITY)
+        return self._own(("group", key), groups.filter(key=key).first)
+
+    def group_cap(self, group: Group) -> limits.Cap:
+        """Return the shared cap of an entity group."""
+
+        def read() -> limits.Cap:
+            return limits.entity_group_caps(self.organization, [group])[group.id]
+
+        return self._own(("group cap", group.id), read, keeps=_anything)
+
+    def resource_cap(self, resource_type: str, resource_id: str) -> limits.Cap:
+        """Return the budget of an app or dataset, if it has one."""
+
+        def read() -> limits.Cap:
+            return limits.resource_cap(self.organization, resource_type, resource_id)
+
+        return self._own(("resource cap", resource_type, resource_id), read, keeps=_anything)
+
+    def model(self, slug: str) -> AIModel | None:
+        """Return a model, if there is one."""
+        return self._shared(("model", slug), AIModel.objects.filter(slug=slug).first)
+
+    def fallback(self, provider: str) -> AIModel | None:
+        """Return the fallback of a provider, if it has one."""
+        rows = AIModel.objects.filter(provider=provider, is_fallback=True)
+        return self._shared(("fallback", provider), rows.first, keeps=_anything)
+
+    def cards(self, models: Iterable[AIModel]) -> rates.Cards:
+        """Return the cards of these models, also those that begin later."""
+        return {model.slug: self._cards_of(model) for model in models}
+
+    def _cards_of(self, model: AIModel) -> list[rates.Dated]:
+        return self._shared(("cards", model.slug), lambda: rates.cards_of([model])[model.slug])
+
+    def _terms_of(self, actor: Actor | None) -> limits.ActorTerms | None:
+        if actor is None:
+            return None
+        default = self.organization.default_profile or self._standard_profile()
+        return limits.actor_terms(self.organization, [actor], default=default)[actor.id]
+
+    def _standard_profile(self) -> UsageProfile:
+        return self._shared("standard", limits.standard_profile)
+
+    def _own(
+        self, key: Hashable, read: Callable[[], Kind], keeps: Callable[[Kind], bool] = _exists
+    ) -> Kind:
+        return self._look_up(_entries, (self.versions, key), read, keeps)
+
+    def _shared(
+        self, key: Hashable, read: Callable[[], Kind], keeps: Callable[[Kind], bool] = _exists
+    ) -> Kind:
+        return self._look_up(self._catalogue, key, read, keeps)
+
+    def _look_up(
+        self,
+        kept: Recent[Hashable, Any],
+        key: Hashable,
+        read: Callable[[], Kind],
+        keeps: Callable[[Kind], bool],
+    ) -> Kind:
+        found = kept.get(key, _MISSING)
+        if found is not _MISSING:
+            return cast(Kind, found)
+        value = read()
+        if keeps(value) and self.is_current():
+            kept.put(key, value)
+        return value
+
+
+def book_of(organization: Organization) -> Book:
+    """Return the terms of an organization as they are kept, whatever their age; else as they are now."""
+    kept = _books.get(organization.id, None)
+    return kept or fresh(organization)
+
+
+def fresh(organization: Organization) -> Book:
+    """Read the terms of an organization, and keep them. Under its wallet's lock they are those by which it may decide.
+
+    :raises Wallet.DoesNotExist: if it has no wallet
+    """
+    wallet_id, versions = _versions(organization.id)
+    catalogue = _catalogues.get(versions.catalogue, None)
+    if catalogue is None:
+        catalogue = Recent(OF_THE_CATALOGUE)
+        _catalogues.put(versions.catalogue, catalogue)
+    rows = Organization.objects.select_related(*_ABOVE, "default_profile", "thresholds")
+    book = Book(
+        versions,
+        wallet_id,
+        rows.get(id=organization.id),
+        CreditConfig.objects.get(wallet=wallet_id),
+        catalogue,
+    )
+    _books.put(organization.id, book)
+    return book
+
+
+def forget(organization_id: UUID) -> None:
+    """Keep no terms of an organization: whoever asks next reads them."""
+    _books.drop(organization_id)
+
+
+def note_stale(book: Book) -> None:
+    """Count that terms were found stale under the wallet's lock."""
+    _stale.add()
+    log.info("terms of %s were stale", book.organization.public_id)
+
+
+def stale_count() -> int:
+    """Return how often this process found its terms stale."""
+    return _stale.count
+
+
+class _Count:
+    """A number that threads add to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = Lock()
+
+    def add(self) -> None:
+        with self._lock:
+            self.count += 1
+
+
+def _versions(organization_id: UUID) -> tuple[UUID, Versions]:
+    """Return the id of an organization's wallet, and the versions of now."""
+    row = read_one(_VERSIONS, [organization_id])
+    if row is None:
+        raise Wallet.DoesNotExist(f"organization {organization_id} has no wallet")
+    wallet_id, *versions = row
+    return wallet_id, Versions(*versions)
+
+
+_books: Recent[UUID, Book] = Recent(BOOKS)
+_entries: Recent[Hashable, Any] = Recent(ENTRIES)
+_catalogues: Recent[UUID, Recent[Hashable, Any]] = Recent(2)
+_stale = _Count()

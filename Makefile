@@ -2,6 +2,7 @@
 #
 #   make run     serve on this machine: web, worker, beat and a PostgreSQL of its own; Ctrl-C stops all
 #   make test    run the tests, on a PostgreSQL of their own
+#   make bench   measure what the path of a request costs; docs/scale.md says what the lines mean
 #   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
 #
 # PORT (8000), DATA_DIR (./var), DATABASE_URL and REDIS_URL are taken from the environment.
@@ -15,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
 
-.PHONY: run test test-slow check lock scale
+.PHONY: run test test-slow check lock scale bench
 
 # One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
 run: .venv/requirements.lock
@@ -32,6 +33,11 @@ test-slow: .venv/requirements-dev.lock
 ORGANIZATIONS ?= 10000
 scale: .venv/requirements-dev.lock
 	@DATA_DIR=var/scale exec $(BIN)/python -m tests.scale $(ORGANIZATIONS)
+
+# What the path of a request costs, beside what bounds it, on a database of its own that it removes afterwards: the figures of
+# docs/scale.md. `make bench ARGS='--seconds 2 --only http_pairs_spread'` for a short one, `--help` for what else there is.
+bench: .venv/requirements-dev.lock
+	@DATA_DIR=var/bench exec $(BIN)/python -m tests.bench $(ARGS)
 
 check: .venv/requirements-dev.lock
 	$(BIN)/ruff check

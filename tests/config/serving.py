@@ -19,6 +19,18 @@ from tests.conftest import TEST_DATABASE_URL
 HEAD = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
+def environment() -> dict[str, str]:
+    """Return the variables by which another process works on the database of the tests, with our secrets."""
+    url = os.environ.get(TEST_DATABASE_URL) or os.environ["DATABASE_URL"]
+    name = connection.settings_dict["NAME"]
+    return {
+        "DATABASE_URL": f"{url.rpartition('/')[0]}/{name}",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "API_KEY_SECRET": settings.API_KEY_SECRET,
+        "CLOCK": "system",
+    }
+
+
 @contextmanager
 def serving(log: Path) -> Iterator[int]:
     """Serve in one process, as `make run` does in two, and yield the port."""
@@ -28,18 +40,13 @@ def serving(log: Path) -> Iterator[int]:
         *("--workers", "1", "--host", "127.0.0.1", "--port", str(port)),
         "config.server:application",
     ]
-    url = os.environ.get(TEST_DATABASE_URL) or os.environ["DATABASE_URL"]
-    name = connection.settings_dict["NAME"]
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"{url.rpartition('/')[0]}/{name}",
-        "SECRET_KEY": settings.SECRET_KEY,
-        "API_KEY_SECRET": settings.API_KEY_SECRET,
-        "CLOCK": "system",
-    }
     with log.open("w") as output:
         server = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **environment()},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         assert eventually(lambda: request(port, "GET", "/healthz")[0] == 200), log.read_text()

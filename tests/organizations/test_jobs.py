@@ -1,5 +1,6 @@
 """Jobs: shared by workers, taken over from dead ones, and never stopped by one organization."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from organizations.models import Failure, Finding, Job, Lease, Organization
 from tests.callers import clock as clock
 from tests.factories import make_organization
 from tests.races.threads import of, together
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -58,6 +60,19 @@ class Chores:
         return run.job
 
 
+class Watch:
+    """Stands for `time` in jobs: it goes on only when somebody says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def go_on(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
 class Killed(BaseException):
     """The worker's process is gone: nothing more is written."""
 
@@ -68,8 +83,19 @@ def chores(monkeypatch: pytest.MonkeyPatch) -> Chores:
     return Chores()
 
 
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    monkeypatch.setattr(jobs, "time", watch)
+    return watch
+
+
 def make(count: int) -> list[Organization]:
     return sorted((make_organization(f"Number {n}") for n in range(count)), key=lambda o: o.id)
+
+
+def nobody_keeps_a_lease() -> bool:
+    return not any(thread.name.startswith("lease ") for thread in threading.enumerate())
 
 
 def kill_at(chores: Chores, victim: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,16 +181,18 @@ class TestRun:
         assert set(chores.asked) < set(Organization.objects.values_list("pk", flat=True))
         assert (job.total, job.done) == (5, 5)
 
-    def test_stops_when_its_time_is_over_and_goes_on_next_time(self, chores: Chores) -> None:
+    def test_stops_when_its_time_is_over_and_goes_on_next_time(
+        self, chores: Chores, watch: Watch
+    ) -> None:
         due = make(5)
-        chores.before = lambda organization: time.sleep(0.06)
+        chores.before = lambda organization: watch.go_on(6)
 
-        first = chores.run(seconds=0.1)
+        first = chores.run(seconds=10)
         again = chores.run("w2")
 
         assert first is not None
         assert first.job.finished_at is None
-        assert 0 < first.done < 5
+        assert first.done == 2
         assert again is not None
         assert again.job.pk == first.job.pk
         assert chores.asked == [one.id for one in due]
@@ -210,7 +238,7 @@ class TestLease:
 
         def look(organization: Organization) -> None:
             clock.shift(10)
-            time.sleep(0.1)
+            eventually(lambda: Lease.objects.get().expires_at == time_of.now() + jobs.LEASE)
             moments.append(Lease.objects.get().expires_at - time_of.now())
 
         chores.before = look
@@ -226,7 +254,7 @@ class TestLease:
 
         def taken_over(organization: Organization) -> None:
             Lease.objects.update(token=organization.id)
-            time.sleep(0.1)
+            assert eventually(nobody_keeps_a_lease)
 
         chores.before = taken_over
         run = chores.run()
@@ -393,11 +421,13 @@ class TestTogether:
         assert chores.at_once == [[due[0].id, due[2].id]]
         assert Failure.objects.get().attempts == 2
 
-    def test_stops_when_its_time_is_over_and_goes_on_next_time(self, chores: Together) -> None:
+    def test_stops_when_its_time_is_over_and_goes_on_next_time(
+        self, chores: Together, watch: Watch
+    ) -> None:
         due = make(5)
-        chores.before = lambda organization: time.sleep(0.05)
+        chores.before = lambda organization: watch.go_on(5)
 
-        first = chores.run(seconds=0.1)
+        first = chores.run(seconds=10)
         chores.before = lambda organization: None
         second = chores.run()
 
@@ -415,7 +445,7 @@ class TestTogether:
 
         def taken_over(organization: Organization) -> None:
             Lease.objects.update(token=organization.id)
-            time.sleep(0.1)
+            assert eventually(nobody_keeps_a_lease)
 
         chores.before = taken_over
         chores.run()

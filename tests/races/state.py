@@ -26,8 +26,8 @@ def _owned() -> dict[str, str]:
 TABLES = _owned()
 WITHOUT_CHANCE = """
     SELECT jsonb_object_agg(key, value)::text FROM jsonb_each(to_jsonb(t))
-    WHERE key !~ '(^|_)(id|ids|hash|checksum|by|date|fingerprint)$' AND key NOT IN ('limits', 'body', 'position')"""
-"""A row without what is different in every world: ids, hashes, the real clock, and what contains those."""
+    WHERE key !~ '(^|_)(id|ids|hash|checksum|by|date|fingerprint|version)$' AND key NOT IN ('limits', 'body', 'position')"""
+"""A row without what is different in every world: ids, hashes, versions, the real clock, and what contains those."""
 ROWS = " UNION ALL ".join(
     f"SELECT '{table}' AS name, ({WITHOUT_CHANCE}) AS content FROM {table} t WHERE {ours}"
     for table, ours in TABLES.items()

@@ -102,7 +102,7 @@ class AdjustForm(OperationForm):
         super().__init__(*args, organization=organization, **kwargs)
         field = self.fields["from_grant"]
         if isinstance(field, forms.ModelChoiceField):
-            live = Grant.objects.filter(wallet__organization=organization, remaining__gt=0)
+            live = Grant.objects.filter(wallet__organization=organization, live=True)
             field.queryset = live.select_related("entry").order_by("-created_at", "-id")
 
     def clean_amount(self) -> Decimal:

@@ -96,7 +96,7 @@ def _lapsing() -> Any:
     """Return the grants that end soon with something left, other than allowances: those end every term."""
     soon = Grant.objects.filter(
         wallet__organization__env=Env.LIVE,
-        remaining__gt=0,
+        live=True,
         expires_at__lte=clock.now() + SOON,
     )
     of_others = soon.exclude(source=Grant.Source.ALLOWANCE)

@@ -53,7 +53,9 @@ class Rate(models.Model):
     price is known to exist, and priced nowhere: work in it is refused.
     """
 
-    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="rates")
+    model = models.ForeignKey(
+        AIModel, on_delete=models.PROTECT, related_name="rates", db_index=False
+    )
     starts_at = models.DateTimeField()
     prompt_tokens_from = models.PositiveIntegerField(default=0)
     input = AmountField(null=True, blank=True)
@@ -199,6 +201,13 @@ class Limit(models.Model):
             ),
             models.CheckConstraint(name="limit_cap_not_negative", condition=Q(cap__gte=0)),
         ]
+        indexes = [
+            models.Index(
+                fields=["organization", "created_at", "id"],
+                name="limit_capped_budgets",
+                condition=Q(scope="resource", cap__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         cap = "no limit" if self.cap is None else f"{self.cap.normalize():f}"
@@ -223,7 +232,11 @@ class UsageEvent(models.Model):
         Reservation, null=True, on_delete=models.PROTECT, related_name="usage_event"
     )
     entry = models.ForeignKey(
-        LedgerEntry, null=True, on_delete=models.PROTECT, related_name="usage_events"
+        LedgerEntry,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="usage_events",
+        db_index=False,
     )
     """For work told afterwards: what it was charged with, together with what was told along with it. For a correction: what gave the
     credits back."""
@@ -232,13 +245,13 @@ class UsageEvent(models.Model):
     )
     """For a correction: the event whose credits it takes back. For work that was priced again: the event it stands for now."""
     actor = models.ForeignKey(
-        Actor, null=True, on_delete=models.PROTECT, related_name="usage_events"
+        Actor, null=True, on_delete=models.PROTECT, related_name="usage_events", db_index=False
     )
     group = models.ForeignKey(
-        Group, null=True, on_delete=models.PROTECT, related_name="usage_events"
+        Group, null=True, on_delete=models.PROTECT, related_name="usage_events", db_index=False
     )
     model = models.ForeignKey(
-        AIModel, null=True, on_delete=models.PROTECT, related_name="usage_events"
+        AIModel, null=True, on_delete=models.PROTECT, related_name="usage_events", db_index=False
     )
     work_type = models.CharField(max_length=20, default="ai")
     resource_type = models.CharField(max_length=20, default="")
@@ -295,7 +308,33 @@ class UsageEvent(models.Model):
                 fields=["organization", "position"], name="usageevent_one_per_position"
             ),
         ]
-        indexes = [models.Index(fields=["organization", "-id"], name="usageevent_newest_first")]
+        indexes = [
+            models.Index(
+                fields=["organization", "occurred_at", "position"], name="usageevent_newest_first"
+            ),
+            models.Index(
+                fields=["actor", "occurred_at", "position"],
+                name="usageevent_of_actor",
+                condition=Q(actor__isnull=False),
+            ),
+            models.Index(
+                fields=["organization", "model", "occurred_at", "position"],
+                name="usageevent_of_model",
+                condition=Q(model__isnull=False),
+            ),
+            # Settled holds are nearly everything there is. What came otherwise is found by its source.
+            models.Index(
+                fields=["organization", "source", "occurred_at", "position"],
+                name="usageevent_of_source",
+                condition=~Q(source="reservation"),
+            ),
+            models.Index(
+                fields=["entry"], name="usageevent_of_entry", condition=Q(entry__isnull=False)
+            ),
+            models.Index(
+                fields=["group"], name="usageevent_of_group", condition=Q(group__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.source}/{self.external_id}"
@@ -318,8 +357,12 @@ class UsageRollup(models.Model):
     work_type = models.CharField(max_length=20)
     resource_type = models.CharField(max_length=20, default="")
     resource_id = models.CharField(max_length=128, default="")
-    model = models.ForeignKey(AIModel, null=True, on_delete=models.PROTECT, related_name="+")
-    actor = models.ForeignKey(Actor, null=True, on_delete=models.PROTECT, related_name="+")
+    model = models.ForeignKey(
+        AIModel, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    actor = models.ForeignKey(
+        Actor, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     credits = AmountField()
     events = models.BigIntegerField()
 

@@ -22,7 +22,7 @@ def overview(organization: Organization, *, now: datetime) -> dict[str, Any]:
     """Return everything the page shows, in a number of queries that does not grow with the organization."""
     reading = services.wallet_as_of(organization, now=now)
     wallet, period = reading.wallet, reading.period
-    grants = wallet.grants.filter(remaining__gt=0).exclude(expires_at__lte=now)
+    grants = wallet.grants.filter(live=True).exclude(expires_at__lte=now)
     holds = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__gt=now)
     entries = wallet.entries.order_by("-number")
     children = organization.children.select_related("wallet__period", "wallet__config")

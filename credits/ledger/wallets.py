@@ -69,5 +69,5 @@ def live_grants(*wallets: Wallet) -> list[Grant]:
 
     Lowest priority number, then soonest expiry, then oldest.
     """
-    grants = Grant.objects.filter(wallet__in=wallets, remaining__gt=0)
+    grants = Grant.objects.filter(wallet__in=wallets, live=True)
     return list(grants.order_by("priority", "expires_at", "created_at", "id"))

@@ -105,8 +105,12 @@ class UsageCounter(models.Model):
         Wallet, on_delete=models.PROTECT, related_name="counters", db_index=False
     )
     month = models.DateField()
-    actor = models.ForeignKey(Actor, null=True, on_delete=models.PROTECT, related_name="counters")
-    group = models.ForeignKey(Group, null=True, on_delete=models.PROTECT, related_name="counters")
+    actor = models.ForeignKey(
+        Actor, null=True, on_delete=models.PROTECT, related_name="counters", db_index=False
+    )
+    group = models.ForeignKey(
+        Group, null=True, on_delete=models.PROTECT, related_name="counters", db_index=False
+    )
     resource_type = models.CharField(max_length=20, default="")
     resource_id = models.CharField(max_length=128, default="")
     used = AmountField(default=ZERO)
@@ -149,6 +153,11 @@ class UsageCounter(models.Model):
                 ),
             ),
             models.CheckConstraint(name="usagecounter_from_the_first", condition=Q(month__day=1)),
+        ]
+        indexes = [
+            models.Index(
+                fields=["group"], name="usagecounter_of_group", condition=Q(group__isnull=False)
+            )
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q, Sum
+from django.db.models.fields.json import KeyTextTransform
 
 from credits.models.counters import BillingPeriod
 from credits.models.fields import ZERO, AmountField, known
@@ -26,12 +27,20 @@ class Grant(models.Model):
         ADJUSTMENT = "adjustment"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, related_name="grants", db_index=False
+    )
     entry = models.ForeignKey("LedgerEntry", on_delete=models.PROTECT, related_name="grants")
     """The entry that brought these credits."""
     source = models.CharField(max_length=10, choices=Source)
     amount = AmountField()
     remaining = AmountField()
+    live = models.GeneratedField(
+        expression=Q(remaining__gt=0),  # type: ignore[arg-type]
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    """Whether anything remains. Indexes ask this: unlike `remaining` it stays as it is while a grant is drawn on, and with it the indexes."""
     priority = models.PositiveSmallIntegerField(default=50)
     expires_at = models.DateTimeField(null=True)
     term_starts_at = models.DateTimeField(null=True)
@@ -75,10 +84,11 @@ class Grant(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["wallet", "priority", "expires_at"],
+                fields=["wallet", "priority", "expires_at", "created_at", "id"],
                 name="grant_live",
-                condition=Q(remaining__gt=0),
-            )
+                condition=Q(live=True),
+            ),
+            models.Index(fields=["wallet", "-id"], name="grant_of_wallet"),
         ]
 
     def __str__(self) -> str:
@@ -123,7 +133,7 @@ class LedgerEntry(models.Model):
         Reservation, null=True, on_delete=models.PROTECT, related_name="entries", db_index=False
     )
     counted_in = models.ForeignKey(
-        BillingPeriod, null=True, on_delete=models.PROTECT, related_name="work"
+        BillingPeriod, null=True, on_delete=models.PROTECT, related_name="work", db_index=False
     )
     """For work: the period whose counter carries it, which may have ended before it was posted."""
     reverses = models.ForeignKey(
@@ -208,7 +218,26 @@ class LedgerEntry(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["wallet", "posted_at"], name="ledgerentry_as_of"),
+            models.Index(fields=["wallet", "posted_at", "number"], name="ledgerentry_as_of"),
+            # Settled work is nearly everything there is. What is rare besides is found by its kind.
+            models.Index(
+                fields=["wallet", "kind", "posted_at", "number"],
+                name="ledgerentry_of_kind",
+                condition=~Q(kind="settle"),
+            ),
+            models.Index(
+                "wallet",
+                KeyTextTransform("projectId", "metadata"),
+                "posted_at",
+                "number",
+                name="ledgerentry_of_project",
+                condition=Q(metadata__has_key="projectId"),
+            ),
+            models.Index(
+                fields=["counted_in", "number"],
+                name="ledgerentry_work",
+                condition=Q(counted_in__isnull=False),
+            ),
             models.Index(
                 fields=["reverses"],
                 name="ledgerentry_reversals",
@@ -237,7 +266,7 @@ class GrantDraw(models.Model):
     entry = models.ForeignKey(
         LedgerEntry, on_delete=models.PROTECT, related_name="draws", db_index=False
     )
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="draws")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="draws", db_index=False)
     amount = AmountField()
 
     class Meta:
@@ -245,6 +274,7 @@ class GrantDraw(models.Model):
             models.UniqueConstraint("entry", "grant", name="grantdraw_one_per_grant"),
             models.CheckConstraint(name="grantdraw_amount_not_zero", condition=~Q(amount=0)),
         ]
+        indexes = [models.Index(fields=["grant", "-id"], name="grantdraw_newest_first")]
 
     def __str__(self) -> str:
         return f"{self.amount.normalize():f}"

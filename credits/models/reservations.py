@@ -39,7 +39,9 @@ class Reservation(models.Model):
     wallet = models.ForeignKey(
         Wallet, on_delete=models.PROTECT, related_name="reservations", db_index=False
     )
-    period = models.ForeignKey(BillingPeriod, on_delete=models.PROTECT, related_name="reservations")
+    period = models.ForeignKey(
+        BillingPeriod, on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
     """The period that was open when the hold was made: its counters carry it to the end."""
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
     mode = models.CharField(max_length=5, choices=Mode, default=Mode.EXACT)
@@ -115,7 +117,6 @@ class Reservation(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], name="reservation_due", condition=Q(status="open")),
             models.Index(
                 fields=["wallet", "expires_at"], name="reservation_open", condition=Q(status="open")
             ),
@@ -125,6 +126,9 @@ class Reservation(models.Model):
                 condition=Q(status="open", actor__isnull=False),
             ),
             models.Index(fields=["wallet", "-id"], name="reservation_of_wallet"),
+            models.Index(
+                fields=["group"], name="reservation_of_group", condition=Q(group__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -83,7 +83,7 @@ class Failure(models.Model):
 
     kind = models.CharField(max_length=40)
     organization = models.ForeignKey(
-        Organization, null=True, on_delete=models.PROTECT, related_name="failures"
+        Organization, null=True, on_delete=models.PROTECT, related_name="failures", db_index=False
     )
     """Null for a job over the whole database."""
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="failures")

@@ -29,7 +29,7 @@ class ApiKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="api_keys"
+        Organization, on_delete=models.PROTECT, related_name="api_keys", db_index=False
     )
     actor = models.ForeignKey(
         Actor,
@@ -141,7 +141,7 @@ class IdempotencyKey(models.Model):
     STAFF = "staff"
 
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, related_name="idempotency_keys"
+        Organization, on_delete=models.PROTECT, related_name="idempotency_keys", db_index=False
     )
     owner = models.CharField(
         max_length=40,

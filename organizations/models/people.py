@@ -39,7 +39,12 @@ class Organization(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="children",
+        db_index=False,
     )
     env = models.CharField(max_length=4, choices=Env, default=Env.LIVE, editable=False)
     sandbox_of = models.ForeignKey(
@@ -107,7 +112,10 @@ class Organization(models.Model):
             ),
             models.UniqueConstraint(fields=["id", "env"], name="organization_of_env"),
         ]
-        indexes = [models.Index(fields=["parent", "-id"], name="organization_children")]
+        indexes = [
+            models.Index(fields=["parent", "-id"], name="organization_children"),
+            models.Index(fields=["parent", "status", "-id"], name="organization_by_status"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -148,6 +156,7 @@ class UsageProfile(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="usage_profiles",
+        db_index=False,
         help_text="Empty: one of the system's, for everybody.",
     )
     name = models.CharField(max_length=120)
@@ -206,7 +215,9 @@ class Actor(models.Model):
         AGENT = "agent"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="actors")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="actors", db_index=False
+    )
     kind = models.CharField(max_length=5, choices=Kind, default=Kind.USER)
     name = models.CharField(max_length=128)
     email = models.EmailField(null=True, blank=True)
@@ -249,7 +260,9 @@ class Group(models.Model):
         ENTITY = "entity"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="groups")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="groups", db_index=False
+    )
     kind = models.CharField(max_length=6, choices=Kind)
     key = models.CharField(max_length=128)
     name = models.CharField(max_length=128)
@@ -280,6 +293,7 @@ class Group(models.Model):
                 fields=["id", "organization", "kind"], name="group_of_organization"
             ),
         ]
+        indexes = [models.Index(fields=["organization", "-id"], name="group_newest_first")]
 
     def __str__(self) -> str:
         return self.name
@@ -296,8 +310,12 @@ class Membership(models.Model):
     to the group and to the actor.
     """
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+")
-    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships")
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    group = models.ForeignKey(
+        Group, on_delete=models.CASCADE, related_name="memberships", db_index=False
+    )
     actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="memberships")
     kind = models.CharField(max_length=6, choices=Group.Kind)
 

@@ -189,7 +189,7 @@ BROKEN: dict[str, list[str]] = {
             " WHERE source = 'allowance'"
         ),
         f"{GRANT} source = 'grant', term_starts_at = NULL WHERE source = 'allowance'",
-        f"{GRANT} term_starts_at = term_starts_at - interval '1 month' WHERE source = 'allowance'",
+        f"{GRANT} term_starts_at = term_starts_at - interval '1 year' WHERE source = 'allowance'",
         f"{GRANT} expires_at = expires_at + interval '1 month' WHERE source = 'allowance'",
     ],
     "a term has brought the shares of its seats, and no more than its allowance": [

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import ProtectedError
 
+from credits.models import UsageCounter
 from credits.services.actors import require_own_profile
 from organizations.history import UNSAID, delete_signed, sign
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
@@ -84,6 +85,9 @@ def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
     """
     # What refers to it is looked for once it is locked: a limit that is being set is seen, or waits.
     Group.objects.select_for_update().filter(pk=group.pk).first()
+    # Work that names a group is counted in its counters: no need to look through the work.
+    if UsageCounter.objects.filter(group=group).exists():
+        raise GroupInUse(f"work was counted against {group.key}")
     sign(group, performed_by=performed_by)
     try:
         for rows in (Membership.objects.filter(group=group), Limit.objects.filter(group=group)):

@@ -1,0 +1,89 @@
+"""Every index of ours is asked by something: each costs every write of its table, and those of hot tables are written thousands of times a second."""
+
+import re
+
+import pytest
+from django.db import connection
+
+pytestmark = pytest.mark.django_db
+
+INDEXES = {
+    # credits
+    "credits_billingperiod (ends_at) WHERE closed_at IS NULL": "credits.tasks: whose period has ended",
+    "credits_grant (entry_id)": "credits.ledger: taking back what an entry brought; its page",
+    "credits_grant (wallet_id, id DESC)": "the list of grants of an organization",
+    "credits_grant (wallet_id, priority, expires_at, created_at, id) WHERE live": "credits.ledger: charging",
+    "credits_grantdraw (grant_id, id DESC)": "the page of a grant; a chargeback: what was left of it",
+    "credits_growth (reservation_id)": "asOf; the page of a hold",
+    "credits_ledgerentry (counted_in_id, number) WHERE counted_in_id IS NOT NULL": "asOf: what a period had used",
+    "credits_ledgerentry (period_id)": "statements",
+    "credits_ledgerentry (reverses_id) WHERE reverses_id IS NOT NULL": "the trigger of reversals; pages",
+    "credits_ledgerentry (wallet_id, kind, posted_at, number) WHERE NOT kind = 'settle'": "credits/events?eventType=",
+    "credits_ledgerentry (wallet_id, (metadata ->> 'projectId'), posted_at, number) WHERE metadata ? 'projectId'": "credits/events?projectId=",
+    "credits_ledgerentry (wallet_id, posted_at, number)": "credits/events, since and until; asOf",
+    "credits_reference (text)": "the search of the admin for what a payment moved",
+    "credits_referencemove (entry_id)": "the page of an entry",
+    "credits_reservation (group_id) WHERE group_id IS NOT NULL": "deleting a group: the foreign key",
+    "credits_reservation (wallet_id, actor_id, expires_at) WHERE actor_id IS NOT NULL AND status = 'open'": "an actor's open holds",
+    "credits_reservation (wallet_id, expires_at) WHERE status = 'open'": "holds that are due: sweeps, reads, the worker",
+    "credits_reservation (wallet_id, id DESC)": "the list of holds of an organization; seals",
+    "credits_statuschange (wallet_id, changed_at)": "asOf",
+    "credits_usagecounter (group_id) WHERE group_id IS NOT NULL": "deleting a group: whether work was counted",
+    "credits_wallet (lapse_at) WHERE lapse_at IS NOT NULL": "credits.tasks: whose grants have expired",
+    "credits_wallet (refill_cooldown_ends_at) WHERE refill_cooldown_ends_at IS NOT NULL": "credits.tasks: whose cooldown is over",
+    "credits_wallet (refill_retry_at) WHERE refill_retry_at IS NOT NULL": "credits.tasks: whose parent was short",
+    # organizations
+    "organizations_actor (organization_id, id DESC)": "actors",
+    "organizations_actor (profile_id)": "deleting a profile",
+    "organizations_apikey (actor_id)": "the page of an actor",
+    "organizations_apikey (organization_id, id DESC)": "api-keys",
+    "organizations_failure (job_id)": "the page of a job; forgetting jobs",
+    "organizations_finding (job_id)": "the page of a job; forgetting jobs",
+    "organizations_group (organization_id, id DESC)": "groups",
+    "organizations_group (profile_id)": "deleting a profile",
+    "organizations_idempotencykey (created_at)": "forgetting answers after a day",
+    "organizations_job (started_at DESC)": "the list of jobs; the pulse",
+    "organizations_membership (actor_id)": "what applies to an actor",
+    "organizations_organization (default_profile_id)": "deleting a profile",
+    "organizations_organization (parent_id, id DESC)": "organizations",
+    "organizations_organization (parent_id, status, id DESC)": "organizations?status=",
+    "organizations_organization (sandbox_of_id)": "the sandboxes of an organization, archived ones too: its keys",
+    "organizations_proposal (decided_by_id)": "the foreign key to people",
+    "organizations_proposal (organization_id)": "the proposals of an organization",
+    "organizations_proposal (proposed_by_id)": "the foreign key to people",
+    # usage
+    "usage_denial (created_at)": "forgetting denials after 30 days",
+    "usage_limit (actor_id)": "what applies to an actor",
+    "usage_limit (group_id)": "what applies to a group; deleting it",
+    "usage_limit (organization_id, created_at, id) WHERE cap IS NOT NULL AND scope = 'resource'": "budgets with a cap: usage",
+    "usage_usageevent (actor_id, occurred_at, position) WHERE actor_id IS NOT NULL": "usage/events of an actor",
+    "usage_usageevent (entry_id) WHERE entry_id IS NOT NULL": "taking back what an entry charged; its events",
+    "usage_usageevent (group_id) WHERE group_id IS NOT NULL": "deleting a group: the foreign key",
+    "usage_usageevent (organization_id, model_id, occurred_at, position) WHERE model_id IS NOT NULL": "usage/events?model=",
+    "usage_usageevent (organization_id, occurred_at, position)": "usage/events, since and until",
+    "usage_usageevent (organization_id, source, occurred_at, position) WHERE NOT source = 'reservation'": "usage/events?source=",
+}
+"""From each index that is not a rule to the query that uses it. Unique ones are rules, and `rules.py` tries them."""
+
+
+def test_every_index_is_asked_by_something() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT tables.relname, pg_get_indexdef(i.indexrelid)
+            FROM pg_index i JOIN pg_class tables ON tables.oid = i.indrelid
+            WHERE NOT i.indisunique AND relname ~ '^(credits|organizations|usage)_(?!historical)'
+            """
+        )
+        found = {f"{table} {_said(definition)}" for table, definition in cursor}
+
+    assert found == set(INDEXES)
+
+
+def _said(definition: str) -> str:
+    """Return the columns and the condition of an index, without what PostgreSQL says of types."""
+    columns, _, condition = definition.partition(" USING btree ")[2].partition(" WHERE ")
+    columns = columns.replace("::text", "").replace("((", "(").replace("))", ")").replace('"', "")
+    if not condition:
+        return columns
+    return f"{columns} WHERE {re.sub(r'::text|[()]', '', condition)}"

@@ -238,6 +238,18 @@ CHECKS: dict[str, str] = {
         LEFT JOIN (SELECT counted_in_id, -sum(amount) AS total FROM credits_ledgerentry GROUP BY 1) e
             ON e.counted_in_id = p.id
         WHERE p.used <> coalesce(e.total, 0)""",
+    "a period has recharged what its recharges brought, less what was taken back of them": f"""
+        SELECT p.wallet_id, {PERIOD}, 'it has recharged ' || p.recharged || ', its recharges say ' || coalesce(e.total, 0)
+        FROM credits_billingperiod p
+        LEFT JOIN (
+            SELECT e.period_id, sum(e.amount + coalesce(r.total, 0)) AS total
+            FROM credits_ledgerentry e
+            LEFT JOIN (
+                SELECT reverses_id, sum(amount) AS total FROM credits_ledgerentry WHERE kind = 'reversal' GROUP BY 1
+            ) r ON r.reverses_id = e.id
+            WHERE e.kind = 'recharge' GROUP BY 1
+        ) e ON e.period_id = p.id
+        WHERE p.recharged <> coalesce(e.total, 0)""",
     # What is set aside for free is the organization's own business: no other counter says it.
     "a counter has reserved what its open reservations hold": f"""
         SELECT c.wallet_id, {COUNTER}, 'it has ' || c.reserved || ' reserved, its open reservations hold ' || coalesce(r.total, 0)

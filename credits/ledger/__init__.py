@@ -29,6 +29,8 @@ from credits.ledger.movements import take_back as take_back
 from credits.ledger.movements import taken_from as taken_from
 from credits.ledger.movements import transfer as transfer
 from credits.ledger.posting import post as post
+from credits.ledger.recharges import count_recharged as count_recharged
+from credits.ledger.recharges import recharge as recharge
 from credits.ledger.shapes import Draw as Draw
 from credits.ledger.shapes import Lot as Lot
 from credits.ledger.shapes import Note as Note

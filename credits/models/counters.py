@@ -38,6 +38,8 @@ class BillingPeriod(models.Model):
     """What each seat has brought in its term: its part of the allowance per user, by days."""
     used = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
+    recharged = AmountField(default=ZERO, db_default=ZERO)
+    """What was bought in it by recharges, less what was taken back of these since: what the recharge limit compares."""
     opening_balance = AmountField()
     closing_balance = AmountField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -61,7 +63,9 @@ class BillingPeriod(models.Model):
             ),
             models.CheckConstraint(
                 name="billingperiod_counters_not_negative",
-                condition=Q(used__gte=0, reserved__gte=0, allowance__gte=0, share__gte=0),
+                condition=Q(
+                    used__gte=0, reserved__gte=0, allowance__gte=0, share__gte=0, recharged__gte=0
+                ),
             ),
             models.CheckConstraint(
                 name="billingperiod_part_of_a_whole_term",

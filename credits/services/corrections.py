@@ -182,9 +182,12 @@ def _take_back(
     :raises InsufficientCredits: if they do not have it, or holds need it
     """
     require_available(wallet, part, into_debt=asked.into_debt, now=asked.note.posted_at)
-    return ledger.take_back(
+    reversal = ledger.take_back(
         wallet, entry, part, note=asked.note, into_debt=asked.into_debt, transfer_id=transfer_id
     )
+    if entry.kind == Kind.RECHARGE:
+        ledger.count_recharged(wallet, entry.period_id, -part)
+    return reversal
 
 
 def give_back(

@@ -204,21 +204,13 @@ def recharge(
         return done
     require_active(wallet.organization)
     _require_below_recharge_limit(wallet, amount)
-    lot = Lot(amount, Grant.Source.PURCHASE)
-    note = Note(performed_by, now, reason, reference=reference)
-    return ledger.fund(wallet, [lot], kind=Kind.RECHARGE, note=note)
+    return ledger.recharge(
+        wallet, amount, note=Note(performed_by, now, reason, reference=reference)
+    )
 
 
 def _require_below_recharge_limit(wallet: Wallet, amount: Decimal) -> None:
-    recharges = LedgerEntry.objects.filter(
-        wallet=wallet, period=ledger.open_period(wallet), kind=Kind.RECHARGE
-    )
-    reversals = LedgerEntry.objects.filter(kind=Kind.REVERSAL, reverses__in=recharges)
-    bought, taken_back = (
-        rows.aggregate(sum=Sum("amount"))["sum"] or ZERO for rows in (recharges, reversals)
-    )
-    already = bought + taken_back
-    limit = wallet.config.recharge_limit
+    already, limit = ledger.open_period(wallet).recharged, wallet.config.recharge_limit
     if already + amount > limit:
         raise RechargeLimitReached(f"{already:f} of {limit:f} recharged, {amount:f} more asked for")
 

@@ -127,6 +127,7 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"{PERIOD} reserved = -0.000001"),
         Breach(f"{PERIOD} allowance = -0.000001"),
         Breach(f"{PERIOD} share = -0.000001"),
+        Breach(f"{PERIOD} recharged = -0.000001"),
     ],
     "billingperiod_part_of_a_whole_term": [
         Breach(f"{PERIOD} term_days = 0"),

@@ -132,6 +132,10 @@ BROKEN: dict[str, list[str]] = {
         f"{PERIOD} used = used + 0.000001",
         f"{ENTRY} counted_in_id = NULL WHERE kind = 'settle'",
     ],
+    "a period has recharged what its recharges brought, less what was taken back of them": [
+        f"{PERIOD} recharged = recharged + 0.000001",
+        f"{ENTRY} kind = 'recharge' WHERE kind = 'grant' AND number = 1",
+    ],
     "a counter has reserved what its open reservations hold": [
         (
             "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved)"

@@ -1,0 +1,41 @@
+"""What was bought in a period stands in its row: whoever buys more need not add it up under the lock."""
+
+from decimal import Decimal
+
+import credits.models.fields
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('credits', '0007_indexes_that_are_asked'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='billingperiod',
+            name='recharged',
+            field=credits.models.fields.AmountField(db_default=Decimal('0'), decimal_places=6, default=Decimal('0'), max_digits=24),
+        ),
+        migrations.RemoveConstraint(
+            model_name='billingperiod',
+            name='billingperiod_counters_not_negative',
+        ),
+        migrations.AddConstraint(
+            model_name='billingperiod',
+            constraint=models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('recharged__gte', 0), ('reserved__gte', 0), ('share__gte', 0), ('used__gte', 0)), name='billingperiod_counters_not_negative'),
+        ),
+        migrations.RunSQL(
+            """UPDATE credits_billingperiod p SET recharged = e.total
+            FROM (
+                SELECT e.period_id, sum(e.amount + coalesce(
+                    (SELECT sum(r.amount) FROM credits_ledgerentry r WHERE r.reverses_id = e.id AND r.kind = 'reversal'), 0
+                )) AS total
+                FROM credits_ledgerentry e WHERE e.kind = 'recharge' GROUP BY 1
+            ) e
+            WHERE e.period_id = p.id""",
+            migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL("SELECT credits_write_checksums()", migrations.RunSQL.noop),
+    ]

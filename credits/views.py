@@ -48,7 +48,7 @@ class WalletView(ApiView):
 
     def events(self, organization: Organization) -> Response:
         query = self.query
-        rows = services.entries(
+        listing = services.ledger_of(
             organization,
             kinds=_kinds(query.get("event_type")),
             project_id=query.get("project_id"),
@@ -56,7 +56,7 @@ class WalletView(ApiView):
             until=query.get("until"),
             reference=query.get("reference"),
         )
-        return self.page(rows, shapes.EventShape, by="number")
+        return self.page(shape=shapes.EventShape, **listing._asdict())
 
 
 def _kinds(event_type: str | None) -> list[str] | None:

@@ -293,16 +293,16 @@ class ApiView(APIView):
         return None
 
     def page(
-        self, rows: QuerySet[Row], shape: type[serializers.BaseSerializer], *, by: str = "id"
+        self, rows: QuerySet[Row], shape: type[serializers.BaseSerializer], **how: Any
     ) -> Response:
-        """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say."""
+        """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say, and what a `Listing` says of their order."""
         query = self.query
         items, cursor = pagination.page(
             rows,
             limit=query["limit"],
             cursor=query.get("cursor"),
-            by=by,
             list_name=type(self).__name__,
+            **how,
         )
         data = shape(items, many=True, context={"now": self.now}).data
         return Response({"items": data, "nextCursor": cursor})

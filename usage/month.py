@@ -13,6 +13,7 @@ from organizations.models import Group, Organization
 from usage.models import Denial, Limit, UsageEvent
 from usage.services import controls, limits
 from usage.services.controls import Controls
+from usage.services.history import BY
 from usage.services.limits import Cap
 
 ROWS = 6
@@ -40,7 +41,9 @@ class Share(NamedTuple):
 def month_of_usage(organization: Organization, *, now: datetime) -> dict[str, Any]:
     """Return everything the page shows of usage, in a number of queries that does not grow with the organization."""
     month = month_of(now)
-    events = UsageEvent.objects.filter(organization=organization).order_by("-id")
+    events = UsageEvent.objects.filter(organization=organization).order_by(
+        *(f"-{name}" for name in BY)
+    )
     denials = Denial.objects.filter(organization=organization).order_by("-id")
     return {
         "month": month,

@@ -48,7 +48,7 @@ from credits.services.organizations import suspend as suspend
 from credits.services.organizations import update_terms as update_terms
 from credits.services.organizations import upgrade_terms as upgrade_terms
 from credits.services.reading import Reading as Reading
-from credits.services.reading import entries as entries
+from credits.services.reading import ledger_of as ledger_of
 from credits.services.reading import wallet_as_of as wallet_as_of
 from credits.services.references import NotReferable as NotReferable
 from credits.services.references import ReferenceTaken as ReferenceTaken

@@ -7,17 +7,29 @@ time does; a second one, for reading, would be wrong on the day when somebody ch
 subtracted, by a sum: there may be thousands of them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.fields.json import KeyTextTransform
 
 from credits import ledger
-from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
+from credits.models import (
+    ZERO,
+    BillingPeriod,
+    Grant,
+    LedgerEntry,
+    Reference,
+    Reservation,
+    Wallet,
+)
 from credits.services.calendar import renew
 from credits.services.holds import expire
+from organizations.listing import Listing
 from organizations.models import Organization
 
 
@@ -50,16 +62,28 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
     return reading
 
 
-def entries(
+def entries(wallet: Any) -> QuerySet[LedgerEntry]:
+    """Return the entries of a wallet, each with the text of its `current_reference` and the `counterparty_id` of a transfer.
+
+    :param wallet: one, or what selects the id of one
+    """
+    other_side = LedgerEntry.objects.filter(transfer_id=OuterRef("transfer_id"))
+    counterparty = other_side.exclude(wallet=OuterRef("wallet")).values("wallet__organization_id")
+    return LedgerEntry.objects.filter(wallet=wallet).annotate(
+        counterparty_id=Subquery(counterparty[:1]), means=F("current_reference__text")
+    )
+
+
+def ledger_of(
     organization: Organization,
     *,
-    kinds: list[str] | None = None,
+    kinds: Sequence[str] | None = None,
     project_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     reference: str | None = None,
-) -> QuerySet[LedgerEntry]:
-    """Return the entries of an organization's wallet, each with the text of its `current_reference` and the `counterparty_id` of a transfer.
+) -> Listing:
+    """Return the ledger of an organization, by the moments of its entries, each as `entries` has it.
 
     :param kinds: only of these kinds
     :param project_id: only those whose metadata names this project
@@ -67,23 +91,33 @@ def entries(
     :param reference: only those that it means
     :param until: only up to and with this moment, and the rest of its millisecond: that is how finely times are shown
     """
-    wanted = Q(wallet__organization=organization)
-    if kinds is not None:
-        wanted &= Q(kind__in=kinds)
-    if project_id is not None:
-        wanted &= Q(metadata__projectId=project_id)
+    wallet = Wallet.objects.filter(organization=organization)
+    rows = entries(wallet.values("id")[:1])
     if since is not None:
-        wanted &= Q(posted_at__gte=since)
+        rows = rows.filter(posted_at__gte=since)
     if until is not None:
         last = until.microsecond // 1000 * 1000 + 999
-        wanted &= Q(posted_at__lte=until.replace(microsecond=last))
+        rows = rows.filter(posted_at__lte=until.replace(microsecond=last))
     if reference is not None:
-        wanted &= Q(current_reference__text=reference)
-    other_side = LedgerEntry.objects.filter(transfer_id=OuterRef("transfer_id"))
-    counterparty = other_side.exclude(wallet=OuterRef("wallet")).values("wallet__organization_id")
-    return LedgerEntry.objects.filter(wanted).annotate(
-        counterparty_id=Subquery(counterparty[:1]), means=F("current_reference__text")
+        rows = rows.filter(id__in=_meant_by(reference, wallet))
+    if project_id is not None:
+        rows = rows.alias(project=KeyTextTransform("projectId", "metadata"))
+        rows = rows.filter(metadata__has_key="projectId", project=project_id)
+    by = ("posted_at", "number")
+    is_small = project_id is not None or reference is not None
+    if kinds is None:
+        return Listing(rows, by)
+    if is_small or LedgerEntry.Kind.SETTLE in kinds:
+        return Listing(rows, by, sifted=Q(kind__in=kinds))
+    return Listing(rows, by, either=[Q(kind=kind) for kind in kinds])
+
+
+def _meant_by(text: str, wallet: QuerySet[Wallet]) -> list[UUID]:
+    """Return which entries of a wallet a reference means: one of each namespace at most."""
+    meant = Reference.objects.filter(
+        wallet=wallet.values("id")[:1], namespace__in=Reference.Namespace.values, text=text
     )
+    return list(meant.values_list("entry_id", flat=True))
 
 
 def wallet_of(organization: Organization) -> Wallet:

@@ -101,9 +101,7 @@ def statement_rows(period: BillingPeriod) -> Iterator[list[object]]:
     yield []
     yield list(COLUMNS)
     number = 0
-    of_period = entries(period.wallet.organization).filter(
-        period=period, number__lte=statement.last_number
-    )
+    of_period = entries(period.wallet).filter(period=period, number__lte=statement.last_number)
     while rows := list(of_period.filter(number__gt=number).order_by("number")[:ROWS_AT_ONCE]):
         yield from (_row(entry) for entry in rows)
         number = rows[-1].number

@@ -15,14 +15,14 @@ from django.conf import settings
 from django.db import OperationalError, connection
 
 from config import bodies, exceptions, parsers, server
-from credits.models import ZERO
+from credits.models import ZERO, Wallet
 from organizations import fields
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.scopes import ORG_ADMIN
 from tests import factories as f
 from tests.organizations.people import client
 from tests.usage import people as p
-from usage.models import Limit, RollupMark, UsageRollup
+from usage.models import Limit, RollupMark, UsageEvent, UsageRollup
 from usage.serializers.actors import MAX_MEMBERS
 from usage.services.budgets import MAX_BUDGETS
 from usage.views.i5 import MAX_DAYS, MAX_DAYS_BY_MONTH, MAX_ROWS
@@ -209,6 +209,29 @@ def rollup(tenant: Organization, number: int) -> UsageRollup:
     )
 
 
+def looked_at(world: World, most: int) -> tuple[int, int]:
+    """So many events, of which none is what is asked for; and one more."""
+    UsageEvent.objects.bulk_create(
+        UsageEvent(
+            organization=world.tenant,
+            source="jobs",
+            external_id=str(number),
+            credits=ZERO,
+            list_credits=ZERO,
+            month=f.NOW.date().replace(day=1),
+            occurred_at=f.NOW,
+            created_at=f.NOW,
+            position=number,
+        )
+        for number in range(1, most + 2)
+    )
+    Wallet.objects.filter(organization=world.tenant).update(event_position=most + 1)
+    first = world.get(EVENTS, source="reservation").json()
+    second = world.get(EVENTS, source="reservation", cursor=first["nextCursor"]).json()
+    assert first["items"] == second["items"] == []
+    return 200, 400 if second["nextCursor"] is None else 0
+
+
 def budgets(world: World, most: int) -> tuple[int, int]:
     assert most == MAX_BUDGETS
     Limit.objects.bulk_create(
@@ -334,6 +357,7 @@ CASES: dict[str, Any] = {
     "rows of a page": page("/api/v1/credits/events"),
     "organizations of a page": page("/api/v1/organizations"),
     "rows of a page of `ai/…`": page(BULK, "pageSize"),
+    "rows that a page looks at": looked_at,
     "consumers of `usage/top-consumers`": page("/api/usage/top-consumers"),
     "days of `usage` and `usage/top-consumers`": days("/api/usage", "/api/usage/top-consumers"),
     "days of `usage/monthly`": days("/api/usage/monthly"),

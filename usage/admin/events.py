@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -18,6 +19,7 @@ from organizations.admin import link, pill
 from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
 from usage.services.corrections import may_reverse
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
+from usage.services.history import BY
 from usage.services.settling import SOURCE
 
 
@@ -155,6 +157,13 @@ class UsageEventAdmin(UsedAdmin):
             },
         ),
     )
+
+    def get_ordering(self, request: HttpRequest) -> Sequence[str]:
+        """By when the work was done where it is one owner's: such an index has each of them, and that of all is by `id`."""
+        is_of_one = any(f"{name}__id__exact" in request.GET for name in ("organization", "actor"))
+        if is_of_one or self.named_by(request.GET.get(SEARCH_VAR, "")) is not None:
+            return [f"-{name}" for name in BY]
+        return list(super().get_ordering(request))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
 from credits.periods import Period, month_of
+from credits.services.counters import Subject
 from credits.services.locking import lock, require_not_archived
 from credits.services.reading import Reading, wallet_as_of
 from organizations.history import UNSAID, sign
@@ -86,6 +87,8 @@ def _found(named: Limit) -> Limit | None:
     return Limit.objects.filter(
         organization=named.organization,
         scope=named.scope,
+        actor=None,
+        group=None,
         resource_type=named.resource_type,
         resource_id=named.resource_id,
     ).first()
@@ -160,9 +163,8 @@ def standing_of(actor: Actor, *, now: datetime) -> Standing:
     """Return an actor's terms, and what it used of them in this calendar month."""
     month = month_of(now)
     wallet = Wallet.objects.get(organization_id=actor.organization_id)
-    counter = UsageCounter.objects.filter(
-        wallet=wallet, month=month.starts_at.date(), actor=actor
-    ).first()
+    counters = UsageCounter.objects.filter(wallet=wallet, month=month.starts_at.date())
+    counter = counters.filter(**Subject(actor_id=actor.id)._asdict()).first()
     terms = limits.actor_terms(actor.organization, [actor])[actor.id]
     return Standing(terms, counter.used if counter else ZERO, month)
 
@@ -178,10 +180,13 @@ def _used_in_term(reading: Reading) -> Decimal:
 def _with_use(organization: Organization, rows: list[Limit], *, now: datetime) -> list[Budget]:
     month = month_of(now)
     counters = UsageCounter.objects.filter(
-        wallet__organization=organization,
+        wallet=Wallet.objects.filter(organization=organization).values("id")[:1],
         month=month.starts_at.date(),
-        resource_id__in=[row.resource_id for row in rows],
-    ).exclude(resource_type="")
+        actor=None,
+        group=None,
+        resource_type__in={row.resource_type for row in rows},
+        resource_id__in={row.resource_id for row in rows},
+    )
     used = {(c.resource_type, c.resource_id): c.used for c in counters}
     return [
         Budget(row, used.get((row.resource_type, row.resource_id), ZERO), month) for row in rows

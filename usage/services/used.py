@@ -6,14 +6,15 @@ from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
-from credits.models import ZERO, UsageCounter
+from credits.models import ZERO, UsageCounter, Wallet
 from credits.periods import Period
+from credits.services.counters import ORGANIZATION
 from organizations.models import Actor, Group, Membership, Organization
 
 
 def of_organization(organization: Organization, month: Period) -> Decimal:
     """Return what all work of an organization used in a month."""
-    own = _counters(organization, month).filter(actor=None, group=None, resource_type="")
+    own = _counters(organization, month).filter(**ORGANIZATION._asdict())
     return own.values_list("used", flat=True).first() or ZERO
 
 
@@ -28,7 +29,7 @@ def of_entity_groups(
     organization: Organization, groups: Sequence[Group], month: Period
 ) -> list[Decimal]:
     """Return what was drawn from each of these buckets in a month, in their order."""
-    rows = _counters(organization, month).filter(group__in=groups)
+    rows = _counters(organization, month).filter(actor=None, group__in=groups)
     used = dict(rows.values_list("group_id", "used"))
     return [used.get(group.id, ZERO) for group in groups]
 
@@ -51,6 +52,6 @@ def of_user_groups(
 
 
 def _counters(organization: Organization, month: Period) -> QuerySet[UsageCounter]:
-    return UsageCounter.objects.filter(
-        wallet__organization=organization, month=month.starts_at.date()
-    )
+    """The subjects are columns of one index, in the order actor, group, resource: whoever asks for one says that there is none before."""
+    wallet = Wallet.objects.filter(organization=organization).values("id")[:1]
+    return UsageCounter.objects.filter(wallet=wallet, month=month.starts_at.date())

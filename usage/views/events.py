@@ -7,8 +7,8 @@ from organizations.doors import ApiView, operation
 from organizations.pagination import page_of
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage import services
-from usage.models import UsageEvent
 from usage.serializers import events as shapes
+from usage.services import history
 from usage.views.reservations import REQUEST_PATH
 
 TWO_MEGABYTES = 2 * 1024 * 1024
@@ -22,15 +22,10 @@ class Events(ApiView):
     )
     def get(self, request: Request) -> Response:
         """What happened, newest first; to a personal key, what its actor did."""
-        query = self.query
-        rows = UsageEvent.objects.filter(organization=self.acting).select_related("group")
-        own = self.principal.key.actor_id
-        if own is not None:
-            rows = rows.filter(actor_id=own)
-        equal = {"actor_id": "actor_id", "model": "model_id", "source": "source"}
-        bounds = {"since": "occurred_at__gte", "until": "occurred_at__lte"}
-        wanted = {field: query[n] for n, field in (equal | bounds).items() if n in query}
-        return self.page(rows.filter(**wanted), shapes.UsageEventShape)
+        names = ("actor_id", "model", "source", "since", "until")
+        wanted = {name: self.query[name] for name in names if name in self.query}
+        listing = history.events_of(self.acting, own_actor_id=self.principal.key.actor_id, **wanted)
+        return self.page(shape=shapes.UsageEventShape, **listing._asdict())
 
     @operation(
         USAGE_WRITE,

@@ -61,7 +61,7 @@ TABLES: dict[str, Privileges] = {
     "organizations_idempotencykey": Privileges(ALL, hidden=["fingerprint", "body"]),
     "organizations_ratecount": Privileges(ALL),
     "organizations_proposal": Privileges(
-        f"{APPEND}, UPDATE (state, decided_by_id, decided_at, outcome)"
+        f"{APPEND}, UPDATE (state, decided_by, decided_at, outcome)"
     ),
     # The work of the calendar.
     "organizations_job": Privileges(ALL),

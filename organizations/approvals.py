@@ -10,7 +10,6 @@ import simplejson
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -33,6 +32,7 @@ from organizations.operations import (
     rehearse,
     sentence,
     staff,
+    staff_named,
 )
 from organizations.proposals import NotDecidable
 
@@ -47,7 +47,7 @@ class ProposalView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.now = clock.now()
-        rows = Proposal.objects.select_related("organization", "proposed_by", "decided_by")
+        rows = Proposal.objects.select_related("organization")
         self.proposal = get_object_or_404(rows, id=kwargs["id"])
         self.operation = self.operations[self.proposal.operation]
         return super().dispatch(request, *args, **kwargs)
@@ -76,7 +76,8 @@ class ProposalView(View):
     def _approve(self) -> Answer:
         """Do what was proposed. The proposal's lock and state make it happen once."""
         proposal = self._to_decide(approve=True)
-        if not proposal.proposed_by.has_perm(self.operation.permission):
+        author = proposals.author_of(proposal)
+        if author is None or not author.has_perm(self.operation.permission):
             raise NotDecidable(f"{proposal.proposed_by} may not do this any more")
         form = self._form()
         if not form.is_valid():
@@ -86,8 +87,9 @@ class ProposalView(View):
         return Answer(200, {"message": outcome.sentence})
 
     def _perform(self, form: Form) -> Outcome:
-        author = f"{staff(self.proposal.proposed_by)}, approved by {staff(self.request.user)}"
-        return self.operation.perform(self._command(form, author))
+        author = staff_named(self.proposal.proposed_by)
+        both = f"{author}, approved by {staff(self.request.user)}"
+        return self.operation.perform(self._command(form, both))
 
     def _refuse(self) -> Answer:
         proposal = self._to_decide(approve=False)
@@ -96,25 +98,25 @@ class ProposalView(View):
 
     def _to_decide(self, *, approve: bool) -> Proposal:
         return proposals.to_decide(
-            self.proposal.pk, decided_by=self._person(), now=self.now, approve=approve
+            self.proposal.pk, decided_by=self._name(), now=self.now, approve=approve
         )
 
     def _decide(self, proposal: Proposal, state: Proposal.State, outcome: str) -> None:
         proposals.decide(
-            proposal, state=state, decided_by=self._person(), outcome=outcome, now=self.now
+            proposal, state=state, decided_by=self._name(), outcome=outcome, now=self.now
         )
         text = f"Proposal of {proposal.proposed_by} {state}. {outcome} Reason: {proposal.reason}"
         log(self.request.user, proposal.organization, CHANGE, text)
 
-    def _person(self) -> User:
-        return User.objects.get(pk=self.request.user.pk or 0)
+    def _name(self) -> str:
+        return self.request.user.get_username()
 
     def _rehearsal(self, form: Form) -> dict[str, Any]:
         """Return what it would change now, or why it cannot be done."""
         if not form.is_valid():
             return {"problem": form.errors.as_text()}
         try:
-            command = self._command(form, staff(self.proposal.proposed_by))
+            command = self._command(form, staff_named(self.proposal.proposed_by))
             return {"effects": rehearse(self.operation, command).effects}
         except tuple(self.operation.refusals) as refusal:
             return {"problem": sentence(refusal)}
@@ -147,7 +149,7 @@ class ProposalView(View):
             "organization": self.proposal.organization,
             "title": self.operation.title,
             "subtitle": self.proposal.organization.name,
-            "is_own": self.proposal.proposed_by_id == self.request.user.pk,
+            "is_own": self.proposal.proposed_by == self._name(),
             "may_decide": may_use(self.request, self.operation),
         }
         return TemplateResponse(self.request, "admin/proposal.html", context)

@@ -2,15 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Model
+from django.db.models import BigAutoField, Model
 from django.db.models.deletion import Collector
+from simple_history.models import HistoricalRecords
 
 LENGTH = 100
 """How much of a name fits beside a change."""
 UNSAID = "shell"
 """Who changes something through no door: a shell, or a script."""
+
+
+class History(HistoricalRecords):
+    """The rows of a table as they were after each change, with the name of who made it.
+
+    The name is text, in `history_change_reason`. Of what the library would keep besides, a reference to a user, there is nothing: what
+    belongs to an organization refers to nobody of the staff.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(history_id_field=BigAutoField(), **options)
+
+    def _get_history_user_fields(self) -> dict[str, Any]:
+        return {"history_user": property(lambda row: None, lambda row, user: None)}
 
 
 def sign(row: Model, *, performed_by: str, now: datetime | None = None) -> None:

@@ -18,7 +18,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, models, transaction
 from django.http import HttpRequest, HttpResponse
@@ -153,7 +153,12 @@ class Operation:
 
 def staff(user: AbstractBaseUser | AnonymousUser) -> str:
     """Return how the ledger and the histories name somebody of the staff."""
-    return f"staff:{user.get_username()}"
+    return staff_named(user.get_username())
+
+
+def staff_named(name: str) -> str:
+    """Return how they name who has this name."""
+    return f"staff:{name}"
 
 
 def log(
@@ -311,7 +316,7 @@ class OperationView(View):
             payload=self._payload(form),
             amount=amount,
             reason=form.cleaned_data["reason"],
-            proposed_by=User.objects.get(pk=self.request.user.pk or 0),
+            proposed_by=self.request.user.get_username(),
             now=self.now,
         )
         text = f"{self.operation.title} is proposed. Nothing moved: another person has to approve it by {proposal.expires_at:%Y-%m-%d %H:%M} UTC."

@@ -75,7 +75,7 @@ def propose(
     payload: Payload,
     amount: Decimal,
     reason: str,
-    proposed_by: User,
+    proposed_by: str,
     now: datetime,
 ) -> Proposal:
     """Write down what is to be done, for another person to decide within a day."""
@@ -98,16 +98,13 @@ def digest_of(organization: Organization, operation: str, payload: Payload) -> s
     return hashlib.sha256(wire.dumps(inputs, sort_keys=True)).hexdigest()
 
 
-def to_decide(id: UUID, *, decided_by: User, now: datetime, approve: bool) -> Proposal:
+def to_decide(id: UUID, *, decided_by: str, now: datetime, approve: bool) -> Proposal:
     """Lock and return a proposal that this person may approve, or refuse, now. One's own can only be withdrawn.
 
     :raises NotDecidable: if it is decided, too old, one's own, or no longer what it was
     """
-    proposal = (
-        Proposal.objects.select_for_update(of=["self"])
-        .select_related("organization", "proposed_by", "decided_by")
-        .get(id=id)
-    )
+    rows = Proposal.objects.select_for_update(of=["self"]).select_related("organization")
+    proposal = rows.get(id=id)
     if proposal.state != Proposal.State.WAITING:
         raise NotDecidable(f"{proposal.decided_by} {proposal.state} it already")
     if approve:
@@ -115,14 +112,19 @@ def to_decide(id: UUID, *, decided_by: User, now: datetime, approve: bool) -> Pr
     return proposal
 
 
-def _require_approvable(proposal: Proposal, decided_by: User, now: datetime) -> None:
+def author_of(proposal: Proposal) -> User | None:
+    """Return who proposed it, if they are still one of the staff."""
+    return User.objects.filter(username=proposal.proposed_by, is_active=True).first()
+
+
+def _require_approvable(proposal: Proposal, decided_by: str, now: datetime) -> None:
     if now >= proposal.expires_at:
         raise NotDecidable(
             f"it waited until {proposal.expires_at:%Y-%m-%d %H:%M} UTC: propose it anew"
         )
-    if proposal.proposed_by_id == decided_by.pk:
+    if proposal.proposed_by == decided_by:
         raise NotDecidable("you proposed it yourself: another person has to approve it")
-    if not proposal.proposed_by.is_active:
+    if author_of(proposal) is None:
         raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
     fits = digest_of(proposal.organization, proposal.operation, proposal.payload)
     if proposal.digest != fits:
@@ -130,7 +132,7 @@ def _require_approvable(proposal: Proposal, decided_by: User, now: datetime) -> 
 
 
 def decide(
-    proposal: Proposal, *, state: Proposal.State, decided_by: User, outcome: str, now: datetime
+    proposal: Proposal, *, state: Proposal.State, decided_by: str, outcome: str, now: datetime
 ) -> None:
     """Write down who decided what. The caller holds the proposal's lock."""
     proposal.state = state

@@ -8,9 +8,9 @@ An *AI model* has dated *rates*. *Thresholds* change what an organization's work
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
-from simple_history.models import HistoricalRecords
 
 from credits.models import AmountField, LedgerEntry, Reservation
+from organizations.history import History
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group, Organization, UsageProfile
 
@@ -26,7 +26,7 @@ class AIModel(models.Model):
         default=False, help_text="Its provider's: used at a downgrade, and when the pool is empty."
     )
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         verbose_name = "AI model"
@@ -72,7 +72,7 @@ class Rate(models.Model):
         default=True, help_text="The provider's output count contains the reasoning tokens."
     )
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [
@@ -119,7 +119,7 @@ class Thresholds(models.Model):
     )
     shutoff = AmountField(null=True, blank=True, help_text="From here on nothing is admitted.")
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         verbose_name_plural = "thresholds"
@@ -171,7 +171,7 @@ class Limit(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [

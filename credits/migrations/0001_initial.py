@@ -4,7 +4,6 @@ import django.db.models.deletion
 import organizations.ids
 import simple_history.models
 from decimal import Decimal
-from django.conf import settings
 from django.db import migrations, models
 
 
@@ -14,7 +13,6 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('organizations', '0001_initial'),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -301,11 +299,10 @@ class Migration(migrations.Migration):
                 ('open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='How many holds may be open at once. Empty: no limit.', null=True)),
                 ('actor_open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='And how many of each actor. Empty: no limit.', null=True, verbose_name='open holds limit of an actor')),
                 ('wallet', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='credits.wallet')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'historical credit config',

@@ -6,9 +6,9 @@ from decimal import Decimal
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
-from simple_history.models import HistoricalRecords
 
 from credits.models.fields import ZERO, AmountField, known
+from organizations.history import History
 from organizations.ids import new_id
 from organizations.models import Organization
 
@@ -208,7 +208,7 @@ class CreditConfig(models.Model):
         help_text="And how many of each actor. Empty: no limit.",
     )
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [

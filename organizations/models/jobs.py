@@ -83,9 +83,14 @@ class Failure(models.Model):
 
     kind = models.CharField(max_length=40)
     organization = models.ForeignKey(
-        Organization, null=True, on_delete=models.PROTECT, related_name="failures", db_index=False
+        Organization,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="failures",
+        db_index=False,
+        db_constraint=False,
     )
-    """Null for a job over the whole database."""
+    """Null for a job over the whole database. No constraint: the calendar stands apart from what belongs to organizations."""
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="failures")
     """In which it failed last."""
     attempts = models.PositiveSmallIntegerField(default=1)
@@ -115,7 +120,12 @@ class Finding(models.Model):
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="findings")
     organization = models.ForeignKey(
-        Organization, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+        Organization,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
     check_name = models.CharField("check", max_length=200)
     subject = models.CharField(max_length=200)

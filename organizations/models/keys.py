@@ -9,8 +9,8 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
+from organizations.history import History
 from organizations.ids import new_id, write
 from organizations.models.people import Actor, Env, Organization
 
@@ -76,7 +76,7 @@ class ApiKey(models.Model):
     """The first of the keys that were rotated into this one; null if it is the first itself."""
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    history = HistoricalRecords(excluded_fields=["secret_hash", "hashed_under", "last_used_at"])
+    history = History(excluded_fields=["secret_hash", "hashed_under", "last_used_at"])
 
     class Meta:
         constraints = [

@@ -10,8 +10,8 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
+from organizations.history import History
 from organizations.ids import new_id, write
 
 
@@ -83,7 +83,7 @@ class Organization(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = HistoricalRecords(excluded_fields=["updated_at"])
+    history = History(excluded_fields=["updated_at"])
 
     class Meta:
         constraints = [
@@ -176,7 +176,7 @@ class UsageProfile(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [
@@ -229,7 +229,7 @@ class Actor(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [
@@ -273,7 +273,7 @@ class Group(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [
@@ -319,7 +319,7 @@ class Membership(models.Model):
     actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="memberships")
     kind = models.CharField(max_length=6, choices=Group.Kind)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         constraints = [

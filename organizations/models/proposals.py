@@ -1,6 +1,5 @@
 """What somebody of the staff wants done that needs a second person."""
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -11,7 +10,7 @@ from organizations.models.people import Organization
 class Proposal(models.Model):
     """An operation with all that was asked of it, which waits for another person to do it or to refuse it.
 
-    A trigger (migration 0010) keeps everything but the decision, and the decision once it is made.
+    A trigger (migration 0002) keeps everything but the decision, and the decision once it is made.
     """
 
     class State(models.TextChoices):
@@ -31,15 +30,12 @@ class Proposal(models.Model):
     amount = models.DecimalField(max_digits=24, decimal_places=6)
     """How many credits it would have moved when it was proposed."""
     reason = models.CharField(max_length=300)
-    proposed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="proposals"
-    )
+    proposed_by = models.CharField(max_length=150)
+    """The name of who did, by which people log in: they keep it, so it tells who they are."""
     proposed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="decisions"
-    )
+    decided_by = models.CharField(max_length=150, null=True)
     decided_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=500, blank=True)
     """What it did, in a sentence."""

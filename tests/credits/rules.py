@@ -55,7 +55,7 @@ MAY, JUNE = "WHERE index = 0", "WHERE index = 1"
 NEXT = "(SELECT max(e.number) + 1 FROM credits_ledgerentry e WHERE e.wallet_id = credits_ledgerentry.wallet_id)"
 ORGANIZATION, PROFILE = "organizations_organization", "organizations_usageprofile"
 ACTOR, GROUP = "organizations_actor", "organizations_group"
-PROPOSAL, BEN = "organizations_proposal", "(SELECT id FROM auth_user WHERE username = 'ben')"
+PROPOSAL, BEN = "organizations_proposal", "'ben'"
 COUNTER, MEMBERSHIP = "credits_usagecounter", "organizations_membership"
 AN_ACTOR = f"(SELECT id FROM {ACTOR} WHERE name = 'Ana')"
 A_GROUP = f"(SELECT id FROM {GROUP} WHERE key = 'design')"
@@ -444,7 +444,7 @@ RULES: dict[str, list[Breach]] = {
         Breach("UPDATE organizations_idempotencykey SET status_code = NULL"),
     ],
     "proposal_state_known": [
-        like(PROPOSAL, "true", state="'lost'", decided_by_id=BEN, decided_at="proposed_at")
+        like(PROPOSAL, "true", state="'lost'", decided_by=BEN, decided_at="proposed_at")
     ],
     "proposal_decided_or_waiting": [like(PROPOSAL, "true", state="'refused'")],
     "proposal_approved_by_another": [
@@ -452,12 +452,12 @@ RULES: dict[str, list[Breach]] = {
             PROPOSAL,
             "true",
             state="'approved'",
-            decided_by_id="proposed_by_id",
+            decided_by="proposed_by",
             decided_at="proposed_at",
         )
     ],
     "proposal_approved_in_time": [
-        like(PROPOSAL, "true", state="'approved'", decided_by_id=BEN, decided_at="expires_at")
+        like(PROPOSAL, "true", state="'approved'", decided_by=BEN, decided_at="expires_at")
     ],
     "proposal_amount_positive": [like(PROPOSAL, "true", amount="0")],
     "proposal_expires_later": [like(PROPOSAL, "true", expires_at="proposed_at")],

@@ -38,9 +38,9 @@ class ProposalAdmin(ViewOnlyAdmin):
         "decided_by",
     )
     list_filter = ("state",)
-    list_select_related = ("organization", "proposed_by", "decided_by")
+    list_select_related = ("organization",)
     ordering = ("-id",)
-    search_fields = ("organization__name", "proposed_by__username", "reason")
+    search_fields = ("organization__name", "proposed_by", "reason")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         may_view: bool = super().has_view_permission(request, obj)

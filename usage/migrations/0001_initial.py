@@ -3,7 +3,6 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import organizations.ids
 import simple_history.models
-from django.conf import settings
 from django.db import migrations, models
 
 
@@ -14,7 +13,6 @@ class Migration(migrations.Migration):
     dependencies = [
         ('credits', '0001_initial'),
         ('organizations', '0001_initial'),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -177,11 +175,10 @@ class Migration(migrations.Migration):
                 ('provider', models.CharField(max_length=40)),
                 ('tier', models.CharField(choices=[('everyday', 'Everyday'), ('advanced', 'Advanced'), ('strategic', 'Strategic')], max_length=10)),
                 ('is_fallback', models.BooleanField(default=False, help_text="Its provider's: used at a downgrade, and when the pool is empty.")),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'historical AI model',
@@ -206,11 +203,10 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.organization')),
                 ('actor', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.actor')),
                 ('group', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.group')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'historical limit',
@@ -236,11 +232,10 @@ class Migration(migrations.Migration):
                 ('input_includes_cached', models.BooleanField(default=False, help_text="The provider's input count contains the cached tokens.")),
                 ('output_includes_reasoning', models.BooleanField(default=True, help_text="The provider's output count contains the reasoning tokens.")),
                 ('model', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='usage.aimodel')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'historical rate',
@@ -256,11 +251,10 @@ class Migration(migrations.Migration):
                 ('downgrade', credits.models.fields.AmountField(blank=True, decimal_places=6, help_text="From here on the provider's fallback does the work.", max_digits=24, null=True)),
                 ('shutoff', credits.models.fields.AmountField(blank=True, decimal_places=6, help_text='From here on nothing is admitted.', max_digits=24, null=True)),
                 ('organization', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.organization')),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
                 ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'verbose_name': 'historical thresholds',

@@ -2,9 +2,9 @@ CREATE FUNCTION organizations_proposal_is_fixed() RETURNS trigger LANGUAGE plpgs
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.state = 'waiting' AND
         (NEW.id, NEW.organization_id, NEW.operation, NEW.payload, NEW.digest, NEW.amount, NEW.reason,
-            NEW.proposed_by_id, NEW.proposed_at, NEW.expires_at) IS NOT DISTINCT FROM
+            NEW.proposed_by, NEW.proposed_at, NEW.expires_at) IS NOT DISTINCT FROM
         (OLD.id, OLD.organization_id, OLD.operation, OLD.payload, OLD.digest, OLD.amount, OLD.reason,
-            OLD.proposed_by_id, OLD.proposed_at, OLD.expires_at)
+            OLD.proposed_by, OLD.proposed_at, OLD.expires_at)
     THEN
         RETURN NEW;
     END IF;

@@ -8,6 +8,7 @@ once, at the end, up, to six places.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from functools import cached_property
 from typing import Any
 
 SMALLEST_CREDIT = Decimal("0.000001")
@@ -71,6 +72,21 @@ class RateCard:
     per_request: Decimal = ZERO
     per_unit: Decimal = ZERO
 
+    @cached_property
+    def dearest(self) -> "RateCard":
+        """What `dearest` returns: computed once, for a card is asked for again and again."""
+        bands, reachable, done = [], list[Band](), _dearest_band(self)
+        for band in self.bands:
+            reachable.append(band if band.is_priced else done or band)
+            dear = Band(
+                band.prompt_tokens_from,
+                input=max(_most_of_input(each) for each in reachable),
+                output=max(_most_of_output(each) for each in reachable),
+                per_request=max(_fee(self, each) for each in reachable),
+            )
+            bands.append(dear if band.is_priced else band)
+        return replace(self, bands=tuple(bands))
+
 
 def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
     """Return what this work costs in credits, rounded up.
@@ -113,19 +129,7 @@ def dearest(card: RateCard) -> RateCard:
     All input may be written to a cache, all output may be reasoning, and a shorter prompt than was asked may fall in a band that costs
     more.
     """
-    done = _dearest_band(card)
-    reachable: list[Band] = []
-    bands = []
-    for band in card.bands:
-        reachable.append(band if band.is_priced else done or band)
-        dear = Band(
-            band.prompt_tokens_from,
-            input=max(_most_of_input(each) for each in reachable),
-            output=max(_most_of_output(each) for each in reachable),
-            per_request=max(_fee(card, each) for each in reachable),
-        )
-        bands.append(dear if band.is_priced else band)
-    return replace(card, bands=tuple(bands))
+    return card.dearest
 
 
 def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:

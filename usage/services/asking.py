@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
+from uuid import UUID
 
 from credits import periods
 from credits.models import CreditConfig, UsageCounter, Wallet
@@ -117,9 +118,10 @@ class Ask:
         if work.model is not None:
             self.asked, self.fallback = self._candidates(work.model)
         self.actor_terms = _actor_terms(self.book, work.actor)
+        self.actor_cap = self.actor_terms.cap if self.actor_terms else None
         self.group = self._group()
-        self._group_cap = self.book.group_cap(self.group) if self.group else None
-        self._resource_cap = (
+        self.group_cap = self.book.group_cap(self.group) if self.group else None
+        self.resource_cap = (
             self.book.resource_cap(work.resource_type, work.resource_id)
             if work.resource_type
             else None
@@ -129,6 +131,15 @@ class Ask:
     def versions(self) -> Versions:
         """At which version its terms were read."""
         return self.book.versions
+
+    @property
+    def organization(self) -> Organization:
+        """Who asks, with whom it depends on."""
+        return self.book.organization
+
+    @property
+    def wallet_id(self) -> UUID:
+        return self.book.wallet_id
 
     @property
     def config(self) -> CreditConfig:
@@ -142,8 +153,8 @@ class Ask:
     def valid_until(self) -> datetime | None:
         """The first moment after `now` at which it would differ although nobody edits anything; None if there is none."""
         moments = [starts_at for cards in self._cards.values() for starts_at, _ in cards]
-        if self.book.organization.entitled_until is not None:
-            moments.append(self.book.organization.entitled_until)
+        if self.organization.entitled_until is not None:
+            moments.append(self.organization.entitled_until)
         return min((moment for moment in moments if moment > self.now), default=None)
 
     @property
@@ -227,12 +238,11 @@ class Ask:
         self, counter: UsageCounter
     ) -> tuple[Literal["actor", "group", "resource"], str, limits.Cap, str]:
         if counter.actor_id is not None:
-            cap = self.actor_terms.cap if self.actor_terms else None
-            return "actor", write("act", counter.actor_id), cap, "actor_cap"
+            return "actor", write("act", counter.actor_id), self.actor_cap, "actor_cap"
         if counter.group_id is not None:
-            return "group", write("grp", counter.group_id), self._group_cap, "group_cap"
+            return "group", write("grp", counter.group_id), self.group_cap, "group_cap"
         name = f"{counter.resource_type}/{counter.resource_id}"
-        return "resource", name, self._resource_cap, "entity_budget"
+        return "resource", name, self.resource_cap, "entity_budget"
 
 
 def _by(book: Book, work: Work) -> Work:

@@ -11,9 +11,8 @@ raise a version: that an actor has no limit, but not that there is no such actor
 
 import logging
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from credits.models import CreditConfig, Wallet
@@ -46,8 +45,7 @@ _ABOVE = ("parent__sandbox_of", "sandbox_of__parent")
 _MISSING = object()
 
 
-@dataclass(frozen=True)
-class Versions:
+class Versions(NamedTuple):
     """At which version terms were read: the organization's, its parent's, and the catalogue's."""
 
     wallet: UUID
@@ -100,8 +98,12 @@ class Book:
 
     def actor(self, id: UUID) -> Actor | None:
         """Return an actor of the organization, if there is one. That one is not active is never kept."""
-        actors = Actor.objects.filter(organization=self.organization).select_related("profile")
-        return self._own(("actor", id), actors.filter(id=id).first, keeps=_is_active)
+
+        def read() -> Actor | None:
+            actors = Actor.objects.filter(organization=self.organization)
+            return actors.select_related("profile").filter(id=id).first()
+
+        return self._own(("actor", id), read, keeps=_is_active)
 
     def actor_terms(self, id: UUID) -> limits.ActorTerms | None:
         """Return what applies to an actor of the organization, if there is one."""
@@ -109,8 +111,12 @@ class Book:
 
     def group(self, key: str) -> Group | None:
         """Return the entity group of this key, if there is one."""
-        groups = Group.objects.filter(organization=self.organization, kind=Group.Kind.ENTITY)
-        return self._own(("group", key), groups.filter(key=key).first)
+
+        def read() -> Group | None:
+            groups = Group.objects.filter(organization=self.organization, kind=Group.Kind.ENTITY)
+            return groups.filter(key=key).first()
+
+        return self._own(("group", key), read)
 
     def group_cap(self, group: Group) -> limits.Cap:
         """Return the shared cap of an entity group."""
@@ -130,12 +136,15 @@ class Book:
 
     def model(self, slug: str) -> AIModel | None:
         """Return a model, if there is one."""
-        return self._shared(("model", slug), AIModel.objects.filter(slug=slug).first)
+        return self._shared(("model", slug), lambda: AIModel.objects.filter(slug=slug).first())
 
     def fallback(self, provider: str) -> AIModel | None:
         """Return the fallback of a provider, if it has one."""
-        rows = AIModel.objects.filter(provider=provider, is_fallback=True)
-        return self._shared(("fallback", provider), rows.first, keeps=_anything)
+
+        def read() -> AIModel | None:
+            return AIModel.objects.filter(provider=provider, is_fallback=True).first()
+
+        return self._shared(("fallback", provider), read, keeps=_anything)
 
     def cards(self, models: Iterable[AIModel]) -> rates.Cards:
         """Return the cards of these models, also those that begin later."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from config.demo_story import DAY, HOUR, MADE_BY, STANDARD_TIERS, Story, ask_in_vain, charge, hold
 from credits import services as credits
-from organizations import services as organizations
 from organizations.models import Actor, Group, Organization, UsageProfile
 from usage import services
 from usage.models import AIModel
@@ -93,7 +92,7 @@ def train(story: Story, organization: Organization, joins_at: datetime) -> None:
 def bring_own_keys(*, story: Story, organization: Organization, now: datetime) -> None:
     """Change to keys of its own at the providers: work is still noted, and costs nothing here."""
     changes = {"byok": True}
-    own = organizations.update_organization(
+    own = credits.update_organization(
         organization=organization, changes=changes, performed_by=MADE_BY, now=now
     )
     story.conversations(own, pieces=2, since=now, until=now + HOUR)

@@ -11,7 +11,6 @@ from rest_framework.serializers import ValidationError
 from credits import serializers as shapes
 from credits import services
 from credits.models import LedgerEntry
-from organizations import services as organizations
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer
 from organizations.models import Organization
@@ -209,7 +208,7 @@ class OrganizationDetail(ApiView):
         child = self.child(org_id)
 
         def update(body: Body) -> Answer:
-            changed = organizations.update_organization(
+            changed = services.update_organization(
                 organization=child, changes=body, performed_by=self.performed_by, now=self.now
             )
             return Answer(200, shapes.OrganizationShape(changed).data)

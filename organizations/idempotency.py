@@ -24,13 +24,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from organizations import wire
 from organizations.models import IdempotencyKey, Organization
+
+Outcome = TypeVar("Outcome")
 
 LIFETIME = timedelta(hours=24)
 ATTEMPTS = 3
@@ -119,13 +121,14 @@ def run(command: Callable[[], Answer | Denied], *, key: Key | None, now: datetim
 
     :raises IdempotencyConflict: if the key was used with other inputs in the last 24 hours
     """
-    outcome = _persist(lambda: _attempt(command, key, now))
+    outcome = again(lambda: _attempt(command, key, now))
     if isinstance(outcome, Denied):
         raise outcome.error
     return outcome
 
 
-def _persist(attempt: Callable[[], Stored | Denied]) -> Stored | Denied:
+def again(attempt: Callable[[], Outcome]) -> Outcome:
+    """Return what an attempt does that owns its transaction; after a deadlock or serialization failure try again, at most twice."""
     for number in range(1, ATTEMPTS):
         try:
             return attempt()

@@ -1,11 +1,10 @@
 """Minting, rotating and revoking API keys; what an organization says of itself; whether it may act.
 
-Creating, suspending and archiving organizations touch wallets, so they live in `credits`.
+Creating, editing, suspending and archiving organizations touch wallets, so they live in `credits`.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -83,32 +82,13 @@ def require_active(organization: Organization) -> None:
         raise OrganizationArchived(f"{organization.public_id} is archived")
 
 
-@transaction.atomic(savepoint=False)
-def update_organization(
-    *,
-    organization: Organization,
-    changes: Mapping[str, Any],
-    now: datetime,
-    performed_by: str = UNSAID,
-) -> Organization:
-    """Change what an organization says of itself, or on what terms it uses AI; what is not named stays.
+def merged_metadata(
+    metadata: Mapping[str, str], changes: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return metadata with changes merged key by key: a text sets, an empty one removes the key, and None instead of a mapping removes all.
 
-    Metadata merges key by key, under the row's lock so that two merges at once both last: a text sets, an empty one removes the key,
-    and None instead of a mapping removes all of them.
-
-    :raises MetadataTooLarge: if the merged metadata has too many keys, or is too long
+    :raises MetadataTooLarge: if the result has too many keys, or is too long
     """
-    current = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
-    for name, value in changes.items():
-        setattr(current, name, _merged(current.metadata, value) if name == "metadata" else value)
-    if changes:
-        current.updated_at = now
-        sign(current, performed_by=performed_by, now=now)
-        current.save(update_fields=[*changes, "updated_at"])
-    return current
-
-
-def _merged(metadata: dict[str, str], changes: Mapping[str, str] | None) -> dict[str, str]:
     if changes is None:
         return {}
     merged = {key: text for key, text in {**metadata, **changes}.items() if changes.get(key) != ""}

@@ -31,6 +31,7 @@ from credits.forms import CreditsField
 from credits.models import ZERO, CreditConfig
 from credits.templatetags.amounts import credits
 from organizations import clock
+from organizations.idempotency import again
 from organizations.ids import new_id
 from organizations.models import Organization
 from organizations.operations import log, sentence, staff, visible
@@ -117,7 +118,7 @@ class CreateView(View):
         if made is not None:
             return self._show(made)
         try:
-            return self._show(self._create(form.cleaned_data))
+            return self._show(again(lambda: self._create(form.cleaned_data)))
         except IntegrityError:
             return self._show(Organization.objects.get(id=form.cleaned_data["once"]))
         except (services.NotARoot, OrganizationSuspended, OrganizationArchived) as refusal:

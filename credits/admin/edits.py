@@ -21,6 +21,7 @@ from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import Change, Headed, HistoryAdmin, PublicIdSearch
 from organizations.history import sign
+from organizations.idempotency import again
 from organizations.operations import sentence, staff, visible
 
 REASON_LENGTH = 100
@@ -88,8 +89,9 @@ class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
         return field
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view = super().changeform_view
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            return again(lambda: view(request, *args, **kwargs))
         except self.refusals as refusal:
             self.message_user(request, sentence(refusal), messages.ERROR)
         except IntegrityError:
@@ -97,8 +99,9 @@ class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
         return redirect(request.get_full_path())
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view = super().delete_view
         try:
-            return super().delete_view(request, *args, **kwargs)
+            return again(lambda: view(request, *args, **kwargs))
         except self.refusals as refusal:
             self.message_user(request, sentence(refusal), messages.ERROR)
         return redirect(request.get_full_path())

@@ -39,6 +39,7 @@ from credits.ledger.shapes import remaining as remaining
 from credits.ledger.shapes import take as take
 from credits.ledger.wallets import live_grants as live_grants
 from credits.ledger.wallets import lock as lock
+from credits.ledger.wallets import lock_all as lock_all
 from credits.ledger.wallets import lock_children as lock_children
 from credits.ledger.wallets import lock_idle as lock_idle
 from credits.ledger.wallets import number_events as number_events

@@ -45,6 +45,7 @@ from credits.services.organizations import close_sandbox as close_sandbox
 from credits.services.organizations import create_organization as create_organization
 from credits.services.organizations import resume as resume
 from credits.services.organizations import suspend as suspend
+from credits.services.organizations import update_organization as update_organization
 from credits.services.organizations import update_terms as update_terms
 from credits.services.organizations import upgrade_terms as upgrade_terms
 from credits.services.reading import Reading as Reading

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 
@@ -55,6 +56,15 @@ def lock(
         return Locked(wallet, None)
     transaction.savepoint_rollback(attempt)
     return Locked(*lock_family(organization, now=now))
+
+
+def lock_terms(organization_id: UUID) -> None:
+    """Lock the wallet of an organization whose terms are about to be changed.
+
+    Whoever changes terms raises their version, which is in the wallet's row (a trigger). So that lock comes before those of the rows that
+    are changed: the order is wallets, then organizations, then everything else.
+    """
+    ledger.lock_all([organization_id])
 
 
 def lock_family(child: Organization, *, now: datetime) -> tuple[Wallet, Wallet]:

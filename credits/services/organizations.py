@@ -1,5 +1,6 @@
 """The life of an organization, as far as its wallet is touched: create, suspend, resume, archive, and its terms."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,15 +18,19 @@ from credits.services.funding import InvalidAmount, NotARoot
 from credits.services.locking import (
     lock,
     lock_family,
+    lock_terms,
     require_not_archived,
 )
 from organizations import services as organizations
 from organizations.history import UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Env, Organization
-from organizations.services import require_active
+from organizations.services import merged_metadata, require_active
 
 Status = Organization.Status
+
+TERMS_OF_USE = ("ai_enabled", "entitled_until", "byok", "enabled_providers", "default_profile")
+"""On what terms an organization may use AI: the fields of its own that decide about its spending, beside its status."""
 
 
 class RefillRequiresThresholdAndAmount(Exception):
@@ -108,6 +113,34 @@ def open_wallet(
 
 
 @transaction.atomic(savepoint=False)
+def update_organization(
+    *,
+    organization: Organization,
+    changes: Mapping[str, Any],
+    now: datetime,
+    performed_by: str = UNSAID,
+) -> Organization:
+    """Change what an organization says of itself, or on what terms it uses AI; what is not named stays.
+
+    Metadata merges key by key, under the row's lock so that two merges at once both last. Terms of use are changed under the wallet's lock,
+    which comes before that.
+
+    :raises MetadataTooLarge: if the merged metadata has too many keys, or is too long
+    """
+    if not changes.keys().isdisjoint(TERMS_OF_USE):
+        lock_terms(organization.id)
+    current = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
+    for name, value in changes.items():
+        new = merged_metadata(current.metadata, value) if name == "metadata" else value
+        setattr(current, name, new)
+    if changes:
+        current.updated_at = now
+        sign(current, performed_by=performed_by, now=now)
+        current.save(update_fields=[*changes, "updated_at"])
+    return current
+
+
+@transaction.atomic(savepoint=False)
 def suspend(
     *, organization: Organization, now: datetime, performed_by: str = UNSAID
 ) -> Organization:
@@ -165,6 +198,7 @@ def archive(*, organization: Organization, now: datetime, performed_by: str = UN
         return Archival(current, Decimal(0), 0)
     if current.children.exclude(status=Status.ARCHIVED).exists():
         raise HasActiveChildren(f"{current.public_id} has children that are not archived")
+    _lock_sandboxes(current)
     reclaimed = _archive(wallet, parent, performed_by=performed_by, now=now)
     for sandbox in current.sandboxes.exclude(status=Status.ARCHIVED):
         close_sandbox(sandbox=sandbox, performed_by=performed_by, now=now)
@@ -192,6 +226,17 @@ def close_sandbox(*, sandbox: Organization, performed_by: str, now: datetime) ->
     _archive(wallet, parent, performed_by=performed_by, now=now)
     if sandbox.sandbox_of_id is None:
         organizations.revoke_all_keys(organization=sandbox, performed_by=performed_by, now=now)
+
+
+def _lock_sandboxes(live: Organization) -> None:
+    """Lock the wallets of an organization's sandbox and of its parent's, which closing it takes; after the row of the organization.
+
+    Its status decides for the sandbox too, so writing it would lock the sandbox's wallet before that of the sandbox's parent.
+    """
+    Organization.objects.select_for_update(no_key=True).get(id=live.id)
+    of_both = Organization.objects.filter(sandbox_of__in=[live.id, live.parent_id])
+    in_use = of_both.exclude(status=Status.ARCHIVED)
+    ledger.lock_all(list(in_use.values_list("id", flat=True)))
 
 
 def _archive(wallet: Wallet, parent: Wallet | None, *, performed_by: str, now: datetime) -> Decimal:

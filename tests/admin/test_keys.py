@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from credits import services
 from organizations import scopes
-from organizations import services as organizations
 from organizations.delegation import NEEDED, delegable_scopes
 from organizations.models import ApiKey, Organization
 from tests.admin.people import fill_in, send, staff_who_may, url_of, use
@@ -179,7 +179,7 @@ class TestHistory:
     def test_of_an_organization_says_who_changed_what_from_what_to_what(self, ana: Client) -> None:
         parent, child = make_family()
         boss, _ = make_key(parent, scopes=["org:admin"])
-        organizations.update_organization(
+        services.update_organization(
             organization=child, changes={"name": "Renamed"}, performed_by=boss.public_id, now=NOW
         )
         use(ana, "suspend", child)

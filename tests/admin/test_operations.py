@@ -10,6 +10,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
+from credits.edit_operations import OPERATIONS as EDITS
 from credits.models import LedgerEntry
 from credits.operations import OPERATIONS as MONEY
 from organizations.key_operations import OPERATIONS as KEYS
@@ -476,7 +477,9 @@ class TestEdit:
         assert list(errors(send(ana, "edit", organization, data))) == ["name"]
 
 
-PERMISSIONS = {operation.slug: operation.permission for operation in (*MONEY, *KEYS, *SANDBOXES)}
+PERMISSIONS = {
+    operation.slug: operation.permission for operation in (*MONEY, *KEYS, *EDITS, *SANDBOXES)
+}
 
 
 class TestUpgrade:

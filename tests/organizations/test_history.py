@@ -70,7 +70,7 @@ class TestOrganization:
     def test_keeps_who_did_what_to_it_from_its_creation_to_its_end(self) -> None:
         organization = services.create_organization(name="One", performed_by=STAFF, now=NOW)
         moments = [later(hours=hour) for hour in range(1, 5)]
-        organizations.update_organization(
+        services.update_organization(
             organization=organization, changes={"name": "Two"}, performed_by=KEY, now=moments[0]
         )
         services.suspend(organization=organization, performed_by="staff:ben", now=moments[1])
@@ -96,7 +96,7 @@ class TestOrganization:
         organization = make_organization()
 
         services.resume(organization=organization, performed_by=STAFF, now=NOW)
-        organizations.update_organization(
+        services.update_organization(
             organization=organization, changes={}, performed_by=STAFF, now=NOW
         )
 

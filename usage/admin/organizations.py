@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from credits import edit_operations as edits
 from credits import entry_operations as entries
 from credits import operations as money
 from credits.admin.columns import amount
@@ -41,6 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *reversals.OPERATIONS,
     *sandboxes.OPERATIONS,
     *keys.OPERATIONS,
+    *edits.OPERATIONS,
 )
 
 

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import ProtectedError
+from django.db.models import ProtectedError, QuerySet
+from simple_history.utils import bulk_create_with_history
 
 from credits.models import UsageCounter
 from credits.services.actors import require_own_profile
-from organizations.history import UNSAID, delete_signed, sign
+from credits.services.locking import lock_terms
+from organizations.history import LENGTH, UNSAID, delete_signed, sign
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from usage.models import Limit
 
@@ -68,6 +70,7 @@ def update_group(
     :raises ProfileIsForTeams: if an entity group is given one
     :raises django.db.IntegrityError: if the key is taken
     """
+    lock_terms(group.organization_id)
     _require_fitting(group.organization, group.kind, changes.get("profile"))
     for name, value in changes.items():
         setattr(group, name, value)
@@ -83,7 +86,8 @@ def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
 
     :raises GroupInUse: if work was counted against it
     """
-    # What refers to it is looked for once it is locked: a limit that is being set is seen, or waits.
+    lock_terms(group.organization_id)
+    # What refers to it is looked for once it is locked: work that is being counted is seen, or waits.
     Group.objects.select_for_update().filter(pk=group.pk).first()
     # Work that names a group is counted in its counters: no need to look through the work.
     if UsageCounter.objects.filter(group=group).exists():
@@ -103,41 +107,58 @@ def add_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> Non
 
     :raises InAnotherEntityGroup: if the actor is in another entity group
     """
-    Actor.objects.select_for_update(no_key=True).get(pk=actor.pk)
-    elsewhere = actor.memberships.filter(kind=Group.Kind.ENTITY).exclude(group=group)
-    if group.kind == Group.Kind.ENTITY and elsewhere.exists():
-        raise InAnotherEntityGroup(f"{actor.public_id} is in another entity group")
-    # The actor is locked, so nobody else makes him one meanwhile.
-    if Membership.objects.filter(group=group, actor=actor).exists():
-        return
-    membership = Membership(
-        group=group, actor=actor, organization=group.organization, kind=group.kind
-    )
-    sign(membership, performed_by=performed_by)
-    membership.save(force_insert=True)
+    lock_terms(group.organization_id)
+    _require_nowhere_else(group, [actor])
+    if not Membership.objects.filter(group=group, actor=actor).exists():
+        _admit(group, [actor], performed_by=performed_by)
 
 
 @transaction.atomic(savepoint=False)
 def remove_member(*, group: Group, actor: Actor, performed_by: str = UNSAID) -> None:
     """End a membership, if there is one. Holds that are open keep the counters they have."""
-    membership = Membership.objects.filter(group=group, actor=actor).first()
-    if membership is not None:
-        sign(membership, performed_by=performed_by)
-        membership.delete()
+    lock_terms(group.organization_id)
+    _dismiss(Membership.objects.filter(group=group, actor=actor), performed_by=performed_by)
 
 
 @transaction.atomic(savepoint=False)
 def set_members(*, group: Group, members: Collection[Actor], performed_by: str) -> None:
-    """Make these actors the members of a group, and nobody else.
+    """Make these actors the members of a group, and nobody else: one statement for who leaves, one for who comes.
 
     :raises InAnotherEntityGroup: if one of them is in another entity group
     """
-    present = {actor.pk: actor for actor in group.members.all()}
-    wanted = {actor.pk: actor for actor in members}
-    for pk in sorted(present.keys() - wanted.keys()):
-        remove_member(group=group, actor=present[pk], performed_by=performed_by)
-    for pk in sorted(wanted.keys() - present.keys()):
-        add_member(group=group, actor=wanted[pk], performed_by=performed_by)
+    lock_terms(group.organization_id)
+    memberships = Membership.objects.filter(group=group)
+    _dismiss(memberships.exclude(actor__in=members), performed_by=performed_by)
+    present = set(memberships.values_list("actor_id", flat=True))
+    wanted = {actor.pk: actor for actor in members if actor.pk not in present}
+    newcomers = [wanted[pk] for pk in sorted(wanted)]
+    _require_nowhere_else(group, newcomers)
+    _admit(group, newcomers, performed_by=performed_by)
+
+
+def _require_nowhere_else(group: Group, actors: Collection[Actor]) -> None:
+    """Refuse who is in another entity group, if this is one. Their wallet is locked, so nobody makes them a member meanwhile."""
+    if group.kind != Group.Kind.ENTITY:
+        return
+    elsewhere = Membership.objects.filter(actor__in=actors, kind=Group.Kind.ENTITY)
+    first = elsewhere.exclude(group=group).select_related("actor").order_by("actor_id").first()
+    if first is not None:
+        raise InAnotherEntityGroup(f"{first.actor.public_id} is in another entity group")
+
+
+def _admit(group: Group, actors: Collection[Actor], *, performed_by: str) -> None:
+    memberships = [
+        Membership(group=group, actor=actor, organization_id=group.organization_id, kind=group.kind)
+        for actor in actors
+    ]
+    if memberships:
+        bulk_create_with_history(
+            memberships, Membership, default_change_reason=performed_by[:LENGTH]
+        )
+
+
+def _dismiss(memberships: QuerySet[Membership], *, performed_by: str) -> None:
+    delete_signed(list(memberships.order_by("id")), performed_by=performed_by)
 
 
 def _require_fitting(organization: Organization, kind: str, profile: UsageProfile | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, ProtectedError, Q, QuerySet
 
+from credits.services.locking import lock_terms
 from organizations.history import UNSAID, sign
 from organizations.models import Organization, UsageProfile
 
@@ -56,6 +57,7 @@ def update_profile(
     """
     if not by_staff:
         _require_own(profile)
+    _lock_terms(profile)
     for name, value in changes.items():
         setattr(profile, name, value)
     profile.updated_at = now
@@ -72,11 +74,18 @@ def delete_profile(*, profile: UsageProfile, performed_by: str = UNSAID) -> None
     :raises ProfileInUse: if somebody has it
     """
     _require_own(profile)
+    _lock_terms(profile)
     sign(profile, performed_by=performed_by)
     try:
         profile.delete()
     except ProtectedError as error:
         raise ProfileInUse(f"{profile.slug} is in use") from error
+
+
+def _lock_terms(profile: UsageProfile) -> None:
+    """Lock the wallet of whose terms it is part; one of the system's is part of the catalogue."""
+    if profile.organization_id is not None:
+        lock_terms(profile.organization_id)
 
 
 def _require_own(profile: UsageProfile) -> None:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
+from credits.models import Catalogue
 from organizations.history import UNSAID, sign
 from organizations.models import UsageProfile
 from usage.models import AIModel, Rate
@@ -95,6 +96,8 @@ def load(file: RateCardFile, *, performed_by: str = UNSAID) -> None:
 
     :raises InvalidRateCard: if a band that the file does not name contradicts the card that it names
     """
+    # Whoever changes the catalogue raises its version: first of all, so that two who load cards do not wait for each other.
+    Catalogue.objects.select_for_update(no_key=True).get()
     fallbacks = {model.provider: model.slug for model in file.models if model.is_fallback}
     for provider, slug in fallbacks.items():
         for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):

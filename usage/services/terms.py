@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 Kind = TypeVar("Kind")
 
 BOOKS = 20_000
-"""How many organizations' terms a process keeps: some 8 kB each."""
+"""How many organizations' terms a process keeps: some 4 kB each."""
 ENTRIES = 50_000
-"""How many actors, groups and caps it keeps besides, of all of them together: some 3 kB each."""
+"""How many actors, groups and caps it keeps besides, of all of them together: 1 to 2 kB each."""
 OF_THE_CATALOGUE = 10_000
 """How many models and prices."""
 

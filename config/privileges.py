@@ -109,12 +109,13 @@ TABLES: dict[str, Privileges] = {
 
 FUNCTIONS = frozenset(
     {
-        "credits_checksum",
+        "credits_checksum_1",
         "credits_clamp_1",
         "credits_draws_text_1",
         "credits_entry_hash_1",
         "credits_fields_1",
         "credits_grant_text_1",
+        "credits_post_1",
         "credits_raise_terms",
     }
 )

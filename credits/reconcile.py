@@ -11,6 +11,8 @@ from uuid import UUID
 from django.apps import apps
 from django.db import connection, models, transaction
 
+from credits import checksums
+from credits.checksums import is_edited
 from credits.models import Wallet
 from organizations.jobs import Found
 from organizations.models import Organization
@@ -133,15 +135,25 @@ CHECKS: dict[str, str] = {
                     THEN 'its head is entry ' || w.head_number || ', its last entry is ' || coalesce(e.number, 0)
                 WHEN w.allowance_remaining <> coalesce(e.allowance_after, 0)
                     THEN 'its allowance is ' || w.allowance_remaining || ', its last entry says ' || coalesce(e.allowance_after, 0)
+                WHEN w.posted_at IS DISTINCT FROM e.posted_at
+                    THEN 'its last entry is of ' || coalesce(w.posted_at::text, 'no moment') || ', that says ' || coalesce(e.posted_at::text, 'none')
                 ELSE 'its head has another hash than entry ' || w.head_number END
         FROM credits_wallet w
         LEFT JOIN (
-            SELECT DISTINCT ON (wallet_id) wallet_id, number, hash, allowance_after
+            SELECT DISTINCT ON (wallet_id) wallet_id, number, hash, allowance_after, posted_at
             FROM credits_ledgerentry ORDER BY wallet_id, number DESC
         ) e ON e.wallet_id = w.id
         WHERE w.head_number <> coalesce(e.number, 0)
             OR w.head_hash <> coalesce(e.hash, decode(repeat('00', 32), 'hex'))
-            OR w.allowance_remaining <> coalesce(e.allowance_after, 0)""",
+            OR w.allowance_remaining <> coalesce(e.allowance_after, 0)
+            OR w.posted_at IS DISTINCT FROM e.posted_at""",
+    # Of the open periods: what a clock did is told while the statement may still be looked at, and not for ever.
+    "the times of a ledger run with its numbers": f"""
+        SELECT e.wallet_id, {ENTRY}, 'it is of ' || e.posted_at || ', the entry before it of ' || b.posted_at || ': a clock had leapt'
+        FROM credits_wallet w
+        JOIN credits_ledgerentry e ON e.period_id = w.period_id
+        JOIN credits_ledgerentry b ON b.wallet_id = e.wallet_id AND b.number = e.number - 1
+        WHERE b.posted_at > e.posted_at""",
     "a transfer is two entries of one family that sum to zero": """
         SELECT min(e.wallet_id::text)::uuid, 'transfer ' || e.transfer_id,
             'it has ' || count(*) || ' entries, which add up to ' || sum(e.amount) || ': '
@@ -365,13 +377,13 @@ CHECKS: dict[str, str] = {
         SELECT w.id, {WALLET}, 'it has no terms'
         FROM credits_wallet w WHERE NOT EXISTS (SELECT FROM credits_creditconfig c WHERE c.wallet_id = w.id)""",
     "a wallet is as it was last written": f"""
-        SELECT w.id, {WALLET}, {EDITED} FROM credits_wallet w WHERE w.checksum <> credits_checksum(w)""",
+        SELECT w.id, {WALLET}, {EDITED} FROM credits_wallet w WHERE {is_edited("w", checksums.WALLET)}""",
     "a billing period is as it was last written": f"""
-        SELECT p.wallet_id, {PERIOD}, {EDITED} FROM credits_billingperiod p WHERE p.checksum <> credits_checksum(p)""",
+        SELECT p.wallet_id, {PERIOD}, {EDITED} FROM credits_billingperiod p WHERE {is_edited("p", checksums.BILLING_PERIOD)}""",
     "a reservation is as it was last written": f"""
-        SELECT r.wallet_id, {RESERVATION}, {EDITED} FROM credits_reservation r WHERE r.checksum <> credits_checksum(r)""",
+        SELECT r.wallet_id, {RESERVATION}, {EDITED} FROM credits_reservation r WHERE {is_edited("r", checksums.RESERVATION)}""",
     "a draw is as it was written": f"""
-        SELECT {WALLET_OF_DRAW}, {DRAW}, {EDITED} FROM credits_grantdraw d WHERE d.checksum <> credits_checksum(d)""",
+        SELECT {WALLET_OF_DRAW}, {DRAW}, {EDITED} FROM credits_grantdraw d WHERE {is_edited("d", checksums.DRAW)}""",
     "an idempotency key has its answer": """
         SELECT w.id, 'idempotency key ' || k.id, 'it has no answer: ' || k.key
         FROM organizations_idempotencykey k LEFT JOIN credits_wallet w ON w.organization_id = k.organization_id

@@ -2,14 +2,30 @@
 
 from typing import NamedTuple
 
-from django.db import DataError
+from django.db import connection
 
-from credits import ledger
-from credits.models import GENESIS, Grant, GrantDraw, LedgerEntry, Wallet
+from credits.ledger import HASH
+from credits.models import GENESIS, Wallet
 from credits.reconcile import known
 from organizations.jobs import Found
 
 BATCH = 2_000
+NEXT = f"""
+    SELECT number, expected, hash, count, problem FROM (
+        SELECT e.number, expected, e.hash, count(*) OVER () AS count,
+            CASE WHEN e.number <> expected THEN 'number ' || expected || ' is missing'
+                WHEN e.previous_hash <> before THEN 'does not continue the entry before it'
+                WHEN e.hash <> {HASH} THEN 'its hash is not that of its content' END AS problem
+        FROM (
+            SELECT page.*, %(number)s + row_number() OVER (ORDER BY number) AS expected,
+                coalesce(lag(hash) OVER (ORDER BY number), %(hash)s) AS before
+            FROM (
+                SELECT * FROM credits_ledgerentry WHERE wallet_id = %(wallet)s AND number > %(number)s ORDER BY number LIMIT %(most)s
+            ) page
+        ) e
+    ) walked
+    ORDER BY problem IS NULL, CASE WHEN problem IS NULL THEN -number ELSE number END LIMIT 1"""
+"""The first of the next entries that does not fit, or the last of them."""
 
 
 class Place(NamedTuple):
@@ -44,11 +60,17 @@ def verify(wallet: Wallet) -> BadEntry | None:
 
 def walk(wallet: Wallet, *, after: Place) -> Place | BadEntry | None:
     """Verify the next entries of a ledger. Returns how far they fit, or the first that does not; None at the end of a ledger that fits."""
-    try:
-        return _walk(wallet, after, batch=BATCH)
-    except DataError:
-        # Somebody wrote a value that we cannot read, such as a time after the year 9999. Find out where.
-        return _walk_one_by_one(wallet, after)
+    number, head, count, problem = _next(wallet, after)
+    if problem:
+        return BadEntry(wallet, number, problem)
+    if count == BATCH:
+        return Place(number, head)
+    known_head = wallet.head_number
+    if number > known_head:
+        wallet.refresh_from_db(fields=["head_number", "head_hash"])
+        if wallet.head_number != known_head:
+            return Place(number, head)
+    return _bad_head(wallet, number, head)
 
 
 def finding(bad: BadEntry) -> Found:
@@ -58,34 +80,18 @@ def finding(bad: BadEntry) -> Found:
     return Found("every hash is that of its content", subject, bad.problem, owner)
 
 
-def _walk_one_by_one(wallet: Wallet, place: Place) -> BadEntry | None:
-    while True:
-        try:
-            walked = _walk(wallet, place, batch=1)
-        except DataError as error:
-            return BadEntry(wallet, place.number + 1, f"it cannot be read: {error}")
-        if not isinstance(walked, Place):
-            return walked
-        place = walked
-
-
-def _walk(wallet: Wallet, place: Place, *, batch: int) -> Place | BadEntry | None:
-    number, previous = place
-    entries = _page(wallet, after=number, size=batch)
-    for entry in entries:
-        number += 1
-        problem = _problem(entry, number, previous)
-        if problem:
-            return BadEntry(wallet, number, problem)
-        previous = bytes(entry.hash)
-    if len(entries) == batch:
-        return Place(number, previous)
-    head = wallet.head_number
-    if number > head:
-        wallet.refresh_from_db(fields=["head_number", "head_hash"])
-        if wallet.head_number != head:
-            return Place(number, previous)
-    return _bad_head(wallet, number, previous)
+def _next(wallet: Wallet, after: Place) -> tuple[int, bytes, int, str | None]:
+    """Look at the next entries; return the number of the first that does not fit, or of the last, its hash, how many were looked at, and the problem."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            NEXT,
+            {"wallet": wallet.pk, "number": after.number, "hash": after.hash, "most": BATCH},
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return after.number, after.hash, 0, None
+    number, expected, hash, count, problem = row
+    return expected if problem else number, bytes(hash), count, problem
 
 
 def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:
@@ -96,26 +102,3 @@ def _bad_head(wallet: Wallet, number: int, last_hash: bytes) -> BadEntry | None:
     if last_hash != bytes(wallet.head_hash):
         return BadEntry(wallet, number, "its hash is not that of the wallet's head")
     return None
-
-
-def _page(wallet: Wallet, *, after: int, size: int) -> list[LedgerEntry]:
-    """Read the next entries with their draws and grants. In pages, not by a cursor: an error would leave that open."""
-    entries = LedgerEntry.objects.filter(wallet=wallet, number__gt=after).order_by("number")
-    return list(entries.prefetch_related("draws", "grants")[:size])
-
-
-def _problem(entry: LedgerEntry, number: int, previous: bytes) -> str | None:
-    if entry.number != number:
-        return f"number {number} is missing"
-    if bytes(entry.previous_hash) != previous:
-        return "does not continue the entry before it"
-    changes = [_as_drawn(draw) for draw in entry.draws.all()]
-    made: list[Grant] = list(entry.grants.all())
-    if ledger.digest(entry, changes, made) != bytes(entry.hash):
-        return "its hash is not that of its content"
-    return None
-
-
-def _as_drawn(draw: GrantDraw) -> ledger.Draw:
-    """Return a draw as the hash reads it. The grant itself may be gone; its id is what was written."""
-    return ledger.Draw(Grant(id=draw.grant_id), draw.amount)

@@ -12,7 +12,7 @@ from credits.ledger.counting import ORGANIZATION as ORGANIZATION
 from credits.ledger.counting import InMonth as InMonth
 from credits.ledger.counting import Subject as Subject
 from credits.ledger.counting import count as count
-from credits.ledger.hashing import digest as digest
+from credits.ledger.hashing import HASH as HASH
 from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
 from credits.ledger.holds import count_work as count_work
 from credits.ledger.holds import expire as expire
@@ -28,6 +28,7 @@ from credits.ledger.movements import give_back as give_back
 from credits.ledger.movements import take_back as take_back
 from credits.ledger.movements import taken_from as taken_from
 from credits.ledger.movements import transfer as transfer
+from credits.ledger.posting import moment as moment
 from credits.ledger.posting import post as post
 from credits.ledger.recharges import count_recharged as count_recharged
 from credits.ledger.recharges import recharge as recharge

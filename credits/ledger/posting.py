@@ -1,18 +1,16 @@
 """Writing entries, with all that they change."""
 
+import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
-import pgbulk
-
-from credits.ledger.hashing import digest
 from credits.ledger.shapes import Draw, Posting
 from credits.ledger.wallets import open_period
-from credits.models import ZERO, Grant, GrantDraw, LedgerEntry, Reference, Wallet, namespace_of
-
-HEAD = ["balance", "allowance_remaining", "head_number", "head_hash", "lapse_at"]
-"""What an entry changes in its wallet."""
+from credits.models import ZERO, Grant, LedgerEntry, Wallet, namespace_of
+from organizations.statements import fetch_all, fetch_one
 
 
 class Posted(NamedTuple):
@@ -21,39 +19,69 @@ class Posted(NamedTuple):
     entry: LedgerEntry
     made: list[Grant]
     changes: list[Draw]
+    lapse_at: datetime | None
+    """That of its wallet, after it."""
 
 
 def post(*postings: Posting) -> list[LedgerEntry]:
     """Write these entries, in this order, with all that they change: draws, new grants, the wallets and their heads.
 
-    Postings of one wallet must share its object, and that of a grant which they draw on: each builds on what the one before it left.
+    One statement writes all of them, and makes the hash of each. Postings of one wallet must share its object, and that of a grant which
+    they draw on: each builds on what the one before it left. Each is posted at the moment of its note, or at that of the entry before it.
     """
     posted = [_apply(posting) for posting in postings]
-    entries = [each.entry for each in posted]
-    LedgerEntry.objects.bulk_create(entries)
-    Grant.objects.bulk_create(grant for each in posted for grant in each.made)
-    drawn = {draw.grant.pk: draw.grant for posting in postings for draw in posting.draws}
-    if drawn:
-        pgbulk.update(Grant, drawn.values(), ["remaining"])
-    GrantDraw.objects.bulk_create(
-        GrantDraw(entry=each.entry, grant=change.grant, amount=change.amount)
-        for each in posted
-        for change in each.changes
+    written = fetch_all("SELECT posted_at, hash FROM credits_post_1(%s)", [_rows(posted)])
+    for each, (posted_at, hash) in zip(posted, written, strict=True):
+        entry = each.entry
+        entry.posted_at, entry.hash = posted_at, hash
+        entry.previous_hash = bytes(entry.wallet.head_hash)
+        entry.wallet.head_hash, entry.wallet.posted_at = hash, posted_at
+    return [each.entry for each in posted]
+
+
+def moment(now: datetime, *wallets: Wallet) -> datetime:
+    """Return the moment of what is written on all of these locked wallets at once: none of their last entries is after it."""
+    row = fetch_one(
+        "SELECT max(credits_clamp_1(%s, posted_at)) FROM credits_wallet WHERE id = ANY (%s)",
+        [now, [wallet.pk for wallet in wallets]],
     )
-    Reference.objects.bulk_create(_references(entries))
-    wallets = {posting.wallet.pk: posting.wallet for posting in postings}
-    if wallets:
-        pgbulk.update(Wallet, wallets.values(), HEAD)
-    return entries
+    assert row is not None
+    clamped: datetime = row[0]
+    return clamped
 
 
-def _references(entries: Iterable[LedgerEntry]) -> list[Reference]:
-    """Make what each reference means from now on. Only kinds that have a namespace may have one (a constraint)."""
-    return [
-        Reference(wallet=entry.wallet, namespace=namespace, text=entry.reference, entry=entry)
-        for entry in entries
-        if entry.reference and (namespace := namespace_of(entry))
-    ]
+def _rows(posted: Sequence[Posted]) -> str:
+    """Return entries as the statement reads them."""
+    heads: dict[UUID, int] = {}
+    rows = []
+    for place, each in enumerate(posted, 1):
+        wallet_id = each.entry.wallet_id
+        sides = [wallet_id]
+        if each.entry.transfer_id is not None:
+            same = (p.entry for p in posted if p.entry.transfer_id == each.entry.transfer_id)
+            sides = [entry.wallet_id for entry in same]
+        rows.append(_row(each) | {"follows": heads.get(wallet_id), "beside": sides})
+        heads[wallet_id] = place
+    return json.dumps(rows, default=str)
+
+
+def _row(posted: Posted) -> dict[str, Any]:
+    entry = posted.entry
+    return _columns(entry) | {
+        "metadata": json.dumps(entry.metadata),
+        "previous_hash": bytes(entry.wallet.head_hash).hex(),
+        "hash": None,
+        "drawn": [change.grant.pk for change in posted.changes],
+        "draws": [change.amount for change in posted.changes],
+        "grants": [_columns(grant) for grant in posted.made],
+        "namespace": namespace_of(entry) if entry.reference else "",
+        "lapse_at": posted.lapse_at,
+    }
+
+
+def _columns(row: LedgerEntry | Grant) -> dict[str, Any]:
+    fields = (field for field in row._meta.concrete_fields if not field.generated)
+    return {field.attname: getattr(row, field.attname) for field in fields}
 
 
 def require_exact(*amounts: Decimal) -> None:
@@ -87,17 +115,15 @@ def _apply(posting: Posting) -> Posted:
         metadata=note.metadata,
         performed_by=note.performed_by,
         posted_at=note.posted_at,
-        previous_hash=bytes(wallet.head_hash),
     )
     made = _grants_of(entry, posting, debt=wallet.debt)
     filled = [Draw(grant, grant.remaining) for grant in made if grant.remaining]
     changes = [*posting.draws, *filled]
     entry.allowance_after = wallet.allowance_remaining + _allowance_in(changes)
-    entry.hash = digest(entry, changes, made)
     for drawn in posting.draws:
         drawn.grant.remaining += drawn.amount
     _move_head(wallet, entry, [change.grant for change in changes if change.amount > 0])
-    return Posted(entry, made, changes)
+    return Posted(entry, made, changes, wallet.lapse_at)
 
 
 def _grants_of(entry: LedgerEntry, posting: Posting, *, debt: Decimal) -> list[Grant]:
@@ -136,4 +162,3 @@ def _move_head(wallet: Wallet, entry: LedgerEntry, filled: Iterable[Grant]) -> N
     wallet.balance = entry.balance_after
     wallet.allowance_remaining = entry.allowance_after
     wallet.head_number = entry.number
-    wallet.head_hash = entry.hash

@@ -41,6 +41,8 @@ class Wallet(models.Model):
     """When the worker tries again; set once per cooldown when the parent was short."""
     head_number = models.BigIntegerField(default=0)
     head_hash = models.BinaryField(max_length=32, default=GENESIS)
+    posted_at = models.DateTimeField(null=True)
+    """The moment of the last entry: none after it is before it, but where a clock had leapt. Null before the first."""
     event_position = models.BigIntegerField(default=0, db_default=0)
     """How many usage events its organization has: the position of the last one."""
     terms_version = models.UUIDField(db_default=RandomUUID(), editable=False)

@@ -226,7 +226,7 @@ class TestApplication:
             "DELETE FROM auth_user",
             "UPDATE auth_permission SET codename = 'x'",
             "INSERT INTO django_migrations (app, name, applied) VALUES ('a', 'b', '2026-01-01')",
-            "SELECT credits_write_checksums()",
+            "SELECT credits_check_wallet_1()",
             "SELECT setval('credits_grantdraw_id_seq', 1)",
             "SELECT nextval('credits_grantdraw_id_seq')",
             "COPY credits_wallet TO PROGRAM 'cat'",
@@ -391,7 +391,7 @@ class TestGrant:
             cursor.execute(f"GRANT ALL ON credits_ledgerentry TO {APP}, {READER}, PUBLIC")
             cursor.execute(f"GRANT UPDATE (amount) ON credits_ledgerentry TO {APP}")
             cursor.execute(f"GRANT CREATE ON SCHEMA public TO {APP}, PUBLIC")
-            cursor.execute("GRANT EXECUTE ON FUNCTION credits_write_checksums() TO PUBLIC")
+            cursor.execute("GRANT EXECUTE ON FUNCTION credits_check_wallet_1() TO PUBLIC")
 
         roles.grant()
 
@@ -400,7 +400,7 @@ class TestGrant:
                 "UPDATE credits_ledgerentry SET amount = 1",
                 "DELETE FROM credits_ledgerentry",
                 "CREATE TABLE more (id integer)",
-                "SELECT credits_write_checksums()",
+                "SELECT credits_check_wallet_1()",
             ):
                 with pytest.raises(InsufficientPrivilege):
                     session.execute(statement.encode())

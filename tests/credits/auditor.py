@@ -1,4 +1,7 @@
-"""Recompute the hashes of exported ledgers, one JSON object a line, with nothing of Purser and without a database."""
+"""Recompute the hashes of exported ledgers, one JSON object a line, with nothing of Purser and without a database.
+
+psql --no-psqlrc --tuples-only --no-align --dbname=purser --file=export.sql | python3 auditor.py
+"""
 
 import hashlib
 import json

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from credits.ledger import Note
+from credits.ledger import HASH, Note
 from credits.models import LedgerEntry, Reservation
 from credits.services import corrections
 from credits.services.locking import lock
@@ -80,6 +80,16 @@ def make_corrections(parent: Organization, child: Organization) -> None:
 def charge_of(work: Reservation) -> LedgerEntry:
     """Return the entry that charged a hold."""
     return LedgerEntry.objects.get(reservation=work, kind="settle", reverses=None)
+
+
+def hash_of(entry: LedgerEntry, **changes: str) -> bytes:
+    """Return the hash that an entry has by what its row says, or would have with other values (in SQL)."""
+    sql = HASH
+    for column, value in changes.items():
+        sql = sql.replace(f"e.{column}", value)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql} FROM credits_ledgerentry e WHERE id = %s", [entry.pk])
+        return bytes(cursor.fetchone()[0])
 
 
 def tamper(sql: str) -> int:

@@ -234,7 +234,8 @@ def rules_in_the_database() -> set[str]:
             """
             SELECT tgname FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid
             WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid NOT IN
-                ('credits_write_checksum'::regproc, 'usage_forget_mark'::regproc, 'credits_terms_edited'::regproc,
+                ('credits_check_wallet_1'::regproc, 'credits_check_billingperiod_1'::regproc, 'credits_check_reservation_1'::regproc,
+                 'credits_check_grantdraw_1'::regproc, 'usage_forget_mark'::regproc, 'credits_terms_edited'::regproc,
                  'credits_organizations_edited'::regproc, 'credits_configs_edited'::regproc)
             UNION
             SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid

@@ -191,5 +191,5 @@ class TestManyAtOnce:
             reading = services.wallet_as_of(organization, now=later(hours=1))
 
         assert (reading.wallet.available, reading.period.reserved) == amounts(100, 0)
-        assert not any("UPDATE" in query["sql"] for query in captured.captured_queries)
+        assert not any("UPDATE" in (query["sql"] or "") for query in captured.captured_queries)
         assert Reservation.objects.filter(status="open").count() == 5

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +22,6 @@ from tests.factories import (
     Amount,
     adjust,
     amounts,
-    at,
     entries_of,
     grant,
     grants_of,
@@ -264,78 +262,6 @@ class TestChain:
 
         assert entries_of(organization)[-1].metadata == metadata
         assert verification.verify(wallet_of(organization)) is None
-
-
-GOLDEN = "58b85d8c31dfcfe14e8679008d221a02d85b0449d00cc7b8a2b5760a64dcf86c"
-
-
-class TestDigest:
-    def entry(self, **changes: object) -> LedgerEntry:
-        fields: dict[str, object] = {
-            "id": UUID("01980000-0000-7000-8000-000000000001"),
-            "wallet_id": UUID("01980000-0000-7000-8000-000000000002"),
-            "number": 7,
-            "period_id": 3,
-            "kind": "settle",
-            "amount": Decimal("-1.5"),
-            "balance_after": Decimal(10),
-            "allowance_after": Decimal(4),
-            "usage_after": Decimal("2.5"),
-            "reservation_id": UUID("01980000-0000-7000-8000-000000000003"),
-            "counted_in_id": 3,
-            "reason": "why",
-            "metadata": {"b": "2", "a": "1"},
-            "performed_by": "key_1",
-            "posted_at": NOW,
-            "previous_hash": GENESIS,
-        }
-        return LedgerEntry(**fields | changes)
-
-    def grant(self, **changes: object) -> Grant:
-        fields: dict[str, object] = {
-            "id": UUID("01980000-0000-7000-8000-000000000004"),
-            "wallet_id": UUID("01980000-0000-7000-8000-000000000002"),
-            "source": "grant",
-            "amount": Decimal(20),
-            "priority": 50,
-            "expires_at": None,
-            "created_at": NOW,
-        }
-        return Grant(**fields | changes)
-
-    def digest(self, entry: LedgerEntry, lot: Grant) -> str:
-        return ledger.digest(entry, [ledger.Draw(lot, Decimal("-1.5"))], [lot]).hex()
-
-    def test_is_what_it_was_when_the_first_ledgers_were_written(self) -> None:
-        """Whoever changes what is hashed, or how, makes every ledger there is look tampered with."""
-        assert self.digest(self.entry(), self.grant()) == GOLDEN
-
-    def test_does_not_depend_on_how_an_amount_or_a_time_is_spelled(self) -> None:
-        cet = datetime.fromisoformat("2026-05-10T14:00:00+02:00")
-
-        spelled = self.entry(
-            amount=Decimal("-1.500000"), balance_after=Decimal("1E+1"), posted_at=cet
-        )
-
-        assert self.digest(spelled, self.grant()) == GOLDEN
-
-    def test_does_not_depend_on_the_order_of_metadata_or_draws(self) -> None:
-        one, two = self.grant(), self.grant(id=UUID(int=1))
-        draws = [ledger.Draw(one, Decimal(-1)), ledger.Draw(two, Decimal(-2))]
-
-        digests = {
-            ledger.digest(self.entry(metadata=metadata), order, lots)
-            for metadata in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"})
-            for order in (draws, draws[::-1])
-            for lots in ([one, two], [two, one])
-        }
-
-        assert len(digests) == 1
-
-    def test_tells_no_expiry_from_one_at_the_epoch(self) -> None:
-        never, long_ago = self.grant(), self.grant(expires_at=at("1970-01-01"))
-
-        assert self.digest(self.entry(), never) != self.digest(self.entry(), long_ago)
 
 
 ONLY_THE_LEDGER_WRITES = {

@@ -75,6 +75,10 @@ BROKEN: dict[str, list[str]] = {
         f"{WALLET} head_hash = set_byte(head_hash, 0, get_byte(head_hash, 0) # 1)",
         f"DELETE FROM credits_ledgerentry WHERE {LAST}",
         f"{ENTRY} allowance_after = allowance_after + 1 WHERE {LAST}",
+        f"{WALLET} posted_at = posted_at + interval '1 microsecond'",
+    ],
+    "the times of a ledger run with its numbers": [
+        f"{ENTRY} posted_at = posted_at - interval '1 year' WHERE {LAST}",
     ],
     "a transfer is two entries of one family that sum to zero": [
         f"DELETE FROM credits_ledgerentry WHERE id = {OF_A_TRANSFER}",

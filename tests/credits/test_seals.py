@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from credits import ledger, seals, verification
+from credits import seals, verification
+from credits.checksums import WALLET, checksum
 from credits.models import LedgerEntry, Wallet
 from credits.reconcile import reconcile
 from organizations.models import Organization
 from tests import factories as f
 from tests.credits.sealing import folder as folder
-from tests.credits.tampering import make_world, tamper, tampered
+from tests.credits.tampering import hash_of, make_world, tamper, tampered
 from usage.reconcile import CHECKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,15 +49,20 @@ def rewrite_the_tail(organization: Organization, *, after: int) -> None:
     previous = bytes(entries[0].previous_hash)
     entries[0].reason = "a gift"
     for entry in entries:
-        entry.previous_hash = previous
-        draws = [ledger.Draw(draw.grant, draw.amount) for draw in entry.draws.all()]
-        previous = entry.hash = ledger.digest(entry, draws, list(entry.grants.all()))
+        before, previous = (
+            previous,
+            hash_of(
+                entry, reason=f"'{entry.reason}'", previous_hash=f"'\\x{previous.hex()}'::bytea"
+            ),
+        )
         tamper(
-            f"UPDATE credits_ledgerentry SET reason = '{entry.reason}', hash = '\\x{entry.hash.hex()}',"
-            f" previous_hash = '\\x{bytes(entry.previous_hash).hex()}' WHERE id = '{entry.id}'"
+            f"UPDATE credits_ledgerentry SET reason = '{entry.reason}', hash = '\\x{previous.hex()}',"
+            f" previous_hash = '\\x{before.hex()}' WHERE id = '{entry.id}'"
         )
     tamper(f"UPDATE credits_wallet SET head_hash = '\\x{previous.hex()}' WHERE id = '{wallet.id}'")
-    tamper(f"UPDATE credits_wallet w SET checksum = credits_checksum(w) WHERE id = '{wallet.id}'")
+    tamper(
+        f"UPDATE credits_wallet w SET checksum = {checksum('w', WALLET)} WHERE id = '{wallet.id}'"
+    )
 
 
 class TestSeal:

@@ -12,7 +12,6 @@ from credits.models import (
     BillingPeriod,
     CreditConfig,
     Grant,
-    GrantDraw,
     LedgerEntry,
     Wallet,
 )
@@ -48,20 +47,10 @@ def _batch(first: int, size: int, *, now: datetime) -> None:
         for wallet in wallets
     )
     opened = BillingPeriod.objects.bulk_create(_period(wallet, month) for wallet in wallets)
-    entries, grants, draws = [], [], []
     for wallet, period in zip(wallets, opened, strict=True):
-        entry, grant, draw = _renewal(wallet, period, now=now)
-        entries.append(entry)
-        grants.append(grant)
-        draws.append(draw)
-        wallet.period, wallet.head_number, wallet.head_hash = period, 1, entry.hash
-        wallet.balance = wallet.allowance_remaining = ALLOWANCE
-        wallet.lapse_at = month.ends_at
-    LedgerEntry.objects.bulk_create(entries)
-    Grant.objects.bulk_create(grants)
-    GrantDraw.objects.bulk_create(draws)
-    changed = ["period", "head_number", "head_hash", "balance", "allowance_remaining", "lapse_at"]
-    pgbulk.update(Wallet, wallets, changed)
+        wallet.period = period
+    pgbulk.update(Wallet, wallets, ["period"])
+    ledger.post(*[_renewal(wallet, month, now=now) for wallet in wallets])
 
 
 def _period(wallet: Wallet, month: periods.Period) -> BillingPeriod:
@@ -79,30 +68,12 @@ def _period(wallet: Wallet, month: periods.Period) -> BillingPeriod:
     )
 
 
-def _renewal(
-    wallet: Wallet, period: BillingPeriod, *, now: datetime
-) -> tuple[LedgerEntry, Grant, GrantDraw]:
-    entry = LedgerEntry(
-        wallet=wallet,
-        number=1,
-        period=period,
-        kind=LedgerEntry.Kind.RENEW,
-        amount=ALLOWANCE,
-        balance_after=ALLOWANCE,
-        allowance_after=ALLOWANCE,
-        performed_by=CALENDAR,
-        posted_at=now,
-        previous_hash=bytes(wallet.head_hash),
+def _renewal(wallet: Wallet, month: periods.Period, *, now: datetime) -> ledger.Posting:
+    allowance = ledger.Lot(
+        ALLOWANCE,
+        Grant.Source.ALLOWANCE,
+        expires_at=month.ends_at,
+        term_starts_at=month.starts_at,
     )
-    grant = Grant(
-        wallet=wallet,
-        entry=entry,
-        source=Grant.Source.ALLOWANCE,
-        amount=ALLOWANCE,
-        remaining=ALLOWANCE,
-        expires_at=period.term_ends_at,
-        term_starts_at=period.term_starts_at,
-        created_at=now,
-    )
-    entry.hash = ledger.digest(entry, [ledger.Draw(grant, ALLOWANCE)], [grant])
-    return entry, grant, GrantDraw(entry=entry, grant=grant, amount=ALLOWANCE)
+    note = ledger.Note(CALENDAR, now)
+    return ledger.Posting(wallet, LedgerEntry.Kind.RENEW, note, lots=[allowance])

@@ -476,7 +476,8 @@ def corrected(organization: Organization, sonnet: AIModel, ada: Actor) -> None:
     p.settle(p.hold(p.work(organization, millions=1, model=sonnet, actor=ada)), millions=1)
     costs(sonnet, 7)
     rerate_once(organization)
-    reverse(charge_of(p.use(p.work(organization, 5, actor=ada), 5)), now=later(days=2))
+    charged = charge_of(p.use(p.work(organization, 5, actor=ada), 5, now=later(days=2)))
+    reverse(charged, now=later(days=2))
 
 
 CORRECTION = "source = 'correction'"

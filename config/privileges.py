@@ -115,6 +115,8 @@ FUNCTIONS = frozenset(
         "credits_entry_hash_1",
         "credits_fields_1",
         "credits_grant_text_1",
+        "credits_held_1",
+        "credits_lasted_1",
         "credits_post_1",
         "credits_raise_terms",
     }

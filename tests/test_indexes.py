@@ -27,6 +27,9 @@ INDEXES = {
     "credits_reservation (wallet_id, actor_id, expires_at) WHERE actor_id IS NOT NULL AND status = 'open'": "an actor's open holds",
     "credits_reservation (wallet_id, expires_at) WHERE status = 'open'": "holds that are due: sweeps, reads, the worker",
     "credits_reservation (wallet_id, id DESC)": "the list of holds of an organization; seals",
+    "credits_reservation (wallet_id, credits_lasted_1(created_at, closed_at, expires_at), created_at) WHERE closed_at IS NOT NULL AND credits > 0::numeric": (
+        "asOf: what was held"
+    ),
     "credits_statuschange (wallet_id, changed_at)": "asOf",
     "credits_usagecounter (group_id) WHERE group_id IS NOT NULL": "deleting a group: whether work was counted",
     "credits_wallet (lapse_at) WHERE lapse_at IS NOT NULL": "credits.tasks: whose grants have expired",
@@ -48,7 +51,9 @@ INDEXES = {
     "organizations_organization (parent_id, id DESC)": "organizations",
     "organizations_organization (parent_id, status, id DESC)": "organizations?status=",
     "organizations_organization (sandbox_of_id)": "the sandboxes of an organization, archived ones too: its keys",
+    "organizations_proposal (decided_by_id)": "the foreign key to people",
     "organizations_proposal (organization_id)": "the proposals of an organization",
+    "organizations_proposal (proposed_by_id)": "the foreign key to people",
     # usage
     "usage_denial (created_at)": "forgetting denials after 30 days",
     "usage_limit (actor_id)": "what applies to an actor",

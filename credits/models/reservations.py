@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
 
 from credits.models.counters import BillingPeriod
 from credits.models.fields import ZERO, AmountField, known
@@ -128,6 +128,14 @@ class Reservation(models.Model):
             models.Index(fields=["wallet", "-id"], name="reservation_of_wallet"),
             models.Index(
                 fields=["group"], name="reservation_of_group", condition=Q(group__isnull=False)
+            ),
+            # What was held at a moment of long ago: see credits_held_1.
+            models.Index(
+                F("wallet"),
+                Func("created_at", "closed_at", "expires_at", function="credits_lasted_1"),
+                F("created_at"),
+                name="reservation_held",
+                condition=Q(closed_at__isnull=False, credits__gt=0),
             ),
         ]
 

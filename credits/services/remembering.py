@@ -19,15 +19,14 @@ from credits.models import (
     BillingPeriod,
     Grant,
     GrantDraw,
-    Growth,
     LedgerEntry,
-    Reservation,
     StatusChange,
     Wallet,
 )
 from credits.services.calendar import CALENDAR, renew
 from credits.services.reading import Reading, is_due, wallet_of
 from organizations.models import Organization
+from organizations.statements import fetch_one
 
 Kind = LedgerEntry.Kind
 Status = Organization.Status
@@ -66,10 +65,10 @@ class _Pool(NamedTuple):
 
 def _read(wallet: Wallet, then: datetime) -> Reading:
     """Return what a wallet was, as a row that nobody saves."""
-    head = _head(wallet, then)
+    head, following = _around(wallet, then)
     number = head.number if head else 0
     pool = _Pool(head.balance_after, head.allowance_after) if head else _Pool(ZERO, ZERO)
-    pool = _with_what_was_due(pool, wallet, number, then)
+    pool = _with_what_was_due(pool, wallet, following, then)
     reserved = _reserved(wallet, then)
     wallet.organization.status = _status(wallet, then)
     if wallet.organization.status == Status.ARCHIVED:
@@ -92,19 +91,47 @@ def _is_child(wallet: Wallet) -> bool:
     return wallet.organization.parent_id is not None
 
 
-def _head(wallet: Wallet, then: datetime) -> LedgerEntry | None:
+class _Around(NamedTuple):
+    """The last entry that was posted by a moment, and the first one that was not."""
+
+    last: LedgerEntry | None
+    following: LedgerEntry | None
+
+
+def _around(wallet: Wallet, then: datetime) -> _Around:
+    """Find the entry before a moment and the one after it, by index however many there are.
+
+    Times run with numbers, so the last by its time is the last by its number. Only where a clock had leapt are there later ones with an
+    earlier time: then the number decides.
+    """
+    last = _latest(wallet, then, after=0)
+    while True:
+        number = last.number if last else 0
+        following = LedgerEntry.objects.filter(wallet=wallet, number=number + 1).first()
+        if last is None or following is None or following.posted_at > then:
+            return _Around(last, following)
+        last = _latest(wallet, then, after=number)
+
+
+def _latest(wallet: Wallet, then: datetime, *, after: int) -> LedgerEntry | None:
     posted = LedgerEntry.objects.filter(wallet=wallet, posted_at__lte=then)
+    if after:
+        posted = posted.filter(number__gt=after)
     return posted.order_by("-posted_at", "-number").first()
 
 
-def _with_what_was_due(pool: _Pool, wallet: Wallet, number: int, then: datetime) -> _Pool:
+def _with_what_was_due(
+    pool: _Pool, wallet: Wallet, first: LedgerEntry | None, then: datetime
+) -> _Pool:
     """Add what the first command after a moment posted for what was due by then."""
-    following = LedgerEntry.objects.filter(wallet=wallet, number__gt=number)
-    first = following.order_by("number").first()
     if first is None:
         return pool
-    of_calendar = following.filter(
-        posted_at=first.posted_at, performed_by=CALENDAR, kind__in=[Kind.LAPSE, Kind.RENEW]
+    of_calendar = LedgerEntry.objects.filter(
+        wallet=wallet,
+        number__gte=first.number,
+        posted_at=first.posted_at,
+        performed_by=CALENDAR,
+        kind__in=[Kind.LAPSE, Kind.RENEW],
     )
     for entry in of_calendar.select_related("period").prefetch_related("draws__grant", "grants"):
         due = _due_by(entry, then)
@@ -130,13 +157,9 @@ def _allowance_in(draws: Sequence[GrantDraw]) -> Decimal:
 
 def _reserved(wallet: Wallet, then: datetime) -> Decimal:
     """Return what the holds that were open then held then."""
-    still_open = Q(closed_at=None) | Q(closed_at__gt=then)
-    holds = Reservation.objects.filter(
-        still_open, wallet=wallet, created_at__lte=then, expires_at__gt=then
-    )
-    held = holds.aggregate(sum=Sum("credits"))["sum"] or ZERO
-    since = Growth.objects.filter(reservation__in=holds, grown_at__gt=then)
-    return held - (since.aggregate(sum=Sum("credits"))["sum"] or ZERO)
+    row = fetch_one("SELECT credits_held_1(%s, %s)", [wallet.pk, then])
+    assert row is not None
+    return Decimal(row[0])
 
 
 def _status(wallet: Wallet, then: datetime) -> str:
@@ -157,7 +180,7 @@ def _period(wallet: Wallet, number: int, then: datetime) -> BillingPeriod:
     """Return the billing period of that moment, with what it had used by then."""
     begun = BillingPeriod.objects.filter(wallet=wallet, starts_at__lte=then)
     period = begun.order_by("-index")[:1].get()
-    work = LedgerEntry.objects.filter(wallet=wallet, counted_in=period, number__lte=number)
+    work = LedgerEntry.objects.filter(counted_in=period, number__lte=number)
     period.used = work.order_by("-number").values_list("usage_after", flat=True).first() or ZERO
     return period
 

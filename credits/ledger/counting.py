@@ -6,14 +6,13 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from credits.ledger.posting import require_exact
 from credits.models import Wallet
+from organizations.statements import fetch_all
 
 _COUNT = """
     INSERT INTO credits_usagecounter AS c (wallet_id, month, actor_id, group_id, resource_type, resource_id, used, reserved)
-    SELECT %s, u.*, 0 FROM unnest(%s::date[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[]) AS u
+    SELECT %s::uuid, u.*, 0 FROM unnest(%s::date[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::numeric[]) AS u
     ON CONFLICT (wallet_id, month, actor_id, group_id, resource_type, resource_id) DO UPDATE SET used = c.used + excluded.used
     RETURNING month, actor_id, group_id, resource_type, resource_id, id"""
 
@@ -38,8 +37,6 @@ def count(wallet: Wallet, used: Mapping[InMonth, Decimal]) -> dict[InMonth, int]
     if not used:
         return {}
     require_exact(*used.values())
-    rows = [(month, *subject, amount) for (month, subject), amount in used.items()]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [wallet.pk, *columns])
-        return {(month, Subject(*subject)): id for month, *subject, id in cursor.fetchall()}
+    rows = [(month.isoformat(), *subject, amount) for (month, subject), amount in used.items()]
+    counted = fetch_all(_COUNT, [wallet.pk, *zip(*rows, strict=True)])
+    return {(month, Subject(*subject)): id for month, *subject, id in counted}

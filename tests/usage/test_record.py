@@ -18,8 +18,9 @@ from tests.callers import clock as clock
 from tests.races.threads import of, together
 from tests.usage import people as p
 from usage import services
-from usage.models import UsageEvent
-from usage.services import Told, events
+from usage.models import Rate, UsageEvent
+from usage.pricing import Tokens
+from usage.services import Told, events, groups, terms, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,20 @@ def before_portion(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[
     monkeypatch.setattr(events, "_book", spied)
 
 
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something once when a portion is read and priced, and has no lock yet."""
+    acts = [act]
+    read_and_price = told.read_and_price
+
+    def spied(*args: Any, **options: Any) -> Any:
+        priced = read_and_price(*args, **options)
+        if acts:
+            acts.pop()()
+        return priced
+
+    monkeypatch.setattr(events, "read_and_price", spied)
+
+
 class TestRecord:
     def test_books_in_portions_that_are_transactions_of_their_own(
         self, organization: Organization
@@ -118,7 +133,9 @@ class TestRecord:
                 tell(organization, told)
             return len(captured)
 
-        assert statements("many", PORTION) <= statements("one", 1) <= 20
+        tell(organization, pieces(1))
+
+        assert statements("one", 1) == statements("many", PORTION) <= 15
         assert UsageCounter.objects.count() == PORTION + 1
 
     def test_counts_every_subject_in_its_month(self, organization: Organization) -> None:
@@ -239,3 +256,78 @@ class TestRecord:
             assert found == ["accepted", "duplicate", "duplicate", "duplicate"]
         assert f.money_of(organization)[0] == 10_000 - len(told)
         assert p.counted(organization, "2026-05") == (len(told), 0)
+
+
+class TestTerms:
+    """What was changed and acknowledged while a batch waited for the wallet is what it is booked by."""
+
+    def test_on_own_keys_nothing_is_charged(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = Organization.objects.filter(pk=organization.pk)
+        while_it_waits(monkeypatch, lambda: own.update(byok=True))
+
+        (result,) = tell(organization, pieces(1))
+
+        assert result.status == "accepted"
+        assert result.credits == 0
+        assert settled(organization) == []
+
+    def test_the_charge_limit_is_that_of_the_lock(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        while_it_waits(monkeypatch, lambda: f.set_terms(organization, charge_limit="0.5"))
+
+        (result,) = tell(organization, pieces(1))
+
+        assert result.reason == "1 credits: one piece of work may cost 0.5 at most"
+
+    def test_an_actor_counts_for_the_group_that_it_is_in_by_then(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ada = p.make_actor(organization)
+        acme = p.make_group(organization, "acme", ada, kind="entity")
+        zenith = p.make_group(organization, "zenith", kind="entity")
+
+        def move() -> None:
+            groups.remove_member(group=acme, actor=ada)
+            groups.add_member(group=zenith, actor=ada)
+
+        while_it_waits(monkeypatch, move)
+
+        tell(organization, pieces(1, actor_id=ada.id))
+
+        assert UsageEvent.objects.get().group == zenith
+        assert p.counted(organization, "2026-05", group=acme) == (0, 0)
+        assert p.counted(organization, "2026-05", group=zenith) == (1, 0)
+
+    def test_work_costs_what_the_rate_card_says_by_then(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sonnet = p.make_model("sonnet", credits_per_million=10)
+        work = Told("job", "1", f.NOW, tokens=Tokens(output=p.MILLION), model="sonnet")
+        rates = Rate.objects.filter(model=sonnet)
+        while_it_waits(monkeypatch, lambda: rates.update(output=Decimal(3)))
+
+        (result,) = tell(organization, [work])
+
+        assert result.credits == 3
+
+    def test_a_suspension_refuses(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        while_it_waits(monkeypatch, lambda: f.suspend(organization))
+
+        with pytest.raises(OrganizationSuspended):
+            tell(organization, pieces(1))
+
+    def test_are_kept_for_the_portions_to_come(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stale = terms.stale_count()
+        while_it_waits(monkeypatch, lambda: f.set_terms(organization, charge_limit=2))
+
+        results = tell(organization, pieces(3 * PORTION))
+
+        assert statuses(results) == {"accepted": 3 * PORTION}
+        assert terms.stale_count() == stale + 1

@@ -19,7 +19,9 @@ from organizations.models import Actor, Organization
 from organizations.services import OrganizationArchived, require_active
 from usage.models import UsageEvent
 from usage.pricing import Tokens
+from usage.services import terms
 from usage.services.storing import store
+from usage.services.terms import Book
 from usage.services.told import CORRECTION as CORRECTION
 from usage.services.told import FORGIVEN as FORGIVEN
 from usage.services.told import RERATED as RERATED
@@ -82,17 +84,18 @@ def record(
     :raises OrganizationSuspended: if the organization is suspended, perhaps since a portion was booked
     :raises OrganizationArchived: if it is archived and nothing was booked
     """
-    priced = read_and_price(organization, told, now=now)
     note = ledger.Note(performed_by, now)
     results: list[Result] = []
-    for begin in range(0, len(priced), PORTION):
-        portion = priced[begin : begin + PORTION]
+    for begin in range(0, len(told), PORTION):
+        portion = told[begin : begin + PORTION]
+        book = terms.book_of(organization)
+        priced = read_and_price(book, portion, now=now)
         try:
-            results += _book(organization, portion, note)
+            results += _book(book, priced, note)
         except OrganizationArchived as error:
             if not results:
                 raise
-            results += [_rejected(each.told, str(error)) for each in portion]
+            results += [_rejected(each, str(error)) for each in portion]
     return results
 
 
@@ -138,13 +141,17 @@ class NothingToForgive(Exception):
 
 
 @transaction.atomic(savepoint=False)
-def _book(organization: Organization, portion: Sequence[Priced], note: ledger.Note) -> list[Result]:
-    """Book some told work under the lock of its wallet: what of it was not booked before."""
-    wallet, _ = lock(organization, now=note.posted_at)
-    require_active(wallet.organization)
+def _book(book: Book, portion: Sequence[Priced], note: ledger.Note) -> list[Result]:
+    """Book some told work under the lock of its wallet, by the terms that are in force there: what of it was not booked before."""
+    wallet, _ = lock(book.organization, now=note.posted_at)
+    if not book.is_current():
+        terms.note_stale(book)
+        book = terms.fresh(book.organization)
+        portion = read_and_price(book, [each.told for each in portion], now=note.posted_at)
+    require_active(book.organization)
     since = min(each.told.occurred_at for each in portion)
     counted = _countable_periods(wallet, since)
-    booked = _earlier(organization, portion)
+    booked = _earlier(book.organization, portion)
     events: list[_Event] = []
     results = []
     for each in portion:
@@ -152,7 +159,7 @@ def _book(organization: Organization, portion: Sequence[Priced], note: ledger.No
         if key in booked:
             results.append(Result(*key, "duplicate", credits=booked[key]))
             continue
-        event = _decide(each, wallet, counted)
+        event = _decide(each, book, wallet, counted)
         if isinstance(event, str):
             results.append(_rejected(each.told, event))
             continue
@@ -180,12 +187,15 @@ def _earlier(organization: Organization, portion: Sequence[Priced]) -> dict[Key,
     """Return what was charged for those of these pieces of work that are recorded already."""
     sources = [each.told.source for each in portion]
     ids = [each.told.id for each in portion]
+    # Not prepared: of a table that was small when a session planned this, one plan is as good as another, and some get slow as it grows.
     with connection.cursor() as cursor:
         cursor.execute(_EARLIER, [sources, ids, organization.id])
         return {(source, id): credits for source, id, credits in cursor.fetchall()}
 
 
-def _decide(each: Priced, wallet: Wallet, counted: Sequence[BillingPeriod]) -> _Event | str:
+def _decide(
+    each: Priced, book: Book, wallet: Wallet, counted: Sequence[BillingPeriod]
+) -> _Event | str:
     """Return the event of one piece of work, or why it cannot be recorded."""
     if each.problem is not None:
         return each.problem
@@ -193,7 +203,7 @@ def _decide(each: Priced, wallet: Wallet, counted: Sequence[BillingPeriod]) -> _
     period = next((p for p in counted if p.starts_at <= each.told.occurred_at), None)
     if period is None:
         return "occurredAt is before the previous billing period"
-    byok = wallet.organization.byok
+    byok = book.organization.byok
     charged = ZERO if byok else each.cost
     try:
         require_chargeable(wallet, charged)

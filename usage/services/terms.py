@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from credits.models import CreditConfig, Wallet
-from organizations.models import Actor, Group, Organization, UsageProfile
+from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.statements import read_one
 from usage.models import AIModel, Thresholds
 from usage.services import limits, rates
@@ -25,6 +25,7 @@ from usage.services.recent import Recent
 log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind")
+Id = TypeVar("Id", bound=Hashable)
 
 BOOKS = 20_000
 """How many organizations' terms a process keeps: some 4 kB each."""
@@ -148,10 +149,42 @@ class Book:
 
     def cards(self, models: Iterable[AIModel]) -> rates.Cards:
         """Return the cards of these models, also those that begin later."""
-        return {model.slug: self._cards_of(model) for model in models}
+        by_slug = {model.slug: model for model in models}
 
-    def _cards_of(self, model: AIModel) -> list[rates.Dated]:
-        return self._shared(("cards", model.slug), lambda: rates.cards_of([model])[model.slug])
+        def read(missing: list[str]) -> rates.Cards:
+            return rates.cards_of([by_slug[slug] for slug in missing])
+
+        return self._look_up_all(self._catalogue, lambda slug: ("cards", slug), by_slug, read)
+
+    def models(self, slugs: Iterable[str]) -> dict[str, AIModel]:
+        """Return those of these models that there are."""
+        return self._look_up_all(
+            self._catalogue, lambda slug: ("model", slug), slugs, AIModel.objects.in_bulk
+        )
+
+    def groups(self, keys: Iterable[str]) -> dict[str, Group]:
+        """Return those of these entity groups that there are, by their keys."""
+
+        def read(missing: list[str]) -> dict[str, Group]:
+            groups = Group.objects.filter(organization=self.organization, kind=Group.Kind.ENTITY)
+            return {group.key: group for group in groups.filter(key__in=missing)}
+
+        return self._look_up_all(_entries, lambda key: (self.versions, ("group", key)), keys, read)
+
+    def entity_groups(self, actor_ids: Iterable[UUID]) -> dict[UUID, UUID | None]:
+        """Return the entity group of each of these actors; of nobody else's, and of nobody who is not there."""
+
+        def read(missing: list[UUID]) -> dict[UUID, UUID | None]:
+            own = Actor.objects.filter(organization=self.organization, id__in=missing)
+            found: dict[UUID, UUID | None] = dict.fromkeys(own.values_list("id", flat=True))
+            of_entity = Membership.objects.filter(
+                actor__in=list(found), group__kind=Group.Kind.ENTITY
+            )
+            return found | dict(of_entity.values_list("actor_id", "group_id"))
+
+        return self._look_up_all(
+            _entries, lambda id: (self.versions, ("entity group", id)), actor_ids, read
+        )
 
     def _terms_of(self, actor: Actor | None) -> limits.ActorTerms | None:
         if actor is None:
@@ -186,6 +219,23 @@ class Book:
         if keeps(value) and self.is_current():
             kept.put(key, value)
         return value
+
+    def _look_up_all(
+        self,
+        kept: Recent[Hashable, Any],
+        key_of: Callable[[Id], Hashable],
+        ids: Iterable[Id],
+        read: Callable[[list[Id]], dict[Id, Kind]],
+    ) -> dict[Id, Kind]:
+        """Look many things of one kind up: what is not kept is read at once, and what is not there is not in the answer."""
+        found = {id: kept.get(key_of(id), _MISSING) for id in ids}
+        missing = [id for id, value in found.items() if value is _MISSING]
+        values = read(missing) if missing else {}
+        if values and self.is_current():
+            for id, value in values.items():
+                kept.put(key_of(id), value)
+        there = {id: value for id, value in found.items() if value is not _MISSING}
+        return cast(dict[Id, Kind], there) | values
 
 
 def book_of(organization: Organization) -> Book:

@@ -10,11 +10,12 @@ from uuid import UUID
 from credits import periods
 from credits.ledger import ORGANIZATION, InMonth, Subject
 from credits.models import ZERO
-from organizations.models import Group, Membership, Organization
+from organizations.models import Group
 from usage.models import AIModel
 from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
 from usage.services import rates
 from usage.services.settling import SOURCE
+from usage.services.terms import Book
 
 MAX_AHEAD = timedelta(minutes=5)
 FORGIVEN = "forgiven"
@@ -56,48 +57,27 @@ class Priced(NamedTuple):
     """Whose counters carry it, unless it is on own keys."""
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Everything that some told work refers to, read in a few queries."""
+class _Known(NamedTuple):
+    """Everything that some told work refers to."""
 
     models: Mapping[str, AIModel]
     cards: rates.Cards
     actors: Mapping[UUID, UUID | None]
     """The actors, each with its entity group."""
-    groups: Mapping[str, UUID]
+    groups: Mapping[str, Group]
     """The entity groups by their keys."""
 
 
-def read_and_price(
-    organization: Organization, told: Sequence[Told], *, now: datetime
-) -> list[Priced]:
-    """Return what each piece of work costs, in the order in which it is told."""
-    known = _read(organization, told, now=now)
-    return [_priced(each, known, now=now) for each in told]
-
-
-def _read(organization: Organization, told: Sequence[Told], *, now: datetime) -> _Known:
-    slugs = {each.model for each in told if each.model is not None}
-    ids = {each.actor_id for each in told if each.actor_id is not None}
-    keys = {each.entity for each in told if each.entity is not None}
-    models = AIModel.objects.in_bulk(list(slugs))
-    groups = organization.groups.filter(kind=Group.Kind.ENTITY, key__in=keys)
-    return _Known(
+def read_and_price(book: Book, told: Sequence[Told], *, now: datetime) -> list[Priced]:
+    """Return what each piece of work costs by these terms, in the order in which it is told."""
+    models = book.models({each.model for each in told if each.model is not None})
+    known = _Known(
         models=models,
-        cards=rates.cards_of(models.values(), until=now + MAX_AHEAD),
-        actors=_actors(organization, ids),
-        groups=dict(groups.values_list("key", "id")) if keys else {},
+        cards=book.cards(models.values()),
+        actors=book.entity_groups({each.actor_id for each in told if each.actor_id is not None}),
+        groups=book.groups({each.entity for each in told if each.entity is not None}),
     )
-
-
-def _actors(organization: Organization, ids: set[UUID]) -> dict[UUID, UUID | None]:
-    if not ids:
-        return {}
-    found = organization.actors.filter(id__in=ids).values_list("id", flat=True)
-    actors: dict[UUID, UUID | None] = dict.fromkeys(found)
-    of_entity = Membership.objects.filter(actor__in=list(actors), group__kind=Group.Kind.ENTITY)
-    actors.update(of_entity.values_list("actor_id", "group_id"))
-    return actors
+    return [_priced(each, known, now=now) for each in told]
 
 
 def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
@@ -110,7 +90,7 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
     except Unpriced as error:
         return Priced(each, str(error))
     of_actor = known.actors[each.actor_id] if each.actor_id is not None else None
-    group_id = known.groups[each.entity] if each.entity is not None else of_actor
+    group_id = known.groups[each.entity].id if each.entity is not None else of_actor
     month = periods.month_of(each.occurred_at).starts_at.date()
     return Priced(
         each,

@@ -3,9 +3,13 @@
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from credits.models import BillingPeriod, Grant, Wallet
+
+_COUNT_EVENTS = """
+    UPDATE credits_wallet SET event_position = event_position + %s WHERE id = %s RETURNING event_position"""
 
 
 def lock(*organization_ids: UUID) -> list[Wallet]:
@@ -59,12 +63,16 @@ def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
 
 
 def number_events(wallet: Wallet, count: int) -> range:
-    """Return the positions of the next usage events of a locked wallet's organization: one behind the other, and no gap before them."""
-    last = wallet.event_position
-    if count:
-        wallet.event_position += count
-        wallet.save(update_fields=["event_position"])
-    return range(last + 1, last + count + 1)
+    """Return the positions of the next usage events of a locked wallet's organization: one behind the other, and no gap before them.
+
+    The row counts, and not the object, which somebody may have read before the lock.
+    """
+    if not count:
+        return range(0)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_EVENTS, [count, wallet.pk])
+        (wallet.event_position,) = cursor.fetchone()
+    return range(wallet.event_position - count + 1, wallet.event_position + 1)
 
 
 def open_period(wallet: Wallet) -> BillingPeriod:

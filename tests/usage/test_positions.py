@@ -10,7 +10,7 @@ from django.db import connection, connections, transaction
 from credits.reconcile import reconcile
 from organizations.models import Organization
 from tests import factories as f
-from tests.credits.tampering import tamper, tampered
+from tests.credits.tampering import charge_of, tamper, tampered
 from tests.parallel import at_once
 from tests.usage import people as p
 from usage import services
@@ -90,6 +90,21 @@ class TestPositions:
 
         assert [position for position, _ in positions(organization)] == [1, 2, 3]
 
+    def test_go_on_from_the_row_where_the_wallet_was_read_before_its_lock(
+        self, organization: Organization
+    ) -> None:
+        entry = charge_of(p.use(p.work(organization, 5), 5))
+        assert entry.wallet.event_position == 1
+        tell(organization, "meanwhile")
+
+        services.reverse(entry=entry, reason="failed", performed_by=f.STAFF, now=f.NOW)
+
+        assert [source for _, source in positions(organization)] == [
+            "reservation",
+            "job",
+            "correction",
+        ]
+
     def test_are_given_to_work_on_own_keys_too(self, organization: Organization) -> None:
         Organization.objects.filter(pk=organization.pk).update(byok=True)
         sonnet, _ = p.make_models()
@@ -105,7 +120,7 @@ class TestPositions:
         writes = []
 
         def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if '"event_position"' in sql and sql.startswith("UPDATE"):
+            if "SET event_position" in sql:
                 writes.append(sql)
             return execute(sql, params, many, context)
 

@@ -22,6 +22,7 @@ from credits.models import (
     Wallet,
 )
 from credits.services.allowances import allowance_lot, begin_terms, brought, go_on, whole_term
+from credits.services.turns import turn
 from organizations.models import Organization
 
 CALENDAR = "calendar"
@@ -97,7 +98,7 @@ def open_first_period(wallet: Wallet, *, now: datetime) -> None:
     term = periods.term_from(starts_at, yearly=config.yearly, anchored_on=config.anchored_on)
     first = _period(wallet, index=0, period=periods.Period(starts_at, ends_at), term=term)
     begin_terms([first], since=whole_term(first).starts_at if config.first_term_full else now)
-    _open([first])
+    turn([first], now=now)
     _renew_allowances([wallet], carried={wallet.pk: []}, now=now)
 
 
@@ -119,8 +120,11 @@ def _pick_expired(
     The wallet itself, not yet its row, remembers when the next of the others ends.
     """
     ended: dict[UUID, list[Grant]] = {wallet.pk: [] for wallet in wallets}
+    due = [w for w in wallets if w.lapse_at is not None and w.lapse_at <= until[w.pk]]
+    if not due:
+        return ended
     next_ends: dict[UUID, datetime] = {}
-    for grant in ledger.live_grants(*wallets):
+    for grant in ledger.live_grants(*due):
         pk, ends_at = grant.wallet_id, grant.expires_at
         if ends_at is None:
             continue
@@ -128,7 +132,7 @@ def _pick_expired(
             ended[pk].append(grant)
         else:
             next_ends[pk] = min(ends_at, next_ends.get(pk, ends_at))
-    for wallet in wallets:
+    for wallet in due:
         wallet.lapse_at = next_ends.get(wallet.pk)
     return ended
 
@@ -143,15 +147,10 @@ def _lapse(wallets: Sequence[Wallet], draws: Draws, *, note: ledger.Note) -> Non
 def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
     """Close the open periods, which ended, and open the next; at the end of a term, renew the allowance."""
     carried = _end_grants(wallets, now=now)
-    endings = [ledger.open_period(wallet) for wallet in wallets]
-    for wallet, ending in zip(wallets, endings, strict=True):
-        ending.closing_balance = wallet.balance
-        ending.closed_at = now
-    pgbulk.update(BillingPeriod, endings, ["closing_balance", "closed_at"])
     opening = [_next_period(wallet) for wallet in wallets]
     new_terms = [period for period in opening if period.starts_at == period.term_starts_at]
     begin_terms(new_terms)
-    _open(opening)
+    turn(opening, now=now)
     _renew_allowances([period.wallet for period in new_terms], carried=carried, now=now)
 
 
@@ -210,14 +209,6 @@ def _period(
         term_ends_at=term.ends_at,
         opening_balance=wallet.balance,
     )
-
-
-def _open(opened: Sequence[BillingPeriod]) -> None:
-    """Open these periods in their wallets."""
-    made = BillingPeriod.objects.bulk_create(opened)
-    for period in made:
-        period.wallet.period = period
-    pgbulk.update(Wallet, [period.wallet for period in made], ["period", "lapse_at"])
 
 
 def _renew_allowances(wallets: Sequence[Wallet], *, carried: Draws, now: datetime) -> None:

@@ -110,6 +110,23 @@ CHECKS: dict[str, str] = {
         FROM credits_grant g
         LEFT JOIN (SELECT grant_id, sum(amount) AS total FROM credits_grantdraw GROUP BY 1) d ON d.grant_id = g.id
         WHERE g.remaining <> coalesce(d.total, 0)""",
+    # Which entry made a grant only its hash says, and of two that no longer fit it names the first: here both are named.
+    "a grant is first filled by the entry that made it": f"""
+        SELECT g.wallet_id, {GRANT}, 'entry ' || g.entry_id || ' made it, and its first draw is of entry ' || d.entry_id
+        FROM credits_grant g
+        JOIN (SELECT DISTINCT ON (grant_id) grant_id, entry_id FROM credits_grantdraw ORDER BY grant_id, id) d ON d.grant_id = g.id
+        WHERE d.entry_id <> g.entry_id""",
+    "what an entry brings is in the grants that it made": f"""
+        SELECT e.wallet_id, {ENTRY}, 'its amount is ' || e.amount || ', its grants and its draws on others add up to '
+            || coalesce(g.total, 0) + coalesce(d.total, 0)
+        FROM credits_ledgerentry e
+        LEFT JOIN (SELECT entry_id, sum(amount) AS total FROM credits_grant GROUP BY 1) g ON g.entry_id = e.id
+        LEFT JOIN (
+            SELECT d.entry_id, sum(d.amount) AS total FROM credits_grantdraw d JOIN credits_grant g ON g.id = d.grant_id
+            WHERE g.entry_id <> d.entry_id GROUP BY 1
+        ) d ON d.entry_id = e.id
+        WHERE e.kind <> 'reversal' AND CASE
+            WHEN e.amount >= 0 THEN e.amount <> coalesce(g.total, 0) + coalesce(d.total, 0) ELSE g.total IS NOT NULL END""",
     "the draws of an entry are its amount, less the change of debt": f"""
         SELECT e.wallet_id, {ENTRY}, 'its amount is ' || e.amount || ', its draws add up to ' || coalesce(d.total, 0)
         FROM credits_ledgerentry e

@@ -51,9 +51,7 @@ INDEXES = {
     "organizations_organization (parent_id, id DESC)": "organizations",
     "organizations_organization (parent_id, status, id DESC)": "organizations?status=",
     "organizations_organization (sandbox_of_id)": "the sandboxes of an organization, archived ones too: its keys",
-    "organizations_proposal (decided_by_id)": "the foreign key to people",
     "organizations_proposal (organization_id)": "the proposals of an organization",
-    "organizations_proposal (proposed_by_id)": "the foreign key to people",
     # usage
     "usage_denial (created_at)": "forgetting denials after 30 days",
     "usage_limit (actor_id)": "what applies to an actor",

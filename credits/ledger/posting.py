@@ -41,6 +41,8 @@ def post(*postings: Posting) -> list[LedgerEntry]:
 
 def moment(now: datetime, *wallets: Wallet) -> datetime:
     """Return the moment of what is written on all of these locked wallets at once: none of their last entries is after it."""
+    if not any(wallet.posted_at and wallet.posted_at > now for wallet in wallets):
+        return now
     row = fetch_one(
         "SELECT max(credits_clamp_1(%s, posted_at)) FROM credits_wallet WHERE id = ANY (%s)",
         [now, [wallet.pk for wallet in wallets]],

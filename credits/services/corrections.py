@@ -4,7 +4,7 @@ What an entry took returns to the grants it came from; what it brought is taken 
 transfer is taken back on both of its sides. Work is more than its entry: `usage.services.corrections` takes back its events and its month's counters too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -113,10 +113,12 @@ def _require_part(entry: LedgerEntry, amount: Decimal) -> None:
 
 def _reverse_transfer(entry: LedgerEntry, asked: _Asked) -> LedgerEntry:
     """Take back both sides of a transfer, or as much of them, under the locks of both wallets."""
-    note = asked.note
     sides = LedgerEntry.objects.filter(transfer_id=entry.transfer_id)
     sent, received = sides.select_related("wallet__organization").order_by("amount")
-    source, target = lock_sides(sent, received, now=note.posted_at)
+    source, target = lock_sides(sent, received, now=asked.note.posted_at)
+    # Both sides at one moment, although each is an entry of its own.
+    note = replace(asked.note, posted_at=ledger.moment(asked.note.posted_at, source, target))
+    asked = replace(asked, note=note)
     of_source = _reversal_named(source, sent, asked)
     of_target = _reversal_named(target, received, asked)
     done = of_source if entry.wallet_id == source.pk else of_target

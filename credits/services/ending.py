@@ -29,7 +29,7 @@ def bind(
 def close(reservation: Reservation, status: Status, *, now: datetime) -> None:
     """Write the last state of a hold."""
     reservation.status = status
-    reservation.closed_at = now
+    reservation.closed_at = ledger.moment(now, reservation.wallet)
     reservation.save(
         update_fields=["status", "settled_credits", "settled_with", "late", "closed_at"]
     )

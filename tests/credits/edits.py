@@ -73,8 +73,15 @@ def some_update(dice: Random, table: str, column: str) -> Edit:
         names |= {_name(table, new)}
     else:
         value = _other(dice, table, column, columns_of(table)[column])
+    edit = edit_of(table, row, column, value)
+    return Edit(edit.sql, edit.names | names)
+
+
+def edit_of(table: str, row: str, column: str, value: str) -> Edit:
+    """Return an edit of one column of one row to a value, as SQL."""
     change = f"UPDATE {table} SET {column} = {value}"
-    return Edit(f"{change} WHERE id::text = '{row}' AND {column} IS DISTINCT FROM {value}", names)
+    sql = f"{change} WHERE id::text = '{row}' AND {column} IS DISTINCT FROM {value}"
+    return Edit(sql, _names(table, row))
 
 
 def _delete(dice: Random, table: str) -> Edit:

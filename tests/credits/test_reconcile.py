@@ -59,6 +59,13 @@ BROKEN: dict[str, list[str]] = {
         f"UPDATE {DRAW} SET amount = amount + 0.000001",
         f"DELETE FROM {DRAW} WHERE amount < 0",
     ],
+    "a grant is first filled by the entry that made it": [
+        f"{GRANT} entry_id = (SELECT e.id FROM credits_ledgerentry e WHERE e.number = 1 LIMIT 1) WHERE source = 'purchase'",
+    ],
+    "what an entry brings is in the grants that it made": [
+        f"{GRANT} amount = amount + 0.000001 WHERE source = 'purchase'",
+        f"{GRANT} entry_id = (SELECT e.id FROM credits_ledgerentry e WHERE e.kind = 'settle' LIMIT 1) WHERE source = 'purchase'",
+    ],
     "the draws of an entry are its amount, less the change of debt": [
         f"UPDATE {DRAW} SET amount = amount - 0.000001 WHERE amount < 0",
         f"DELETE FROM {DRAW} WHERE amount < 0",

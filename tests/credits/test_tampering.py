@@ -12,13 +12,13 @@ from django.db import DataError, IntegrityError, transaction
 
 from credits import seals, services, verification
 from credits.ledger import InsufficientCredits
-from credits.models import LedgerEntry, Reservation, Wallet
+from credits.models import Grant, LedgerEntry, Reservation, Wallet
 from credits.reconcile import reconcile
 from credits.services import corrections
 from organizations.jobs import Found
 from organizations.models import Group, Organization
 from tests import factories as f
-from tests.credits.edits import TABLES, Edit, columns_of, some_edit, some_update
+from tests.credits.edits import TABLES, Edit, columns_of, edit_of, some_edit, some_update
 from tests.credits.sealing import folder as folder
 from tests.credits.tampering import make_world, tamper
 from tests.usage import people as p
@@ -74,6 +74,26 @@ class TestTampering:
         seals.seal(f.at("2026-06-10"))
 
         assert found_of(5_000, Random(seed)) == 5_000, seed
+
+    def test_is_found_and_named_where_a_grant_is_given_to_another_entry(self) -> None:
+        """Of two entries that no longer fit their hashes the first is found: it may be the one that now has a grant too many."""
+        _, child = make_used_world()
+        now = f.at("2026-06-05")
+        f.settle(f.reserve(child, 1, now=now), f.wallet_of(child).balance + 50, now=now)
+        f.grant(child, 10, now=now)
+        dice = Random(SEED)
+        entries = [
+            str(pk) for pk in LedgerEntry.objects.order_by("number").values_list("pk", flat=True)
+        ]
+        grants = list(Grant.objects.order_by("id"))
+        paid_debt = [grant for grant in grants if not grant.draws.exists()]
+        assert paid_debt
+
+        for grant in paid_debt * 5 + dice.choices(grants, k=20):
+            other = dice.choice([pk for pk in entries if pk != str(grant.entry_id)])
+            edit = edit_of("credits_grant", str(grant.pk), "entry_id", f"'{other}'::uuid")
+
+            assert is_named(edit), edit.sql
 
     def test_is_found_in_every_column(self) -> None:
         make_used_world()

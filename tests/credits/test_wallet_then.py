@@ -13,9 +13,11 @@ from django.db import transaction
 from credits import services
 from credits.ledger import InsufficientCredits, Note
 from credits.models import LedgerEntry, Reservation
+from credits.reconcile import CHECKS, reconcile
 from credits.serializers import CreditsShape
 from credits.services import corrections
 from credits.services.locking import lock
+from organizations.jobs import Found
 from organizations.models import Organization
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from tests import factories as f
@@ -51,6 +53,12 @@ def shown_then(organization: Organization, then: datetime, *, now: datetime) -> 
 
 def current(organization: Organization) -> Organization:
     return Organization.objects.get(pk=organization.pk)
+
+
+def leaps() -> list[Found]:
+    """Return what the audit says of clocks that leapt."""
+    check = "the times of a ledger run with its numbers"
+    return reconcile({check: CHECKS[check]})
 
 
 class World:
@@ -262,6 +270,58 @@ class TestWalletThen:
         between = services.wallet_then(one, then=later(days=5), now=later(days=11))
 
         assert between.wallet.balance == 0
+
+    def test_counts_by_number_what_waited_for_the_lock(self) -> None:
+        """The request that came first got the lock second."""
+        one = f.make_organization(funded=1_000)
+        first, second = (f.reserve(one, n, now=later(seconds=1)) for n in (100, 10))
+        f.settle(second, 10, now=later(seconds=5, milliseconds=20))
+        f.settle(first, 100, now=later(seconds=5))
+
+        between = services.wallet_then(
+            one, then=later(seconds=5, milliseconds=10), now=later(hours=1)
+        )
+        after = services.wallet_then(one, then=later(minutes=30), now=later(hours=1))
+
+        assert (between.wallet.balance, between.wallet.reserved) == f.amounts(1_000, 110)
+        assert (after.wallet.balance, after.wallet.reserved) == f.amounts(890, 0)
+        assert [e.posted_at for e in f.entries_of(one)[-2:]] == [
+            later(seconds=5, milliseconds=20)
+        ] * 2
+
+    def test_does_not_show_the_next_term_before_its_boundary(self) -> None:
+        """Work that was sent in May waited for the lock while somebody turned the month: it was posted in June."""
+        one = f.make_organization(allowance=1_000, anchored_on=at("2026-05-01").date())
+        hold = f.reserve(one, 100, now=at("2026-05-31 23:59"))
+        f.set_terms(one, allowance=400)
+        f.renew(one, now=at("2026-06-01 00:00:01"))
+        f.settle(hold, 100, now=at("2026-05-31 23:59:59"))
+
+        may = services.wallet_then(one, then=at("2026-05-31 23:59:59.5"), now=at("2026-06-20"))
+        june = services.wallet_then(one, then=at("2026-06-01 00:00:01"), now=at("2026-06-20"))
+
+        assert (may.wallet.balance, may.wallet.reserved, may.included) == f.amounts(
+            1_000, 100, 1_000
+        )
+        assert (june.wallet.balance, june.wallet.reserved, june.included) == f.amounts(300, 0, 400)
+
+    @pytest.mark.broken_books
+    def test_goes_by_number_after_a_clock_had_leapt(self) -> None:
+        """Then two entries say 13:00 and 12:01; what came later by its number is what was left."""
+        one = f.make_organization(funded=10)
+        f.grant(one, 5, now=later(hours=1))
+        f.grant(one, 1, now=later(minutes=2))
+
+        def balance(then: datetime) -> Decimal:
+            return services.wallet_then(current(one), then=then, now=later(hours=2)).wallet.balance
+
+        assert [e.posted_at for e in f.entries_of(one)] == [NOW, later(hours=1), later(minutes=2)]
+        assert [balance(later(minutes=n)) for n in (1, 2, 59, 60)] == [10, 16, 16, 16]
+        assert [e.subject for e in leaps()] == [
+            f"entry 3 of wallet {one.wallet.id} ({f.entries_of(one)[-1].id})"
+        ]
+        f.renew(one, now=at("2026-07-01"))
+        assert leaps() == []
 
     def test_writes_nothing(self) -> None:
         one = f.make_organization(allowance=10)

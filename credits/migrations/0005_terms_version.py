@@ -33,5 +33,4 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL("INSERT INTO credits_catalogue (id) VALUES (1)", migrations.RunSQL.noop),
-        migrations.RunSQL("SELECT credits_write_checksums()", migrations.RunSQL.noop),
     ]

@@ -26,16 +26,4 @@ class Migration(migrations.Migration):
             model_name='billingperiod',
             constraint=models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('recharged__gte', 0), ('reserved__gte', 0), ('share__gte', 0), ('used__gte', 0)), name='billingperiod_counters_not_negative'),
         ),
-        migrations.RunSQL(
-            """UPDATE credits_billingperiod p SET recharged = e.total
-            FROM (
-                SELECT e.period_id, sum(e.amount + coalesce(
-                    (SELECT sum(r.amount) FROM credits_ledgerentry r WHERE r.reverses_id = e.id AND r.kind = 'reversal'), 0
-                )) AS total
-                FROM credits_ledgerentry e WHERE e.kind = 'recharge' GROUP BY 1
-            ) e
-            WHERE e.period_id = p.id""",
-            migrations.RunSQL.noop,
-        ),
-        migrations.RunSQL("SELECT credits_write_checksums()", migrations.RunSQL.noop),
     ]

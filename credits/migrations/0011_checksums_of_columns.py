@@ -1,6 +1,8 @@
-"""Checksums of a fixed list of columns, with the number of their format: a column that is added rewrites no row.
+"""Rows that say whether they are as they were last written: `checksum` is made of a fixed list of columns, with the number of its format.
 
-Before, they were of whole rows, so each new column wrote a table anew, and a function was overloaded for the type of each table.
+Only the triggers below write it, so whoever edits a row with triggers off leaves a checksum that no longer fits, and `manage.py reconcile`
+names the row. It is no secret: who takes the trouble can write one that fits. Against that there are the hashes of the ledger, and the
+seals, which are kept outside the database. A column that is added later rewrites no row.
 """
 
 from pathlib import Path
@@ -17,29 +19,15 @@ def function(name):
 FORWARD = [
     function("credits_checksum_1"),
     *[function(f"credits_check_{table}_1") for table in TABLES],
-    *[f"DROP TRIGGER zz_{table}_checksum ON credits_{table}" for table in TABLES],
     # Of the triggers before a write it must be the last, and they fire in the order of their names.
     *[
         f"""CREATE TRIGGER zz_{table}_checksum BEFORE INSERT OR UPDATE ON credits_{table}
     FOR EACH ROW EXECUTE FUNCTION credits_check_{table}_1()"""
         for table in TABLES
     ],
-    "SELECT credits_write_checksums()",
-    "DROP FUNCTION credits_write_checksums",
-    "DROP FUNCTION credits_write_checksum",
-    *[f"DROP FUNCTION credits_checksum(credits_{table})" for table in TABLES],
 ]
 BACKWARD = [
-    *[function(f"credits_checksum_of_{table}") for table in TABLES],
-    function("credits_write_checksum"),
-    function("credits_write_checksums"),
     *[f"DROP TRIGGER zz_{table}_checksum ON credits_{table}" for table in TABLES],
-    *[
-        f"""CREATE TRIGGER zz_{table}_checksum BEFORE INSERT OR UPDATE ON credits_{table}
-    FOR EACH ROW EXECUTE FUNCTION credits_write_checksum()"""
-        for table in TABLES
-    ],
-    "SELECT credits_write_checksums()",
     *[f"DROP FUNCTION credits_check_{table}_1" for table in TABLES],
     "DROP FUNCTION credits_checksum_1",
 ]

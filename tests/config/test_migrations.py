@@ -99,7 +99,7 @@ class TestFunctions:
         for file in files:
             text = file.read_text()
             (made,) = re.findall(r"^CREATE FUNCTION (\w+)", text, re.MULTILINE)
-            assert file.stem == made or file.stem.startswith("credits_checksum_of_")
+            assert file.stem == made
             assert len(statements(text)) == 1, file.name
 
     def test_are_each_made_by_a_migration(self) -> None:

@@ -1,7 +1,0 @@
-CREATE FUNCTION credits_checksum(line credits_billingperiod) RETURNS bytea LANGUAGE plpgsql STABLE
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET bytea_output = 'hex' SET extra_float_digits = 1 AS $$
-BEGIN
-    line.checksum := NULL;
-    line.continues_at := NULL;
-    RETURN sha256(convert_to(line::text, 'UTF8'));
-END $$;

@@ -55,6 +55,11 @@ def anniversary_after(moment: datetime, anchored_on: date) -> datetime:
     return boundary(moment.year + 1, anchored_on.month, anchored_on.day)
 
 
+def first_of_month(moment: datetime) -> date:
+    """Return the first day of the UTC calendar month that contains `moment`."""
+    return moment.astimezone(UTC).date().replace(day=1)
+
+
 def month_of(moment: datetime) -> Period:
     """Return the UTC calendar month that contains `moment`."""
     moment = moment.astimezone(UTC)

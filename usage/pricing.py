@@ -203,7 +203,7 @@ def _tokens_price(band: Band, counted: Tokens) -> Decimal:
         (counted.output, output_price),
         (counted.reasoning, _or(band.reasoning, output_price)),
     )
-    return sum((count * each for count, each in parts), ZERO) / MILLION
+    return sum((count * each for count, each in parts if count), ZERO) / MILLION
 
 
 def _or(own: Decimal | None, other: Decimal) -> Decimal:

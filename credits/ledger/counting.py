@@ -1,6 +1,6 @@
 """Counting work that was done without a hold, of many subjects in one statement."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -37,6 +37,19 @@ def count(wallet: Wallet, used: Mapping[InMonth, Decimal]) -> dict[InMonth, int]
     if not used:
         return {}
     require_exact(*used.values())
-    rows = [(month.isoformat(), *subject, amount) for (month, subject), amount in used.items()]
-    counted = fetch_all(_COUNT, [wallet.pk, *zip(*rows, strict=True)])
+    subjects = [subject for _, subject in used]
+    columns = [
+        _array(month for month, _ in used),
+        _array(subject.actor_id for subject in subjects),
+        _array(subject.group_id for subject in subjects),
+        [subject.resource_type for subject in subjects],
+        [subject.resource_id for subject in subjects],
+        _array(f"{amount:f}" for amount in used.values()),
+    ]
+    counted = fetch_all(_COUNT, [wallet.pk, *columns])
     return {(month, Subject(*subject)): id for month, *subject, id in counted}
+
+
+def _array(values: Iterable[object]) -> str:
+    """Return an array of dates, ids or numbers as PostgreSQL reads it: of these nothing is to be quoted."""
+    return f"{{{','.join('NULL' if value is None else str(value) for value in values)}}}"

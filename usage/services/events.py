@@ -1,7 +1,7 @@
 """Work that was done without a hold, told afterwards: charged all the same, into debt if need be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -47,8 +47,7 @@ Key = tuple[str, str]
 """The source of an event and its id there."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What became of one told piece of work."""
 
     source: str

@@ -1,7 +1,6 @@
 """Work as it is told after it was done, read and priced before any lock: what it refers to, what it costs, or why it cannot be recorded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,8 +23,7 @@ RERATED = "rerated"
 RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """One piece of work as a product tells it: `credits`, or `tokens` of a model."""
 
     source: str
@@ -91,7 +89,7 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
         return Priced(each, str(error))
     of_actor = known.actors[each.actor_id] if each.actor_id is not None else None
     group_id = known.groups[each.entity].id if each.entity is not None else of_actor
-    month = periods.month_of(each.occurred_at).starts_at.date()
+    month = periods.first_of_month(each.occurred_at)
     return Priced(
         each,
         cost=cost,

@@ -299,7 +299,8 @@ def wait_for_a_waiter() -> None:
         for _ in range(3_000):
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND datname = current_database()"
             )
             if cursor.fetchone()[0]:
                 return

@@ -101,6 +101,10 @@ class Body:
             self._arriving.cancel()
         self._is_here.set()
 
+    def expect(self) -> None:
+        """Begin to read: it may be here when a thread asks for it."""
+        self._begin()
+
     async def arrive(self) -> None:
         """Return when all of it is here, or is not going to be."""
         await asyncio.wait([self._begin()])
@@ -109,7 +113,9 @@ class Body:
         """Read on and forget it, at most so much and so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while most > 0 and (chunk := await self._next()) is not None:
+                if self._arriving is not None:
+                    await asyncio.wait([self._arriving])
+                while not self.is_over and most > 0 and (chunk := await self._next()) is not None:
                     most -= len(chunk)
 
     def _begin(self) -> asyncio.Task[None]:

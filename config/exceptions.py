@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions as drf
@@ -24,7 +24,7 @@ from config.bodies import BodyIncomplete, BodyTooLong, BodyTooSlow, TooManyBodie
 from config.parsers import BodyTooLarge, MalformedJson
 from credits import services as credits
 from credits.ledger import InsufficientCredits
-from organizations import authentication, idempotency, permissions, services, wire
+from organizations import authentication, gates, idempotency, permissions, services, wire
 from usage import services as usage
 from usage.pricing import ImpossibleTokens, Unpriced
 from usage.services import asking, controls, groups, profiles, sandbox, subjects
@@ -72,6 +72,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.CancelledAbove: (409, "CONFLICT"),
     credits.ReservationClosed: (409, "CONFLICT"),
     credits.ReferenceTaken: (409, "CONFLICT"),
+    gates.WalletBusy: (503, "UNAVAILABLE"),
     idempotency.MalformedKey: (422, "VALIDATION"),
     idempotency.IdempotencyRequired: (400, "IDEMPOTENCY_REQUIRED"),
     idempotency.IdempotencyConflict: (409, "IDEMPOTENCY_CONFLICT"),
@@ -101,6 +102,8 @@ _DUPLICATE = {"23505"}
 _GONE = {"23503"}
 _UNREPRESENTABLE = {"22003", "22021", "22P02", "22P05"}
 _BUSY = {"40001", "40P01", "55P03", "57014", "25P03", "53300", "57P01", "57P02", "57P03"}
+# Of this session, not of the request: the server became a standby, a part of a cluster failed, a migration changed a column or a function.
+_OF_THE_SESSION = {"25006", "XX000", "0A000", "42883"}
 
 # Where the exception's own words would tell too much, or nothing.
 _NOT_FOUND = "not found"
@@ -125,6 +128,9 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     failure = explain(exc)
     if failure.status == 500:
         log.error("unexpected error on %s %s", request.method, request.path, exc_info=exc)
+    if isinstance(exc, DatabaseError) and idempotency.sqlstate(exc) in _OF_THE_SESSION:
+        log.error("answered 503 to %s %s", request.method, request.path, exc_info=exc)
+        connection.close_at = 0  # the next request connects anew
     request.META[ERROR_CODE] = failure.code
     contract = getattr(context["view"], "envelope", "layers")
     status, body = envelope(failure, contract=contract, request_id=request_id(request))
@@ -208,7 +214,8 @@ def _explain_database(exc: DatabaseError) -> Failure:
     if state in _UNREPRESENTABLE:
         return Failure(400, "VALIDATION", "a value cannot be stored")
     lost = state is None and isinstance(exc, OperationalError | InterfaceError)
-    if lost or state in _BUSY or (state or "").startswith("08"):
+    unavailable = _BUSY | _OF_THE_SESSION
+    if lost or state in unavailable or (state or "").startswith("08"):
         busy = "the database is busy or restarting; try again"
         return Failure(503, "UNAVAILABLE", busy, headers={"Retry-After": "1"})
     return Failure(500, "INTERNAL", _OUR_FAULT)

@@ -47,15 +47,16 @@ GUARDED = {
 Next = Callable[[HttpRequest], HttpResponse]
 
 
-def expire(get_response: Next) -> Next:
-    """End logins that are too old, or that nobody used for too long."""
+class Expiry:
+    """Ends logins that are too old, or that nobody used for too long."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(ADMIN) and request.user.is_authenticated:
             _end_or_go_on(request, clock.now())
-        return get_response(request)
-
-    return middleware
+        return self.get_response(request)
 
 
 def _end_or_go_on(request: HttpRequest, now: datetime) -> None:
@@ -86,8 +87,13 @@ class Gate:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: Any
     ) -> HttpResponse | None:
+        if not request.path_info.startswith(ADMIN):
+            return None
+        return self._way_in(request)
+
+    def _way_in(self, request: HttpRequest) -> HttpResponse | None:
         name = request.resolver_match.view_name if request.resolver_match else ""
-        if not request.path_info.startswith(ADMIN) or name in OPEN:
+        if name in OPEN:
             return None
         if not request.user.is_authenticated:
             return None  # the page itself asks for a login

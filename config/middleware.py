@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from django.conf import settings
 from django.core.exceptions import BadRequest, ValidationError
-from django.db import DataError
+from django.db import DatabaseError, DataError, connection
 from django.http import HttpRequest, HttpResponse
 
 from config.exceptions import bad_request
@@ -49,6 +52,8 @@ def api(get_response: Next) -> Next:
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/api/"):
             return get_response(request)
+        # Its first statement, the lookup of the key, finds out whether the connection still is one (organizations/statements.py).
+        connection.health_check_done = True  # type: ignore[attr-defined]
         bad = _malformed(request) or _nul_in_query(request)
         response = bad_request(request, bad) if bad else get_response(request)
         standing = request.META.get("RATE_LIMIT") or Standing(default_class(request.method))
@@ -57,6 +62,43 @@ def api(get_response: Next) -> Next:
         return response
 
     return middleware
+
+
+def patience(get_response: Next) -> Next:
+    """Wait for locks on pages of the admin as long as a job does: a person waits once, and does not try again by itself."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        hurried = f"lock_timeout={settings.REQUEST_LOCK_TIMEOUT_MS}ms"
+        if (
+            not _is_page(request)
+            or hurried not in settings.DATABASES["default"]["OPTIONS"]["options"]
+        ):
+            return get_response(request)
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, false)", [f"{settings.LOCK_TIMEOUT_MS}ms"]
+            )
+        try:
+            return get_response(request)
+        finally:
+            with suppress(DatabaseError), connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+
+    return middleware
+
+
+class PagesOnly:
+    """Leaves out for the API what follows: sessions, forms and messages are for those who are logged in."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = self.view = get_response
+        while hasattr(self.view, "get_response"):
+            self.view = self.view.get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_api = request.path_info.startswith("/api/")
+        answer: HttpResponse = (self.view if is_api else self.get_response)(request)
+        return answer
 
 
 class HostileAddresses:

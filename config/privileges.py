@@ -119,6 +119,7 @@ FUNCTIONS = frozenset(
         "credits_lasted_1",
         "credits_post_1",
         "credits_raise_terms",
+        "organizations_count_1",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

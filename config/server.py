@@ -9,20 +9,23 @@ after the answer.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any
+
+from django.conf import settings
 
 from config.bodies import LONGEST_BYTES, Body, BodyWanted, TooManyBodies
 from config.headers import environ_of, length_of
 from config.wsgi import application as django
 
-THREADS = 4
-"""Of one process: they wait for the database, and for nothing else."""
+THREADS = 16
+"""Of one process: they wait for the database, and for nothing else. As many connections to it are open at most."""
+SMALL_BYTES = 64 * 1024
+"""Bodies that are read while it is found out who asks: nearly all of them, and they are here already."""
 SLOW_BODIES = 16
 """How many bodies of one caller may be on their way at once in one process: of a whole tree of organizations, or of an address that
 shows no key."""
@@ -37,17 +40,27 @@ PIECE_SECONDS = 60.0
 
 @dataclass
 class Answer:
-    """An answer, collected whole: whoever takes it slowly holds no thread."""
+    """An answer, collected whole: whoever takes it slowly holds no thread. One that is long is in a file."""
 
     status: int = 500
     headers: list[tuple[str, str]] = field(default_factory=list)
-    content: SpooledTemporaryFile[bytes] = field(
-        default_factory=partial(SpooledTemporaryFile, IN_MEMORY_BYTES)
-    )
+    content: bytes = b""
+    file: SpooledTemporaryFile[bytes] | None = None
 
     def start(self, status: str, headers: list[tuple[str, str]], _: object = None) -> None:
         """Take the head, as WSGI's `start_response`."""
         self.status, self.headers = int(status[:3]), headers
+
+    def take(self, chunks: Iterable[bytes]) -> None:
+        """Take the body."""
+        pieces = iter(chunks)
+        self.content = next(pieces, b"")
+        second = next(pieces, None)
+        if second is None and len(self.content) <= IN_MEMORY_BYTES:
+            return
+        self.file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 — closed when it is sent
+        self.file.writelines((self.content, second or b""))
+        self.file.writelines(pieces)
 
 
 class Server:
@@ -57,6 +70,11 @@ class Server:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
         self._slow: Counter[str] = Counter()
 
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for locks no longer than a request may: nothing is connected yet."""
+        options = settings.DATABASES["default"]["OPTIONS"]
+        options["options"] += f" -c lock_timeout={settings.REQUEST_LOCK_TIMEOUT_MS}ms"
+
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         loop = asyncio.get_running_loop()
         environ = environ_of(scope)
@@ -64,12 +82,14 @@ class Server:
         environ["wsgi.input"] = body
         if body.announced is None:  # else Django would see none
             environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
+        if 0 < (body.announced or 0) <= SMALL_BYTES:
+            body.expect()
         answer = await loop.run_in_executor(self._threads, answer_to, environ)
         if answer is None:
             await self._wait_for(body, environ)
             answer = await loop.run_in_executor(self._threads, answer_to, environ)
         assert answer is not None  # its body is here, or refused
-        with answer.content:
+        with answer.file or nullcontext():
             await _send(protocol, answer, is_last=not body.is_over)
         if not body.is_over:
             await body.throw_away(LINGER_BYTES, LINGER_SECONDS)
@@ -100,7 +120,7 @@ def answer_to(environ: dict[str, Any]) -> Answer | None:
     except BodyWanted:
         return None
     try:
-        answer.content.writelines(chunks)
+        answer.take(chunks)
     finally:
         getattr(chunks, "close", lambda: None)()
     return answer
@@ -108,20 +128,18 @@ def answer_to(environ: dict[str, Any]) -> Answer | None:
 
 async def _send(protocol: Any, answer: Answer, *, is_last: bool) -> None:
     headers = [*answer.headers, ("connection", "close")] if is_last else answer.headers
-    length = answer.content.tell()
-    answer.content.seek(0)
-    if length <= IN_MEMORY_BYTES:
-        protocol.response_bytes(answer.status, headers, answer.content.read())
+    content, file = answer.content, answer.file
+    if file is not None:
+        length = file.tell()
+        file.seek(0)
+        content = file.read() if length <= IN_MEMORY_BYTES else b""
+    if file is None or content:
+        protocol.response_bytes(answer.status, headers, content)
         return
     transport = protocol.response_stream(answer.status, headers)
     with suppress(TimeoutError):
-        async for piece in _pieces(answer):
+        while piece := file.read(PIECE_BYTES):
             await asyncio.wait_for(transport.send_bytes(piece), PIECE_SECONDS)
-
-
-async def _pieces(answer: Answer) -> AsyncIterator[bytes]:
-    while piece := answer.content.read(PIECE_BYTES):
-        yield piece
 
 
 application = Server()

@@ -117,19 +117,22 @@ MIDDLEWARE = [
     "config.csp.content_security_policy",
     "config.middleware.api",
     "config.middleware.HostileAddresses",
+    "config.middleware.patience",
     "config.throttling.addressed",
     "config.throttling.slow_logins",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # What follows serves those who are logged in.
+    "config.middleware.PagesOnly",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.logins.expire",
+    "config.logins.Expiry",
     "django_otp.middleware.OTPMiddleware",
     "config.logins.Gate",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -163,16 +166,22 @@ for name, address in (("DATABASE_URL", DATABASE_APP), ("DATABASE_OWNER_URL", DAT
 # A request that waits longer than this for somebody else's query or lock is answered 503.
 # manage.py lifts the limit on statements: migrations and audits may take as long as they take.
 STATEMENT_TIMEOUT_SECONDS = env.int("STATEMENT_TIMEOUT_SECONDS", default=15)
+# How long a statement of a request waits for a lock before it is answered 503. Jobs, commands and pages of the admin have more patience.
+REQUEST_LOCK_TIMEOUT_MS = 300
+LOCK_TIMEOUT_MS = 5_000
 DATABASES = {
     "default": DATABASE_APP
     | {
-        "CONN_MAX_AGE": 60,
+        "ENGINE": "config.postgresql",
+        # A session plans what it is sent anew, so it lives for a while.
+        "CONN_MAX_AGE": 600,
+        # A page of the admin asks the database whether it is there; the API finds out by what it asks first (config/middleware.py).
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": DATABASE_APP.get("OPTIONS", {})
         | {
             "options": (
                 f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s"
-                " -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
+                f" -c lock_timeout={LOCK_TIMEOUT_MS}ms -c idle_in_transaction_session_timeout=30s"
                 # Whoever is killed, or runs out of time, leaves no query running on the server.
                 " -c client_connection_check_interval=250ms"
             )

@@ -1,19 +1,21 @@
 """How many requests a key may make in a minute, an organization with all its keys, and a stranger. Money never depends on it.
 
 Counters live in Redis when there is one, else in an unlogged table, so that all workers share them; and in each worker's memory while
-neither answers. A counter is one atomic step, so 60 a minute are 60, however many come at once.
+neither answers. A counter is one atomic step, so 60 a minute are 60, however many come at once. In the table a request is counted by the
+statement that looks up its key (organizations/authentication.py).
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import lru_cache
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.errors import StorageError
@@ -24,8 +26,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from config.lockout import address_of
-from organizations import clock
-from organizations.authentication import Principal
+from organizations import authentication, clock, statements
+from organizations.authentication import Count, Principal
 from organizations.models import ApiKey
 
 PER_MINUTE: dict[str, dict[str, int]] = {
@@ -85,8 +87,19 @@ class Standing:
 Next = Callable[[HttpRequest], HttpResponse]
 Hit = tuple[bool, int, float]
 """Whether a request passes, how many more would, and when the minute or the day ends."""
-Bucket = tuple[RateLimitItem, tuple[str, ...]]
-"""A limit, and the names under which it is counted."""
+
+
+class Bucket(NamedTuple):
+    """What counts requests: so many pass in its window, which begins with the first of them."""
+
+    name: str
+    """With `{key}` or `{organization}` in it, for the id without dashes."""
+    most: int
+    window: type[RateLimitItem]
+
+    @property
+    def item(self) -> RateLimitItem:
+        return self.window(self.most)
 
 
 class Counters:
@@ -97,6 +110,11 @@ class Counters:
         self._redis = FixedWindowRateLimiter(_redis(redis_url)) if redis_url else None
         self._closed_until = 0.0
         self._one_at_a_time = threading.Lock()  # the library reads its memory outside of its lock
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a request is counted in the table."""
+        return self._redis is None
 
     def hit(self, item: RateLimitItem, *names: str) -> Hit:
         """Count one request."""
@@ -119,6 +137,14 @@ class EndpointClassThrottle(BaseThrottle):
 
     standing: Standing | None = None
 
+    def announce(self, request: Request, view: Any) -> None:
+        """Say in which buckets a request is to be counted when its key is looked up, if it is counted there."""
+        head = request._request.META
+        if counters.is_table and "RATE_LIMIT" not in head:
+            endpoint_class = class_of(request, view)
+            limits = [(tier, *limits_of(tier, endpoint_class)) for tier in PER_MINUTE]
+            head[authentication.BUCKETS] = _as_json(endpoint_class, tuple(limits))
+
     def allow_request(self, request: Request, view: Any) -> bool:
         head = request._request.META
         if not isinstance(request.auth, Principal):  # the OpenAPI pages, which are open
@@ -127,11 +153,14 @@ class EndpointClassThrottle(BaseThrottle):
             return self.standing.passes
         if "RATE_LIMIT" in head:  # counted when its body was not here yet (config/server.py)
             return True
-        organization = request.auth.key.organization
-        head["CALLER"] = str(organization.parent_id or organization.id)
-        operation = view.operation_for(request.method)
-        endpoint_class = operation.rate if operation else default_class(request.method)
-        self.standing = _stand(endpoint_class, buckets(request.auth.key, endpoint_class))
+        key = request.auth.key
+        head["CALLER"] = str(key.organization.parent_id or key.organization_id)
+        endpoint_class = class_of(request, view)
+        found = buckets(key.rate_limit_tier, endpoint_class)
+        if counters.is_table:
+            self.standing = _standing(endpoint_class, found, head.get(authentication.COUNT))
+        else:
+            self.standing = _stand(endpoint_class, found, key)
         head["RATE_LIMIT"] = self.standing
         return self.standing.passes
 
@@ -139,26 +168,75 @@ class EndpointClassThrottle(BaseThrottle):
         return self.standing.wait if self.standing else None
 
 
-def buckets(key: ApiKey, endpoint_class: str) -> Iterator[Bucket]:
-    """Yield what counts a request: the key's minute first, then its organization's, then their days."""
-    windows: list[tuple[str, type[RateLimitItem]]] = [(endpoint_class, RateLimitItemPerMinute)]
-    if endpoint_class == "write-light":
-        windows.append((DAILY_WRITES, RateLimitItemPerDay))
-    for name, window in windows:
-        limit = limit_of(key.rate_limit_tier, name)
-        if limit is not None:
-            all_keys = (name, key.rate_limit_tier, key.organization_id.hex)
-            yield window(limit), (name, key.id.hex)
-            yield window(limit * KEYS_OF_AN_ORGANIZATION), all_keys
+def class_of(request: Request, view: Any) -> str:
+    """Return the endpoint class of a request: its operation's."""
+    operation = view.operation_for(request.method)
+    return str(operation.rate) if operation else default_class(request.method)
 
 
-def _stand(endpoint_class: str, found: Iterator[Bucket]) -> Standing:
+def buckets(tier: str, endpoint_class: str) -> tuple[Bucket, ...]:
+    """Return what counts a request: the key's minute first, then its organization's, then their days."""
+    return _buckets(tier, endpoint_class, *limits_of(tier, endpoint_class))
+
+
+def limits_of(tier: str, endpoint_class: str) -> tuple[int | None, int | None]:
+    """Return how many requests a key may make in a minute, and in a day."""
+    day = limit_of(tier, DAILY_WRITES) if endpoint_class == "write-light" else None
+    return limit_of(tier, endpoint_class), day
+
+
+@lru_cache(maxsize=100)
+def _buckets(
+    tier: str, endpoint_class: str, minute: int | None, day: int | None
+) -> tuple[Bucket, ...]:
+    return (
+        *_of_key_and_organization(tier, endpoint_class, minute, RateLimitItemPerMinute),
+        *_of_key_and_organization(tier, DAILY_WRITES, day, RateLimitItemPerDay),
+    )
+
+
+def _of_key_and_organization(
+    tier: str, name: str, most: int | None, window: type[RateLimitItem]
+) -> Iterator[Bucket]:
+    if most is not None:
+        yield Bucket(f"{name}/{{key}}", most, window)
+        yield Bucket(f"{name}/{tier}/{{organization}}", most * KEYS_OF_AN_ORGANIZATION, window)
+
+
+@lru_cache(maxsize=100)
+def _as_json(
+    endpoint_class: str, limits: tuple[tuple[str, int | None, int | None], ...]
+) -> str | None:
+    """Return the buckets of each tier as the statement takes them; None where nobody is counted."""
+    said = {
+        tier: [
+            {"name": bucket.name, "most": bucket.most, "seconds": bucket.item.get_expiry()}
+            for bucket in _buckets(tier, endpoint_class, minute, day)
+        ]
+        for tier, minute, day in limits
+        if (minute, day) != (None, None)
+    }
+    return json.dumps(said) if said else None
+
+
+def _standing(endpoint_class: str, found: tuple[Bucket, ...], count: Count | None) -> Standing:
+    """Return where a key stands that was counted when it was looked up."""
+    if count is None:
+        return Standing(endpoint_class)
+    most = found[count.bucket].most
+    remaining = max(0, most - count.counted)
+    return Standing(endpoint_class, most, remaining, count.ends_at.timestamp(), count.passes)
+
+
+def _stand(endpoint_class: str, found: tuple[Bucket, ...], key: ApiKey | None = None) -> Standing:
     """Count a request in each bucket up to the one that is full: who is refused uses up nothing behind it."""
+    ids = {"key": key.id.hex, "organization": key.organization_id.hex} if key else {}
     standing = Standing(endpoint_class)
-    for item, names in found:
-        passes, remaining, resets_at = counters.hit(item, *names)
+    for bucket in found:
+        name = bucket.name.format_map(ids) if ids else bucket.name
+        passes, remaining, resets_at = counters.hit(bucket.item, name)
         if standing.limit is None or not passes:
-            standing = Standing(endpoint_class, item.amount, remaining, resets_at, passes)
+            standing = Standing(endpoint_class, bucket.most, remaining, resets_at, passes)
         if not passes:
             break
     return standing
@@ -166,8 +244,9 @@ def _stand(endpoint_class: str, found: Iterator[Bucket]) -> Standing:
 
 def stranger(request: HttpRequest, what: str, limit: int) -> Standing:
     """Count what an address asks for that does not say who asks."""
-    bucket = RateLimitItemPerMinute(limit), (what, address_of(request) or "nowhere")
-    return _stand(default_class(request.method), iter([bucket]))
+    name = f"{what}/{address_of(request) or 'nowhere'}"
+    bucket = Bucket(name, limit, RateLimitItemPerMinute)
+    return _stand(default_class(request.method), (bucket,))
 
 
 def addressed(get_response: Next) -> Next:
@@ -204,12 +283,11 @@ def default_class(method: str | None) -> str:
 
 def limit_of(tier: str, endpoint_class: str) -> int | None:
     """Return the requests per minute, for `write-light-daily` per day, or None for no limit."""
-    for_every_tier: dict[str, int | None] = {
-        "request-path": settings.RATE_LIMIT_REQUEST_PATH,
-        "omni": settings.RATE_LIMIT_OMNI,
-    }
-    if endpoint_class in for_every_tier:
-        limit = for_every_tier[endpoint_class]
+    if endpoint_class in SANDBOX_PER_MINUTE:
+        is_path = endpoint_class == "request-path"
+        limit: int | None = (
+            settings.RATE_LIMIT_REQUEST_PATH if is_path else settings.RATE_LIMIT_OMNI
+        )
         if tier != ApiKey.Tier.SANDBOX:
             return limit
         most = SANDBOX_PER_MINUTE[endpoint_class]
@@ -230,20 +308,12 @@ def _redis(url: str) -> RedisStorage:
 
 def _hit_table(limit: int, seconds: int, name: str) -> Hit:
     """Count one request in the table, in one statement; the first one after the end begins a new minute."""
-    now = clock.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO organizations_ratecount AS r (name, count, ends_at) VALUES (%(name)s, 1, %(end)s)
-            ON CONFLICT (name) DO UPDATE SET
-                count = CASE WHEN r.ends_at <= %(now)s THEN 1 ELSE r.count + 1 END,
-                ends_at = CASE WHEN r.ends_at <= %(now)s THEN excluded.ends_at ELSE r.ends_at END
-            RETURNING count, ends_at
-            """,
-            {"name": name, "now": now, "end": now + timedelta(seconds=seconds)},
-        )
-        count, ends_at = cursor.fetchone() or (1, now)
-    return count <= limit, max(0, limit - count), ends_at.timestamp()
+    bucket = json.dumps([{"name": name, "most": limit, "seconds": seconds}])
+    sql = "SELECT counted, ends, passes FROM organizations_count_1(%s, NULL, NULL, %s)"
+    row = statements.read_one(sql, [bucket, clock.now()])
+    assert row is not None
+    counted, ends_at, passes = row
+    return passes, max(0, limit - counted), ends_at.timestamp()
 
 
 def _hit(limiter: RateLimiter, item: RateLimitItem, *names: str) -> Hit:

@@ -13,6 +13,11 @@ handler404 = "config.exceptions.not_found"
 handler500 = "config.exceptions.server_error"
 
 urlpatterns = [
+    # They are tried in this order, and most requests are for what gateways ask.
+    path("api/v1/", include("usage.urls")),
+    path("api/v1/", include("credits.urls")),
+    path("api/v1/", include("organizations.urls")),
+    path("api/", include(i5_urlpatterns)),
     path("healthz", healthz),
     path("healthz/calendar", calendar),
     path("admin/second-step/", SecondStep.as_view(), name="second-step"),
@@ -25,8 +30,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema/", openapi.Schema.as_view(), name="schema"),
     path("api/docs/", openapi.Docs.as_view(url_name="schema")),
-    path("api/v1/", include("organizations.urls")),
-    path("api/v1/", include("credits.urls")),
-    path("api/v1/", include("usage.urls")),
-    path("api/", include(i5_urlpatterns)),
 ]

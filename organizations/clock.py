@@ -2,7 +2,7 @@
 
 A web server or a worker whose own clock is 90 seconds ahead would open a billing period before it begins, and one whose clock jumps a
 year would renew twelve terms. So a process asks the database once a minute and carries the answer on by a clock that only counts
-(seconds since the machine started). A leap of the database's own clock, by more than a day against that count, is not believed: the
+(seconds since the machine started); the lookup of an API key brings the answer along, so that a request need not ask. A leap of the database's own clock, by more than a day against that count, is not believed: the
 count goes on, and `doubt` says so until the leap is undone or the process is started again.
 """
 
@@ -14,11 +14,14 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
 from django.utils import timezone
+
+from organizations import statements
 
 logger = logging.getLogger(__name__)
 VALID_SECONDS = 60.0
+HEARD_EVERY_SECONDS = 30.0
+"""How old what we know must be before what a statement brings along is heard: sooner than it would be asked for."""
 BELIEVED_LEAP = timedelta(days=1)
 
 
@@ -43,12 +46,27 @@ class Clock:
 
         :raises django.db.Error: if the database does not answer and never did
         """
-        counted = seconds_counted()
-        if self.last is None or not 0 <= counted - self.asked_at < VALID_SECONDS:
+        if self._is_older_than(VALID_SECONDS):
             self._ask()
-            counted = seconds_counted()
+        return self.reckon()
+
+    def reckon(self) -> datetime:
+        """Return the present moment by what is known, however old that is: asked for only if nothing is.
+
+        :raises django.db.Error: if the database does not answer and never did
+        """
+        if self.last is None:
+            self._ask()
         assert self.last is not None
-        return self.last.moment + timedelta(seconds=counted - self.last.counted)
+        return self.last.moment + timedelta(seconds=seconds_counted() - self.last.counted)
+
+    def hear(self, moment: datetime) -> None:
+        """Take in what a statement that was just answered says of the database's clock, if it is time to."""
+        if self._is_older_than(HEARD_EVERY_SECONDS):
+            self._take(moment)
+
+    def _is_older_than(self, seconds: float) -> bool:
+        return self.last is None or not 0 <= seconds_counted() - self.asked_at < seconds
 
     def _ask(self) -> None:
         before = seconds_counted()
@@ -59,6 +77,9 @@ class Clock:
                 raise
             self.asked_at = before
             return
+        self._take(moment)
+
+    def _take(self, moment: datetime) -> None:
         # The answer is of a moment before now, however long it took to connect or to be answered: so we are never ahead.
         counted = seconds_counted()
         self.asked_at = counted
@@ -85,10 +106,9 @@ def seconds_counted() -> float:
 
 def database_time() -> datetime:
     """Ask the database server what time it is."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (moment,) = cursor.fetchone()
-    assert isinstance(moment, datetime)
+    row = statements.read_one("SELECT clock_timestamp()")
+    assert row is not None
+    moment: datetime = row[0]
     return moment.astimezone(UTC)
 
 
@@ -101,3 +121,14 @@ def now() -> datetime:
     :raises django.db.Error: if the database does not answer and never did
     """
     return clock.now() if settings.CLOCK == "database" else timezone.now()
+
+
+def reckoned() -> datetime:
+    """Return the present moment as far as it is known without asking: for the statement that brings the database's answer along."""
+    return clock.reckon() if settings.CLOCK == "database" else timezone.now()
+
+
+def heard(moment: datetime) -> None:
+    """Take in what a statement that was just answered says of the database's clock."""
+    if settings.CLOCK == "database":
+        clock.hear(moment.astimezone(UTC))

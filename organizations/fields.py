@@ -5,9 +5,10 @@ an error that names it. Query parameters are text by nature; theirs are `Queryâ€
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache, cached_property
 from typing import Any
 
 from django.http import QueryDict
@@ -38,32 +39,77 @@ class StrictSerializer(serializers.Serializer):
     body_required = True
     """Whether no body at all is an error, rather than one without any field."""
 
+    @classmethod
+    def read(cls, data: Any) -> dict[str, Any]:
+        """Return what `data` says, validated.
+
+        :raises ValidationError: if it is not what the fields declare
+        """
+        return dict(_reader(cls).run_validation(data))
+
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = sorted(data.keys() - self.fields.keys())
-            if unknown:
-                raise serializers.ValidationError({name[:MAX_NAME]: [UNKNOWN] for name in unknown})
-            if self.at_least_one and not data:
-                missing = {"non_field_errors": ["At least one field is required."]}
-                raise serializers.ValidationError(missing)
-        return super().to_internal_value(data)
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        unknown = sorted(data.keys() - self.fields.keys())
+        if unknown:
+            raise serializers.ValidationError({name[:MAX_NAME]: [UNKNOWN] for name in unknown})
+        if self.at_least_one and not data:
+            missing = {"non_field_errors": ["At least one field is required."]}
+            raise serializers.ValidationError(missing)
+        values, errors = {}, {}
+        for name, field, speaks, check in self._plan:
+            if name in data or speaks:
+                try:
+                    value = field.run_validation(data.get(name, serializers.empty))
+                    values[field.source] = check(value) if check else value
+                except serializers.ValidationError as error:
+                    errors[name] = error.detail
+                except serializers.SkipField:
+                    pass
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+    @cached_property
+    def _plan(self) -> list[tuple[str, serializers.Field, bool, Callable[[Any], Any] | None]]:
+        """The fields that are read, each with whether it speaks where it is left out (it has a default, or is required), and with its
+        `validate_â€¦`: what the base class looks up anew for every request."""
+        fields = {name: field for name, field in self.fields.items() if not field.read_only}
+        assert not any("." in (field.source or "") for field in fields.values())
+        return [
+            (
+                name,
+                field,
+                field.required or field.default is not serializers.empty,
+                getattr(self, f"validate_{name}", None),
+            )
+            for name, field in fields.items()
+        ]
 
 
 class StrictQuery(StrictSerializer):
     """The query of a request: each parameter known, and given once."""
 
     @classmethod
-    def of(cls, query: QueryDict) -> "StrictQuery":
-        """Return the serializer of a query string.
+    def of(cls, query: QueryDict) -> dict[str, Any]:
+        """Return what a query string says, validated.
 
-        :raises ValidationError: if a parameter is given twice
+        :raises ValidationError: if a parameter is given twice, or not what the fields declare
         """
         repeated = [name for name, values in query.lists() if len(values) > 1]
         if repeated:
             raise serializers.ValidationError(
                 {name: ["Given more than once."] for name in repeated}
             )
-        return cls(data=query.dict())
+        return cls.read(query.dict())
+
+
+@cache
+def _reader(kind: type[StrictSerializer]) -> StrictSerializer:
+    """Return the one instance that reads what is sent: a new one would copy all of its fields. Nothing of a request stays in it."""
+    reader = kind()
+    assert reader._plan is not None
+    return reader
 
 
 class StrictChar(serializers.CharField):

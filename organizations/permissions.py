@@ -9,6 +9,8 @@ from organizations.authentication import Principal
 
 ACTING = "X-Layers-Organization"
 """The header that names in which organization a key acts, if not in its own."""
+ACTING_IN_HEAD = "HTTP_X_LAYERS_ORGANIZATION"
+"""Its name in the head of a request as WSGI says it, where looking for it costs nothing."""
 
 ANY_KEY = "any key"
 """Stands where a scope would, on doors that every valid key may open."""

@@ -5,16 +5,49 @@ plan serves, whatever is NULL and however large a number is. Elsewhere Django wr
 plans each anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import psycopg
-from django.db import InterfaceError, NotSupportedError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import Model
 
 Row = tuple[Any, ...]
+M = TypeVar("M", bound=Model)
+
+
+class Columns(Generic[M]):
+    """The columns of a model in a statement, and the instance that they make.
+
+    :param alias: the name of the table there
+    :param only: the fields that are read, and
+    :param without: those that are not; whoever needs another asks for it, as after `defer`
+    """
+
+    def __init__(
+        self,
+        model: type[M],
+        alias: str,
+        *,
+        only: Sequence[str] | None = None,
+        without: Sequence[str] = (),
+    ) -> None:
+        fields = [
+            field
+            for field in model._meta.concrete_fields
+            if field.name not in without and (only is None or field.name in only)
+        ]
+        self.model = model
+        self.names = [field.attname for field in fields]
+        self.sql = ", ".join(f'{alias}."{field.column}"' for field in fields)
+
+    def take(self, row: Iterator[Any]) -> M | None:
+        """Return the instance that the next values of a row make, or None where a join found nothing: then the first, its id, is NULL."""
+        values = [value for _, value in zip(self.names, row, strict=False)]
+        return None if values[0] is None else self.model.from_db("default", self.names, values)
 
 
 def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
@@ -30,18 +63,13 @@ def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
 def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """Send a statement and return its rows.
 
-    :raises django.db.Error: as Django's own cursors do
+    :raises django.db.Error: as Django's own cursors do, and if it was committed here and may be nowhere else (config/postgresql)
     """
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    try:
-        with wrap(cast(Any, _Prepared(connection.connection))) as cursor:
-            cursor.execute(sql, [text(param) for param in params])
-            return list(cursor.fetchall())
-    except NotSupportedError:
-        # A migration changed the type of a column: the plans of this session are of no use. Another request gets another session.
-        connection.close_at = 0
-        raise
+    with wrap(cast(Any, _Prepared(connection.connection))) as cursor:
+        cursor.execute(sql, [text(param) for param in params])
+        return list(cursor.fetchall())
 
 
 def read_one(sql: str, params: Sequence[Any] = ()) -> Row | None:

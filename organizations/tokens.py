@@ -10,6 +10,7 @@ import re
 import secrets
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 from django.conf import settings
@@ -67,7 +68,12 @@ def digest(text: str) -> bytes:
 
 def secret_name(secret: str | None = None) -> str:
     """Return a name for one of the server's secrets, the one in use unless said, which tells nothing of it."""
-    return _digest(secret or settings.API_KEY_SECRET, "which secret is this?").hex()[:8]
+    return _name_of(secret or settings.API_KEY_SECRET)
+
+
+@cache
+def _name_of(secret: str) -> str:
+    return _digest(secret, "which secret is this?").hex()[:8]
 
 
 def _digest(secret: str, text: str) -> bytes:

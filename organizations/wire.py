@@ -1,6 +1,7 @@
 """How values are written as JSON: exact numbers, UTF-8, never through a float. Pure: no Django."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,13 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
     :raises TypeError: if something has no form of its own: a datetime is written by its field
     :raises ValueError: if a float is not finite
     """
-    text = simplejson.dumps(
-        value,
+    return _encoder(sort_keys).encode(value).encode()
+
+
+@cache
+def _encoder(sort_keys: bool) -> simplejson.JSONEncoder:
+    """Return what writes JSON: making one takes longer than most answers."""
+    return simplejson.JSONEncoder(
         sort_keys=sort_keys,
         ensure_ascii=False,
         separators=(",", ":"),
@@ -28,7 +34,6 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
         allow_nan=False,
         default=_write,
     )
-    return text.encode()
 
 
 def _write(value: Any) -> Any:

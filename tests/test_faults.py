@@ -163,8 +163,10 @@ class TestSessionThatEnds:
         assert len(failed) == report.deaths >= 20
         for answer in failed:
             assert_unavailable(answer)
-        # Once to see what it does, and once for each way of dying.
-        assert [answer.status < 300 for answer in answers if answer not in failed] == [True] * 3
+        # Once to see what it does, once for each way of dying, and once where the key was looked up again.
+        succeeded = [answer.status < 300 for answer in answers if answer not in failed]
+        assert report.unnoticed == 1
+        assert succeeded == [True] * 4
 
     def test_leaves_no_query_running_on_the_server(self) -> None:
         """A worker that is killed, or whose time is over, in the middle of an audit."""
@@ -333,6 +335,7 @@ def one_session_only() -> Iterator[dict[str, str]]:
         cursor.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' CONNECTION LIMIT 1")
         cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")
         cursor.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}")
+        cursor.execute(f"GRANT ALL ON ALL FUNCTIONS IN SCHEMA public TO {name}")
     try:
         yield {"user": name, "password": password}
     finally:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from organizations import clock, ids
 from organizations.authentication import Principal
 from organizations.models import Organization
-from organizations.permissions import ACTING
+from organizations.permissions import ACTING_IN_HEAD
 from organizations.scopes import ORG_ADMIN
 from usage.services.sandbox import sandbox_for
 
@@ -20,7 +20,7 @@ class SandboxToActIn(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        named = request.headers.get(ACTING)
+        named = request._request.META.get(ACTING_IN_HEAD)
         if named is not None and isinstance(request.auth, Principal):
             child = _child(request.auth, named)
             if child is not None:

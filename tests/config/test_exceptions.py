@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 
 from config import exceptions
 from config.exceptions import Failure, envelope, explain
+from organizations import statements
 from tests.organizations.people import client_of, keys_path, organization
 
 
@@ -31,7 +32,7 @@ class TestExplainDatabase:
         "state",
         [
             *("40001", "40P01", "55P03", "57014", "25P03", "53300", "57P01", "57P02", "57P03"),
-            *("08000", "08003", "08006", None),
+            *("08000", "08003", "08006", "25006", "XX000", "0A000", "42883", None),
         ],
     )
     def test_asks_to_come_again_when_it_is_busy_or_gone(self, state: str | None) -> None:
@@ -57,7 +58,7 @@ class TestExplainDatabase:
     def test_blames_the_request_for_values_that_cannot_be_stored(self, state: str) -> None:
         assert explain(from_database(state)).status == 400
 
-    @pytest.mark.parametrize("state", ["23514", "42P01", "XX000"])
+    @pytest.mark.parametrize("state", ["23514", "42P01", "42703"])
     def test_takes_the_blame_for_the_rest(self, state: str) -> None:
         failure = explain(from_database(state, IntegrityError))
 
@@ -202,17 +203,28 @@ class TestHandle:
 
         assert (response.status_code, response["Retry-After"]) == (503, "1")
 
+    @pytest.mark.parametrize("state", ["25006", "XX000", "0A000", "42883"])
+    def test_lets_the_next_request_connect_anew_where_the_session_is_to_blame(
+        self, monkeypatch: pytest.MonkeyPatch, state: str
+    ) -> None:
+        monkeypatch.setattr(connection, "close_at", None)
+
+        response = self.broken(monkeypatch, from_database(state))
+
+        assert (response.status_code, response["Retry-After"]) == (503, "1")
+        assert connection.close_at == 0
+
     def test_answers_503_when_the_database_is_gone_before_the_key_is_read(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         acme = organization()
         caller = client_of(acme)
 
-        def gone() -> None:
+        def gone(*_: object) -> None:
             raise OperationalError("secret host") from psycopg.OperationalError("secret host")
 
         with monkeypatch.context() as patched:
-            patched.setattr(connection, "cursor", gone)
+            patched.setattr(statements, "fetch_one", gone)
             response = caller.get(keys_path(acme))
 
         assert response.status_code == 503

@@ -13,10 +13,11 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
+from psycopg.errors import LockNotAvailable
 
 from config import bodies, exceptions, parsers, server
 from credits.models import ZERO, Wallet
-from organizations import fields
+from organizations import fields, gates
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.scopes import ORG_ADMIN
 from tests import factories as f
@@ -338,6 +339,36 @@ def statement(_: World, most: int) -> tuple[int, int]:
     return 200, 400
 
 
+def lock(_: World, most: int) -> tuple[int, int]:
+    assert most == settings.REQUEST_LOCK_TIMEOUT_MS
+    with pytest.MonkeyPatch.context() as patch:
+        options = dict(settings.DATABASES["default"]["OPTIONS"])
+        patch.setitem(settings.DATABASES["default"], "OPTIONS", options)
+        server.Server().__rsgi_init__(asyncio.new_event_loop())
+    assert options["options"].endswith(f"lock_timeout={most}ms")
+    timed_out = OperationalError()
+    timed_out.__cause__ = LockNotAvailable()
+    assert exceptions.explain(timed_out).status == 503
+    return 200, 400
+
+
+def at_a_wallet(*, is_stuck: bool) -> Callable[[World, int], tuple[int, int]]:
+    def case(_: World, most: int) -> tuple[int, int]:
+        mine, wallet = gates.Gates(patience_seconds=0.01), uuid4()
+        if is_stuck:
+            mine.stuck[wallet] = None
+        with ExitStack() as stack:
+            for _place in range(most):
+                stack.enter_context(mine.through(wallet))
+            with pytest.raises(gates.WalletBusy) as refused:
+                stack.enter_context(mine.through(wallet))
+        told = exceptions.explain(refused.value)
+        assert (told.status, told.headers) == (503, {"Retry-After": "1"})
+        return 200, 400
+
+    return case
+
+
 CASES: dict[str, Any] = {
     "bytes of a body": body_of,
     "bytes of a body of `usage/events` or a bulk route of `ai/…`": bulk_body,
@@ -371,6 +402,11 @@ CASES: dict[str, Any] = {
     "seconds that a body may take": slow("DEADLINE_SECONDS", b"x" * 4096),
     "slow bodies of one customer, or of one address without a key, at once in each process": slow_at_once,
     "seconds of one statement": statement,
+    "milliseconds that a request waits for a lock": lock,
+    "requests at one wallet at once in each process": at_a_wallet(is_stuck=False),
+    "requests at one wallet that somebody else holds, at once in each process": at_a_wallet(
+        is_stuck=True
+    ),
 }
 
 

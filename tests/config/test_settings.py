@@ -160,7 +160,7 @@ class TestDatabases:
 
         assert "'sslmode': 'require'" in options
         assert "statement_timeout=15s" in options
-        assert "lock_timeout=5s" in options
+        assert "lock_timeout=5000ms" in options
 
     def test_wait_as_long_as_a_command_takes(self, tmp_path: Path) -> None:
         code = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"

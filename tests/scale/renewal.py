@@ -1,7 +1,8 @@
 """Measures the renewal of many organizations, and what the callers of the API notice of it.
 
-`make scale ORGANIZATIONS=10000` makes a database of its own, fills it with organizations whose month ended, serves it, measures the API
-alone, then `manage.py renew` with the API beside it, and checks the books at the end. What it prints is what docs/scale.md quotes.
+`make scale ORGANIZATIONS=10000` makes a database of its own and fills it with organizations whose month ended. Two workers renew them with
+nothing beside them. It fills it again and serves it, measures the API alone, then one worker (`manage.py renew`) with the API beside it, and
+checks the books at the end. What it prints is what docs/scale.md quotes.
 """
 
 import os
@@ -35,18 +36,20 @@ VERIFIED = 1_000
 
 
 def measure(count: int, *, pairs_a_second: float) -> None:
-    keys = _fill(count)
+    _fill(count)
+    took, memory = _renew(workers=2)
+    _tell(count, took, memory, "by two workers, alone")
+    keys = _fill(count, callers=CALLERS)
     with _server() as port, Load(port, keys, pairs_a_second=pairs_a_second) as load:
         time.sleep(10)
         load.swap()
         time.sleep(QUIET_SECONDS)
         quiet = load.swap()
-        took, memory = _renew()
+        took, memory = _renew(workers=1)
         busy = load.swap()
         time.sleep(QUIET_SECONDS)
         quiet.add(load.swap())
-    say(f"{count:,} organizations renewed in {took:.1f} s: {count / took:,.0f} a second")
-    say(f"memory of the command: {', '.join(f'{m:.0f}' for m in memory)} MB at each tenth")
+    _tell(count, took, memory, "by one worker, beside the API")
     for name, timings in (("without", quiet), ("during", busy)):
         shares = " ".join(
             f"p{s * 100:g} {timings.percentile(s) * 1e3:.1f}" for s in (0.5, 0.95, 0.99)
@@ -55,7 +58,12 @@ def measure(count: int, *, pairs_a_second: float) -> None:
             f"API {name}: {len(timings.seconds):,} requests, ms: {shares}, refused {len(timings.others)}"
         )
     say(f"p99 during / without: {busy.percentile(0.99) / quiet.percentile(0.99):.2f}")
-    _audit(count)
+    _audit(2 * count)
+
+
+def _tell(count: int, took: float, memory: Sequence[float], how: str) -> None:
+    say(f"{count:,} organizations renewed {how}, in {took:.1f} s: {count / took:,.0f} a second")
+    say(f"memory of a worker: {', '.join(f'{m:.0f}' for m in memory)} MB at each tenth")
 
 
 def say(line: str) -> None:
@@ -63,8 +71,8 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _fill(count: int) -> list[str]:
-    """Make the organizations, and the callers' own with their keys: those are not due."""
+def _fill(count: int, *, callers: int = 0) -> list[str]:
+    """Make the organizations, and callers with their keys, who are not due."""
     now = datetime.now(UTC)
     last_month = now.replace(day=1) - timedelta(days=3)
     began = time.monotonic()
@@ -72,7 +80,7 @@ def _fill(count: int) -> list[str]:
         pass
     say(f"made in {time.monotonic() - began:.0f} s")
     keys = []
-    for number in range(CALLERS):
+    for number in range(callers):
         caller = create_organization(name=f"Caller {number}", now=now)
         grant(
             organization=caller,
@@ -119,19 +127,19 @@ def _wait_for(url: str) -> None:
     sys.exit("the server never answered")
 
 
-def _renew() -> tuple[float, Sequence[float]]:
-    """Run the command; return how long it took, and the megabytes it had at each tenth of that time."""
+def _renew(*, workers: int) -> tuple[float, Sequence[float]]:
+    """Let workers share the job; return how long it took, and the megabytes that the first had at each tenth of that time."""
     began = time.monotonic()
     # As `make run` starts the worker: requests come first.
     command = ("nice", "-n", "10", sys.executable, "manage.py", "renew")
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(workers)]
     memory = []
-    while process.poll() is None:
+    while any(process.poll() is None for process in processes):
         with suppress(psutil.NoSuchProcess):
-            memory.append(psutil.Process(process.pid).memory_info().rss / 1e6)
+            memory.append(psutil.Process(processes[0].pid).memory_info().rss / 1e6)
         time.sleep(0.2)
-    if process.returncode:
-        sys.exit("the command failed")
+    if any(process.returncode for process in processes):
+        sys.exit("a worker failed")
     tenth = max(1, len(memory) // 10)
     return time.monotonic() - began, memory[tenth::tenth]
 

@@ -17,7 +17,7 @@ from config import embedded
 from tests import database
 from tests.books import MARKER as BROKEN_BOOKS
 from tests.books import books as books
-from tests.books import uses_the_database
+from tests.books import prepare, uses_the_database
 
 TEST_DATABASE_URL = "PURSER_TEST_DATABASE_URL"
 # Whom the tests are to act as: `purser_app` may do what the application may, and nothing else.
@@ -78,6 +78,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Make the test database once per process, and remember what the migrations put there."""
     with django_db_blocker.unblock():
         database.remember_seeded_rows()
+        prepare()
         if TEST_ROLE in os.environ:
             database.act_as(os.environ[TEST_ROLE])
     with pytest.MonkeyPatch.context() as patch:

@@ -51,6 +51,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     asking.ActorGone: (404, "NOT_FOUND"),
     usage.NotInTokens: (422, "VALIDATION"),
     usage.NothingHeld: (422, "VALIDATION"),
+    credits.HoldsAreEnding: (503, "UNAVAILABLE"),
     credits.ChargeTooLarge: (422, "CHARGE_LIMIT"),
     controls.AiNotEnabled: (403, "AI_NOT_CONFIGURED"),
     controls.DowngradeAboveShutoff: (422, "VALIDATION"),

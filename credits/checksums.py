@@ -15,7 +15,7 @@ BILLING_PERIOD = """
     used reserved recharged opening_balance closing_balance closed_at*"""
 RESERVATION = """
     id wallet_id period_id status mode credits free_credits settled_credits late actor_id group_id counter_ids work_type resource_type
-    resource_id requested_model effective_model decision is_charged byok estimate rate_card settled_with limits metadata performed_by
+    resource_id requested_model effective_model decision is_charged byok estimate rate_card settled_with figures metadata performed_by
     expires_at* created_at* closed_at*"""
 DRAW = "id entry_id grant_id amount"
 

@@ -1,12 +1,64 @@
 """What stands in the way of a hold. Pure: numbers in, the room that is left and the limit that binds out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from organizations.ids import write
 
 ZERO = Decimal(0)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Scope = Literal["shutoff", "actor", "group", "resource", "organization", "pool", "free_fallback"]
+SCOPES: tuple[Scope, ...] = (
+    "shutoff",
+    "actor",
+    "group",
+    "resource",
+    "organization",
+    "pool",
+    "free_fallback",
+)
+"""By the number that stands for each in `figures`."""
+REASONS: dict[Scope, str] = {
+    "shutoff": "shutoff",
+    "actor": "actor_cap",
+    "group": "group_cap",
+    "resource": "entity_budget",
+    "organization": "cap",
+    "pool": "balance",
+    "free_fallback": "free_fallback_limit",
+}
+"""What a denial by a limit is called."""
+
+
+class Capped(NamedTuple):
+    """Whom a hold is counted for in its month, besides the organization, and the cap that is set on them, if any."""
+
+    scope: Scope
+    cap: Decimal | None = None
+    actor_id: UUID | None = None
+    group_id: UUID | None = None
+    resource_type: str = ""
+    resource_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its limit is the limit of."""
+        if self.actor_id is not None:
+            return write("act", self.actor_id)
+        if self.group_id is not None:
+            return write("grp", self.group_id)
+        return f"{self.resource_type}/{self.resource_id}"
+
+
+def names_of(organization_id: UUID, capped: Sequence[Capped]) -> dict[str, str]:
+    """Return what the limits of a hold are the limits of, by their scope."""
+    names: dict[str, str] = dict.fromkeys(SCOPES, write("org", organization_id))
+    return names | {each.scope: each.name for each in capped}
 
 
 @dataclass(frozen=True)
@@ -16,37 +68,38 @@ class Limit:
     `cap` null is no limit, 0 is nothing. `resets_at` is null where no calendar brings relief.
     """
 
-    scope: Literal["shutoff", "actor", "group", "resource", "organization", "pool", "free_fallback"]
+    scope: Scope
     id: str
     cap: Decimal | None
     used: Decimal
     reserved: Decimal
     resets_at: datetime | None
-    reason: str
-    """What a denial by this limit is called: `cap`, `balance`, …"""
+
+    @property
+    def reason(self) -> str:
+        """What a denial by this limit is called: `cap`, `balance`, …"""
+        return REASONS[self.scope]
 
     @property
     def room(self) -> Decimal | None:
         """How much more it admits; null is any amount. Negative where it is already crossed."""
         return None if self.cap is None else self.cap - self.used - self.reserved
 
-    def admits(self, need: Decimal) -> bool:
-        """Whether `need` more credits stay within it: landing on a cap is allowed, 0 is nothing.
 
-        A cap of 0 refuses even what is free. An empty pool does not: that is no wish of anybody's.
-        """
-        if self.room is None:
-            return True
-        return need <= self.room and (self.cap != 0 or self.scope == "pool")
+def limits_of(figures: Sequence[Decimal | None], names: Mapping[str, str]) -> list[Limit]:
+    """Return the limits that a decision looked at.
 
-
-def fit(limit: Limit, need: Decimal, *, up_to: bool) -> Decimal | None:
-    """Return how much of `need` a limit admits: all of it, what fits if that will do, or None."""
-    if limit.admits(need):
-        return need
-    if up_to and limit.room is not None and limit.room > 0:
-        return limit.room
-    return None
+    :param figures: five of each limit, as `credits_hold_1` returns and a reservation keeps them: the number of its scope, its cap, what is
+        used and reserved of it, and when it resets in seconds since 1970
+    :param names: what each scope is the limit of
+    """
+    limits = []
+    for at in range(0, len(figures), 5):
+        number, cap, used, reserved, resets_at = figures[at : at + 5]
+        scope = SCOPES[int(number or 0)]
+        moment = None if resets_at is None else EPOCH + timedelta(seconds=int(resets_at))
+        limits.append(Limit(scope, names[scope], cap, used or ZERO, reserved or ZERO, moment))
+    return limits
 
 
 def affordable(limits: Sequence[Limit]) -> Decimal | None:

@@ -58,6 +58,7 @@ from organizations.scopes import ORG_ADMIN
 Body = dict[str, Any]
 Row = TypeVar("Row", bound=Model)
 Handler = Callable[..., HttpResponseBase]
+AtOnce = Answer | idempotency.Earlier | None
 Idempotency = Literal["optional", "required", "ignored"]
 
 KEY = "Idempotency-Key"
@@ -285,6 +286,7 @@ class ApiView(APIView):
         command: Callable[[Body], Answer | Denied],
         *,
         allowed: Callable[[Body], None] | None = None,
+        at_once: Callable[[Body, idempotency.Key | None], AtOnce] | None = None,
     ) -> HttpResponse:
         """Run a command with the validated body, once for the request's Idempotency-Key. An answer that is given again says so in a header.
 
@@ -292,6 +294,7 @@ class ApiView(APIView):
         not run: what depends on the path is asked before `once`, what depends on the body is `allowed`.
 
         :param allowed: raises, if the key may not ask for what the body says
+        :param at_once: tries to do what the command does, and to mind the key, in one statement; None says that it takes the command
         :raises IdempotencyRequired: if the operation asks for a key and the request has none
         :raises IdempotencyConflict: if the key was used with another request
         :raises WalletBusy: if as many wait for the organization's wallet as may
@@ -306,14 +309,24 @@ class ApiView(APIView):
                 raise body
             return command(dict(body))
 
+        def run_at_once() -> AtOnce:
+            if at_once is None or isinstance(body, Exception):
+                return None
+            return at_once(dict(body), key)
+
         with gates.through(self.acting.id):
-            stored = idempotency.run(run, key=key, now=self.now)
-        answer = HttpResponse(stored.body, status=stored.status, content_type="application/json")
+            stored = idempotency.run(run, key=key, now=self.now, at_once=run_at_once)
+        said = self.rendered(stored) if stored.format else stored.body
+        answer = HttpResponse(said, status=stored.status, content_type="application/json")
         if stored.replayed:
             answer[REPLAYED] = "true"
             if status := self.present_status(stored):
                 answer[PRESENT_STATUS] = status
         return answer
+
+    def rendered(self, stored: idempotency.Stored) -> bytes:
+        """Return the bytes of an answer that is given again, of which only what they say was kept, in a numbered format."""
+        raise NotImplementedError(f"format {stored.format}")
 
     def present_status(self, stored: idempotency.Stored) -> str | None:
         """Return the status by now of what an answer speaks of that is given again: its bytes are those of the first time."""

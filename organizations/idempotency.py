@@ -24,7 +24,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
@@ -85,6 +86,20 @@ class Key:
         fingerprint = hashlib.sha256(wire.dumps(inputs, sort_keys=True)).digest()
         return cls(organization, value, fingerprint, owner)
 
+    @property
+    def columns(self) -> tuple[UUID, str, str, bytes]:
+        """What tells its row, and what the row remembers: as the functions of the request path take it."""
+        return (self.organization.pk, self.owner, self.value, self.fingerprint)
+
+
+class Earlier(NamedTuple):
+    """What is stored under a key."""
+
+    fingerprint: bytes
+    status: int
+    format: int
+    body: str
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -111,16 +126,30 @@ class Stored:
     status: int
     body: bytes
     replayed: bool = False
+    format: int = 0
+    """Of an answer that is given again: 0 if these are its bytes, else how the door renders it."""
 
 
-def run(command: Callable[[], Answer | Denied], *, key: Key | None, now: datetime) -> Stored:
+def run(
+    command: Callable[[], Answer | Denied],
+    *,
+    key: Key | None,
+    now: datetime,
+    at_once: Callable[[], Answer | Earlier | None] | None = None,
+) -> Stored:
     """Run a command once for its key, in a transaction of its own. Services inside join it.
 
     Without a key it is only a transaction. A deadlock or serialization failure runs the whole command
     again, at most twice more, so a command does nothing but SQL.
 
+    :param at_once: tries to do all of that in one statement, which minds the key; None says that it takes a transaction
     :raises IdempotencyConflict: if the key was used with other inputs in the last 24 hours
     """
+    found = at_once() if at_once else None
+    if isinstance(found, Answer):
+        return Stored(found.status, wire.dumps(found.body))
+    if found is not None and key is not None:
+        return _again(found, key)
     outcome = again(lambda: _attempt(command, key, now))
     if isinstance(outcome, Denied):
         raise outcome.error
@@ -162,12 +191,21 @@ def _claim(key: Key, now: datetime) -> Stored | None:
         row = _rows(key).first()
         if row is None:  # given back or pruned since the insert looked
             continue
-        if bytes(row.fingerprint) != key.fingerprint:
-            raise IdempotencyConflict("this Idempotency-Key was used for another request")
         if row.status_code is None or row.body is None:
             raise AssertionError("a committed idempotency key has an answer")
-        return Stored(row.status_code, row.body.encode(), replayed=True)
+        earlier = Earlier(bytes(row.fingerprint), row.status_code, row.format, row.body)
+        return _again(earlier, key)
     return None
+
+
+def _again(earlier: Earlier, key: Key) -> Stored:
+    """Return the answer that is stored under a key, to whoever asks the same.
+
+    :raises IdempotencyConflict: if the key was used with other inputs
+    """
+    if earlier.fingerprint != key.fingerprint:
+        raise IdempotencyConflict("this Idempotency-Key was used for another request")
+    return Stored(earlier.status, earlier.body.encode(), replayed=True, format=earlier.format)
 
 
 def _insert(key: Key, now: datetime) -> bool:
@@ -179,7 +217,7 @@ def _insert(key: Key, now: datetime) -> bool:
             VALUES (%s, %s, %s, %s, NULL, NULL, %s)
             ON CONFLICT (organization_id, owner, key) DO UPDATE
                 SET fingerprint = excluded.fingerprint, created_at = excluded.created_at,
-                    status_code = NULL, body = NULL
+                    status_code = NULL, format = 0, body = NULL
                 WHERE k.created_at <= %s
             RETURNING id
             """,

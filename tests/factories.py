@@ -21,6 +21,7 @@ from credits.models import (
 )
 from organizations import services as organizations
 from organizations.models import ApiKey, Env, Organization
+from usage import services as usage
 from usage.services import sandbox
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
@@ -207,15 +208,16 @@ def try_to_reserve(
     mode: str = Reservation.Mode.EXACT,
     metadata: dict[str, Any] | None = None,
 ) -> Reservation | services.BillingExhausted:
-    return services.reserve(
-        organization=organization,
-        credits=Decimal(credits),
+    outcome = usage.reserve(
+        usage.Work(organization, credits=Decimal(credits)),
         performed_by=KEY,
         now=now,
         time_to_live=ttl,
         mode=mode,
         metadata=metadata,
     )
+    assert isinstance(outcome, Reservation | services.BillingExhausted), outcome
+    return outcome
 
 
 def reserve(organization: Organization, credits: Amount, **options: Any) -> Reservation:
@@ -237,12 +239,14 @@ def refused(
 def try_to_grow(
     reservation: Reservation, credits: Amount, *, now: datetime = NOW
 ) -> Reservation | services.BillingExhausted:
-    return services.grow(
+    outcome = usage.grow(
         organization=owner_of(reservation),
         reservation_id=reservation.id,
         credits=Decimal(credits),
         now=now,
     )
+    assert isinstance(outcome, Reservation | services.BillingExhausted), outcome
+    return outcome
 
 
 def grow(reservation: Reservation, credits: Amount, *, now: datetime = NOW) -> Reservation:
@@ -262,7 +266,7 @@ def extend(reservation: Reservation, *, now: datetime = NOW, **time_to_live: flo
 
 
 def settle(reservation: Reservation, credits: Amount, *, now: datetime = NOW) -> Reservation:
-    return services.settle(
+    return usage.settle(
         organization=owner_of(reservation),
         reservation_id=reservation.id,
         credits=Decimal(credits),

@@ -5,9 +5,15 @@ inside a transaction, with the wallets locked by `lock`, and does all of its wor
 amounts, and refuses what would be impossible.
 
 `shapes` says what the ledger is told, `wallets` locks and reads, `posting` writes entries with all that they change, `movements`
-says which entries a movement takes, `holds` sets credits aside, `counting` counts work without a hold, `hashing` makes an edit visible.
+says which entries a movement takes, `admitting` asks for holds, `holds` ends them, `counting` counts work without a hold, `hashing` makes
+an edit visible.
 """
 
+from credits.ledger.admitting import Candidate as Candidate
+from credits.ledger.admitting import Outcome as Outcome
+from credits.ledger.admitting import Versions as Versions
+from credits.ledger.admitting import Wanted as Wanted
+from credits.ledger.admitting import hold as hold
 from credits.ledger.counting import ORGANIZATION as ORGANIZATION
 from credits.ledger.counting import InMonth as InMonth
 from credits.ledger.counting import Subject as Subject
@@ -18,7 +24,6 @@ from credits.ledger.holds import count_work as count_work
 from credits.ledger.holds import expire as expire
 from credits.ledger.holds import expired_by as expired_by
 from credits.ledger.holds import free as free
-from credits.ledger.holds import hold as hold
 from credits.ledger.holds import without_expired as without_expired
 from credits.ledger.movements import InsufficientCredits as InsufficientCredits
 from credits.ledger.movements import charge as charge

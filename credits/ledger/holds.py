@@ -36,24 +36,6 @@ _EXPIRE = """
     SELECT period_id, count(*), sum(credits) FROM ended GROUP BY period_id"""
 
 
-def hold(
-    wallet: Wallet,
-    period: BillingPeriod,
-    credits: Decimal,
-    *,
-    counter_ids: Sequence[int] = (),
-    free_credits: Decimal = ZERO,
-    is_new: bool = True,
-) -> None:
-    """Set credits of a wallet aside, and count them in the period and the counters of their reservation.
-
-    :param is_new: whether they are a hold of their own, or more of one
-    :param free_credits: what the work may cost besides and the wallet lacks: set aside of the organization's limit for that
-    """
-    _count(wallet, period, counter_ids, reserved=credits, opened=int(is_new))
-    _count_free(counter_ids, reserved=free_credits)
-
-
 def free(
     wallet: Wallet,
     period: BillingPeriod,

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 
+from credits.limits import Capped, Limit, explain, limits_of, names_of
 from credits.models.counters import BillingPeriod
 from credits.models.fields import ZERO, AmountField, known
 from credits.models.wallets import Wallet
@@ -78,8 +80,10 @@ class Reservation(models.Model):
     """The prices of the moment of admission, by which its tokens are charged whenever it settles."""
     settled_with = models.JSONField(null=True)
     """What it was settled with, to tell a repeat from a contradiction."""
-    limits = models.JSONField(default=list)
-    """The limits of the moment of admission, as the decision explained them."""
+    figures = ArrayField(
+        models.DecimalField(max_digits=24, decimal_places=6, null=True), default=list
+    )
+    """The figures of the limits that its admission looked at, five of each: see `credits.limits.limits_of`."""
     metadata = models.JSONField(default=dict)
     performed_by = models.CharField(max_length=200)
     expires_at = models.DateTimeField()
@@ -147,6 +151,16 @@ class Reservation(models.Model):
         return write("rsv", self.id)
 
     @property
+    def limits_asked(self) -> list[Limit]:
+        """The limits that its admission was asked of, as they stood then."""
+        return limits_of(self.figures, self._names())
+
+    @property
+    def limits(self) -> list[dict[str, Any]]:
+        """The same in plain words: amounts as text, and the binding one named."""
+        return explain(self.limits_asked)
+
+    @property
     def foreseen(self) -> Decimal:
         """What its work may cost: what is held, and what the pool did not have."""
         return self.credits + self.free_credits
@@ -161,6 +175,14 @@ class Reservation(models.Model):
         if self.status == self.Status.OPEN and self.expires_at <= now:
             return self.Status.EXPIRED
         return self.status
+
+    def _names(self) -> dict[str, str]:
+        capped = [
+            Capped("actor", actor_id=self.actor_id),
+            Capped("group", group_id=self.group_id),
+            Capped("resource", resource_type=self.resource_type, resource_id=self.resource_id),
+        ]
+        return names_of(self.wallet.organization_id, capped)
 
 
 class Growth(models.Model):

@@ -9,11 +9,13 @@ from credits.services.actors import create_actor as create_actor
 from credits.services.actors import update_actor as update_actor
 from credits.services.admission import BillingExhausted as BillingExhausted
 from credits.services.admission import ChargeTooLarge as ChargeTooLarge
+from credits.services.admission import NothingHeld as NothingHeld
 from credits.services.calendar import renew as renew
 from credits.services.calendar import renew_together as renew_together
 from credits.services.corrections import AlreadyReversed as AlreadyReversed
 from credits.services.corrections import NotReversible as NotReversible
 from credits.services.corrections import reverse as reverse
+from credits.services.crowding import HoldsAreEnding as HoldsAreEnding
 from credits.services.crowding import TooManyHolds as TooManyHolds
 from credits.services.funding import InvalidAmount as InvalidAmount
 from credits.services.funding import InvalidExpiry as InvalidExpiry
@@ -30,10 +32,7 @@ from credits.services.holds import AlreadySettled as AlreadySettled
 from credits.services.holds import ReservationClosed as ReservationClosed
 from credits.services.holds import expire as expire
 from credits.services.holds import extend as extend
-from credits.services.holds import grow as grow
 from credits.services.holds import release as release
-from credits.services.holds import reserve as reserve
-from credits.services.holds import settle as settle
 from credits.services.organizations import Archival as Archival
 from credits.services.organizations import CancelledAbove as CancelledAbove
 from credits.services.organizations import HasActiveChildren as HasActiveChildren

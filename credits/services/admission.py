@@ -1,17 +1,13 @@
-"""How much may be held: every cap in its order, then the pool."""
+"""Why a hold is refused, in words and with its limits: the figures come from the admission, which decided."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar
 
-from credits import ledger
-from credits.limits import Limit, affordable, fit
-from credits.models import ZERO, BillingPeriod, Reservation, UsageCounter, Wallet
-from credits.services.funding import refill, refill_is_due
-
-Mode = Reservation.Mode
+from credits.ledger import Outcome, Wanted
+from credits.limits import Limit, affordable, limits_of
+from credits.models import ZERO, Wallet
 
 
 class BillingExhausted(Exception):
@@ -50,109 +46,33 @@ class ChargeTooLarge(Exception):
     """Which field says it, filled in by the door that read it."""
 
 
-@dataclass(frozen=True)
-class Counted:
-    """A counter that a hold would be counted in, and the cap that is set on it, if any."""
+class NothingHeld(Exception):
+    """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
 
-    counter: UsageCounter
-    scope: Literal["actor", "group", "resource"]
-    id: str
-    cap: Decimal | None
-    reason: str
-    resets_at: datetime
-
-    def limit(self) -> Limit:
-        return Limit(
-            scope=self.scope,
-            id=self.id,
-            cap=self.cap,
-            used=self.counter.used,
-            reserved=self.counter.reserved,
-            resets_at=self.resets_at,
-            reason=self.reason,
-        )
+    details: Mapping[str, Any] = {}
+    """Which field says it, filled in by the door that read it."""
 
 
-class Admission(NamedTuple):
-    """How much may be held, and every limit as it stood when that was decided."""
-
-    credits: Decimal
-    limits: list[Limit]
-    free_credits: Decimal = ZERO
-    """What the work may cost besides, on a free fallback."""
-
-
-def decide(
-    wallet: Wallet,
-    parent: Wallet | None,
-    period: BillingPeriod,
-    need: Decimal,
-    *,
-    mode: str,
-    counted: Sequence[Counted],
-    is_free: bool,
-    now: datetime,
-) -> Admission | BillingExhausted:
-    """Decide how much of `need` a locked wallet admits now. It may refill, and holds nothing.
-
-    :param is_free: whether the work has the price 0: then no pool is too empty for it
-    """
-    up_to = mode == Mode.UP_TO
-    caps = [*(each.limit() for each in counted), _cap_limit(wallet, period)]
-    asked = need
-    for cap in caps:
-        fitting = fit(cap, need, up_to=up_to)
-        if fitting is None:
-            return deny([*caps, _pool_limit(wallet)], cap, asked)
-        need = fitting
-    if parent is not None and refill_is_due(wallet, need, now=now):
-        refill(wallet, parent, now=now)
-    pool = _pool_limit(wallet)
-    fitting = need if is_free else fit(pool, need, up_to=up_to)
-    if fitting is None:
-        return deny([*caps, pool], pool, asked)
-    return Admission(fitting, [*caps, pool])
+def denial(wanted: Wanted, outcome: Outcome) -> BillingExhausted:
+    """Return why an admission denied what was wanted, by which limit, what would be affordable, and when it ends."""
+    shutoff, limits = looked_at(wanted, outcome)
+    number = outcome.denied_by or 0
+    if number == 0:
+        return _deny(shutoff, shutoff[0], _need(wanted, outcome))
+    is_by_free_limit = number == len(limits)
+    shown = limits if is_by_free_limit else limits[:-1]
+    need = outcome.held or ZERO if wanted.kind == "grow" else _need(wanted, outcome)
+    return _deny(shown, limits[number - 1], need)
 
 
-def require_chargeable(wallet: Wallet, credits: Decimal) -> None:
-    """Refuse more than one piece of work may cost.
-
-    :raises ChargeTooLarge: if that is more
-    """
-    limit = wallet.config.charge_limit
-    if limit is not None and credits > limit:
-        raise ChargeTooLarge(
-            f"{credits.normalize():f} credits: one piece of work may cost {limit.normalize():f} at most"
-        )
+def looked_at(wanted: Wanted, outcome: Outcome) -> tuple[list[Limit], list[Limit]]:
+    """Return the limits that an admission looked at: the shutoff, if there is one, and the others in their order."""
+    limits = limits_of(outcome.figures or [], wanted.names)
+    shutoff = [limit for limit in limits[:1] if limit.scope == "shutoff"]
+    return shutoff, limits[len(shutoff) :]
 
 
-def _cap_limit(wallet: Wallet, period: BillingPeriod) -> Limit:
-    return Limit(
-        scope="organization",
-        id=wallet.organization.public_id,
-        cap=wallet.config.monthly_cap,
-        used=period.used,
-        reserved=period.reserved,
-        resets_at=period.ends_at,
-        reason="cap",
-    )
-
-
-def _pool_limit(wallet: Wallet) -> Limit:
-    overdraft = wallet.config.overdraft_limit
-    return Limit(
-        scope="pool",
-        id=wallet.organization.public_id,
-        cap=None if overdraft is None else wallet.balance + overdraft,
-        used=ZERO,
-        reserved=wallet.reserved,
-        resets_at=ledger.open_period(wallet).term_ends_at if _renews(wallet) else None,
-        reason="balance",
-    )
-
-
-def deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingExhausted:
-    """Return the denial of `need` by one of these limits, with what would be affordable, and when it ends."""
+def _deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingExhausted:
     # The message names no number of the limit: a child may read it, and the cap is its parent's business.
     return BillingExhausted(
         f"{need.normalize():f} credits are more than is left ({denied_by.reason})",
@@ -163,8 +83,32 @@ def deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingExh
     )
 
 
-def _renews(wallet: Wallet) -> bool:
-    """Whether a new term would bring credits."""
-    config = wallet.config
-    brings = config.allowance or config.allowance_per_user
-    return bool(brings) and not config.cancel_at_period_end
+def too_large(wanted: Wanted, outcome: Outcome, most: Decimal) -> ChargeTooLarge:
+    """Return why what was wanted is more than one piece of work may cost."""
+    need = _need(wanted, outcome)
+    if wanted.up_to:
+        return ChargeTooLarge(
+            f"{need.normalize():f} credits: {most.normalize():f}, the most that one piece of"
+            " work may cost, buy no output after this input"
+        )
+    return more_than(need, most)
+
+
+def more_than(credits: Decimal, most: Decimal) -> ChargeTooLarge:
+    return ChargeTooLarge(
+        f"{credits.normalize():f} credits: one piece of work may cost {most.normalize():f} at most"
+    )
+
+
+def require_chargeable(wallet: Wallet, credits: Decimal) -> None:
+    """Refuse more than one piece of work may cost.
+
+    :raises ChargeTooLarge: if that is more
+    """
+    limit = wallet.config.charge_limit
+    if limit is not None and credits > limit:
+        raise more_than(credits, limit)
+
+
+def _need(wanted: Wanted, outcome: Outcome) -> Decimal:
+    return wanted.candidates[(outcome.model or 1) - 1].need

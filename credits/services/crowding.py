@@ -4,11 +4,9 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from django.db.models import QuerySet
-
+from credits.ledger import Outcome, Wanted
 from credits.models import Reservation, Wallet
 from credits.services.admission import BillingExhausted
-from credits.services.ending import expire_due
 
 
 class TooManyHolds(BillingExhausted):
@@ -22,33 +20,35 @@ class TooManyHolds(BillingExhausted):
         """Until the next of them ends by itself, in seconds."""
 
 
-def too_many(wallet: Wallet, *, actor_id: UUID | None = None, now: datetime) -> TooManyHolds | None:
-    """Return the denial of one more hold on a locked wallet, if as many are open as may be.
+class HoldsAreEnding(BillingExhausted):
+    """More holds have run out of time than one request gives back: ask again in a moment, before the answer is no."""
 
-    The wallet knows how many there are; those of an actor are counted only where there are as many in all. Holds whose time has passed
-    do not stand in the way.
-    """
-    rows = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__gt=now)
-    most = wallet.config.open_holds_limit
-    if _is_full(wallet.open_holds, most):
-        expire_due(wallet, now=now)
-    if _is_full(wallet.open_holds, most):
-        return _denial(rows, "of the organization", most, now=now)
+    code: ClassVar[str] = "UNAVAILABLE"
+    wait = 1.0
+    """After how many seconds."""
+
+    def __init__(self) -> None:
+        message = "holds whose time has passed are being given back: ask again"
+        super().__init__(message, reason="holds_ending")
+
+
+def too_many(wallet: Wallet, wanted: Wanted, outcome: Outcome) -> TooManyHolds:
+    """Return why an admission found a locked wallet crowded, and when the next of its holds ends."""
+    if outcome.denied_by == 1:
+        return _denial(
+            wallet, "of the organization", wallet.config.open_holds_limit, now=wanted.now
+        )
+    actor_id = next(each.actor_id for each in wanted.capped if each.actor_id is not None)
     most = wallet.config.actor_open_holds_limit
-    if actor_id is not None and _is_full(wallet.open_holds, most):
-        rows = rows.filter(actor=actor_id)
-        if _is_full(rows[:most].count(), most):
-            return _denial(rows, "of the actor", most, now=now)
-    return None
-
-
-def _is_full(count: int, most: int | None) -> bool:
-    return most is not None and count >= most
+    return _denial(wallet, "of the actor", most, actor_id=actor_id, now=wanted.now)
 
 
 def _denial(
-    rows: QuerySet[Reservation], whose: str, most: int | None, *, now: datetime
+    wallet: Wallet, whose: str, most: int | None, *, actor_id: UUID | None = None, now: datetime
 ) -> TooManyHolds:
+    rows = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__gt=now)
+    if actor_id is not None:
+        rows = rows.filter(actor=actor_id)
     next_ends_at = rows.order_by("expires_at").values_list("expires_at", flat=True).first()
     return TooManyHolds(
         f"{most} holds {whose} are open, and no more may be", unblocks_at=next_ends_at, now=now

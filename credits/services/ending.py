@@ -69,6 +69,11 @@ def expire_some(wallet: Wallet, *, now: datetime, counted_in: BillingPeriod | No
     return ledger.expire(wallet, now=now, periods=periods)
 
 
+def has_due(wallet: Wallet, *, now: datetime) -> bool:
+    """Whether a wallet still has open holds whose time has passed."""
+    return wallet.reservations.filter(status=Status.OPEN, expires_at__lte=now).exists()
+
+
 def release_all(wallet: Wallet, *, now: datetime) -> None:
     """Give back every open hold of a locked wallet, whoever has it."""
     reservations = list(wallet.reservations.filter(status=Status.OPEN).select_related("period"))

@@ -259,15 +259,6 @@ def _other_side(sent: LedgerEntry) -> LedgerEntry:
     return LedgerEntry.objects.exclude(pk=sent.pk).get(transfer_id=sent.transfer_id)
 
 
-def refill_is_due(wallet: Wallet, need: Decimal, *, now: datetime) -> bool:
-    """Whether the refill rule would fire for a request that needs this much more."""
-    threshold = wallet.config.refill_threshold
-    if threshold is None or status_in_force(wallet.organization) != Organization.Status.ACTIVE:
-        return False
-    cooling = wallet.refill_cooldown_ends_at is not None and now < wallet.refill_cooldown_ends_at
-    return not cooling and wallet.unreserved - need < threshold
-
-
 def refill(wallet: Wallet, parent: Wallet, *, now: datetime) -> bool:
     """Move exactly the refill amount to a child, or nothing. Both wallets are locked.
 
@@ -322,7 +313,23 @@ def end_refill_cooldown(*, organization: Organization, now: datetime) -> bool:
 
 def _may_retry(wallet: Wallet, *, now: datetime) -> bool:
     retry_at = wallet.refill_retry_at
-    return retry_at is not None and retry_at <= now and refill_is_due(wallet, ZERO, now=now)
+    if retry_at is None or retry_at > now:
+        return False
+    is_active = status_in_force(wallet.organization) == Organization.Status.ACTIVE
+    return is_active and _is_due(wallet, now=now)
+
+
+def _is_due(wallet: Wallet, *, now: datetime) -> bool:
+    """Whether the refill rule would fire for a request that needs nothing: the admission knows."""
+    organization = wallet.organization
+    nothing = ledger.Wanted(
+        organization.id,
+        now,
+        [ledger.Candidate(ZERO)],
+        parent_id=organization.parent_id,
+        kind="check",
+    )
+    return ledger.hold(nothing).outcome == "refill"
 
 
 def _is_under_its_cap(wallet: Wallet) -> bool:

@@ -152,6 +152,8 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.BinaryField(max_length=32)
     status_code = models.PositiveSmallIntegerField(null=True)
+    format = models.PositiveSmallIntegerField(default=0, db_default=0)
+    """What the body is: 0 the very bytes of the answer; else what the door that gave it renders to them, in which version."""
     body = models.TextField(null=True)
     created_at = models.DateTimeField()
 

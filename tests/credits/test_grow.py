@@ -28,6 +28,7 @@ from tests.factories import (
     try_to_grow,
     wallet_of,
 )
+from usage import services as usage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = timedelta(days=1)
@@ -149,7 +150,7 @@ class TestGrow:
         reservation = reserve(make_organization(funded=10), 3)
 
         with pytest.raises(Reservation.DoesNotExist):
-            services.grow(
+            usage.grow(
                 organization=stranger,
                 reservation_id=reservation.id,
                 credits=reservation.credits + 1,

@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import pytest
-
 from credits.limits import Limit, affordable, binding, explain
 from tests.factories import NOW, Amount
 
@@ -16,30 +14,7 @@ def limit(cap: Amount | None, used: Amount = 0, reserved: Amount = 0) -> Limit:
         used=Decimal(used),
         reserved=Decimal(reserved),
         resets_at=NOW,
-        reason="cap",
     )
-
-
-class TestAdmits:
-    @pytest.mark.parametrize(
-        ("cap", "used", "reserved", "need", "admitted"),
-        [
-            (10, 0, 0, "9.999999", True),
-            (10, 0, 0, 10, True),
-            (10, 0, 0, "10.000001", False),
-            (10, 4, 3, 3, True),
-            (10, 4, 3, "3.000001", False),
-            (10, 10, 0, 0, True),
-            (10, 11, 0, 0, False),
-            (0, 0, 0, 0, False),
-            (0, 0, 0, "0.000001", False),
-            (None, 10**12, 10**12, 10**12, True),
-        ],
-    )
-    def test_counts_used_and_reserved_and_lands_on_the_cap(
-        self, cap: Amount | None, used: Amount, reserved: Amount, need: Amount, admitted: bool
-    ) -> None:
-        assert limit(cap, used, reserved).admits(Decimal(need)) is admitted
 
 
 class TestRoom:
@@ -81,8 +56,8 @@ class TestBinding:
 
 class TestBindingOfADenial:
     def test_is_the_limit_that_refused_whatever_has_less_room(self) -> None:
-        cap = Limit("organization", "org", Decimal(5), Decimal(0), Decimal(0), None, "cap")
-        pool = Limit("pool", "org", Decimal(1), Decimal(0), Decimal(0), None, "balance")
+        cap = Limit("organization", "org", Decimal(5), Decimal(0), Decimal(0), None)
+        pool = Limit("pool", "org", Decimal(1), Decimal(0), Decimal(0), None)
 
         denied = explain([cap, pool], "cap")
         admitted = explain([cap, pool])

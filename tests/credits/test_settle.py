@@ -30,6 +30,7 @@ from tests.factories import (
     suspend,
     wallet_of,
 )
+from usage import services as usage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = timedelta(days=1)
@@ -115,7 +116,7 @@ class TestSettle:
         reservation = reserve(make_organization(funded=10), 3)
 
         with pytest.raises(Reservation.DoesNotExist):
-            services.settle(
+            usage.settle(
                 organization=stranger,
                 reservation_id=reservation.id,
                 credits=Decimal(1),

@@ -70,11 +70,9 @@ def busy(organization: Organization) -> Work:
     )
 
 
-def caps(ask: Ask, organization: Organization) -> list[Any]:
+def caps(ask: Ask) -> list[Any]:
     """Return what an ask says of whom it counts."""
-    with transaction.atomic():
-        wallet = f.wallet_of(organization)
-        return [(each.scope, each.cap) for each in ask.count(wallet)[1]]
+    return [(each.scope, each.cap) for each in ask.capped]
 
 
 class TestAsk:
@@ -95,11 +93,11 @@ class TestAsk:
         assert kept.fallback is not None
         assert kept.actor_terms == fresh.actor_terms
         assert kept.group == fresh.group == Group.objects.get(key="acme")
-        assert kept.terms(organization, Decimal(1)) == fresh.terms(organization, Decimal(1))
+        assert kept.terms == fresh.terms
         assert kept.versions == fresh.versions
-        assert kept.config == fresh.config
-        assert caps(kept, organization) == caps(fresh, organization)
-        assert caps(kept, organization) == [("actor", 50), ("group", 40), ("resource", 30)]
+        assert kept.book.config == fresh.book.config
+        assert caps(kept) == caps(fresh)
+        assert caps(kept) == [("actor", 50), ("group", 40), ("resource", 30)]
 
     def test_has_thresholds_that_say_nothing_where_there_are_none(
         self, organization: Organization
@@ -128,10 +126,10 @@ class TestValidUntil:
         ask = Ask(p.work(organization, 1), f.NOW)
 
         assert ask.valid_until == f.later(hours=2)
-        assert ask.terms(ask.book.organization, Decimal(0)).is_entitled
+        assert ask.terms.is_entitled
         then = Ask(p.work(organization, 1), f.later(hours=2))
         assert then.valid_until is None
-        assert not then.terms(then.book.organization, Decimal(0)).is_entitled
+        assert not then.terms.is_entitled
 
     @pytest.mark.parametrize("slug", ["sonnet", "haiku"])
     def test_is_when_the_next_price_of_one_of_its_models_begins(
@@ -174,10 +172,12 @@ def edit(organization: Organization, **fields: Any) -> None:
 class TestObeyed:
     """What is asked by terms that were kept is decided by those that are true under the lock."""
 
-    def test_is_itself_if_nothing_was_changed(self, organization: Organization) -> None:
-        ask = Ask(p.work(organization, 1), f.NOW)
+    def test_are_those_that_were_kept_if_nothing_was_changed(
+        self, organization: Organization
+    ) -> None:
+        kept = terms.book_of(organization)
 
-        assert ask.obeyed() is ask
+        assert terms.current(organization) is kept
 
     CHANGES: dict[str, Callable[[Work], object]] = {
         "a shutoff": lambda work: controls.update_controls(
@@ -247,15 +247,15 @@ class TestObeyed:
         assert isinstance(outcome, Reservation | BillingExhausted | NotAllowed | Left), outcome
         assert isinstance(outcome, Reservation) == (what in ("own keys", "another group"))
 
-    def test_is_stale_for_a_child_whose_parent_changed(self) -> None:
+    def test_are_others_for_a_child_whose_parent_changed(self) -> None:
         parent, child = f.make_family(funded=10)
-        ask = Ask(p.work(child, 1), f.NOW)
+        kept = terms.book_of(child)
 
         f.suspend(parent)
 
-        assert ask.obeyed() is not ask
+        assert terms.current(child) is not kept
         with pytest.raises(Exception, match="suspended"):
-            require_active(ask.obeyed().book.organization)
+            require_active(terms.current(child).organization)
 
 
 class TestLeft:

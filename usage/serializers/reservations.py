@@ -5,12 +5,14 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import simplejson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from credits.limits import binding, explain
-from credits.models import Reservation
+from credits.limits import EPOCH, Limit, binding
+from credits.models import ZERO, Reservation, Wallet
 from credits.services import DEFAULT_TIME_TO_LIVE, MAX_TIME_TO_LIVE, BillingExhausted
 from organizations import wire
 from organizations.fields import (
@@ -23,6 +25,8 @@ from organizations.fields import (
     StrictSerializer,
     WalletTime,
 )
+from organizations.ids import write
+from organizations.models import Organization
 from usage.pricing import Tokens
 from usage.services import Decision, Denied
 
@@ -138,7 +142,7 @@ class Grow(StrictSerializer):
 
 
 class LimitShape(serializers.Serializer):
-    """A limit as `limits.explain` tells it, with its amounts and times kept as text."""
+    """A limit as `limits_said` tells it."""
 
     scope = serializers.CharField()
     id = serializers.CharField()
@@ -149,11 +153,39 @@ class LimitShape(serializers.Serializer):
     resetsAt = WalletTime(allow_null=True)
     binding = serializers.BooleanField()
 
-    def to_representation(self, instance: Mapping[str, Any]) -> dict[str, Any]:
-        amounts = {name: instance[name] for name in ("cap", "used", "reserved", "remaining")}
-        read = {name: text and Decimal(text) for name, text in amounts.items()}
-        resets_at = instance["resetsAt"] and datetime.fromisoformat(instance["resetsAt"])
-        return super().to_representation({**instance, **read, "resetsAt": resets_at})
+
+def limits_said(
+    limits: Sequence[Limit], *, to_child: bool, refused_by: str | None = None
+) -> list[dict[str, Any]]:
+    """Write limits as the API tells them, the binding one named: the one that refused, else the one with the least room.
+
+    :param to_child: whether a key of a child asks: then what the parent set is left out, and another one binds
+    """
+    shown = [limit for limit in limits if not (to_child and limit.scope == PARENTS_BUSINESS)]
+    refusing = next((limit for limit in limits if limit.reason == refused_by), None)
+    bound = refusing or binding(shown)
+    return [_limit_said(limit, limit is bound) for limit in shown]
+
+
+def _limit_said(limit: Limit, binds: bool) -> dict[str, Any]:
+    room = limit.room
+    return {
+        "scope": limit.scope,
+        "id": limit.id,
+        "cap": _plain(limit.cap),
+        "used": wire.plain(limit.used),
+        "reserved": wire.plain(limit.reserved),
+        "remaining": None if room is None else wire.plain(max(ZERO, room)),
+        "resetsAt": limit.resets_at and _time(limit.resets_at),
+        "binding": binds,
+    }
+
+
+def _plain(amount: Decimal | None) -> int | Decimal | None:
+    return None if amount is None else wire.plain(amount)
+
+
+_time = WalletTime().to_representation
 
 
 class NullWhenEmpty(serializers.CharField):
@@ -171,37 +203,64 @@ class ReservationShape(serializers.Serializer):
     """
 
     id = IdField("rsv")
-    status = serializers.SerializerMethodField()
+    status = serializers.ChoiceField(Reservation.Status.choices)
     credits = CreditsField()
-    settledCredits = CreditsField(source="settled_credits", allow_null=True)
-    requestedModel = NullWhenEmpty(source="requested_model")
-    effectiveModel = NullWhenEmpty(source="effective_model")
+    settledCredits = CreditsField(allow_null=True)
+    requestedModel = serializers.CharField()
+    effectiveModel = serializers.CharField()
     decision = serializers.ChoiceField(Reservation.Decision.choices)
     byok = serializers.BooleanField()
-    maxOutputTokens = serializers.SerializerMethodField()
-    ratedAt = serializers.SerializerMethodField()
-    limits = serializers.SerializerMethodField()
-    expiresAt = WalletTime(source="expires_at")
+    maxOutputTokens = serializers.IntegerField(allow_null=True)
+    ratedAt = WalletTime(allow_null=True)
+    limits = LimitShape(many=True)
+    expiresAt = WalletTime()
     late = serializers.BooleanField()
 
-    @extend_schema_field(serializers.ChoiceField(Reservation.Status.choices))
-    def get_status(self, reservation: Reservation) -> str:
-        return reservation.status_at(self.context["now"])
+    def to_representation(self, instance: Reservation) -> dict[str, Any]:
+        return said(instance, now=self.context["now"], to_child=self.context["to_child"])
 
-    @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_maxOutputTokens(self, reservation: Reservation) -> int | None:
-        return reservation.estimate["output"] if reservation.estimate else None
 
-    @extend_schema_field(WalletTime(allow_null=True))
-    def get_ratedAt(self, reservation: Reservation) -> str | None:
-        return rated_at(reservation.rate_card and reservation.rate_card["starts_at"])
+def said(reservation: Reservation, *, now: datetime, to_child: bool) -> dict[str, Any]:
+    """Write a reservation as the API tells it: the fields of `ReservationShape`."""
+    estimate, card = reservation.estimate, reservation.rate_card
+    return {
+        "id": write("rsv", reservation.id),
+        "status": reservation.status_at(now),
+        "credits": wire.plain(reservation.credits),
+        "settledCredits": _plain(reservation.settled_credits),
+        "requestedModel": reservation.requested_model or None,
+        "effectiveModel": reservation.effective_model or None,
+        "decision": reservation.decision,
+        "byok": reservation.byok,
+        "maxOutputTokens": estimate["output"] if estimate else None,
+        "ratedAt": rated_at(card and card["starts_at"]),
+        "limits": limits_said(reservation.limits_asked, to_child=to_child),
+        "expiresAt": _time(reservation.expires_at),
+        "late": reservation.late,
+    }
 
-    @extend_schema_field(LimitShape(many=True))
-    def get_limits(self, reservation: Reservation) -> Any:
-        limits = reservation.limits
-        if self.context["to_child"]:
-            limits = bind_anew(without_parents_business(limits))
-        return LimitShape(limits, many=True).data
+
+def remembered(answer: str, organization: Organization) -> Reservation:
+    """Return a reservation of an organization as it was when an answer spoke of it, from what is kept of that answer.
+
+    :param answer: in format 1: what `credits_answer_1` writes
+    """
+    kept = simplejson.loads(answer, use_decimal=True)
+    output, rated, expires_at = (kept.pop(name) for name in ("output", "rated_at", "expires_at"))
+    ids = {name: kept.pop(name) for name in ("id", "actor_id", "group_id")}
+    return Reservation(
+        wallet=Wallet(organization=organization),
+        estimate=None if output is None else {"output": output},
+        rate_card=None if rated is None else {"starts_at": rated},
+        expires_at=EPOCH + timedelta(microseconds=int(expires_at * 1_000_000)),
+        **{name: id and UUID(id) for name, id in ids.items()},
+        **{name: _exact(value) for name, value in kept.items()},
+    )
+
+
+def _exact(value: Any) -> Any:
+    """Return a number as a decimal, as all numbers of a reservation are that an answer tells."""
+    return Decimal(value) if type(value) is int else value
 
 
 class DenialShape(serializers.Serializer):
@@ -219,11 +278,8 @@ class DenialShape(serializers.Serializer):
 
     @extend_schema_field(LimitShape(many=True))
     def get_limits(self, denial: BillingExhausted) -> Any:
-        limits: Sequence[Mapping[str, Any]] = explain(denial.limits, denial.reason)
-        if self.context["to_child"]:
-            limits = without_parents_business(limits)
-            limits = limits if denial.reason == "cap" else bind_anew(limits)
-        return LimitShape(limits, many=True).data
+        to_child = self.context["to_child"]
+        return limits_said(denial.limits, to_child=to_child, refused_by=denial.reason)
 
     @extend_schema_field(CreditsField(allow_null=True))
     def get_affordableCredits(self, denial: BillingExhausted) -> Any:
@@ -272,9 +328,6 @@ NOTHING_CHECKED: dict[str, Any] = dict.fromkeys(CheckShape().fields) | {"byok": 
 
 def allowed(decision: Decision, *, requested: str | None, to_child: bool) -> dict[str, Any]:
     """Say what would be held."""
-    limits: Any = explain(decision.limits)
-    if to_child:
-        limits = bind_anew(without_parents_business(limits))
     chosen = decision.model
     return NOTHING_CHECKED | {
         "decision": decision.decision,
@@ -284,7 +337,7 @@ def allowed(decision: Decision, *, requested: str | None, to_child: bool) -> dic
         "maxOutputTokens": decision.tokens.output if decision.tokens else None,
         "byok": decision.byok,
         "ratedAt": rated_at(chosen.card.starts_at if chosen else None),
-        "limits": LimitShape(limits, many=True).data,
+        "limits": limits_said(decision.limits, to_child=to_child),
     }
 
 
@@ -299,19 +352,4 @@ def refused(denied: Denied, *, requested: str | None, to_child: bool) -> dict[st
 
 def rated_at(starts_at: str | None) -> str | None:
     """Write from when a rate card is."""
-    return starts_at and WalletTime().to_representation(datetime.fromisoformat(starts_at))
-
-
-def without_parents_business(limits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the limits that a key of a child may see."""
-    return [limit for limit in limits if limit["scope"] != PARENTS_BUSINESS]
-
-
-def bind_anew(limits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Name as binding the one with the least room among these.
-
-    Without this, limits of which none binds would tell that one is missing.
-    """
-    capped = [limit for limit in limits if limit["remaining"] is not None]
-    bound = min(capped, key=lambda limit: Decimal(limit["remaining"]), default=None)
-    return [{**limit, "binding": limit is bound} for limit in limits]
+    return starts_at and _time(datetime.fromisoformat(starts_at))

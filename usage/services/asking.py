@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal
-from uuid import UUID
+from typing import Any
 
-from credits import periods
-from credits.models import CreditConfig, UsageCounter, Wallet
-from credits.services.admission import Counted
-from credits.services.counters import ORGANIZATION, Subject, counters_of
+from credits.limits import Capped
 from organizations.authentication import Unauthenticated
-from organizations.ids import write
 from organizations.models import Actor, Group, Organization
 from organizations.permissions import ForbiddenScope
 from usage.models import AIModel, Thresholds
 from usage.policy import Offer, Terms
-from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, price
+from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, freeze, price
 from usage.services import limits, rates, terms
 from usage.services.terms import Book, Versions
 
@@ -57,6 +52,11 @@ class Candidate:
     def held(self) -> RateCard:
         """The prices by which the work is held."""
         return dearest(self.card)
+
+    @property
+    def frozen(self) -> dict[str, Any]:
+        """The prices of this moment, as a hold keeps them."""
+        return freeze(self.card)
 
     @property
     def offer(self) -> Offer:
@@ -138,14 +138,6 @@ class Ask:
         return self.book.organization
 
     @property
-    def wallet_id(self) -> UUID:
-        return self.book.wallet_id
-
-    @property
-    def config(self) -> CreditConfig:
-        return self.book.config
-
-    @property
     def thresholds(self) -> Thresholds:
         return self.book.thresholds
 
@@ -163,18 +155,6 @@ class Ask:
         if self.asked is not None:
             return self.asked.price
         return self.work.credits or Decimal(0)
-
-    def obeyed(self) -> "Ask":
-        """Return it by the terms of now, once the wallet is locked: itself, if nothing was changed since they were read.
-
-        :raises usage.pricing.Unpriced: as a new one does
-        :raises usage.pricing.ImpossibleTokens: as a new one does
-        :raises Left: as a new one does
-        """
-        if self.book.is_current():
-            return self
-        terms.note_stale(self.book)
-        return Ask(self.work, self.now, terms.fresh(self.work.organization))
 
     def _candidates(self, model: AIModel) -> tuple[Candidate, Candidate | None]:
         fallback = self.book.fallback(model.provider)
@@ -199,50 +179,28 @@ class Ask:
             return self.work.group
         return self.actor_terms.entity_group
 
-    def terms(self, organization: Organization, settled: Decimal) -> Terms:
-        """Return on what terms the organization stands, having settled so much this month."""
-        enabled = organization.enabled_providers
+    @property
+    def terms(self) -> Terms:
+        """On what terms the organization and the actor stand."""
+        enabled = self.organization.enabled_providers
         return Terms(
-            is_entitled=organization.is_entitled(self.now),
-            byok=organization.byok,
+            is_entitled=self.organization.is_entitled(self.now),
             enabled_providers=None if enabled is None else frozenset(enabled),
             tiers=self.actor_terms.tiers if self.actor_terms else None,
-            downgrade=self.thresholds.downgrade,
-            shutoff=self.thresholds.shutoff,
-            settled_this_month=settled,
         )
 
-    def count(self, wallet: Wallet) -> tuple[UsageCounter, list[Counted]]:
-        """Return the counter of the organization, and those that may carry a cap in their order, on a locked wallet."""
-        month = periods.month_of(self.now)
-        subjects = [ORGANIZATION, *self._capped_subjects()]
-        organization, *counters = counters_of(wallet, month.starts_at.date(), subjects)
-        return organization, [self.capped(each) for each in counters]
-
-    def _capped_subjects(self) -> list[Subject]:
-        work = self.work
-        subjects = [Subject(actor_id=work.actor.id)] if work.actor else []
+    @property
+    def capped(self) -> list[Capped]:
+        """Whom the work is counted for besides its organization, with their caps, in the order of the checks: actor, group, resource."""
+        work, found = self.work, []
+        if work.actor is not None:
+            found.append(Capped("actor", self.actor_cap, actor_id=work.actor.id))
         if self.group is not None:
-            subjects.append(Subject(group_id=self.group.id))
+            found.append(Capped("group", self.group_cap, group_id=self.group.id))
         if work.resource_type:
-            subjects.append(Subject(resource_type=work.resource_type, resource_id=work.resource_id))
-        return subjects
-
-    def capped(self, counter: UsageCounter) -> Counted:
-        """Return a counter with the cap that applies to its subject now."""
-        resets_at = periods.month_of(datetime.combine(counter.month, time(), UTC)).ends_at
-        scope, public_id, cap, reason = self._cap_of(counter)
-        return Counted(counter, scope, public_id, cap, reason, resets_at)
-
-    def _cap_of(
-        self, counter: UsageCounter
-    ) -> tuple[Literal["actor", "group", "resource"], str, limits.Cap, str]:
-        if counter.actor_id is not None:
-            return "actor", write("act", counter.actor_id), self.actor_cap, "actor_cap"
-        if counter.group_id is not None:
-            return "group", write("grp", counter.group_id), self.group_cap, "group_cap"
-        name = f"{counter.resource_type}/{counter.resource_id}"
-        return "resource", name, self.resource_cap, "entity_budget"
+            cap, resource = self.resource_cap, (work.resource_type, work.resource_id)
+            found.append(Capped("resource", cap, None, None, *resource))
+        return found
 
 
 def _by(book: Book, work: Work) -> Work:

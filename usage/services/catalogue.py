@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from credits.models import ZERO
+from credits.models import ZERO, CreditConfig, UsageCounter
 from credits.periods import month_of
 from credits.services.counters import counter_of
 from credits.services.reading import wallet_as_of
 from organizations.models import Actor, Organization
 from usage.models import AIModel, Thresholds
-from usage.pricing import SMALLEST_CREDIT, RateCard, Unpriced, is_free
+from usage.pricing import RateCard, Unpriced, is_free
 from usage.services import limits, rates
-from usage.services.fallbacks import falls_back, free_limit
 
 
 @dataclass(frozen=True)
@@ -87,5 +86,12 @@ def _standing(organization: Organization, *, now: datetime) -> _Standing:
     return _Standing(
         is_stopped=shutoff is not None and counter.used >= shutoff,
         is_empty=overdraft is not None and wallet.unreserved + overdraft <= ZERO,
-        falls_back=falls_back(wallet) and free_limit(wallet, counter).admits(SMALLEST_CREDIT),
+        falls_back=_falls_back(wallet.config, counter),
     )
+
+
+def _falls_back(config: CreditConfig, counter: UsageCounter) -> bool:
+    """Whether some work goes on, on fallbacks, that the pool cannot pay."""
+    limit, taken = config.free_fallback_limit, counter.free_used + counter.free_reserved
+    has_room = limit is None or taken < limit
+    return has_room and config.when_empty == CreditConfig.WhenEmpty.FALLBACK

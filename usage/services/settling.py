@@ -1,29 +1,95 @@
-"""After the work: what it really cost, charged once, and told in one usage event."""
+"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_1`)."""
 
+import json
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from credits import services as credits_services
+from credits import ledger
 from credits.models import ZERO, Reservation
-from credits.periods import month_of
+from credits.services import AlreadySettled, ChargeTooLarge, ReservationClosed
+from credits.services.admission import more_than
+from credits.services.ending import reclaim_if_archived
+from credits.services.locking import is_archived, lock
+from organizations import statements
+from organizations.idempotency import Earlier, Key
+from organizations.ids import new_id
 from organizations.models import Organization
-from usage.models import UsageEvent
 from usage.pricing import Tokens, contradiction, price, thaw
 from usage.services.spending import NotInTokens
-from usage.services.storing import store
 
 SOURCE = "reservation"
 """The source of the events of holds; nobody else may use it."""
 TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
+_PARAMETERS = 17
+_SETTLE = f"SELECT * FROM usage_settle_1({', '.join(['%s'] * _PARAMETERS)})"
 
-@transaction.atomic(savepoint=False)
+
+class Outcome(NamedTuple):
+    """What came of it: the columns of `usage_settle_1`, whose comment says what they mean."""
+
+    outcome: str
+    charged: Decimal | None
+    late: bool | None
+    moment: datetime | None
+    earlier_fingerprint: bytes | None
+    earlier_status: int | None
+    earlier_format: int | None
+    earlier_body: str | None
+
+    @property
+    def earlier(self) -> Earlier:
+        """The answer that was found under the key."""
+        return Earlier(
+            bytes(self.earlier_fingerprint or b""),
+            self.earlier_status or 0,
+            self.earlier_format or 0,
+            self.earlier_body or "",
+        )
+
+
+class Done(NamedTuple):
+    """Work that was done: what its hold is, and what it cost, in credits or in tokens."""
+
+    reservation: Reservation
+    performed_by: str
+    now: datetime
+    credits: Decimal | None = None
+    tokens: Tokens | None = None
+    personal: bool = False
+
+    @property
+    def cost(self) -> Decimal:
+        """What it costs, by the prices of the moment of the reserve.
+
+        :raises NotInTokens: if tokens are given and the hold has no model
+        """
+        if self.tokens is None:
+            return self.credits or ZERO
+        if self.reservation.rate_card is None:
+            raise NotInTokens("it was reserved without a model: settle it in credits")
+        return price(thaw(self.reservation.rate_card), self.tokens, work_is_done=True)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The input as it was given, to tell a repeat from a contradiction."""
+        if self.tokens is None:
+            return {"credits": f"{(self.credits or ZERO).normalize():f}"}
+        return asdict(self.tokens)
+
+    @property
+    def note(self) -> str:
+        """Where the counts contradict each other."""
+        card, tokens = self.reservation.rate_card, self.tokens
+        return contradiction(thaw(card), tokens) if card and tokens else ""
+
+
 def settle(
     *,
     organization: Organization,
@@ -32,14 +98,15 @@ def settle(
     now: datetime,
     credits: Decimal | None = None,
     tokens: Tokens | None = None,
-    units: int = 0,
     personal: bool = False,
 ) -> Reservation:
-    """Charge what the work really cost, by credits or by tokens, however it was reserved.
+    """Charge what the work really cost, by credits or by tokens, however it was reserved; give back the rest of its hold.
 
-    Tokens are charged by the prices of the moment of the reserve; where their counts contradict each other, as far as they can be true,
-    and the event notes it. Where the organization brings its own keys, nothing is charged, and on a free fallback what the balance
-    reaches; the event also says what it would have cost. A repeat with the same input returns the first result.
+    Less, equal or more than was held: the work is done, so what the wallet lacks becomes debt. After its expiry a hold is gone but the
+    work is still charged, and marked late. Tokens are charged by the prices of the moment of the reserve; where their counts contradict
+    each other, as far as they can be true, and the event notes it. Where the organization brings its own keys, nothing is charged, and
+    on a free fallback what the balance reaches; the event also says what it would have cost. A repeat with the same input returns the
+    first result.
 
     :param personal: whether a personal key says so: it charges its organization no more than a multiple of what it held
     :raises Reservation.DoesNotExist: if the organization has no such reservation
@@ -48,73 +115,107 @@ def settle(
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
-    seen = Reservation.objects.get(id=reservation_id, wallet__organization=organization)
-    cost = _cost(seen, credits, tokens, units)
-    reservation = credits_services.settle(
-        organization=organization,
-        reservation_id=reservation_id,
-        credits=ZERO if seen.byok else cost,
-        performed_by=performed_by,
-        now=now,
-        settled_with=_given(credits, tokens, units),
-        times_hold=TIMES_HOLD if personal else None,
+    seen = Reservation.objects.select_related("wallet").get(
+        id=reservation_id, wallet__organization=organization
     )
-    # A repeat finds its event there.
-    if not UsageEvent.objects.filter(reservation=reservation).exists():
-        event = _event(reservation, organization, cost, tokens, now=now)
-        store(reservation.wallet, [event])
+    done = Done(seen, performed_by, now, credits, tokens, personal)
+    if not connection.in_atomic_block:
+        settled = settle_at_once(organization, done)
+        if isinstance(settled, Reservation):
+            return settled
+    return _settle_with_care(organization, done)
+
+
+def settle_at_once(
+    organization: Organization, done: Done, *, key: Key | None = None, patience: str | None = None
+) -> Reservation | Earlier | None:
+    """Settle in one statement that is its own transaction, if it can be done so; else return None.
+
+    :param key: under which the answer is stored; if there is one already it is returned
+    :param patience: how long to wait for the wallet's lock, as PostgreSQL writes it
+    :raises NotInTokens: if tokens are given and the hold has no model
+    """
+    outcome = _send(organization, done, key=key, patience=patience)
+    if outcome.outcome == "earlier":
+        return outcome.earlier
+    return _settled(done, outcome) if outcome.outcome == "settled" else None
+
+
+@transaction.atomic(savepoint=False)
+def _settle_with_care(organization: Organization, done: Done) -> Reservation:
+    """Settle in a transaction that first posts what is due, and sends on what an archived wallet is left with."""
+    wallet, parent = lock(organization, now=done.now, needs_parent=is_archived)
+    outcome = _send(organization, done, archived=is_archived(wallet))
+    if outcome.outcome == "repeated":
+        done.reservation.refresh_from_db()
+        return done.reservation
+    if outcome.outcome != "settled":
+        raise _refusal(done, outcome)
+    if is_archived(wallet):
+        (again,) = ledger.lock(organization.id)
+        reclaim_if_archived(again, parent, now=done.now)
+    return _settled(done, outcome)
+
+
+def _send(
+    organization: Organization,
+    done: Done,
+    *,
+    key: Key | None = None,
+    patience: str | None = None,
+    archived: bool = False,
+) -> Outcome:
+    tokens = done.tokens
+    row = statements.fetch_one(
+        _SETTLE,
+        [
+            organization.id,
+            done.reservation.id,
+            done.now,
+            patience,
+            *(key.columns if key else (None, None, None, None)),
+            archived,
+            done.cost,
+            json.dumps(done.given),
+            TIMES_HOLD if done.personal else None,
+            done.performed_by,
+            new_id(),
+            new_id(),
+            list(asdict(tokens).values()) if tokens else [],
+            done.note,
+        ],
+    )
+    assert row is not None  # a function returns a row
+    return Outcome(*row)
+
+
+def _settled(done: Done, outcome: Outcome) -> Reservation:
+    reservation = done.reservation
+    reservation.status = Reservation.Status.SETTLED
+    reservation.settled_credits = outcome.charged
+    reservation.settled_with = done.given
+    reservation.late = bool(outcome.late)
+    reservation.closed_at = outcome.moment
     return reservation
 
 
-def _cost(
-    reservation: Reservation, credits: Decimal | None, tokens: Tokens | None, units: int
-) -> Decimal:
-    if tokens is None:
-        return credits or ZERO
-    if reservation.rate_card is None:
-        raise NotInTokens("it was reserved without a model: settle it in credits")
-    return price(thaw(reservation.rate_card), tokens, units=units, work_is_done=True)
-
-
-def _given(credits: Decimal | None, tokens: Tokens | None, units: int) -> dict[str, Any]:
-    if tokens is None:
-        return {"credits": f"{(credits or ZERO).normalize():f}"}
-    return {**asdict(tokens), **({"units": units} if units else {})}
-
-
-def _event(
-    reservation: Reservation,
-    organization: Organization,
-    cost: Decimal,
-    tokens: Tokens | None,
-    *,
-    now: datetime,
-) -> UsageEvent:
-    card = reservation.rate_card
-    return UsageEvent(
-        organization=organization,
-        source=SOURCE,
-        external_id=str(reservation.id),
-        reservation=reservation,
-        actor_id=reservation.actor_id,
-        group_id=reservation.group_id,
-        model_id=reservation.effective_model or None,
-        work_type=reservation.work_type,
-        resource_type=reservation.resource_type,
-        resource_id=reservation.resource_id,
-        credits=reservation.settled_credits or ZERO,
-        list_credits=cost,
-        rated_at=card["starts_at"] if card else None,
-        month=month_of(reservation.created_at).starts_at.date(),
-        counter_ids=reservation.counter_ids,
-        byok=reservation.byok,
-        late=reservation.late,
-        note=contradiction(thaw(card), tokens) if card and tokens else "",
-        metadata=reservation.metadata,
-        occurred_at=now,
-        created_at=now,
-        **counts(tokens),
-    )
+def _refusal(done: Done, outcome: Outcome) -> Exception:
+    """Return why work is not charged."""
+    figure = outcome.charged or ZERO
+    if outcome.outcome == "missing":
+        return Reservation.DoesNotExist("the organization has no such reservation")
+    if outcome.outcome == "other":
+        return AlreadySettled(f"settled for {figure:f}, with other input than this")
+    if outcome.outcome == "released":
+        return ReservationClosed("released: nothing is held for this work any more")
+    if outcome.outcome == "too_large":
+        return more_than(done.cost, figure)
+    if outcome.outcome == "too_many_times":
+        return ChargeTooLarge(
+            f"{done.cost.normalize():f} credits: a personal key settles at most {TIMES_HOLD} times"
+            f" the {figure.normalize():f} that it held"
+        )
+    return AssertionError(f"{outcome.outcome}: not under the lock")
 
 
 def counts(tokens: Tokens | None) -> dict[str, int]:

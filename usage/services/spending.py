@@ -1,55 +1,61 @@
-"""Before the work: who may spend what, on which model, at what price. One transaction, under the wallet's lock."""
+"""Before the work: who may spend what, on which model, at what price.
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+Usually that is one statement: the terms are known to this process, and the admission compares under the wallet's lock whether they are
+still in force. What cannot be decided so, and every refusal, takes a transaction: terms that changed, a period that ended, holds that
+ran out of time, a refill. The admission is the same.
+"""
+
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from credits.models import ZERO, Reservation, UsageCounter, Wallet
-from credits.services import DEFAULT_TIME_TO_LIVE, BillingExhausted
-from credits.services.admission import Admission, deny, require_chargeable
-from credits.services.counters import ORGANIZATION, subject_of
-from credits.services.crowding import too_many
-from credits.services.funding import refill_is_due
-from credits.services.holds import admit, enlarge, find_open, place
-from credits.services.locking import Locked, lock
-from organizations.models import Organization
-from organizations.services import require_active
-from usage import policy
-from usage.pricing import Tokens, dearest, freeze, price, thaw
-from usage.services.asking import Ask, Left, Work
-from usage.services.decisions import (
-    AiNotConfigured,
-    Decision,
-    Denied,
-    ModelNotEnabled,
-    TierNotAllowed,
-    fit_output,
-    require_output,
-    shutoff_limit,
-    with_tokens,
+from credits import ledger
+from credits.ledger import Outcome, Wanted
+from credits.models import ZERO, Reservation, Wallet
+from credits.services import (
+    DEFAULT_TIME_TO_LIVE,
+    HoldsAreEnding,
+    NothingHeld,
+    ReservationClosed,
 )
-from usage.services.fallbacks import fall_back, falls_back, grow_free
+from credits.services.admission import denial, looked_at, more_than, too_large
+from credits.services.crowding import too_many
+from credits.services.holds import Asked, admit
+from organizations.idempotency import Earlier, Key
+from organizations.models import Organization
+from organizations.services import (
+    OrganizationArchived,
+    OrganizationSuspended,
+    require_active,
+)
+from usage.pricing import ImpossibleTokens, Tokens, Unpriced, dearest, price, thaw
+from usage.services import terms
+from usage.services.asking import Ask, Left, Work
+from usage.services.decisions import Decision, Denied, NotAllowed, with_tokens
+from usage.services.wanting import Request, chosen_of, fitted
 
 EXACT = Reservation.Mode.EXACT
+PORTIONS = 10
+"""How many portions of holds whose time has passed a call gives back, each in a transaction, before it says that there are more."""
+_SAID_BY_TERMS = (
+    NotAllowed,
+    Left,
+    Unpriced,
+    ImpossibleTokens,
+    OrganizationSuspended,
+    OrganizationArchived,
+)
+"""What the terms that a process knows may say, and those that are in force may not."""
 
 
 class NotInTokens(Exception):
     """Token counts price a model's work: the reservation has no model, or was made in credits."""
 
 
-class NothingHeld(Exception):
-    """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
-
-    details: Mapping[str, Any] = {}
-    """Which field says it, filled in by the door that read it."""
-
-
-@transaction.atomic(savepoint=False)
 def reserve(
     work: Work,
     *,
@@ -67,62 +73,180 @@ def reserve(
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
     """
-    ask = Ask(work, now)
-    wallet, parent = _lock(ask)
+    request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
+    if not connection.in_atomic_block:
+        held = _at_once(request)
+        if isinstance(held, Reservation):
+            return held
+    for _ in range(PORTIONS):
+        found = _reserve_with_care(request)
+        if not isinstance(found, HoldsAreEnding) or connection.in_atomic_block:
+            break
+    return found
+
+
+def reserve_at_once(
+    work: Work,
+    *,
+    now: datetime,
+    performed_by: str,
+    mode: str = EXACT,
+    time_to_live: timedelta = DEFAULT_TIME_TO_LIVE,
+    metadata: dict[str, Any] | None = None,
+    key: Key | None = None,
+    patience: str | None = None,
+) -> Reservation | Earlier | None:
+    """Hold in one statement that is its own transaction, if it can be decided so that the credits are held; else return None.
+
+    :param key: under which the answer is stored; if there is one already it is returned
+    :param patience: how long to wait for the wallet's lock, as PostgreSQL writes it
+    """
+    request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
+    return _at_once(request, key=key, patience=patience)
+
+
+def _at_once(
+    request: Request, *, key: Key | None = None, patience: str | None = None
+) -> Reservation | Earlier | None:
     try:
-        ask = ask.obeyed()
-    except Left as left:
-        return left
-    work = ask.work
-    decided = _decide(ask, wallet, parent, mode=mode)
-    if not isinstance(decided, Decision):
-        return decided
-    return place(
-        wallet,
-        decided.credits,
-        free_credits=decided.free_credits,
-        limits=decided.limits,
-        mode=mode,
-        actor=work.actor,
-        group=ask.group,
-        counter_ids=decided.counted,
-        work_type=work.work_type,
-        resource_type=work.resource_type,
-        resource_id=work.resource_id,
-        requested_model=work.model.slug if work.model else "",
-        effective_model=decided.model.model.slug if decided.model else "",
-        decision=decided.decision,
-        is_charged=decided.is_charged,
-        byok=decided.byok,
-        estimate=_estimate(decided),
-        rate_card=freeze(decided.model.card) if decided.model else None,
-        metadata=metadata or {},
-        performed_by=performed_by,
-        expires_at=now + time_to_live,
-        created_at=now,
-    )
+        ask = request.ask()
+    except _SAID_BY_TERMS:
+        return None
+    wanted = request.wanted(ask)
+    outcome = ledger.hold(wanted, key=key, patience=patience)
+    if outcome.outcome == "earlier":
+        return outcome.earlier
+    if outcome.outcome == "stale":
+        terms.note_stale(ask.book)
+        terms.forget(request.work.organization.id)
+    return _made(ask, wanted, outcome) if outcome.outcome == "held" else None
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
+def _reserve_with_care(request: Request) -> Reservation | Denied | Left:
+    try:
+        ask, asked = _admit(request)
+    except (NotAllowed, Left) as refusal:
+        return refusal
+    if asked.outcome.outcome == "held":
+        return _made(ask, asked.wanted, asked.outcome)
+    return _refusal(ask, asked)
+
+
 def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
-    """Decide as `reserve` would, and leave nothing behind.
-
-    It is the same code, undone: what a check says and what a reserve does cannot drift apart.
+    """Decide as `reserve` would, and hold nothing. It is the same admission, asked without a lock.
 
     :raises usage.pricing.Unpriced: if the model has no price for this work
     :raises ChargeTooLarge: if that is more than one piece of work may cost
     :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
-    :raises Left: if whom or what the work names left meanwhile
     """
-    ask = Ask(work, now)
-    point = transaction.savepoint()
+    request = Request(work, now, mode, "check")
     try:
-        locked = _lock(ask)
-        return _decide(ask.obeyed(), *locked, mode=mode)
-    finally:
-        transaction.savepoint_rollback(point)
+        ask = request.ask()
+    except _SAID_BY_TERMS:
+        return _check_with_care(request)
+    wanted = request.wanted(ask)
+    outcome = ledger.hold(wanted)
+    if outcome.outcome == "held":
+        return _decision(ask, wanted, outcome)
+    return _check_with_care(request)
+
+
+@transaction.atomic(savepoint=False)
+def _check_with_care(request: Request) -> Decision | Denied:
+    try:
+        ask, asked = _admit(request)
+    except NotAllowed as refusal:
+        return refusal
+    if asked.outcome.outcome == "held":
+        return _decision(ask, asked.wanted, asked.outcome)
+    return _refusal(ask, asked)
+
+
+def _admit(request: Request) -> tuple[Ask, Asked]:
+    """Ask for a hold under the wallet's lock, by the terms that are in force."""
+    asks: list[Ask] = []
+
+    def asking() -> Wanted:
+        asks.append(request.ask(terms.current(request.work.organization)))
+        return request.wanted(asks[-1])
+
+    def fitting(wanted: Wanted, outcome: Outcome) -> Wanted:
+        return fitted(wanted, outcome, asks[-1])
+
+    asked = admit(request.work.organization, asking, now=request.now, fitting=fitting)
+    return asks[-1], asked
+
+
+def _refusal(ask: Ask, asked: Asked) -> Denied:
+    """Return why nothing is held, or raise it, if the request was wrong.
+
+    :raises ChargeTooLarge: if it is more than one piece of work may cost
+    :raises NothingHeld: if a personal key asks for nothing
+    """
+    wallet, wanted, outcome = asked
+    if outcome.outcome == "denied":
+        return with_tokens(denial(wanted, outcome), ask, chosen_of(ask, outcome))
+    if outcome.outcome == "crowded":
+        return too_many(wallet, wanted, outcome)
+    if outcome.outcome == "ending":
+        return HoldsAreEnding()
+    if outcome.outcome == "too_large":
+        raise too_large(wanted, outcome, wallet.config.charge_limit or ZERO)
+    if outcome.outcome == "nothing":
+        raise NothingHeld("0 credits: a personal key holds what its work may cost")
+    raise AssertionError(f"{outcome.outcome}: not under the lock")
+
+
+def _made(ask: Ask, wanted: Wanted, outcome: Outcome) -> Reservation:
+    """Return the reservation that an admission wrote."""
+    chosen, made = chosen_of(ask, outcome), outcome.made
+    actor, group = ask.work.actor, ask.group
+    return Reservation(
+        id=wanted.reservation_id,
+        wallet=Wallet(id=ask.book.wallet_id, organization=ask.organization),
+        period_id=made.period,
+        mode=Reservation.Mode.UP_TO if wanted.up_to else EXACT,
+        credits=made.held,
+        free_credits=made.held_free,
+        actor_id=actor.id if actor else None,
+        group_id=group.id if group else None,
+        counter_ids=made.counters,
+        work_type=wanted.work_type,
+        resource_type=ask.work.resource_type,
+        resource_id=ask.work.resource_id,
+        requested_model=wanted.requested_model,
+        effective_model=chosen.model.slug if chosen else "",
+        decision=_said(outcome),
+        is_charged=made.is_charged,
+        byok=wanted.byok,
+        estimate=wanted.estimate,
+        rate_card=chosen.frozen if chosen else None,
+        figures=made.figures,
+        metadata=wanted.metadata,
+        performed_by=wanted.performed_by,
+        expires_at=made.moment + wanted.time_to_live,
+        created_at=made.moment,
+    )
+
+
+def _said(outcome: Outcome) -> str:
+    return Reservation.Decision.DOWNGRADE if outcome.model == 2 else Reservation.Decision.ALLOW
+
+
+def _decision(ask: Ask, wanted: Wanted, outcome: Outcome) -> Decision:
+    shutoff, limits = looked_at(wanted, outcome)
+    estimate = wanted.estimate
+    return Decision(
+        _said(outcome),
+        outcome.held or ZERO,
+        [*shutoff, *limits],
+        chosen_of(ask, outcome),
+        byok=wanted.byok,
+        tokens=Tokens(**estimate) if estimate else None,
+    )
 
 
 @transaction.atomic(savepoint=False)
@@ -133,7 +257,7 @@ def grow(
     now: datetime,
     credits: Decimal | None = None,
     max_output_tokens: int | None = None,
-) -> Reservation | Denied:
+) -> Reservation | Denied | Left:
     """Make `credits`, or the whole estimate with `max_output_tokens`, the new total of an open hold.
 
     No more than it has is a no-op. Shutoff, caps and pool are asked for the difference, in the hold's own month and period. A denial is
@@ -143,102 +267,40 @@ def grow(
     :raises ReservationClosed: if it is not open
     :raises NotInTokens: if it was not reserved in tokens and `max_output_tokens` is given
     :raises ChargeTooLarge: if the new total is more than one piece of work may cost
+    :raises OrganizationSuspended: if the organization is suspended
+    :raises OrganizationArchived: if it is archived
     """
-    seen = Reservation.objects.get(id=reservation_id, wallet__organization=organization)
-    likely = _total(seen, credits, max_output_tokens) - seen.foreseen
-    wallet, parent = lock(
-        organization, now=now, needs_parent=lambda wallet: refill_is_due(wallet, likely, now=now)
+    seen = Reservation.objects.select_related("actor", "group").get(
+        id=reservation_id, wallet__organization=organization
     )
-    require_active(wallet.organization)
-    reservation = find_open(wallet, reservation_id, now=now)
-    total = _total(reservation, credits, max_output_tokens)
-    need = total - reservation.foreseen
-    if need <= 0 or reservation.byok:
-        return _foresee(reservation, max_output_tokens)
-    require_chargeable(wallet, total)
-    admitted = _admit_growth(wallet, parent, reservation, need, now=now)
-    if isinstance(admitted, BillingExhausted):
-        admitted = grow_free(wallet, reservation, admitted, need)
-    if isinstance(admitted, BillingExhausted):
-        return admitted
-    return enlarge(_foresee(reservation, max_output_tokens), admitted, now=now)
-
-
-def _lock(ask: Ask) -> Locked:
-    locked = lock(
-        ask.work.organization,
-        now=ask.now,
-        # Work on own keys costs nothing: no refill is for it.
-        needs_parent=lambda wallet: (
-            not wallet.organization.byok and refill_is_due(wallet, ask.need, now=ask.now)
-        ),
+    total = _total(seen, credits, max_output_tokens)
+    work = Work(
+        organization=organization,
+        actor=seen.actor,
+        group=seen.group,
+        resource_type=seen.resource_type,
+        resource_id=seen.resource_id,
+        credits=total,
     )
-    require_active(locked.wallet.organization)
-    return locked
+    request = Request(work, now, kind="grow", reservation_id=reservation_id)
+    estimate = _foreseen(seen, max_output_tokens)
+    asks: list[Ask] = []
 
+    def asking() -> Wanted:
+        asks.append(Ask(work, now, terms.current(organization)))
+        require_active(asks[-1].organization)
+        return replace(request.wanted(asks[-1]), estimate=estimate)
 
-def _decide(ask: Ask, wallet: Wallet, parent: Wallet | None, *, mode: str) -> Decision | Denied:
-    """Ask every row of the order of checks, on locked wallets."""
-    actor = ask.work.actor
-    crowded = too_many(wallet, actor_id=actor.id if actor else None, now=ask.now)
-    if crowded is not None:
-        return crowded
-    counter, counted = ask.count(wallet)
-    asked, fallback = ask.asked, ask.fallback
-    verdict = policy.decide(
-        ask.terms(wallet.organization, counter.used),
-        asked.offer if asked else None,
-        fallback.offer if fallback else None,
-    )
-    if verdict.refusal is not None:
-        return _refuse(ask, verdict, counter)
-    chosen = fallback if verdict.decision == "downgrade" else asked
-    if verdict.byok:
-        return Decision(
-            "allow", ZERO, [], chosen, is_charged=False, byok=True, tokens=ask.work.tokens
-        )
-    need = chosen.price if chosen else ask.need
-    # What was estimated to cost nothing is not free: it is not known.
-    is_free = need == 0 and ask.work.tokens is not None
-    if ask.work.personal and need == 0 and not is_free:
-        raise NothingHeld("0 credits: a personal key holds what its work may cost")
-    admitted = admit(wallet, parent, need, mode=mode, now=ask.now, counted=counted, is_free=is_free)
-    admitted = require_output(admitted, ask, chosen, need)
-    ids = [counter.pk, *(each.counter.pk for each in counted)]
-    if isinstance(admitted, BillingExhausted):
-        if admitted.reason == "balance" and fallback and falls_back(wallet):
-            found = fall_back(
-                ask,
-                fallback,
-                admitted,
-                wallet=wallet,
-                parent=parent,
-                counter=counter,
-                counted=counted,
-                mode=mode,
-            )
-            return replace(found, counted=ids) if isinstance(found, Decision) else found
-        return with_tokens(admitted, ask, chosen)
-    limits = [*shutoff_limit(ask, counter), *admitted.limits]
-    decision = Decision(
-        verdict.decision, admitted.credits, limits, chosen, tokens=ask.work.tokens, counted=ids
-    )
-    return fit_output(decision) if admitted.credits < need else decision
-
-
-def _refuse(ask: Ask, verdict: policy.Verdict, counter: UsageCounter) -> Denied:
-    if verdict.refusal == "entitlement":
-        return AiNotConfigured("the organization is not entitled to use AI", reason="entitlement")
-    if verdict.refusal == "provider":
-        return ModelNotEnabled("the provider of this model is not enabled", reason="provider")
-    if verdict.refusal == "tier":
-        return TierNotAllowed("the profile does not allow models of this tier", reason="tier")
-    shutoff = shutoff_limit(ask, counter)
-    return deny(shutoff, shutoff[0], ask.need)
-
-
-def _estimate(decision: Decision) -> dict[str, int] | None:
-    return asdict(decision.tokens) if decision.tokens else None
+    asked = admit(organization, asking, now=now)
+    outcome = asked.outcome.outcome
+    if outcome in ("held", "enough"):
+        return Reservation.objects.select_related("wallet").get(id=reservation_id)
+    if outcome == "closed":
+        seen.refresh_from_db()
+        raise ReservationClosed(f"{seen.status_at(now)}: the reservation is not open")
+    if outcome == "too_large":
+        raise more_than(total, asked.wallet.config.charge_limit or ZERO)
+    return _refusal(asks[-1], asked)
 
 
 def _total(reservation: Reservation, credits: Decimal | None, output: int | None) -> Decimal:
@@ -251,37 +313,9 @@ def _total(reservation: Reservation, credits: Decimal | None, output: int | None
     return price(dearest(thaw(reservation.rate_card)), tokens)
 
 
-def _foresee(reservation: Reservation, output: int | None) -> Reservation:
-    """Note that an open hold is for so many output tokens; never for fewer than it was."""
+def _foreseen(reservation: Reservation, output: int | None) -> dict[str, int] | None:
+    """Return the estimate of a hold for so many output tokens; never for fewer than it was."""
     estimate = reservation.estimate
-    if output is not None and estimate is not None and output > estimate["output"]:
-        estimate["output"] = output
-        reservation.save(update_fields=["estimate"])
-    return reservation
-
-
-def _admit_growth(
-    wallet: Wallet, parent: Wallet | None, reservation: Reservation, need: Decimal, *, now: datetime
-) -> Admission | BillingExhausted:
-    """Ask shutoff, caps and pool for more, in the hold's own month and period."""
-    work = Work(
-        organization=wallet.organization,
-        actor=reservation.actor,
-        group=reservation.group,
-        resource_type=reservation.resource_type,
-        resource_id=reservation.resource_id,
-    )
-    ask = Ask(work, now).obeyed()
-    counters = list(UsageCounter.objects.filter(id__in=reservation.counter_ids).order_by("id"))
-    own = [counter for counter in counters if subject_of(counter) == ORGANIZATION]
-    shutoff = [limit for counter in own for limit in shutoff_limit(ask, counter)]
-    if shutoff and shutoff[0].used >= (shutoff[0].cap or ZERO):
-        return deny(shutoff, shutoff[0], need)
-    capped = sorted((c for c in counters if c not in own), key=_row_of)
-    counted = [ask.capped(each) for each in capped]
-    return admit(wallet, parent, need, now=now, period=reservation.period, counted=counted)
-
-
-def _row_of(counter: UsageCounter) -> int:
-    """In which order of the checks a counter's cap is asked: actor, group, resource."""
-    return 0 if counter.actor_id else 1 if counter.group_id else 2
+    if output is None or estimate is None or output <= estimate["output"]:
+        return None
+    return {**estimate, "output": output}

@@ -266,6 +266,20 @@ def fresh(organization: Organization) -> Book:
     return book
 
 
+def current(organization: Organization) -> Book:
+    """Return the terms of an organization as they are now: those that are kept, if nothing was changed since. Under its wallet's lock they
+    are those by which it may decide.
+
+    :raises Wallet.DoesNotExist: if it has no wallet
+    """
+    kept = _books.get(organization.id, None)
+    if kept is not None and kept.is_current():
+        return kept
+    if kept is not None:
+        note_stale(kept)
+    return fresh(organization)
+
+
 def forget(organization_id: UUID) -> None:
     """Keep no terms of an organization: whoever asks next reads them."""
     _books.drop(organization_id)

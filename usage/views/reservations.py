@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from credits import services as credits_services
 from credits.models import Reservation
 from credits.services import BillingExhausted
-from organizations import ids
-from organizations.doors import ApiView, Body, operation
-from organizations.idempotency import Answer, Denied, Stored
+from organizations import ids, wire
+from organizations.doors import ApiView, AtOnce, Body, operation
+from organizations.idempotency import Answer, Denied, Earlier, Key, Stored
 from organizations.models import Organization
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage import services
@@ -26,6 +26,8 @@ from usage.serializers import reservations as shapes
 from usage.services import denials
 from usage.views.work import WorkView
 
+PATIENCE = "400ms"
+"""How long a request waits for the lock of a wallet, before it is told to come again."""
 REQUEST_PATH = "request-path"
 """The rate class of what a gateway calls twice per request."""
 ESTIMATE = {"credits": "estimatedCredits", "tokens": "maxOutputTokens"}
@@ -40,12 +42,16 @@ class ReservationView(ApiView):
 
         :raises Http404: if there is none
         """
+        rows = Reservation.objects.select_related("wallet")
         own = {"actor": self.principal.key.actor_id} if self.principal.key.actor_id else {}
-        return get_object_or_404(Reservation, id=rsv_id, wallet__organization=self.acting, **own)
+        return get_object_or_404(rows, id=rsv_id, wallet__organization=self.acting, **own)
 
     def shape(self, reservation: Reservation) -> dict[str, Any]:
-        context = {"now": self.now, "to_child": self.to_child}
-        return dict(shapes.ReservationShape(reservation, context=context).data)
+        return shapes.said(reservation, now=self.now, to_child=self.to_child)
+
+    def rendered(self, stored: Stored) -> bytes:
+        """Return the bytes of an answer of which only what they say was kept."""
+        return wire.dumps(self.shape(shapes.remembered(stored.body.decode(), self.acting)))
 
     @property
     def is_personal(self) -> bool:
@@ -64,8 +70,12 @@ class ReservationView(ApiView):
 
     def present_status(self, stored: Stored) -> str | None:
         """Return the status of a reservation by now: the first answer to it may say `open` of one that was released since."""
-        rsv_id = ids.read("rsv", simplejson.loads(stored.body)["id"])
+        rsv_id = ids.read("rsv", simplejson.loads(stored.body)["id"])  # in every format
         return self.reservation(rsv_id).status_at(self.now)
+
+    def at_once(self, found: Reservation | Earlier | None, *, status: int = 200) -> AtOnce:
+        """Answer with what one statement did, or found to be done."""
+        return Answer(status, self.shape(found)) if isinstance(found, Reservation) else found
 
     def outcome(
         self, found: Reservation | services.Denied | services.Left, *, status: int = 200
@@ -100,8 +110,22 @@ class Reservations(WorkView, ReservationView):
                 found = services.reserve(work, performed_by=performed_by, now=self.now, **rest)
             return self.outcome(found, status=201)
 
+        def at_once(body: Body, key: Key | None) -> AtOnce:
+            work, rest = self.work(body)
+            performed_by = self.principal.key.public_id
+            with self.naming(body, **ESTIMATE):
+                held = services.reserve_at_once(
+                    work,
+                    performed_by=performed_by,
+                    now=self.now,
+                    key=key,
+                    patience=PATIENCE,
+                    **rest,
+                )
+            return self.at_once(held, status=201)
+
         try:
-            return self.once(reserve, allowed=self.require_own)
+            return self.once(reserve, allowed=self.require_own, at_once=at_once)
         except (BillingExhausted, services.NotAllowed) as denial:
             denials.record(asked[-1], denial, now=self.now)
             raise
@@ -127,6 +151,8 @@ class Check(WorkView, ReservationView):
             found = services.check(work, now=self.now, **rest)
         if isinstance(found, services.Decision):
             said = shapes.allowed(found, requested=requested, to_child=self.to_child)
+        elif isinstance(found, credits_services.HoldsAreEnding):
+            raise found
         else:
             said = shapes.refused(found, requested=requested, to_child=self.to_child)
         return Response(said)
@@ -171,7 +197,15 @@ class Settlement(ReservationView):
                 )
             return Answer(200, self.shape(settled))
 
-        return self.once(settle)
+        def at_once(body: Body, key: Key | None) -> AtOnce:
+            performed_by = self.principal.key.public_id
+            done = services.Done(
+                reservation, performed_by, self.now, personal=self.is_personal, **body
+            )
+            settled = services.settle_at_once(self.acting, done, key=key, patience=PATIENCE)
+            return self.at_once(settled)
+
+        return self.once(settle, at_once=at_once)
 
 
 class Release(ReservationView):

@@ -1,0 +1,122 @@
+"""What a piece of work wants of the wallet: its terms, as they are known, put in ids and numbers for the one admission."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from credits import ledger
+from credits.ledger import Outcome, Wanted
+from credits.models import ZERO, Reservation
+from organizations.ids import new_id
+from organizations.services import require_active
+from usage import policy
+from usage.pricing import Tokens, affordable_output, price
+from usage.services.asking import Ask, Candidate, Work
+from usage.services.decisions import AiNotConfigured, ModelNotEnabled, NotAllowed, TierNotAllowed
+from usage.services.terms import Book
+
+
+@dataclass
+class Request:
+    """A request to hold credits for a piece of work."""
+
+    work: Work
+    now: datetime
+    mode: str = Reservation.Mode.EXACT
+    kind: str = "reserve"
+    performed_by: str = ""
+    time_to_live: timedelta = timedelta()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    reservation_id: UUID = field(default_factory=new_id)
+
+    def ask(self, book: Book | None = None) -> Ask:
+        """Return the request with the terms that apply to it, if by these it may be made at all.
+
+        :param book: the terms; those that this process knows, unless it is told others
+        :raises NotAllowed: if the organization or the actor may not use that
+        :raises usage.pricing.Unpriced: if the model has no price for this work
+        :raises OrganizationSuspended: if the organization is suspended
+        :raises OrganizationArchived: if it is archived
+        """
+        ask = Ask(self.work, self.now, book)
+        require_active(ask.organization)
+        refusal = policy.refuse(ask.terms, ask.asked.offer if ask.asked else None)
+        if refusal is not None:
+            raise _not_allowed(refusal)
+        return ask
+
+    def wanted(self, ask: Ask) -> Wanted:
+        """Return what it wants of the wallet."""
+        work, tokens = self.work, self.work.tokens
+        return Wanted(
+            organization_id=work.organization.id,
+            parent_id=work.organization.parent_id,
+            now=self.now,
+            candidates=self._candidates(ask),
+            kind=self.kind,
+            versions=ledger.Versions(*ask.versions),
+            valid_until=ask.valid_until,
+            up_to=self.mode == Reservation.Mode.UP_TO,
+            must_hold=work.personal,
+            byok=ask.organization.byok,
+            downgrade=ask.thresholds.downgrade,
+            shutoff=ask.thresholds.shutoff,
+            capped=ask.capped,
+            reservation_id=self.reservation_id,
+            work_type=work.work_type,
+            requested_model=work.model.slug if work.model else "",
+            estimate=asdict(tokens) if tokens else None,
+            metadata=self.metadata,
+            performed_by=self.performed_by,
+            time_to_live=self.time_to_live,
+        )
+
+    def _candidates(self, ask: Ask) -> list[ledger.Candidate]:
+        if ask.asked is None:
+            return [ledger.Candidate(ask.need)]
+        models = [ask.asked, *([ask.fallback] if ask.fallback else [])]
+        return [self._candidate(each) for each in models]
+
+    def _candidate(self, candidate: Candidate) -> ledger.Candidate:
+        tokens, need = self.work.tokens, candidate.price
+        least = None
+        if tokens is not None and self.mode == Reservation.Mode.UP_TO:
+            least = price(candidate.held, replace(tokens, output=1))
+        # What was estimated to cost nothing is not free: it is not known.
+        is_free = need == 0 and tokens is not None
+        card = json.dumps(candidate.frozen)
+        return ledger.Candidate(need, least, is_free, candidate.model.slug, card)
+
+
+def fitted(wanted: Wanted, outcome: Outcome, ask: Ask) -> Wanted:
+    """Return what is wanted where only a part is admitted: in tokens, as many of the output as that buys, at their price."""
+    chosen, tokens = chosen_of(ask, outcome), ask.work.tokens
+    if tokens is None or chosen is None:
+        return wanted
+    total = (outcome.held or ZERO) + (outcome.held_free or ZERO)
+    fitting = fitting_tokens(chosen, tokens, total)
+    number = (outcome.model or 1) - 1
+    candidates = list(wanted.candidates)
+    candidates[number] = candidates[number]._replace(need=price(chosen.held, fitting))
+    return replace(wanted, candidates=candidates, estimate=asdict(fitting))
+
+
+def fitting_tokens(chosen: Candidate, tokens: Tokens, credits: Decimal) -> Tokens:
+    """Return the tokens of which so many credits buy all input, and as many of the output as they do."""
+    return replace(tokens, output=affordable_output(chosen.held, tokens, credits))
+
+
+def chosen_of(ask: Ask, outcome: Outcome) -> Candidate | None:
+    """Return the model that the admission chose: the one that was asked for, or its fallback."""
+    return ask.fallback if outcome.model == 2 else ask.asked
+
+
+def _not_allowed(refusal: policy.Refusal) -> NotAllowed:
+    if refusal == "entitlement":
+        return AiNotConfigured("the organization is not entitled to use AI", reason="entitlement")
+    if refusal == "provider":
+        return ModelNotEnabled("the provider of this model is not enabled", reason="provider")
+    return TierNotAllowed("the profile does not allow models of this tier", reason="tier")

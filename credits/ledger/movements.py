@@ -1,5 +1,6 @@
 """The movements of credits, each with the entries that it takes."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -9,9 +10,13 @@ from credits.ledger.posting import post
 from credits.ledger.shapes import Draw, Lot, Note, Posting, remaining, take
 from credits.ledger.wallets import live_grants
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
+from organizations import statements
 from organizations.ids import new_id
 
 Kind = LedgerEntry.Kind
+_CHARGE = "SELECT FROM credits_charge_1(%s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0)"
+_CHARGED = ["balance", "allowance_remaining", "head_number", "head_hash", "posted_at"]
+"""What a charge changes in its wallet."""
 
 
 class InsufficientCredits(Exception):
@@ -52,27 +57,30 @@ def charge(
     reservation: Reservation | None = None,
     follows: LedgerEntry | None = None,
 ) -> LedgerEntry:
-    """Charge work that was done: from the live grants in order, and what they lack becomes debt.
+    """Charge work that was done: from the live grants in order, and what they lack becomes debt. The period that counts it counts it too.
 
-    :param counted_in: the period whose counter already has it
+    It is the charge that settles holds (`credits_charge_1`).
+
     :param follows: for work that is charged again, the reversal of the charge before: what that returned is drawn first
     """
-    grants = live_grants(wallet)
-    if follows is not None:
-        returned = set(follows.draws.values_list("grant_id", flat=True))
-        grants.sort(key=lambda grant: grant.pk not in returned)
-    charged = Posting(
-        wallet,
-        Kind.SETTLE,
-        note,
-        draws=take(grants, amount),
-        amount=-amount,
-        reservation=reservation,
-        counted_in=counted_in,
-        reverses=follows,
+    entry_id = new_id()
+    statements.fetch_one(
+        _CHARGE,
+        [
+            wallet.pk,
+            amount,
+            counted_in.pk,
+            reservation.pk if reservation else None,
+            follows.pk if follows else None,
+            entry_id,
+            json.dumps(note.metadata),
+            note.performed_by,
+            note.posted_at,
+        ],
     )
-    (entry,) = post(charged)
-    return entry
+    wallet.refresh_from_db(fields=_CHARGED)
+    counted_in.refresh_from_db(fields=["used"])
+    return LedgerEntry.objects.get(pk=entry_id)
 
 
 def take_back(

@@ -225,7 +225,6 @@ def charge_again(
     :param follows: the reversal of its charge; null for work that was free
     """
     period = _period_as_it_is(wallet, counted_in_id)
-    ledger.free(wallet, period, ZERO, used=amount)
     return ledger.charge(
         wallet,
         amount,

@@ -222,7 +222,6 @@ def _charge(
     for period in counted:
         amount = sum((event.credits for event in events if event.period is period), ZERO)
         if amount:
-            ledger.free(wallet, period, ZERO, used=amount)
             entries[period] = ledger.charge(wallet, amount, counted_in=period, note=note)
     return entries
 

@@ -75,11 +75,11 @@ def reserve(
     """
     request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
     if not connection.in_atomic_block:
-        held = _at_once(request)
+        held = at_once(request)
         if isinstance(held, Reservation):
             return held
     for _ in range(PORTIONS):
-        found = _reserve_with_care(request)
+        found = with_care(request)
         if not isinstance(found, HoldsAreEnding) or connection.in_atomic_block:
             break
     return found
@@ -102,12 +102,13 @@ def reserve_at_once(
     :param patience: how long to wait for the wallet's lock, as PostgreSQL writes it
     """
     request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
-    return _at_once(request, key=key, patience=patience)
+    return at_once(request, key=key, patience=patience)
 
 
-def _at_once(
+def at_once(
     request: Request, *, key: Key | None = None, patience: str | None = None
 ) -> Reservation | Earlier | None:
+    """Ask the admission for a hold, by the terms that this process knows; return None where the answer is another than that it is held."""
     try:
         ask = request.ask()
     except _SAID_BY_TERMS:
@@ -123,7 +124,11 @@ def _at_once(
 
 
 @transaction.atomic(savepoint=False)
-def _reserve_with_care(request: Request) -> Reservation | Denied | Left:
+def with_care(request: Request) -> Reservation | Denied | Left:
+    """Ask the admission for a hold under the wallet's lock, by the terms that are in force, once what is due is posted.
+
+    Raises and returns as `reserve` does.
+    """
     try:
         ask, asked = _admit(request)
     except (NotAllowed, Left) as refusal:

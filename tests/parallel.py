@@ -1,11 +1,14 @@
 """Doing one thing many times at once, each time on a connection of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import TypeVar
 
-from django.db import connections
+from django.db import connection, connections
+
+from organizations.models import Organization
 
 Result = TypeVar("Result")
 
@@ -23,3 +26,19 @@ def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
 
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(run, range(times)))
+
+
+@contextmanager
+def locked(organization: Organization) -> Iterator[None]:
+    """Hold the lock of a wallet in another session, as long as the block lasts."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(
+                "SELECT 1 FROM credits_wallet WHERE id = %s FOR UPDATE",
+                [organization.wallet.id],
+            )
+            yield
+    finally:
+        other.close()

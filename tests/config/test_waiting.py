@@ -1,10 +1,6 @@
 """The server through its socket, while somebody else holds a wallet: who wants that wallet is told to come again, and nobody else notices."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection
 
 from config.server import THREADS
 from credits.models import Reservation
@@ -14,26 +10,11 @@ from tests.config.serving import Line, post
 from tests.config.test_run import request
 from tests.config.test_server import HOLD, HOLDS, bearer
 from tests.config.test_server import port as port
-from tests.factories import make_organization, wallet_of
+from tests.factories import make_organization
+from tests.parallel import locked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("server")]
 CALLERS = 8
-
-
-@contextmanager
-def locked(organization: Organization) -> Iterator[None]:
-    """Hold the lock of a wallet in another session, as long as the block lasts."""
-    other = connection.copy()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute(
-                "SELECT 1 FROM credits_wallet WHERE id = %s FOR UPDATE",
-                [wallet_of(organization).id],
-            )
-            yield
-    finally:
-        other.close()
 
 
 def call(port: int, secret: str, callers: int = CALLERS) -> list[Line]:

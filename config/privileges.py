@@ -109,17 +109,22 @@ TABLES: dict[str, Privileges] = {
 
 FUNCTIONS = frozenset(
     {
+        "credits_answer_1",
+        "credits_charge_1",
         "credits_checksum_1",
         "credits_clamp_1",
+        "credits_decide_1",
         "credits_draws_text_1",
         "credits_entry_hash_1",
         "credits_fields_1",
         "credits_grant_text_1",
         "credits_held_1",
+        "credits_hold_1",
         "credits_lasted_1",
         "credits_post_1",
         "credits_raise_terms",
         "organizations_count_1",
+        "usage_settle_1",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

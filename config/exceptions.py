@@ -135,7 +135,10 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     request.META[ERROR_CODE] = failure.code
     contract = getattr(context["view"], "envelope", "layers")
     status, body = envelope(failure, contract=contract, request_id=request_id(request))
-    return Response(body, status=status, headers=dict(failure.headers))
+    response = Response(body, status=status, headers=dict(failure.headers))
+    # Django would write another line about it; ours stands in the access log.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def explain(exc: Exception) -> Failure:

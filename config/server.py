@@ -8,6 +8,7 @@ after the answer.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,10 @@ class Server:
         self._slow: Counter[str] = Counter()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for locks no longer than a request may: nothing is connected yet."""
+        """Wait for locks no longer than a request may: nothing is connected yet. And let no line of the log say which line of the code wrote
+        it: nobody reads that, and finding it out takes longer than the line."""
+        logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+        logging._srcfile = None
         options = settings.DATABASES["default"]["OPTIONS"]
         options["options"] += f" -c lock_timeout={settings.REQUEST_LOCK_TIMEOUT_MS}ms"
 

@@ -9,7 +9,9 @@ import pytest
 from django.db import DataError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from organizations.statements import fetch_all, fetch_one, read_one
+from organizations.models import Organization
+from organizations.statements import Columns, fetch_all, fetch_one, read_one
+from tests.factories import make_organization
 from tests.trips import round_trips
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -173,3 +175,40 @@ class TestRoundTrips:
                 cursor.execute("SELECT 5")
 
         assert trips.sent == [["a new connection"], ["SELECT 5"]]
+
+
+class TestColumns:
+    """What the lookup of a key makes of a row is what Django makes of it."""
+
+    def test_make_the_same_instance_as_a_queryset(self) -> None:
+        organization = make_organization("Acme")
+        columns = Columns(Organization, "o")
+        sql = f"SELECT {columns.sql} FROM organizations_organization o WHERE o.id = %s"
+
+        row = fetch_one(sql, [organization.id])
+        assert row is not None
+        found = columns.take(iter(row))
+
+        assert found is not None
+        expected = Organization.objects.get(id=organization.id)
+        told, state = vars(found), vars(found.__dict__.pop("_state"))
+        assert state == vars(vars(expected).pop("_state"))
+        assert told | {"metadata": {}} == vars(expected)
+
+    def test_leave_out_what_is_asked_for_when_it_is_needed(self) -> None:
+        organization = make_organization("Acme")
+        columns = Columns(Organization, "o", only=["id", "name"])
+        sql = f"SELECT {columns.sql} FROM organizations_organization o WHERE o.id = %s"
+
+        row = fetch_one(sql, [organization.id])
+        assert row is not None
+        found = columns.take(iter(row))
+
+        assert found is not None
+        assert found.get_deferred_fields() >= {"status", "metadata"}
+        assert (found.name, found.status, found.metadata) == ("Acme", "active", {})
+
+    def test_make_nothing_of_a_join_that_found_nothing(self) -> None:
+        columns = Columns(Organization, "o")
+
+        assert columns.take(iter([None] * len(columns.names))) is None

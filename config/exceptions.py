@@ -27,7 +27,7 @@ from credits.ledger import InsufficientCredits
 from organizations import authentication, gates, idempotency, permissions, services, wire
 from usage import services as usage
 from usage.pricing import ImpossibleTokens, Unpriced
-from usage.services import asking, controls, groups, profiles, sandbox, subjects
+from usage.services import asking, controls, groups, profiles, rollups, sandbox, subjects
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
     usage.Left: (422, "VALIDATION"),
+    rollups.RollupsBehind: (503, "UNAVAILABLE"),
     asking.ActorGone: (404, "NOT_FOUND"),
     usage.NotInTokens: (422, "VALIDATION"),
     usage.NothingHeld: (422, "VALIDATION"),

@@ -45,6 +45,7 @@ TABLES: dict[str, Privileges] = {
     # What was used, and what it costs.
     "usage_usageevent": Privileges(APPEND),
     "usage_usagerollup": Privileges(ALL),
+    "usage_usagetotal": Privileges(ALL),
     "usage_rollupmark": Privileges(ALL),
     "usage_denial": Privileges(ALL),
     "usage_aimodel": Privileges(KEEP),

@@ -387,6 +387,68 @@ class UsageRollup(models.Model):
         return f"{self.day:%Y-%m-%d}: {self.credits.normalize():f}"
 
 
+class UsageTotal(models.Model):
+    """What rollups add up to, for reports that ask for less: a kind of work, or a resource, or an actor, in a day or a month.
+
+    An organization has a rollup for nearly every piece of work if its people and resources are many. Of these there are as many as it has
+    resources and people. They are written with the rollups, and count as far as these, whose foreign keys are theirs.
+    """
+
+    class Of(models.TextChoices):
+        WORK = "work"
+        RESOURCE = "resource"
+        ACTOR = "actor"
+
+    class Span(models.TextChoices):
+        DAY = "day"
+        MONTH = "month"
+
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="usage_totals",
+        db_index=False,
+        db_constraint=False,
+    )
+    of = models.CharField(max_length=8, choices=Of)
+    span = models.CharField(max_length=5, choices=Span)
+    starts_on = models.DateField()
+    work_type = models.CharField(max_length=20, default="")
+    resource_type = models.CharField(max_length=20, default="")
+    resource_id = models.CharField(max_length=128, default="")
+    actor = models.ForeignKey(
+        Actor,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    credits = AmountField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "organization",
+                    "of",
+                    "span",
+                    "starts_on",
+                    "work_type",
+                    "resource_type",
+                    "resource_id",
+                    "actor",
+                ],
+                nulls_distinct=False,
+                name="usagetotal_one_per_span",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.of} in the {self.span} of {self.starts_on}: {self.credits.normalize():f}"
+
+
 class RollupMark(models.Model):
     """Up to which of an organization's events its rollups count."""
 

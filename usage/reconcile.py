@@ -126,6 +126,31 @@ CHECKS: dict[str, str] = credits.CHECKS | {
             AND coalesce(r.model_id, '') = coalesce(v.model_id, '') AND coalesce(r.actor_id::text, '') = coalesce(v.actor_id::text, '')
         JOIN credits_wallet w ON w.organization_id = coalesce(r.organization_id, v.organization_id)
         WHERE (r.credits, r.events) IS DISTINCT FROM (v.credits, v.events)""",
+    "a total is what the events of its span say": """
+        SELECT w.id, 'total of ' || coalesce(t.of, v.of) || ' in the ' || coalesce(t.span, v.span) || ' of ' || coalesce(t.starts_on, v.starts_on),
+            'it says ' || coalesce(t.credits, 0) || ' credits and ' || coalesce(t.events, 0) || ' events, they say '
+                || coalesce(v.credits, 0) || ' and ' || coalesce(v.events, 0)
+        FROM (
+            SELECT u.* FROM usage_usagetotal u JOIN usage_rollupmark m ON m.organization_id = u.organization_id
+        ) t
+        FULL JOIN (
+            SELECT e.organization_id, x.of, s.span, s.starts_on, x.work_type, x.resource_type, x.resource_id, x.actor_id,
+                sum(e.credits) AS credits, count(*) FILTER (WHERE e.corrects_id IS NULL) AS events
+            FROM usage_usageevent e JOIN usage_rollupmark m ON m.organization_id = e.organization_id AND e.position <= m.position,
+                LATERAL (VALUES ('day', (e.occurred_at AT TIME ZONE 'UTC')::date),
+                    ('month', date_trunc('month', e.occurred_at AT TIME ZONE 'UTC')::date)) AS s (span, starts_on),
+                LATERAL (VALUES
+                    ('work', e.work_type, '', '', NULL::uuid),
+                    ('resource', e.work_type, e.resource_type, e.resource_id, NULL),
+                    ('actor', '', '', '', e.actor_id)
+                ) AS x (of, work_type, resource_type, resource_id, actor_id)
+            WHERE e.source <> 'forgiven'
+            GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ) v ON (t.organization_id, t.of, t.span, t.starts_on, t.work_type, t.resource_type, t.resource_id)
+                = (v.organization_id, v.of, v.span, v.starts_on, v.work_type, v.resource_type, v.resource_id)
+            AND coalesce(t.actor_id::text, '') = coalesce(v.actor_id::text, '')
+        JOIN credits_wallet w ON w.organization_id = coalesce(t.organization_id, v.organization_id)
+        WHERE (t.credits, t.events) IS DISTINCT FROM (v.credits, v.events)""",
     "free work costs nothing": f"""
         SELECT {WALLET_OF_EVENT}, {EVENT}, 'it was free and costs ' || v.credits
         FROM usage_usageevent v WHERE v.byok AND v.credits <> 0""",

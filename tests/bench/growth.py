@@ -17,6 +17,7 @@ from tests.bench.doors import percentiles
 from tests.bench.measuring import Line, by_turns, problems_of, say
 from tests.bench.world import Caller
 from usage.models import AIModel, UsageEvent
+from usage.services.rollups import add_totals
 
 ACTORS = 100
 DAYS = 365
@@ -95,9 +96,10 @@ def fill_events(bench: Bench, caller: Caller) -> None:
     say("  their rollups")
     with roles.as_owner(), connection.cursor() as cursor:
         cursor.execute(ROLL_UP, mine)
+        cursor.execute(add_totals(OF_MINE), mine)
         cursor.execute(COUNT, mine)
         cursor.execute(MARK, mine)
-        cursor.execute("VACUUM ANALYZE usage_usagerollup")
+        cursor.execute("VACUUM ANALYZE usage_usagerollup, usage_usagetotal")
 
 
 ROLL_UP = """
@@ -106,6 +108,7 @@ ROLL_UP = """
     SELECT organization_id, (occurred_at AT TIME ZONE 'UTC')::date, work_type, resource_type, resource_id, model_id, actor_id,
         sum(credits), count(*)
     FROM usage_usageevent WHERE organization_id = %(organization_id)s GROUP BY 1, 2, 3, 4, 5, 6, 7"""
+OF_MINE = "(SELECT * FROM usage_usagerollup WHERE organization_id = %(organization_id)s)"
 COUNT = """
     UPDATE credits_wallet SET event_position = (SELECT max(position) FROM usage_usageevent WHERE organization_id = %(organization_id)s)
     WHERE organization_id = %(organization_id)s"""

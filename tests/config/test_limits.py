@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,9 +23,10 @@ from organizations.scopes import ORG_ADMIN
 from tests import factories as f
 from tests.organizations.people import client
 from tests.usage import people as p
-from usage.models import Limit, RollupMark, UsageEvent, UsageRollup
+from usage.models import Limit, RollupMark, UsageEvent, UsageTotal
 from usage.serializers.actors import MAX_MEMBERS
 from usage.services.budgets import MAX_BUDGETS
+from usage.services.rollups import TAIL
 from usage.views.i5 import MAX_DAYS, MAX_DAYS_BY_MONTH, MAX_ROWS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -179,35 +180,60 @@ def days(*paths: str) -> Any:
     return case
 
 
+def tail(world: World, most: int) -> tuple[int, int]:
+    """As if so many events had been told; and one more. Positions have no gaps, so nobody counts them."""
+    assert most == TAIL
+    wallet = Wallet.objects.filter(organization=world.tenant)
+    answers = []
+    for position in (most, most + 1):
+        wallet.update(event_position=position)
+        answers.append(world.get("/api/usage/monthly"))
+    wallet.update(event_position=0)
+    assert answers[1].status_code == 503
+    return answers[0].status_code, 400 if answers[1].headers["Retry-After"] else 0
+
+
 def resources(world: World, most: int) -> tuple[int, int]:
     assert most == MAX_ROWS
     RollupMark.objects.create(organization=world.tenant, rolled_up_at=f.NOW)
     span = {"startDate": FIRST, "endDate": FIRST}
-    rollups = [rollup(world.tenant, number) for number in range(most + 5)]
-    UsageRollup.objects.bulk_create(rollups[5:])
+    rows = [total_of(world.tenant, n + 1, resource_id=f"a{n}") for n in range(most + 5)]
+    UsageTotal.objects.bulk_create([*rows[5:], all_of(rows[5:])])
     exactly = world.get("/api/usage", **span).json()["usageSummary"]
     assert [row["entityType"] for row in exactly] == ["app"] * most
-    UsageRollup.objects.bulk_create(rollups[:5])
+    UsageTotal.objects.bulk_create(rows[:5])
+    whole = all_of(rows)
+    UsageTotal.objects.filter(of="work").update(credits=whole.credits, events=whole.events)
     told = world.get("/api/usage", **span).json()
     *named, other = told["usageSummary"]
     assert (len(named), other["entityType"], other["totalEvents"]) == (most, "other", 5)
     assert other["totalCredits"] == 1 + 2 + 3 + 4 + 5
     total = sum(row["totalCredits"] for row in told["usageSummary"])
     assert total == sum(row["totalCredits"] for row in told["dailyTotals"])
-    UsageRollup.objects.all().delete()
+    UsageTotal.objects.all().delete()
     return 200, 400
 
 
-def rollup(tenant: Organization, number: int) -> UsageRollup:
-    return UsageRollup(
+def total_of(
+    tenant: Organization, credits: Any, *, of: str = "resource", resource_id: str, events: int = 1
+) -> UsageTotal:
+    return UsageTotal(
         organization=tenant,
-        day=FIRST,
+        of=of,
+        span="day",
+        starts_on=FIRST,
         work_type="ai",
-        resource_type="app",
-        resource_id=f"a{number}",
-        credits=number + 1,
-        events=1,
+        resource_type="app" if resource_id else "",
+        resource_id=resource_id,
+        credits=credits,
+        events=events,
     )
+
+
+def all_of(rows: Sequence[UsageTotal]) -> UsageTotal:
+    """Return what all resources add up to."""
+    credits = sum(row.credits for row in rows)
+    return total_of(rows[0].organization, credits, of="work", resource_id="", events=len(rows))
 
 
 def looked_at(world: World, most: int) -> tuple[int, int]:
@@ -392,6 +418,7 @@ CASES: dict[str, Any] = {
     "consumers of `usage/top-consumers`": page("/api/usage/top-consumers"),
     "days of `usage` and `usage/top-consumers`": days("/api/usage", "/api/usage/top-consumers"),
     "days of `usage/monthly`": days("/api/usage/monthly"),
+    "events that a report adds up itself": tail,
     "resources that `usage` names": resources,
     "budgets that `usage` lists": budgets,
     "profiles of a list": profiles,

@@ -3,10 +3,11 @@
 from tests.credits.rules import A_GROUP, AN_ACTOR, Breach, like
 
 MODEL, RATE, THRESHOLDS = "usage_aimodel", "usage_rate", "usage_thresholds"
-LIMIT, EVENT, ROLLUP, DENIAL = (
+LIMIT, EVENT, ROLLUP, TOTAL, DENIAL = (
     "usage_limit",
     "usage_usageevent",
     "usage_usagerollup",
+    "usage_usagetotal",
     "usage_denial",
 )
 PRICES = (
@@ -107,5 +108,6 @@ RULES: dict[str, list[Breach]] = {
     ],
     "usageevent_no_truncate": [Breach(f"TRUNCATE {EVENT}", f"{EVENT}_append_only")],
     "usagerollup_one_per_day": [like(ROLLUP, "true")],
+    "usagetotal_one_per_span": [like(TOTAL, "of = 'actor' AND span = 'day'")],
     "denial_one_a_minute": [like(DENIAL, "true")],
 }

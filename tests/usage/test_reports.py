@@ -1,6 +1,8 @@
 """Reports: what was used, by day, resource and person; right whether the worker ran or not."""
 
 import random
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +12,10 @@ from organizations import jobs
 from organizations.models import Organization
 from tests import factories as f
 from tests.books import findings
+from tests.organizations.people import client
 from tests.usage import people as p
 from usage import tasks
-from usage.models import RollupMark, UsageEvent, UsageRollup
+from usage.models import RollupMark, UsageEvent, UsageRollup, UsageTotal
 from usage.services import rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,10 +38,12 @@ def busy(organization: Organization, pieces: int = 30, *, seed: int = 1) -> None
         p.make_actor(organization),
         p.make_actor(organization, "Bob"),
     ]
-    for _ in range(pieces):
+    last = UsageEvent.objects.filter(organization=organization).order_by("position").last()
+    first_day = last.occurred_at.day if last else 10
+    for day in sorted(rng.randint(first_day, 12) for _ in range(pieces)):
         resource = {"resource_type": "app", "resource_id": rng.choice("ab")}
         what = p.work(organization, 5, actor=rng.choice(actors), **resource)
-        p.use(what, rng.randint(0, 5), now=f.at(f"2026-05-{rng.randint(10, 12)}"))
+        p.use(what, rng.randint(0, 5), now=f.at(f"2026-05-{day} 13:00"))
 
 
 class TestReport:
@@ -123,6 +128,104 @@ class TestRollUp:
 
         assert rollups.report(organization, "day", "resource_id", **MAY) == before
         assert sum(row["credits"] for row in before) > Decimal(0)
+
+
+class TestTotals:
+    """What reports ask for most stands beside the rollups, added up by day and by month."""
+
+    SPANS = (
+        ("2026-03-01", "2026-06-30"),  # whole months
+        ("2026-03-20", "2026-05-05"),  # the end of one, the beginning of another
+        ("2026-03-02", "2026-05-30"),  # months but for a day
+        ("2026-04-03", "2026-04-09"),  # within one
+        ("2026-04-02", "2026-04-29"),
+        ("2026-04-11", "2026-04-11"),
+    )
+    ASKED = (
+        ("actor_id",),
+        ("resource_type", "resource_id", "work_type"),
+        ("month", "work_type"),
+        ("day",),
+    )
+
+    @pytest.fixture
+    def organization(self) -> Organization:
+        """Let two people work on apps on some days of spring, and add up a part of it."""
+        rng, begun = random.Random(4), f.at("2026-03-01")
+        organization = f.make_organization(funded=1_000, now=begun)
+        actors = [p.make_actor(organization, name, now=begun) for name in ("Ada", "Bob")]
+        for number, day in enumerate(sorted(rng.randrange(122) for _ in range(40))):
+            moment = begun + timedelta(days=day)
+            resource = {"resource_type": "app", "resource_id": rng.choice("abc")}
+            what = p.work(organization, 5, actor=rng.choice(actors), **resource)
+            p.use(what, rng.randint(0, 5), now=moment)
+            if number == 30:
+                rollups.roll_up(organization=organization, now=moment)
+        return organization
+
+    @pytest.mark.parametrize("span", SPANS, ids=" to ".join)
+    def test_say_what_the_events_say(
+        self, organization: Organization, span: tuple[str, str]
+    ) -> None:
+        first, last = (f.at(day) for day in span)
+        done = UsageEvent.objects.filter(
+            occurred_at__gte=first, occurred_at__lt=last + timedelta(days=1)
+        )
+        days: dict[str, Any] = {"first_day": first.date(), "last_day": last.date()}
+
+        for asked in self.ASKED:
+            found = rollups.report(organization, *asked, **days)
+
+            told: dict[tuple[Any, ...], list[Decimal]] = {}
+            for event in done:
+                told.setdefault(key_of(event, asked), []).append(event.credits)
+            assert {
+                tuple(row[name] for name in asked): (row["credits"], row["events"]) for row in found
+            } == {key: (sum(credits), len(credits)) for key, credits in told.items()}
+
+    def test_change_no_report_when_they_are_deleted(self, organization: Organization) -> None:
+        before = rollups.report(organization, "actor_id", **MAY)
+
+        UsageTotal.objects.filter(of="work").delete()
+
+        assert not RollupMark.objects.exists()
+        assert rollups.report(organization, "actor_id", **MAY) == before
+        assert rollups.roll_up(organization=organization, now=f.NOW) == 40
+        assert rollups.report(organization, "actor_id", **MAY) == before
+
+    @pytest.mark.broken_books
+    def test_are_found_when_they_are_edited(self, organization: Organization) -> None:
+        assert not findings()
+
+        UsageTotal.objects.filter(pk=UsageTotal.objects.earliest("pk").pk).update(credits=99_999)
+
+        checks = {found.split(": ")[0] for found in findings()}
+        assert checks == {"a total is what the events of its span say"}
+
+
+def key_of(event: UsageEvent, dimensions: Sequence[str]) -> tuple[Any, ...]:
+    """Return where a report by these dimensions counts an event."""
+    day = event.occurred_at.date()
+    of_time = {"day": day, "month": day.replace(day=1)}
+    return tuple(of_time[name] if name in of_time else getattr(event, name) for name in dimensions)
+
+
+class TestFarBehind:
+    def test_is_refused_until_the_worker_has_added_it_up(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rollups, "TAIL", 9)
+        monkeypatch.setattr(rollups, "PORTION", 5)
+        busy(organization, 10)
+        caller = client(f.make_key(organization)[1])
+
+        refused = caller.get("/api/usage/top-consumers")
+        rollups.roll_up(organization=organization, now=f.NOW)
+        answered = caller.get("/api/usage/top-consumers")
+
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "10 pieces of work" in refused.json()["message"]
+        assert answered.status_code == 200
 
 
 class TestForgiving:

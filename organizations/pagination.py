@@ -67,13 +67,14 @@ def page(
     place = f"{list_name or rows.model.__name__}:{'.'.join(columns)}"
     if cursor is not None:
         fields = [_field(rows, column) for column in columns]
-        rows = rows.filter(_Beyond(columns, _decode(cursor, place, fields), ascending=ascending))
+        after = _decode(cursor, place, fields)
+        rows = rows.filter(_Compared(columns, ">" if ascending else "<", after))
     rows = rows.order_by(*(name if ascending else f"-{name}" for name in columns))
     last = None
     if sifted is not None:
         last = _last_looked_at(rows, columns)
         if last is not None:
-            rows = rows.exclude(_Beyond(columns, last, ascending=ascending))
+            rows = rows.filter(_Compared(columns, "<=" if ascending else ">=", last))
         rows = rows.filter(sifted)
     found = list(_of_either(rows, either, limit + 1)[: limit + 1])
     if len(found) > limit:
@@ -81,21 +82,21 @@ def page(
     return found[:limit], None if last is None else _encode(last, place)
 
 
-class _Beyond(Func):
-    """Whether a row comes after a place, in the order of several columns: one comparison of rows, which an index answers."""
+class _Compared(Func):
+    """How a row compares with a place, in the order of several columns: one comparison of rows, which an index answers."""
 
     output_field = BooleanField()
 
-    def __init__(self, columns: Sequence[str], place: Sequence[Any], *, ascending: bool) -> None:
+    def __init__(self, columns: Sequence[str], operator: str, place: Sequence[Any]) -> None:
         super().__init__(*(F(name) for name in columns), *(Value(value) for value in place))
-        self.compared = ">" if ascending else "<"
+        self.operator = operator
 
     def as_sql(
         self, compiler: Any, connection: Any, *args: Any, **context: Any
     ) -> tuple[str, tuple[Any, ...]]:
         parts = [compiler.compile(each) for each in self.get_source_expressions()]
         texts, half = [text for text, _ in parts], len(parts) // 2
-        sql = f"({', '.join(texts[:half])}) {self.compared} ({', '.join(texts[half:])})"
+        sql = f"({', '.join(texts[:half])}) {self.operator} ({', '.join(texts[half:])})"
         return sql, tuple(value for _, values in parts for value in values)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -74,9 +74,14 @@ class BulkView(OmniView):
     max_body_bytes: ClassVar[int] = 2 * 1024 * 1024
 
     def records(
-        self, rows: QuerySet[Limit], shape: type[serializers.Serializer], *, by: str
+        self,
+        rows: QuerySet[Limit],
+        shape: type[serializers.Serializer],
+        *,
+        by: str,
+        sifted: Q | None = None,
     ) -> Response:
-        """Answer one page of limits, by ascending id of their subjects."""
+        """Answer one page of limits, by ascending id of their subjects. Of how many there are the contract tells in all."""
         size = self.query["page_size"]
         limits, cursor = pagination.page(
             rows,
@@ -85,14 +90,21 @@ class BulkView(OmniView):
             by=by,
             ascending=True,
             list_name=type(self).__name__,
+            sifted=sifted,
         )
+        counted = rows if sifted is None else rows.filter(sifted)
         info = {
             "hasNextPage": cursor is not None,
             "nextCursor": cursor,
             "pageSize": size,
-            "totalRecords": rows.count(),
+            "totalRecords": counted.count(),
         }
         return Response({"pageInfo": info, "records": shape(limits, many=True).data})
+
+    @property
+    def of_groups(self) -> QuerySet[Limit]:
+        """The limits of all groups, in the order of an index: those without an actor, by their group."""
+        return self.acting.limits.filter(scope=Limit.Scope.GROUP, actor=None)
 
     def change(
         self,
@@ -133,10 +145,9 @@ class EntityGroupLimits(BulkView):
     @door(query=shapes.LimitQuery, answer=shapes.records_of(shapes.EntityGroupLimitShape))
     def get(self, request: Request) -> Response:
         """The entity groups that have a limit of their own, by the id of the group."""
-        rows = self.acting.limits.filter(
-            scope=Limit.Scope.GROUP, group__kind=Group.Kind.ENTITY
-        ).select_related("group")
-        return self.records(rows, shapes.EntityGroupLimitShape, by="group_id")
+        rows = self.of_groups.select_related("group")
+        is_entity = Q(group__kind=Group.Kind.ENTITY)
+        return self.records(rows, shapes.EntityGroupLimitShape, by="group_id", sifted=is_entity)
 
     @door(body=shapes.UpdateEntityGroupLimits, answer=shapes.EntityGroupLimitsShape)
     def patch(self, request: Request) -> HttpResponse:
@@ -150,8 +161,10 @@ class UserGroupLimits(BulkView):
     @door(query=shapes.LimitQuery, answer=shapes.records_of(shapes.UserGroupLimitShape))
     def get(self, request: Request) -> Response:
         """The user groups that have a limit of their own, which applies to each member."""
-        rows = self.acting.limits.filter(scope=Limit.Scope.GROUP, group__kind=Group.Kind.TEAM)
-        return self.records(rows, shapes.UserGroupLimitShape, by="group_id")
+        is_team = Q(group__kind=Group.Kind.TEAM)
+        return self.records(
+            self.of_groups, shapes.UserGroupLimitShape, by="group_id", sifted=is_team
+        )
 
     @door(body=shapes.UpdateUserGroupLimits, answer=shapes.UserGroupLimitsShape)
     def patch(self, request: Request) -> HttpResponse:

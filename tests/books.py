@@ -13,6 +13,8 @@ from tests.database import SNAPSHOT
 from usage.reconcile import CHECKS
 
 MARKER = "broken_books: breaks the books on purpose, so they are not checked after the test"
+CLOCK = "the times of a ledger run with its numbers"
+"""Of no wrong book: a test may tell first what happened last."""
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
 
@@ -24,7 +26,7 @@ class Cursor(Protocol):
 
 
 ALL = {
-    **CHECKS,
+    **{name: check for name, check in CHECKS.items() if name != CLOCK},
     "every hash is that of its content": f"""
         SELECT e.wallet_id, {ENTRY}, 'its hash is not that of its content' FROM credits_ledgerentry e WHERE e.hash <> {HASH}""",
 }

@@ -87,6 +87,12 @@ class RateCard:
             bands.append(dear if band.is_priced else band)
         return replace(self, bands=tuple(bands))
 
+    @cached_property
+    def frozen(self) -> dict[str, Any]:
+        """What `freeze` returns, likewise made once."""
+        frozen: dict[str, Any] = _as_text(asdict(self))
+        return frozen
+
 
 def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
     """Return what this work costs in credits, rounded up.
@@ -211,9 +217,8 @@ def _or(own: Decimal | None, other: Decimal) -> Decimal:
 
 
 def freeze(card: RateCard) -> dict[str, Any]:
-    """Return a rate card as JSON that is kept with a hold: amounts as text, so that none turns into a float."""
-    frozen: dict[str, Any] = _as_text(asdict(card))
-    return frozen
+    """Return a rate card as JSON that is kept with a hold: amounts as text, so that none turns into a float. Nobody changes it."""
+    return card.frozen
 
 
 def thaw(frozen: dict[str, Any]) -> RateCard:

@@ -115,6 +115,20 @@ class TestAsk:
 
             assert queries(partial(require_active, ask.book.organization)) == 0
 
+    def test_goes_by_one_book_whatever_the_door_read_in_an_older_one(
+        self, organization: Organization
+    ) -> None:
+        """The door takes a model from the book, another request reads terms anew, and now the versions are current ones."""
+        work = busy(organization)
+        AIModel.objects.filter(slug="sonnet").update(tier="strategic")
+        terms.fresh(organization)
+
+        ask = Ask(work, f.NOW)
+
+        assert ask.book.is_current()
+        assert ask.asked is not None
+        assert ask.asked.offer.tier == "strategic"
+
 
 class TestValidUntil:
     def test_is_never_where_nothing_changes_by_itself(self, organization: Organization) -> None:

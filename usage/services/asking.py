@@ -84,6 +84,10 @@ class ActorGone(Left):
     """The organization has no such actor any more."""
 
 
+_REFUSALS = (Unpriced, ImpossibleTokens, Left, Unauthenticated, ForbiddenScope)
+"""How an ask may be refused by its terms alone."""
+
+
 class Ask:
     """A piece of work at a moment, with the terms that apply to it.
 
@@ -91,19 +95,19 @@ class Ask:
     """
 
     def __init__(self, work: Work, now: datetime, book: Book | None = None) -> None:
-        """Find what decides about the work.
+        """Find what decides about the work, and whom and what it names: by one book all of it, also what a door took from an older one.
 
-        :param book: the terms to go by, where they were read anew: then whoever and whatever the work names is looked up there again
+        :param book: the terms to go by, where they were read anew; those that are kept, unless it is told others
         :raises usage.pricing.Unpriced: if the model, or this much of it, has no price
         :raises usage.pricing.ImpossibleTokens: if the counts contradict each other
         :raises Left: if whom or what the work names left meanwhile
         """
         self.now = now
         self.book = book or terms.book_of(work.organization)
-        self.work = work if book is None else _by(book, work)
+        self._named = work
         try:
             self._look_up()
-        except (Unpriced, ImpossibleTokens, Left):
+        except _REFUSALS:
             # By terms that were kept nothing is refused.
             if book is not None or self.book.is_current():
                 raise
@@ -111,7 +115,7 @@ class Ask:
             self._look_up()
 
     def _look_up(self) -> None:
-        work = self.work
+        work = self.work = _by(self.book, self._named)
         self.asked: Candidate | None = None
         self.fallback: Candidate | None = None
         self._cards: rates.Cards = {}

@@ -65,7 +65,7 @@ class Gateway:
 def gateway(request: pytest.FixtureRequest) -> Gateway:
     organization = f.make_organization(funded=1_000)
     if request.param == "a child":
-        terms = {"refill_threshold": 5, "refill_amount": 20, "monthly_cap": 10_000}
+        terms: dict[str, Any] = {"refill_threshold": 5, "refill_amount": 20, "monthly_cap": 10_000}
         organization = f.make_organization("Child", parent=organization, **terms)
         f.grant(organization, 1_000)
     made = Gateway(organization)

@@ -391,7 +391,7 @@ class UsageTotal(models.Model):
     """What rollups add up to, for reports that ask for less: a kind of work, or a resource, or an actor, in a day or a month.
 
     An organization has a rollup for nearly every piece of work if its people and resources are many. Of these there are as many as it has
-    resources and people. They are written with the rollups, and count as far as these, whose foreign keys are theirs.
+    resources and people. They are written with the rollups, and count as far as these, whose actors are theirs.
     """
 
     class Of(models.TextChoices):
@@ -404,11 +404,7 @@ class UsageTotal(models.Model):
         MONTH = "month"
 
     organization = models.ForeignKey(
-        Organization,
-        on_delete=models.PROTECT,
-        related_name="usage_totals",
-        db_index=False,
-        db_constraint=False,
+        Organization, on_delete=models.PROTECT, related_name="usage_totals", db_index=False
     )
     of = models.CharField(max_length=8, choices=Of)
     span = models.CharField(max_length=5, choices=Span)

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('credits', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
                 ('events', models.BigIntegerField()),
                 ('actor', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='organizations.actor')),
-                ('organization', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_totals', to='organizations.organization')),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='usage_totals', to='organizations.organization')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('organization', 'of', 'span', 'starts_on', 'work_type', 'resource_type', 'resource_id', 'actor'), name='usagetotal_one_per_span', nulls_distinct=False)],

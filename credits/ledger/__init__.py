@@ -15,8 +15,10 @@ from credits.ledger.admitting import Versions as Versions
 from credits.ledger.admitting import Wanted as Wanted
 from credits.ledger.admitting import hold as hold
 from credits.ledger.counting import ORGANIZATION as ORGANIZATION
+from credits.ledger.counting import Charged as Charged
 from credits.ledger.counting import InMonth as InMonth
 from credits.ledger.counting import Subject as Subject
+from credits.ledger.counting import charge_told as charge_told
 from credits.ledger.counting import count as count
 from credits.ledger.hashing import HASH as HASH
 from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
@@ -48,5 +50,6 @@ from credits.ledger.wallets import lock as lock
 from credits.ledger.wallets import lock_all as lock_all
 from credits.ledger.wallets import lock_children as lock_children
 from credits.ledger.wallets import lock_idle as lock_idle
+from credits.ledger.wallets import lock_row as lock_row
 from credits.ledger.wallets import number_events as number_events
 from credits.ledger.wallets import open_period as open_period

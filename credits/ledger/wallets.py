@@ -7,6 +7,9 @@ from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from credits.models import BillingPeriod, Grant, Wallet
+from organizations.statements import fetch_one
+
+_LOCK = "SELECT id FROM credits_wallet WHERE organization_id = %s FOR NO KEY UPDATE"
 
 _COUNT_EVENTS = """
     UPDATE credits_wallet SET event_position = event_position + %s WHERE id = %s RETURNING event_position"""
@@ -21,10 +24,21 @@ def lock(*organization_ids: UUID) -> list[Wallet]:
     :raises Wallet.DoesNotExist: if an organization has none
     """
     for organization_id in organization_ids:
-        rows = Wallet.objects.select_for_update(no_key=True)
-        rows.values_list("id", flat=True).get(organization_id=organization_id)
+        lock_row(organization_id)
     wallets = _locked(organization_ids)
     return [wallets[organization_id] for organization_id in organization_ids]
+
+
+def lock_row(organization_id: UUID) -> UUID:
+    """Lock the wallet of an organization for whoever reads of it what it needs, and return its id.
+
+    :raises Wallet.DoesNotExist: if it has none
+    """
+    row = fetch_one(_LOCK, [organization_id])
+    if row is None:
+        raise Wallet.DoesNotExist(f"organization {organization_id} has no wallet")
+    wallet_id: UUID = row[0]
+    return wallet_id
 
 
 def lock_all(organization_ids: Collection[UUID]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from credits.ledger import Outcome, Wanted
 from credits.limits import Limit, affordable, limits_of
-from credits.models import ZERO, Wallet
+from credits.models import ZERO, CreditConfig, Wallet
 
 
 class BillingExhausted(Exception):
@@ -100,12 +100,12 @@ def more_than(credits: Decimal, most: Decimal) -> ChargeTooLarge:
     )
 
 
-def require_chargeable(wallet: Wallet, credits: Decimal) -> None:
+def require_chargeable(config: CreditConfig, credits: Decimal) -> None:
     """Refuse more than one piece of work may cost.
 
     :raises ChargeTooLarge: if that is more
     """
-    limit = wallet.config.charge_limit
+    limit = config.charge_limit
     if limit is not None and credits > limit:
         raise more_than(credits, limit)
 

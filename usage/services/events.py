@@ -10,8 +10,9 @@ from django.db import connection, transaction
 
 from credits import ledger, periods
 from credits.ledger import InMonth
-from credits.models import ZERO, BillingPeriod, LedgerEntry, Wallet
+from credits.models import ZERO
 from credits.services.admission import ChargeTooLarge, require_chargeable
+from credits.services.afterwards import Countable, lock_countable
 from credits.services.counters import Subject, counters_of
 from credits.services.locking import lock
 from organizations.ids import new_id
@@ -62,13 +63,9 @@ class _Event(NamedTuple):
 
     priced: Priced
     credits: Decimal
-    period: BillingPeriod
-    byok: bool
-
-    @property
-    def counted_in(self) -> Sequence[InMonth]:
-        """Whose counters carry it: work on own keys counts against none."""
-        return () if self.byok else self.priced.subjects
+    period_id: int
+    counted_in: Sequence[InMonth]
+    """Whose counters carry it: work on own keys counts against none."""
 
 
 def record(
@@ -113,7 +110,7 @@ def forgive(
     :raises NothingToForgive: if the actor used less than that
     """
     wallet, _ = lock(organization, now=now)
-    month = periods.month_of(now).starts_at.date()
+    month = periods.first_of_month(now)
     (counter,) = counters_of(wallet, month, [Subject(actor_id=actor.id)])
     if not 0 < credits <= counter.used:
         raise NothingToForgive(f"{counter.used:f} used this month, {credits:f} to forgive")
@@ -142,15 +139,13 @@ class NothingToForgive(Exception):
 @transaction.atomic(savepoint=False)
 def _book(book: Book, portion: Sequence[Priced], note: ledger.Note) -> list[Result]:
     """Book some told work under the lock of its wallet, by the terms that are in force there: what of it was not booked before."""
-    wallet, _ = lock(book.organization, now=note.posted_at)
+    counted = lock_countable(book.organization, now=note.posted_at)
     if not book.is_current():
         terms.note_stale(book)
         book = terms.fresh(book.organization)
         portion = read_and_price(book, [each.told for each in portion], now=note.posted_at)
     require_active(book.organization)
-    since = min(each.told.occurred_at for each in portion)
-    counted = _countable_periods(wallet, since)
-    booked = _earlier(book.organization, portion)
+    booked = _earlier(book, portion)
     events: list[_Event] = []
     results = []
     for each in portion:
@@ -158,15 +153,15 @@ def _book(book: Book, portion: Sequence[Priced], note: ledger.Note) -> list[Resu
         if key in booked:
             results.append(Result(*key, "duplicate", credits=booked[key]))
             continue
-        event = _decide(each, book, wallet, counted)
+        event = _decide(each, book, counted)
         if isinstance(event, str):
             results.append(_rejected(each.told, event))
             continue
         events.append(event)
         booked[key] = event.credits
         results.append(Result(*key, "accepted", credits=event.credits))
-    entries = _charge(wallet, events, counted, note)
-    _store(wallet, events, entries, _count(wallet, events), note)
+    if events:
+        _store(book, events, _count(book, events), _charge(book, events, counted, note))
     return results
 
 
@@ -174,87 +169,73 @@ def _rejected(told: Told, reason: str) -> Result:
     return Result(told.source, told.id, "rejected", reason=reason)
 
 
-def _countable_periods(wallet: Wallet, since: datetime) -> list[BillingPeriod]:
-    """The open billing period, and if need be the one before it: what work told now may still count in."""
-    current = ledger.open_period(wallet)
-    if since >= current.starts_at:
-        return [current]
-    return [current, *wallet.periods.filter(index=current.index - 1)]
-
-
-def _earlier(organization: Organization, portion: Sequence[Priced]) -> dict[Key, Decimal]:
+def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Decimal]:
     """Return what was charged for those of these pieces of work that are recorded already."""
     sources = [each.told.source for each in portion]
     ids = [each.told.id for each in portion]
     # Not prepared: of a table that was small when a session planned this, one plan is as good as another, and some get slow as it grows.
     with connection.cursor() as cursor:
-        cursor.execute(_EARLIER, [sources, ids, organization.id])
+        cursor.execute(_EARLIER, [sources, ids, book.organization.id])
         return {(source, id): credits for source, id, credits in cursor.fetchall()}
 
 
-def _decide(
-    each: Priced, book: Book, wallet: Wallet, counted: Sequence[BillingPeriod]
-) -> _Event | str:
+def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | str:
     """Return the event of one piece of work, or why it cannot be recorded."""
     if each.problem is not None:
         return each.problem
-    # A few minutes ahead of the open period still count in it.
-    period = next((p for p in counted if p.starts_at <= each.told.occurred_at), None)
-    if period is None:
+    for period in counted:
+        # A few minutes ahead of the open period still count in it.
+        if period.starts_at <= each.told.occurred_at:
+            break
+    else:
         return "occurredAt is before the previous billing period"
-    byok = book.organization.byok
-    charged = ZERO if byok else each.cost
+    if book.organization.byok:
+        return _Event(each, ZERO, period.id, ())
     try:
-        require_chargeable(wallet, charged)
+        require_chargeable(book.config, each.cost)
     except ChargeTooLarge as error:
         return str(error)
-    return _Event(each, charged, period, byok)
+    return _Event(each, each.cost, period.id, each.subjects)
 
 
 def _charge(
-    wallet: Wallet,
-    events: Sequence[_Event],
-    counted: Sequence[BillingPeriod],
-    note: ledger.Note,
-) -> dict[BillingPeriod, LedgerEntry]:
+    book: Book, events: Sequence[_Event], counted: Sequence[Countable], note: ledger.Note
+) -> ledger.Charged:
     """Charge events to a locked wallet: one entry for each period that counts some."""
-    entries = {}
+    amounts = {}
     for period in counted:
-        amount = sum((event.credits for event in events if event.period is period), ZERO)
-        if amount:
-            entries[period] = ledger.charge(wallet, amount, counted_in=period, note=note)
-    return entries
+        if of_period := [event.credits for event in events if event.period_id == period.id]:
+            amounts[period.id] = sum(of_period, ZERO)
+    return ledger.charge_told(book.wallet_id, amounts, events=len(events), note=note)
 
 
-def _count(wallet: Wallet, events: Sequence[_Event]) -> dict[InMonth, int]:
+def _count(book: Book, events: Sequence[_Event]) -> dict[InMonth, int]:
     """Count events against every counter of their months; return the ids of these."""
     used: dict[InMonth, Decimal] = {}
     for event in events:
         for counted in event.counted_in:
             used[counted] = used.get(counted, ZERO) + event.credits
-    return ledger.count(wallet, used)
+    return ledger.count(book.wallet_id, used)
 
 
 def _store(
-    wallet: Wallet,
+    book: Book,
     events: Sequence[_Event],
-    entries: Mapping[BillingPeriod, LedgerEntry],
     counter_ids: Mapping[InMonth, int],
-    note: ledger.Note,
+    charged: ledger.Charged,
 ) -> None:
     """Write events. As objects of the ORM they would take ten times as long as the database needs to insert them."""
-    if not events:
-        return
-    positions = ledger.number_events(wallet, len(events))
+    organization = book.organization
     with connection.cursor() as cursor, cursor.copy(_STORE) as copy:
-        for event, position in zip(events, positions, strict=True):
-            told, priced, entry = event.priced.told, event.priced, entries.get(event.period)
+        for event, position in zip(events, charged.positions, strict=True):
+            priced = event.priced
+            told = priced.told
             row = [
                 new_id(),
-                wallet.organization_id,
+                organization.id,
                 told.source,
                 told.id,
-                entry and entry.id,
+                charged.entries.get(event.period_id),
                 told.actor_id,
                 priced.group_id,
                 told.model,
@@ -267,12 +248,12 @@ def _store(
                 priced.rated_at,
                 priced.month,
                 [counter_ids[each] for each in event.counted_in],
-                event.byok,
+                organization.byok,
                 False,
                 priced.note,
                 "{}",
                 told.occurred_at,
-                note.posted_at,
+                charged.posted_at,
                 position,
             ]
             copy.write_row(row)

@@ -157,6 +157,8 @@ def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
 
 def _exclusive(card: RateCard, tokens: Tokens) -> Tokens:
     """Return the counts so that no token is in two of them. Of a part that is too large counts what its whole can contain."""
+    if not (tokens.cached_input or tokens.cache_write or tokens.reasoning):
+        return tokens
     cached_input, cache_write, reasoning = tokens.cached_input, tokens.cache_write, tokens.reasoning
     input_left, output_left = tokens.input, tokens.output
     if card.input_includes_cached:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.transaction import TransactionManagementError
 
 from credits.models import BillingPeriod, Grant, Wallet
 from organizations.statements import fetch_one
@@ -33,7 +34,10 @@ def lock_row(organization_id: UUID) -> UUID:
     """Lock the wallet of an organization for whoever reads of it what it needs, and return its id.
 
     :raises Wallet.DoesNotExist: if it has none
+    :raises TransactionManagementError: outside of a transaction, where a lock lasts for no time
     """
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("a lock needs a transaction")
     row = fetch_one(_LOCK, [organization_id])
     if row is None:
         raise Wallet.DoesNotExist(f"organization {organization_id} has no wallet")

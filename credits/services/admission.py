@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from credits.ledger import Outcome, Wanted
 from credits.limits import Limit, affordable, limits_of
-from credits.models import ZERO, CreditConfig, Wallet
+from credits.models import ZERO, CreditConfig
 
 
 class BillingExhausted(Exception):

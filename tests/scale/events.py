@@ -16,12 +16,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from credits import ledger, periods
-from credits.models import Wallet
 from credits.services import create_actor, create_organization, grant
 from organizations.models import Group, Organization
 from organizations.services import mint_key
@@ -156,20 +156,20 @@ def _timed(measured: Measured) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         ((pid,),) = cursor.fetchall()
-    lock = ledger.lock
+    lock = ledger.lock_row
 
-    def clocked(*organization_ids: Any) -> list[Wallet]:
-        wallets = lock(*organization_ids)
+    def clocked(organization_id: UUID) -> UUID:
+        wallet_id = lock(organization_id)
         since = time.perf_counter()
         transaction.on_commit(lambda: measured.locks.append(time.perf_counter() - since))
-        return wallets
+        return wallet_id
 
     def count(execute: Callable[..., Any], *args: Any) -> Any:
         statements.append(args[0])
         return execute(*args)
 
     statements: list[str] = []
-    with mock.patch.object(ledger, "lock", clocked), connection.execute_wrapper(count):
+    with mock.patch.object(ledger, "lock_row", clocked), connection.execute_wrapper(count):
         began = time.perf_counter(), time.process_time(), _cpu(pid)
         yield
         ended = time.perf_counter(), time.process_time(), _cpu(pid)

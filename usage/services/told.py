@@ -1,6 +1,8 @@
 """Work as it is told after it was done, read and priced before any lock: what it refers to, what it costs, or why it cannot be recorded."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,6 +22,15 @@ MAX_AHEAD = timedelta(minutes=5)
 FORGIVEN = "forgiven"
 CORRECTION = "correction"
 RERATED = "rerated"
+NULL = r"\N"
+NO_TOKENS = [NULL] * len(fields(Tokens))
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+COLUMNS = [
+    *("source", "external_id", "actor_id", "group_id", "model_id", "work_type"),
+    *("resource_type", "resource_id", *(f"{each.name}_tokens" for each in fields(Tokens))),
+    *("list_credits", "rated_at", "month", "note", "occurred_at"),
+]
 RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
 
 
@@ -45,14 +56,10 @@ class Priced(NamedTuple):
     told: Told
     problem: str | None = None
     cost: Decimal = ZERO
-    rated_at: str | None = None
-    """From when the prices are (ISO 8601)."""
-    note: str = ""
-    group_id: UUID | None = None
-    """The entity group that it names, else its actor's."""
-    month: date = date.min
     subjects: Sequence[InMonth] = ()
     """Whose counters carry it, unless it is on own keys."""
+    line: str = ""
+    """What its event says whatever becomes of it, as COPY reads it: the columns of `COLUMNS`."""
 
 
 class _Known(NamedTuple):
@@ -90,15 +97,36 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
     of_actor = known.actors[each.actor_id] if each.actor_id is not None else None
     group_id = known.groups[each.entity].id if each.entity is not None else of_actor
     month = periods.first_of_month(each.occurred_at)
-    return Priced(
-        each,
-        cost=cost,
-        rated_at=card.starts_at if card else None,
-        note=contradiction(card, each.tokens) if card and each.tokens else "",
-        group_id=group_id,
-        month=month,
-        subjects=[(month, subject) for subject in _subjects(each, group_id)],
+    subjects = [(month, subject) for subject in _subjects(each, group_id)]
+    return Priced(each, None, cost, subjects, _line(each, card, cost, group_id, month))
+
+
+def _line(
+    each: Told, card: RateCard | None, cost: Decimal, group_id: UUID | None, month: date
+) -> str:
+    note = contradiction(card, each.tokens) if card and each.tokens else ""
+    values = (
+        escaped(each.source),
+        escaped(each.id),
+        each.actor_id or NULL,
+        group_id or NULL,
+        NULL if each.model is None else escaped(each.model),
+        escaped(each.work_type),
+        escaped(each.resource_type),
+        escaped(each.resource_id),
+        *(NO_TOKENS if each.tokens is None else vars(each.tokens).values()),
+        f"{cost:f}",
+        card.starts_at if card else NULL,
+        month,
+        note,
+        each.occurred_at.isoformat(),
     )
+    return "\t".join(map(str, values))
+
+
+def escaped(text: str) -> str:
+    """Return text as COPY reads it."""
+    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 
 def _problem(each: Told, known: _Known, *, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -36,6 +37,8 @@ from tests.bench.measuring import Line, say
 from tests.bench.reporting import machine, table, write
 
 DEFAULTS = Options()
+# Of what is asked in this process, to see what it calls. The servers say what they always say.
+logging.getLogger("purser.access").setLevel(logging.WARNING)
 
 
 def options() -> argparse.Namespace:

@@ -3,6 +3,8 @@
 They take the caller by its number in `bench.caller`, trust it, and read the body, as everybody must, without looking at it.
 """
 
+import json
+
 import psycopg
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,8 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from tests.bench import functions
+
+PORTION = 250
 
 
 @csrf_exempt
@@ -21,14 +25,14 @@ def nothing(request: HttpRequest, **_: object) -> HttpResponse:
 @csrf_exempt
 def reserve(request: HttpRequest, n: int) -> HttpResponse:
     """Hold, by the function."""
-    return _answer(request, f'{{"id": "rsv_{_value(functions.HOLD, {"n": n})}"}}')
+    return _answer(request, f'{{"id": "rsv_{_value(functions.KEYED_HOLD, {"n": n})}"}}')
 
 
 @csrf_exempt
 def settle(request: HttpRequest, n: int, id: str) -> HttpResponse:
     """Settle, by the function."""
     values = {"n": n, "id": id.removeprefix("rsv_")}
-    return _answer(request, f'{{"status": "{_value(functions.SETTLE, values)}"}}')
+    return _answer(request, f'{{"status": "{_value(functions.KEYED_SETTLE, values)}"}}')
 
 
 @csrf_exempt
@@ -39,9 +43,12 @@ def check(request: HttpRequest, n: int) -> HttpResponse:
 
 @csrf_exempt
 def events(request: HttpRequest, n: int) -> HttpResponse:
-    """Write a batch of events as it comes, set-wise."""
-    values = {"n": n, "body": request.body.decode()}
-    return _answer(request, f'{{"accepted": {_value(functions.EVENTS, values)}}}')
+    """Write a batch of events as it comes, set-wise, in portions as large as Purser's."""
+    told = json.loads(request.body)["events"]
+    portions = [told[first : first + PORTION] for first in range(0, len(told), PORTION)]
+    values = [{"n": n, "events": json.dumps(portion)} for portion in portions]
+    written = [_value(functions.EVENTS, each) for each in values]
+    return _answer(request, f'{{"accepted": {written}}}')
 
 
 def _value(statement: str, values: dict[str, object]) -> object:

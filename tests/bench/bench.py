@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.bench import serving, steps
+from tests.bench.callers import Made
 from tests.bench.client import GRACE_SECONDS, Answers, Asking, Step
 from tests.bench.serving import Server
 from tests.bench.world import Caller, World
 
 CALLERS = 4
 """So many processes call the services at once."""
-WARM_SECONDS = 1.0
+SPREAD = 1_000
+WARM = 2.0
+"""How many times as long as a side is measured a server is asked before: it then has read everybody's terms."""
 APART = 4
 """So many callers are kept for what is measured on wallets with very much in them."""
 
@@ -86,8 +89,29 @@ class Bench:
         return self.world.callers[:1]
 
     @cached_property
-    def spread(self) -> list[Caller]:
+    def many(self) -> list[Caller]:
+        """Everybody who is not kept apart."""
         return self.world.callers[1:-APART]
+
+    @cached_property
+    def spread(self) -> list[Caller]:
+        """So many of them that a server has met all of them before it is measured."""
+        return self.many[:SPREAD]
+
+    @cached_property
+    def callers(self) -> "subprocess.Popen[str]":
+        """Whoever calls the services."""
+        program = self.program("tests.bench.callers", str(self.world_file), str(CALLERS))
+        process = self.stack.enter_context(program)
+        hear(process)
+        return process
+
+    def call(self, first: int, count: int) -> Made:
+        """Let four processes call the services for some of the callers, for as long as a side is measured."""
+        assert self.callers.stdin is not None
+        self.callers.stdin.write(f"{json.dumps([self.options.seconds, first, count])}\n")
+        self.callers.stdin.flush()
+        return Made(**json.loads(hear(self.callers)))
 
     def apart(self, place: int) -> Caller:
         """Return one of those who are kept out of the rest, because their wallets are filled: 0, 1, 2, 3."""
@@ -99,7 +123,7 @@ class Bench:
             {**self.database, **environment}, log=self.log, workers=self.options.workers
         )
         server = self.stack.enter_context(found)
-        self.ask(server, *warm, seconds=WARM_SECONDS)
+        self.ask(server, *warm, seconds=WARM * self.options.seconds)
         return server
 
     def ask(
@@ -177,6 +201,17 @@ class Asked:
         if self.process.wait(self.patience):
             raise RuntimeError("whoever asks broke; the log says why")
         return Answers(**json.loads(said))
+
+
+def hear(process: "subprocess.Popen[str]") -> str:
+    """Return the next line that a process says.
+
+    :raises RuntimeError: if it ended
+    """
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise RuntimeError(f"{process.args!r} broke; the log says why")
+    return line
 
 
 def _all_of(stream: IO[str] | None) -> str:

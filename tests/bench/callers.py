@@ -1,23 +1,31 @@
-"""A process that calls the services, as a worker of the web server does, with nothing around them.
+"""Processes that call the services, as workers of the web server do, with nothing around them.
 
-`python -m tests.bench.callers WORLD FIRST COUNT` reads the world, says `ready`, and for each line of stdin, a number of seconds, reserves and
-settles for so long as some of the callers from FIRST on; then it says on a line of JSON what came of it.
+`python -m tests.bench.callers WORLD PROCESSES` reads the world and everybody's terms, as a process that has served for a while has them, and
+says `ready`. For each line of stdin, `[seconds, first, count]`, so many processes reserve and settle at once, for some of the callers, and a
+line of JSON says what came of it.
 """
 
 import json
 import logging
+import multiprocessing
 import os
 import random
 import sys
 import time
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import django
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
+
+from django.db import connections
 
 from credits.models import Reservation
 from organizations.models import Actor, Organization
@@ -30,16 +38,30 @@ log = logging.getLogger(__name__)
 
 BY = "key_of_the_gateway"
 SETTLED = Tokens(input=world.SETTLED_INPUT, output=world.SETTLED_OUTPUT)
+WARM = 20
+"""The first pairs of a session plan its statements."""
 
 
-def main(file: Path, first: int, count: int) -> None:
-    callers = world.load(file).callers[first : first + count]
-    works = works_of(callers)
-    for work in works[:3]:
-        pair(work)
+@dataclass(frozen=True)
+class Made:
+    """What some processes did."""
+
+    seconds: float = 0.0
+    pairs: int = 0
+    failed: int = 0
+    user: float = 0.0
+    """Seconds that they computed, without those of the kernel for them."""
+
+
+def main(file: Path, processes: int) -> None:
+    works = works_of(world.load(file).callers)
+    for work in works:
+        services.check(work, now=datetime.now(UTC))
     _say("ready")
     for line in sys.stdin:
-        _say(json.dumps(measure(works, float(line))))
+        seconds, first, count = json.loads(line)
+        made = together(processes, works[first : first + count], seconds)
+        _say(json.dumps(asdict(made)))
 
 
 def works_of(callers: list[world.Caller]) -> list[services.Work]:
@@ -73,33 +95,59 @@ def pair(work: services.Work) -> None:
     )
 
 
-def measure(works: list[services.Work], seconds: float) -> dict[str, float]:
-    """Make pairs for so long; return how many, how many failed, and what they cost this process."""
-    pairs = failed = 0
-    before = os.times()
-    began = time.perf_counter()
+def together(processes: int, works: list[services.Work], seconds: float) -> Made:
+    """Make pairs in so many processes at once; they are copies of this one, and know what it knows."""
+    connections.close_all()
+    fork = multiprocessing.get_context("fork")
+    told: SimpleQueue[Made] = fork.SimpleQueue()
+    gate = fork.Barrier(processes)
+    started = [
+        fork.Process(target=_measure, args=(works, seconds, gate, told), daemon=True)
+        for _ in range(processes)
+    ]
+    for each in started:
+        each.start()
+    made = [told.get() for _ in started]
+    for each in started:
+        each.join()
+    return Made(
+        seconds=max(each.seconds for each in made),
+        pairs=sum(each.pairs for each in made),
+        failed=sum(each.failed for each in made),
+        user=sum(each.user for each in made),
+    )
+
+
+def _measure(
+    works: list[services.Work], seconds: float, gate: Barrier, told: "SimpleQueue[Made]"
+) -> None:
+    random.seed()
+    for _ in range(WARM):
+        _try(random.choice(works))
+    gate.wait()
+    done = 0
+    attempts = 0
+    before, began = os.times().user, time.perf_counter()
     while time.perf_counter() < began + seconds:
-        try:
-            pair(random.choice(works))
-        except Exception:
-            failed += 1
-            log.exception("a pair")
-        else:
-            pairs += 1
-    after = os.times()
-    return {
-        "seconds": time.perf_counter() - began,
-        "pairs": pairs,
-        "failed": failed,
-        "user": after.user - before.user,
-        "system": after.system - before.system,
-    }
+        attempts += 1
+        done += _try(random.choice(works))
+    took, user = time.perf_counter() - began, os.times().user - before
+    told.put(Made(took, done, attempts - done, user))
 
 
-def _say(text: str) -> None:
+def _try(work: services.Work) -> bool:
+    try:
+        pair(work)
+    except Exception:
+        log.exception("a pair")
+        return False
+    return True
+
+
+def _say(text: Any) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

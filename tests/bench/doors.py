@@ -73,9 +73,8 @@ def reserve_cpu(bench: Bench, name: str) -> Line:
 
 def check(bench: Bench, name: str) -> Line:
     """Measure checks beside a bare view that reads the same figures."""
-    ours = Step("POST", "/api/v1/usage/check", json.dumps(steps.ESTIMATE))
-    bare = Step("POST", "/api/check/{n}", ours.body)
-    return _beside(bench, name, ours, bench.bare, bare)
+    bare = Step("POST", "/api/check/{n}", steps.CHECK.body)
+    return _beside(bench, name, steps.CHECK, bench.bare, bare)
 
 
 def balance(bench: Bench, name: str) -> Line:

@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+import psycopg
+from django.db import connection, connections
 
 from config import roles
 from credits import services
 from credits.models import Wallet
-from organizations.models import Organization
-from tests.bench import callers, filling
-from tests.bench.bench import Bench
+from organizations.models import Job, Organization
+from tests.bench import callers, filling, schema
+from tests.bench.bench import Bench, hear
 from tests.bench.measuring import Line, by_turns, say
 from tests.bench.world import Caller
 from tests.scale.build import build
@@ -21,6 +25,9 @@ from usage.services import reserve
 
 RENEWED_A_SECOND = 500
 """How many organizations are made for each second that a side is measured: it takes as long as it takes."""
+WORKERS = 2
+TOGETHER = 50
+"""Organizations in one transaction, as the services have them."""
 SWEPT_A_SECOND = 1_000
 PORTION = 1_000
 EXPIRED = 0
@@ -30,10 +37,10 @@ Done = tuple[float, float]
 
 
 def renew(bench: Bench, name: str) -> Line:
-    """Measure `manage.py renew`, beside statements that write what it writes for fifty organizations at a time."""
+    """Measure two workers that renew, beside two sessions whose statements write the same for fifty organizations at a time."""
     count = max(20, round(RENEWED_A_SECOND * bench.options.seconds))
     sides = {
-        "manage.py renew": partial(_renew, bench, count),
+        "two workers": partial(_renew, bench, count),
         "statements": partial(_renew_bare, count),
     }
     return _line(name, "organizations/s", by_turns(name, bench.options.rounds, sides))
@@ -70,31 +77,48 @@ def _make_due(count: int) -> list[UUID]:
 
 
 def _renew(bench: Bench, count: int) -> Done:
+    """Let two workers share the job; it says itself when it began and when its last organization was done."""
     wallets = _make_due(count)
-    with bench.program("tests.bench.renewing") as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        process.stdout.readline()
-        process.stdin.write("\n")
-        process.stdin.flush()
-        took = float(process.stdout.readline())
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(bench.program("tests.bench.renewing")) for _ in range(WORKERS)
+        ]
+        for each in workers:
+            hear(each)
+        for each in workers:
+            assert each.stdin is not None
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        for each in workers:
+            hear(each)
     left = Wallet.objects.filter(id__in=wallets, period__index=0).count()
     if left:
         raise RuntimeError(f"{left} of {count} have no new period")
-    return count, took
+    job = Job.objects.filter(finished_at__isnull=False).latest("started_at")
+    assert job.finished_at is not None
+    return job.done, (job.finished_at - job.started_at).total_seconds()
 
 
 def _renew_bare(count: int) -> Done:
     wallets = _make_due(count)
     statements = _renewal()
-    began = time.perf_counter()
     with roles.as_owner():
-        for first in range(0, len(wallets), 50):
-            with transaction.atomic(), connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement, [wallets[first : first + 50]])
-        took = time.perf_counter() - began
-    return count, took
+        owner = schema.where()
+    connections.close_all()
+    batches = [wallets[first : first + TOGETHER] for first in range(0, len(wallets), TOGETHER)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as threads:
+        shares = [batches[n::WORKERS] for n in range(WORKERS)]
+        list(threads.map(partial(_write, statements, owner), shares))
+    return count, time.perf_counter() - began
+
+
+def _write(statements: Sequence[str], owner: dict[str, Any], batches: list[list[UUID]]) -> None:
+    with psycopg.connect(**owner, prepare_threshold=0) as session:
+        for batch in batches:
+            for statement in statements:
+                session.execute(statement, [batch])
+            session.commit()
 
 
 def _renewal() -> Sequence[str]:

@@ -1,31 +1,26 @@
-"""The functions of the database, called as directly as they can be: by the scripts of pgbench, by bare views, on one connection.
+"""The functions of the database, called as directly as they can be: by the scripts of pgbench, by bare views, on one connection."""
 
-This is the only file that knows their names and what they take.
-"""
-
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 
 from config import roles
-from credits.models import Reservation
-from tests.bench import callers
-from tests.bench.world import MODEL, World
+from credits.models import Reservation, Wallet
+from tests.bench import callers, calling, recording, steps
+from tests.bench.world import Caller, World
 
 SQL = Path(__file__).parent / "sql"
-HOLD = "SELECT bench.hold(%(n)s, bench.new_id()) AS id"
+HOLD = "SELECT bench.hold(%(n)s) AS id"
 SETTLE = "SELECT bench.settle(%(n)s, %(id)s) AS outcome"
-CHECK = """
-    SELECT wallet.balance - wallet.reserved >= c.credits AS outcome
-    FROM bench.caller c JOIN credits_wallet wallet ON wallet.id = c.wallet_id
-        JOIN credits_billingperiod period ON period.id = wallet.period_id
-        JOIN credits_creditconfig config ON config.wallet_id = wallet.id
-        LEFT JOIN credits_usagecounter counter
-            ON counter.wallet_id = wallet.id AND counter.actor_id = c.actor_id AND counter.month = date_trunc('month', now())
-    WHERE c.n = %(n)s"""
-EVENTS = "SELECT bench.tell(%(n)s, %(body)s) AS accepted"
+KEYED_HOLD = "SELECT bench.keyed_hold(%(n)s) AS id"
+KEYED_SETTLE = "SELECT bench.keyed_settle(%(n)s, %(id)s) AS outcome"
+CHECK = "SELECT bench.check(%(n)s) AS outcome"
+EVENTS = "SELECT bench.tell(%(n)s, %(events)s) AS accepted"
 BARE_HOLD = "SELECT bench.bare_hold(%(n)s, bench.new_id(), 0.04) AS id"
 BARE_SETTLE = "SELECT bench.bare_settle(%(n)s, %(id)s, 0.03) AS outcome"
 
@@ -33,14 +28,17 @@ _UUIDS = {True: "uuidv7()", False: "gen_random_uuid()"}
 """Whether the server makes ids that grow with time, as Purser does."""
 _CALLERS = """
     INSERT INTO bench.caller
-    SELECT n, organization_id, wallet.id, actor_id, %s, %s, %s, %s, %s, %s
+    SELECT number - 1, organization_id, wallet.id, actor_id, terms_version, %s
     FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS asks (organization_id, actor_id, number)
-        JOIN credits_wallet wallet USING (organization_id), LATERAL (SELECT number - 1 AS n) AS numbered"""
+        JOIN credits_wallet wallet USING (organization_id)"""
+_HELD = "CASE WHEN outcome = 'held' THEN v_id END"
+"""The id of a hold; none where it is refused, which no script gets past."""
 
 
 def make(world: World) -> None:
     """Make the schema `bench` with what the statements above need."""
-    sample = sample_of(world)
+    sample = world.callers[0]
+    by_services, by_door, by_check = _by_services(sample), _by_door(sample), _by_check(sample)
     with roles.as_owner(), connection.cursor() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS bench CASCADE")
         cursor.execute("CREATE SCHEMA bench")
@@ -48,9 +46,14 @@ def make(world: World) -> None:
         cursor.execute(
             f"CREATE FUNCTION bench.new_id() RETURNS uuid LANGUAGE sql AS 'SELECT {new_id}'"
         )
-        for name in ("world", "bare", "pair"):
+        for name in ("world", "bare", "events"):
             cursor.execute((SQL / f"{name}.sql").read_text())
-        cursor.execute(_CALLERS, [*sample, *_columns(world)])
+        cursor.execute(_CALLERS, [_cost(sample), *_columns(world)])
+        for prefix, calls in {"": by_services, "keyed_": by_door}.items():
+            own = _own(sample, calls)
+            recording.wrap(f"{prefix}hold", calls, recording.HOLD, own, answer=_HELD)
+            recording.wrap(f"{prefix}settle", calls, recording.SETTLE, own, answer="outcome")
+        recording.wrap("check", by_check, recording.HOLD, _own(sample, by_check), answer="outcome")
         cursor.execute(
             "INSERT INTO bench.wallet SELECT n, 1000000000, 0 FROM bench.caller ORDER BY n"
         )
@@ -66,22 +69,6 @@ def drop() -> None:
         cursor.execute("DROP SCHEMA IF EXISTS bench CASCADE")
 
 
-def sample_of(world: World) -> list[Any]:
-    """Make one pair by the services, and return what a reservation of theirs says that every one does."""
-    (work,) = callers.works_of(world.callers[:1])
-    callers.pair(work)
-    found = Reservation.objects.filter(wallet__organization=work.organization).latest("id")
-    plain = Reservation.objects.filter(id=found.id)
-    (row,) = plain.values_list("credits", "settled_credits")
-    texts = ("estimate", "rate_card", "limits")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {', '.join(f'{name}::text' for name in texts)} FROM credits_reservation WHERE id = %s",
-            [found.id],
-        )
-        return [MODEL, *row, *cursor.fetchone()]
-
-
 def script(*, first: int, count: int) -> str:
     """Return the pair as a script of pgbench, of some of so many callers."""
     n = f"\\set n random({first}, {first + count - 1})"
@@ -89,8 +76,49 @@ def script(*, first: int, count: int) -> str:
     return f"{n}\n{hold} \\gset\n{settle};\n"
 
 
-def _for_pgbench(statement: str) -> str:
-    return " ".join(statement.replace("%(n)s", ":n").replace("%(id)s", ":id").split())
+def _by_services(sample: Caller) -> recording.Calls:
+    """Make a pair by the services, and return what they called."""
+    (work,) = callers.works_of([sample])
+    callers.pair(
+        work
+    )  # the first one resolves what it is about, and makes the counters of the month
+    with recording.recording(datetime.now(UTC)) as calls:
+        callers.pair(work)
+    return calls
+
+
+def _by_door(sample: Caller) -> recording.Calls:
+    """Make one by the API, with idempotency keys."""
+    handler = WSGIHandler()
+    with recording.recording(datetime.now(UTC)) as calls:
+        held = calling.ask(handler, sample, steps.RESERVE, f"{recording.KEY}-hold")
+        calling.ask(handler, sample, steps.SETTLE, f"{recording.KEY}-settle", held["id"])
+    return calls
+
+
+def _by_check(sample: Caller) -> recording.Calls:
+    handler = WSGIHandler()
+    with recording.recording(datetime.now(UTC)) as calls:
+        calling.ask(handler, sample, steps.CHECK, recording.KEY)
+    return calls
+
+
+def _own(sample: Caller, calls: recording.Calls) -> Mapping[str, str]:
+    """Return what belongs to the sample and its hold, and where that of others is."""
+    wallet = Wallet.objects.get(organization_id=sample.organization_id)
+    held = Reservation.objects.filter(wallet=wallet, created_at__gte=calls.began).first()
+    own = {
+        str(sample.organization_id): "c.organization_id::text",
+        str(sample.actor_id): "c.actor_id::text",
+        str(wallet.terms_version): "c.terms_version::text",
+    }
+    return own | ({str(held.id): "v_id::text"} if held else {})
+
+
+def _cost(sample: Caller) -> Decimal:
+    """Return what the work of a pair is charged."""
+    settled = Reservation.objects.filter(wallet__organization=sample.organization_id)
+    return settled.values_list("settled_credits", flat=True).order_by("-id")[0] or Decimal(0)
 
 
 def _version() -> int:
@@ -98,6 +126,10 @@ def _version() -> int:
         cursor.execute("SELECT current_setting('server_version_num')::int")
         (number,) = cursor.fetchone()
     return int(number)
+
+
+def _for_pgbench(statement: str) -> str:
+    return " ".join(statement.replace("%(n)s", ":n").replace("%(id)s", ":id").split())
 
 
 def _columns(world: World) -> list[list[UUID]]:

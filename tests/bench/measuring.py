@@ -78,7 +78,7 @@ def problems_of(failures: Iterable[Mapping[str, int]]) -> list[str]:
     counted: Counter[str] = Counter()
     for each in failures:
         counted.update(each)
-    return [f"{count} × {status}" for status, count in sorted(counted.items())]
+    return [f"{count} × {status}" for status, count in sorted(counted.items()) if count]
 
 
 def _short(number: float | None) -> float | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from django.db import connection, connections
@@ -20,8 +20,8 @@ from tests.bench.measuring import Line, by_turns, middle, say
 
 VISITS = 4
 """How often each side is visited in a round at least; a bare pair takes so little that it is made five times as often."""
-WARM = 50
-"""The first pairs of a session plan its statements."""
+WALLETS = 100
+"""On so many: after a checkpoint whoever touches a page first writes all of it, which is no matter of the schema."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ BARE = Pair(functions.BARE_HOLD, functions.BARE_SETTLE)
 class Session:
     """One connection, and how long its backend has computed."""
 
-    def __init__(self, pair: Pair, numbers: Sequence[int], **where: Any) -> None:
+    def __init__(self, pair: Pair, numbers: Sequence[int], *, warm: int, **where: Any) -> None:
         self.pair, self.numbers = pair, numbers
         self.connection = psycopg.connect(**where, autocommit=True, prepare_threshold=0)
-        self.make(WARM)
+        self.make(warm)
 
     def make(self, count: int) -> float:
         """Make so many pairs; return the milliseconds that the backend computed for each."""
@@ -61,22 +61,34 @@ class Session:
 
     def wal(self) -> int:
         """Return how many bytes of log the server has written."""
-        row = self.connection.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone()
+        return self._number("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
+
+    def size(self) -> int:
+        """Return how many bytes the tables have, with their indexes."""
+        return self._number(
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+
+    def _number(self, statement: LiteralString) -> int:
+        row = self.connection.execute(statement).fetchone()
         assert row is not None
         return int(row[0])
 
 
 def cost(bench: Bench, name: str) -> Line:
     """Compare what a pair costs the database with what a bare one does."""
-    numbers = range(1, 1 + len(bench.spread))
-    ours, bare = (Session(pair, numbers, **where()) for pair in (PRODUCT, BARE))
+    numbers = range(1, 1 + min(WALLETS, len(bench.spread)))
+    ours, bare = (
+        Session(pair, numbers, warm=bench.options.pairs // 2, **where()) for pair in (PRODUCT, BARE)
+    )
     count = max(1, bench.options.pairs // VISITS)
     measured = by_turns(
         name, VISITS, {"functions": lambda: ours.make(count), "bare": lambda: bare.make(5 * count)}
     )
-    written = ours.wal()
-    ours.make(count)
-    written = ours.wal() - written
+    written, kept = ours.wal(), ours.size()
+    ours.make(bench.options.pairs)
+    written, kept = ours.wal() - written, ours.size() - kept
     for session in (ours, bare):
         session.connection.close()
     return Line(
@@ -84,7 +96,10 @@ def cost(bench: Bench, name: str) -> Line:
         value=middle(measured["functions"]),
         unit="ms",
         ceiling=middle(measured["bare"]),
-        details={"wal_bytes": written / count},
+        details={
+            "wal_bytes": written / bench.options.pairs,
+            "disk_bytes": kept / bench.options.pairs,
+        },
     )
 
 
@@ -97,17 +112,24 @@ TRIGGERS = (
     "SELECT tgrelid::regclass, tgname FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid"
     " WHERE NOT tgisinternal AND c.relnamespace = 'public'::regnamespace AND tgname {} LIKE '%checksum%'"
 )
+CHECKSUMS = (
+    "SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+    " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND attname = 'checksum'"
+)
 INDEXES = (
     "SELECT indexrelid::regclass, '' FROM pg_index i JOIN pg_class c ON c.oid = indexrelid"
     " WHERE c.relnamespace = 'public'::regnamespace AND NOT indisunique"
 )
 KINDS: Mapping[str, Sequence[tuple[str, str]]] = {
     "as it is": [],
-    "without checks": [("ALTER TABLE {} DROP CONSTRAINT {}", CHECKS)],
-    "without foreign keys": [("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", KEYS)],
-    "without checksums": [("DROP TRIGGER {1} ON {0}", TRIGGERS.format(""))],
+    "without checks": [("ALTER TABLE {} DROP CONSTRAINT {} CASCADE", CHECKS)],
+    "without foreign keys": [("ALTER TABLE {} DROP CONSTRAINT {} CASCADE", KEYS)],
+    "without checksums": [
+        ("DROP TRIGGER {1} ON {0}", TRIGGERS.format("")),
+        ("ALTER TABLE {} ALTER {} DROP NOT NULL", CHECKSUMS),
+    ],
     "without other triggers": [("DROP TRIGGER {1} ON {0}", TRIGGERS.format("NOT"))],
-    "without secondary indexes": [("DROP INDEX {}", INDEXES)],
+    "without secondary indexes": [("DROP INDEX {} CASCADE", INDEXES)],
 }
 """What is left out in each copy: how it is dropped, and which. An index that a rule needs is no secondary one."""
 WITHOUT_ALL = "without all of them"
@@ -118,11 +140,15 @@ def ablate(bench: Bench, pair: Pair = PRODUCT) -> str:
     kinds = dict(KINDS)
     kinds[WITHOUT_ALL] = [each for dropped in KINDS.values() for each in dropped]
     with _copies(kinds) as names:
-        numbers = range(1, 1 + len(bench.spread))
+        numbers = range(1, 1 + min(WALLETS, len(bench.spread)))
+        warm = bench.options.pairs // 2
         sessions = {
-            kind: Session(pair, numbers, **where(dbname=name)) for kind, name in names.items()
+            kind: Session(pair, numbers, warm=warm, **where(dbname=name))
+            for kind, name in names.items()
         }
-        sessions["a bare pair"] = Session(BARE, numbers, **where(dbname=names["as it is"]))
+        sessions["a bare pair"] = Session(
+            BARE, numbers, warm=warm, **where(dbname=names["as it is"])
+        )
         sides: dict[str, Callable[[], tuple[float, float]]] = {
             kind: partial(_visit, session, max(1, bench.options.pairs // VISITS))
             for kind, session in sessions.items()
@@ -208,4 +234,4 @@ def _drop(database: "psycopg.Connection[Any]", statement: str, which: str) -> No
     for table, name in database.execute(which).fetchall():
         # The catalogue writes both as a statement needs them.
         words = statement.format(table, f'"{name}"') if name else statement.format(table)
-        database.execute(f"{words} CASCADE")
+        database.execute(words)

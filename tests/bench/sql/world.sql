@@ -1,14 +1,10 @@
--- What the bare views and the scripts of pgbench know of the callers, so that they are told a number and nothing else.
+-- What the functions of the schema know of the callers, so that pgbench and the bare views say a number and nothing else.
 
 CREATE TABLE bench.caller (
     n integer PRIMARY KEY,
     organization_id uuid NOT NULL,
     wallet_id uuid NOT NULL,
     actor_id uuid NOT NULL,
-    model text NOT NULL,
-    credits numeric NOT NULL,
-    settled numeric NOT NULL,
-    estimate jsonb NOT NULL,
-    rate_card jsonb NOT NULL,
-    limits jsonb NOT NULL
+    terms_version uuid NOT NULL,
+    credits numeric NOT NULL
 );

@@ -4,6 +4,7 @@ The rules are switched off meanwhile and the indexes are made afterwards, so tha
 that is thrown away, and nowhere else.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -76,3 +77,5 @@ def unchecked(*tables: str) -> Iterator[None]:
                 cursor.execute(f"REINDEX TABLE {table}")
                 cursor.execute(f"VACUUM ANALYZE {table}")
             cursor.execute("CHECKPOINT")
+        # Gigabytes are still on their way to the disk, and whoever reads next would wait for them.
+        os.sync()

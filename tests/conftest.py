@@ -69,14 +69,15 @@ def _point_settings_at_the_test_server() -> None:
         default.update({key: address[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
     # A commit need not wait for the disk: nobody misses a test database after a power cut.
     default["OPTIONS"]["options"] += " -c synchronous_commit=off"
-    # Several checkouts may share one server; pytest-django adds the name of the xdist worker.
-    default.setdefault("TEST", {})["NAME"] = f"test_purser_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Make the test database once per process, and remember what the migrations put there."""
+    # Several checkouts may share one server.
+    name = f"test_purser_{os.getpid()}"
     with django_db_blocker.unblock():
+        database.make(name)
         database.remember_seeded_rows()
         prepare()
         if TEST_ROLE in os.environ:
@@ -88,6 +89,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         yield
     with django_db_blocker.unblock():
         database.stop_emptying()
+        database.remove(name)
 
 
 def _leave() -> None:

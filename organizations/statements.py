@@ -5,7 +5,7 @@ plan serves, whatever is NULL and however large a number is. Elsewhere Django wr
 plans each anew.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
@@ -50,12 +50,17 @@ class Columns(Generic[M]):
         values = [value for _, value in zip(self.names, row, strict=False)]
         if values[0] is None:
             return None
-        # What `from_db` does, without telling those who listen to each instance: nobody does.
-        instance = self.model.__new__(self.model)
-        instance._state = ModelState()
-        instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
-        instance.__dict__.update(zip(self.names, values, strict=True))
-        return instance
+        return stored(self.model, dict(zip(self.names, values, strict=True)))
+
+
+def stored(model: type[M], values: Mapping[str, Any]) -> M:
+    """Return an instance of a row that is stored, by the names of its columns: what `from_db` does, without telling those who listen to
+    each instance, for nobody does."""
+    instance = model.__new__(model)
+    instance._state = ModelState()
+    instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
+    instance.__dict__.update(values)
+    return instance
 
 
 def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:

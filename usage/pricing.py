@@ -5,6 +5,7 @@ tokens of each class. The band is chosen per request, by its prompt, and prices 
 once, at the end, up, to six places.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
@@ -92,6 +93,11 @@ class RateCard:
         """What `freeze` returns, likewise made once."""
         frozen: dict[str, Any] = _as_text(asdict(self))
         return frozen
+
+    @cached_property
+    def frozen_text(self) -> str:
+        """The same as JSON text."""
+        return json.dumps(self.frozen)
 
 
 def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
@@ -216,6 +222,11 @@ def _tokens_price(band: Band, counted: Tokens) -> Decimal:
 
 def _or(own: Decimal | None, other: Decimal) -> Decimal:
     return other if own is None else own
+
+
+def counts_of(tokens: Tokens) -> dict[str, int]:
+    """Return the counts of tokens by the names of their classes."""
+    return dict(vars(tokens))
 
 
 def freeze(card: RateCard) -> dict[str, Any]:

@@ -39,13 +39,15 @@ class Asked(NamedTuple):
     outcome: Outcome
 
 
+READINGS = 5
+"""How often terms are read again that somebody edits meanwhile."""
 ROOM = {"denied", "crowded", "part", "refill"}
 """What might come of it otherwise, were there more room."""
 
 
 def admit(
     organization: Organization,
-    asking: Callable[[], Wanted],
+    asking: Callable[[datetime], Wanted],
     *,
     now: datetime,
     fitting: Callable[[Wanted, Outcome], Wanted] | None = None,
@@ -55,13 +57,13 @@ def admit(
     Lock the wallet and post what is due; give back holds whose time has passed, for they never stand in the way; refill by rule, with the
     parent locked too. Then the admission is asked as by everybody.
 
-    :param asking: returns what is wanted, by terms that are read under the lock
+    :param asking: returns what is wanted at a moment, by terms that are read under the lock
     :param fitting: returns what is wanted instead where only a part is admitted; without it that part is held
     :returns: with the outcome `ending` if there were more of those holds than one request gives back: what it gave back must stay
     """
     point = transaction.savepoint()
     wallet = lock(organization, now=now).wallet
-    asked = _ask(wallet, asking(), now=now)
+    asked = _ask(wallet, asking, now=now)
     if asked.outcome.outcome == "refill":
         # Locks go parent before child: let go of the child, and of what was written on the way.
         transaction.savepoint_rollback(point)
@@ -75,26 +77,37 @@ def admit(
     return Asked(asked.wallet, wanted, outcome)
 
 
-def _ask(wallet: Wallet, wanted: Wanted, *, now: datetime) -> Asked:
-    outcome = ledger.hold(wanted)
-    if outcome.outcome not in ROOM:
-        return Asked(wallet, wanted, outcome)
+def _ask(wallet: Wallet, asking: Callable[[datetime], Wanted], *, now: datetime) -> Asked:
+    asked = _decided(wallet, asking, now=now)
+    if asked.outcome.outcome not in ROOM:
+        return asked
     ended = expire_some(wallet, now=now)
     if ended:
+        asked = _decided(wallet, asking, now=now)
+    may_be_more = ended == ledger.EXPIRED_AT_ONCE and asked.outcome.outcome in ROOM
+    if may_be_more and has_due(wallet, now=now):
+        return asked._replace(outcome=asked.outcome._replace(outcome="ending"))
+    return asked
+
+
+def _decided(wallet: Wallet, asking: Callable[[datetime], Wanted], *, now: datetime) -> Asked:
+    """Ask once, by the terms of now. The lock holds those of the wallet; the parent and the catalogue may be edited all the same."""
+    for _ in range(READINGS):
+        wanted = asking(ledger.moment(now, wallet))
         outcome = ledger.hold(wanted)
-    if outcome.outcome in ROOM and ended == ledger.EXPIRED_AT_ONCE and has_due(wallet, now=now):
-        outcome = outcome._replace(outcome="ending")
+        if outcome.outcome != "stale":
+            break
     return Asked(wallet, wanted, outcome)
 
 
 def _ask_with_parent(
-    organization: Organization, asking: Callable[[], Wanted], *, now: datetime
+    organization: Organization, asking: Callable[[datetime], Wanted], *, now: datetime
 ) -> Asked:
     wallet, parent = lock_family(organization, now=now)
-    wanted = asking()
-    asked = _ask(wallet, wanted, now=now)
+    asked = _ask(wallet, asking, now=now)
     if asked.outcome.outcome != "refill":
         return asked
+    wanted = asked.wanted
     if wanted.kind != "check":
         refill(wallet, parent, now=now)
         return Asked(wallet, wanted, ledger.hold(wanted, refills=False))

@@ -46,11 +46,11 @@ def lock(
     parent_id = organization.parent_id
     if parent_id is None or needs_parent is never:
         (wallet,) = ledger.lock(organization.id)
-        post_due(wallet, now=now)
+        post_due(wallet, now=ledger.moment(now, wallet))
         return Locked(wallet, None)
     attempt = transaction.savepoint()
     (wallet,) = ledger.lock(organization.id)
-    post_due(wallet, now=now)
+    post_due(wallet, now=ledger.moment(now, wallet))
     if not needs_parent(wallet):
         transaction.savepoint_commit(attempt)
         return Locked(wallet, None)
@@ -75,8 +75,8 @@ def lock_family(child: Organization, *, now: datetime) -> tuple[Wallet, Wallet]:
     if child.parent_id is None:
         raise Wallet.DoesNotExist(f"{child.public_id} has no parent")
     parent, wallet = ledger.lock(child.parent_id, child.id)
-    post_due(parent, now=now)
-    post_due(wallet, now=now)
+    post_due(parent, now=ledger.moment(now, parent))
+    post_due(wallet, now=ledger.moment(now, wallet))
     return wallet, parent
 
 

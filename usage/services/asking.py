@@ -13,7 +13,7 @@ from organizations.models import Actor, Group, Organization
 from organizations.permissions import ForbiddenScope
 from usage.models import AIModel, Thresholds
 from usage.policy import Offer, Terms
-from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, freeze, price
+from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, price
 from usage.services import limits, rates, terms
 from usage.services.terms import Book, Versions
 
@@ -52,11 +52,6 @@ class Candidate:
     def held(self) -> RateCard:
         """The prices by which the work is held."""
         return dearest(self.card)
-
-    @property
-    def frozen(self) -> dict[str, Any]:
-        """The prices of this moment, as a hold keeps them."""
-        return freeze(self.card)
 
     @property
     def offer(self) -> Offer:

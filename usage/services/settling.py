@@ -1,9 +1,10 @@
 """After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_1`)."""
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,12 +15,13 @@ from credits.models import ZERO, Reservation
 from credits.services import AlreadySettled, ChargeTooLarge, ReservationClosed
 from credits.services.admission import more_than
 from credits.services.ending import reclaim_if_archived
+from credits.services.finding import find_hold
 from credits.services.locking import is_archived, lock
 from organizations import statements
 from organizations.idempotency import Earlier, Key
 from organizations.ids import new_id
 from organizations.models import Organization
-from usage.pricing import Tokens, contradiction, price, thaw
+from usage.pricing import RateCard, Tokens, contradiction, counts_of, price, thaw
 from usage.services.spending import NotInTokens
 
 SOURCE = "reservation"
@@ -54,7 +56,8 @@ class Outcome(NamedTuple):
         )
 
 
-class Done(NamedTuple):
+@dataclass(frozen=True)
+class Done:
     """Work that was done: what its hold is, and what it cost, in credits or in tokens."""
 
     reservation: Reservation
@@ -64,30 +67,35 @@ class Done(NamedTuple):
     tokens: Tokens | None = None
     personal: bool = False
 
-    @property
+    @cached_property
+    def card(self) -> RateCard | None:
+        """The prices of the moment of the reserve, if it was for a model."""
+        frozen = self.reservation.rate_card
+        return thaw(frozen) if frozen else None
+
+    @cached_property
     def cost(self) -> Decimal:
-        """What it costs, by the prices of the moment of the reserve.
+        """What it costs.
 
         :raises NotInTokens: if tokens are given and the hold has no model
         """
         if self.tokens is None:
             return self.credits or ZERO
-        if self.reservation.rate_card is None:
+        if self.card is None:
             raise NotInTokens("it was reserved without a model: settle it in credits")
-        return price(thaw(self.reservation.rate_card), self.tokens, work_is_done=True)
+        return price(self.card, self.tokens, work_is_done=True)
 
-    @property
+    @cached_property
     def given(self) -> dict[str, Any]:
         """The input as it was given, to tell a repeat from a contradiction."""
         if self.tokens is None:
             return {"credits": f"{(self.credits or ZERO).normalize():f}"}
-        return asdict(self.tokens)
+        return counts_of(self.tokens)
 
     @property
     def note(self) -> str:
         """Where the counts contradict each other."""
-        card, tokens = self.reservation.rate_card, self.tokens
-        return contradiction(thaw(card), tokens) if card and tokens else ""
+        return contradiction(self.card, self.tokens) if self.card and self.tokens else ""
 
 
 def settle(
@@ -115,9 +123,7 @@ def settle(
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
-    seen = Reservation.objects.select_related("wallet").get(
-        id=reservation_id, wallet__organization=organization
-    )
+    seen = find_hold(organization.id, reservation_id)
     done = Done(seen, performed_by, now, credits, tokens, personal)
     if not connection.in_atomic_block:
         settled = settle_at_once(organization, done)
@@ -165,7 +171,6 @@ def _send(
     patience: str | None = None,
     archived: bool = False,
 ) -> Outcome:
-    tokens = done.tokens
     row = statements.fetch_one(
         _SETTLE,
         [
@@ -181,7 +186,7 @@ def _send(
             done.performed_by,
             new_id(),
             new_id(),
-            list(asdict(tokens).values()) if tokens else [],
+            list(done.given.values()) if done.tokens else [],
             done.note,
         ],
     )
@@ -220,4 +225,4 @@ def _refusal(done: Done, outcome: Outcome) -> Exception:
 
 def counts(tokens: Tokens | None) -> dict[str, int]:
     """Return token counts as the fields of a usage event."""
-    return {f"{name}_tokens": count for name, count in asdict(tokens).items()} if tokens else {}
+    return {f"{name}_tokens": count for name, count in counts_of(tokens).items()} if tokens else {}

@@ -25,6 +25,8 @@ from credits.services import (
 from credits.services.admission import denial, looked_at, more_than, too_large
 from credits.services.crowding import too_many
 from credits.services.holds import Asked, admit
+from organizations import statements
+from organizations.gates import WalletBusy
 from organizations.idempotency import Earlier, Key
 from organizations.models import Organization
 from organizations.services import (
@@ -174,9 +176,10 @@ def _admit(request: Request) -> tuple[Ask, Asked]:
     """Ask for a hold under the wallet's lock, by the terms that are in force."""
     asks: list[Ask] = []
 
-    def asking() -> Wanted:
-        asks.append(request.ask(terms.current(request.work.organization)))
-        return request.wanted(asks[-1])
+    def asking(moment: datetime) -> Wanted:
+        then = replace(request, now=moment)
+        asks.append(then.ask(terms.current(request.work.organization)))
+        return then.wanted(asks[-1])
 
     def fitting(wanted: Wanted, outcome: Outcome) -> Wanted:
         return fitted(wanted, outcome, asks[-1])
@@ -190,6 +193,7 @@ def _refusal(ask: Ask, asked: Asked) -> Denied:
 
     :raises ChargeTooLarge: if it is more than one piece of work may cost
     :raises NothingHeld: if a personal key asks for nothing
+    :raises WalletBusy: if somebody edits the catalogue all the time
     """
     wallet, wanted, outcome = asked
     if outcome.outcome == "denied":
@@ -202,6 +206,8 @@ def _refusal(ask: Ask, asked: Asked) -> Denied:
         raise too_large(wanted, outcome, wallet.config.charge_limit or ZERO)
     if outcome.outcome == "nothing":
         raise NothingHeld("0 credits: a personal key holds what its work may cost")
+    if outcome.outcome == "stale":
+        raise WalletBusy("the terms are being edited; try again")
     raise AssertionError(f"{outcome.outcome}: not under the lock")
 
 
@@ -209,32 +215,41 @@ def _made(ask: Ask, wanted: Wanted, outcome: Outcome) -> Reservation:
     """Return the reservation that an admission wrote."""
     chosen, made = chosen_of(ask, outcome), outcome.made
     actor, group = ask.work.actor, ask.group
-    return Reservation(
-        id=wanted.reservation_id,
-        wallet=Wallet(id=ask.book.wallet_id, organization=ask.organization),
-        period_id=made.period,
-        mode=Reservation.Mode.UP_TO if wanted.up_to else EXACT,
-        credits=made.held,
-        free_credits=made.held_free,
-        actor_id=actor.id if actor else None,
-        group_id=group.id if group else None,
-        counter_ids=made.counters,
-        work_type=wanted.work_type,
-        resource_type=ask.work.resource_type,
-        resource_id=ask.work.resource_id,
-        requested_model=wanted.requested_model,
-        effective_model=chosen.model.slug if chosen else "",
-        decision=_said(outcome),
-        is_charged=made.is_charged,
-        byok=wanted.byok,
-        estimate=wanted.estimate,
-        rate_card=chosen.frozen if chosen else None,
-        figures=made.figures,
-        metadata=wanted.metadata,
-        performed_by=wanted.performed_by,
-        expires_at=made.moment + wanted.time_to_live,
-        created_at=made.moment,
-    )
+    written = {
+        "id": wanted.reservation_id,
+        "wallet_id": ask.book.wallet_id,
+        "period_id": made.period,
+        "status": Reservation.Status.OPEN,
+        "mode": Reservation.Mode.UP_TO if wanted.up_to else EXACT,
+        "credits": made.held,
+        "free_credits": made.held_free,
+        "settled_credits": None,
+        "late": False,
+        "actor_id": actor.id if actor else None,
+        "group_id": group.id if group else None,
+        "counter_ids": made.counters,
+        "work_type": wanted.work_type,
+        "resource_type": ask.work.resource_type,
+        "resource_id": ask.work.resource_id,
+        "requested_model": wanted.requested_model,
+        "effective_model": chosen.model.slug if chosen else "",
+        "decision": _said(outcome),
+        "is_charged": made.is_charged,
+        "byok": wanted.byok,
+        "estimate": wanted.estimate,
+        "rate_card": chosen.card.frozen if chosen else None,
+        "settled_with": None,
+        "figures": made.figures,
+        "metadata": wanted.metadata,
+        "performed_by": wanted.performed_by,
+        "expires_at": made.moment + wanted.time_to_live,
+        "created_at": made.moment,
+        "closed_at": None,
+    }
+    reservation = statements.stored(Reservation, written)
+    wallet = {"id": ask.book.wallet_id, "organization_id": wanted.organization_id}
+    reservation.wallet = statements.stored(Wallet, wallet)
+    return reservation
 
 
 def _said(outcome: Outcome) -> str:
@@ -291,10 +306,11 @@ def grow(
     estimate = _foreseen(seen, max_output_tokens)
     asks: list[Ask] = []
 
-    def asking() -> Wanted:
-        asks.append(Ask(work, now, terms.current(organization)))
+    def asking(moment: datetime) -> Wanted:
+        asks.append(Ask(work, moment, terms.current(organization)))
         require_active(asks[-1].organization)
-        return replace(request.wanted(asks[-1]), estimate=estimate)
+        then = replace(request, now=moment)
+        return replace(then.wanted(asks[-1]), estimate=estimate)
 
     asked = admit(organization, asking, now=now)
     outcome = asked.outcome.outcome

@@ -1,7 +1,6 @@
 """What a piece of work wants of the wallet: its terms, as they are known, put in ids and numbers for the one admission."""
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +12,7 @@ from credits.models import ZERO, Reservation
 from organizations.ids import new_id
 from organizations.services import require_active
 from usage import policy
-from usage.pricing import Tokens, affordable_output, price
+from usage.pricing import Tokens, affordable_output, counts_of, price
 from usage.services.asking import Ask, Candidate, Work
 from usage.services.decisions import AiNotConfigured, ModelNotEnabled, NotAllowed, TierNotAllowed
 from usage.services.terms import Book
@@ -68,7 +67,7 @@ class Request:
             reservation_id=self.reservation_id,
             work_type=work.work_type,
             requested_model=work.model.slug if work.model else "",
-            estimate=asdict(tokens) if tokens else None,
+            estimate=counts_of(tokens) if tokens else None,
             metadata=self.metadata,
             performed_by=self.performed_by,
             time_to_live=self.time_to_live,
@@ -87,7 +86,7 @@ class Request:
             least = price(candidate.held, replace(tokens, output=1))
         # What was estimated to cost nothing is not free: it is not known.
         is_free = need == 0 and tokens is not None
-        card = json.dumps(candidate.frozen)
+        card = candidate.card.frozen_text
         return ledger.Candidate(need, least, is_free, candidate.model.slug, card)
 
 
@@ -101,7 +100,7 @@ def fitted(wanted: Wanted, outcome: Outcome, ask: Ask) -> Wanted:
     number = (outcome.model or 1) - 1
     candidates = list(wanted.candidates)
     candidates[number] = candidates[number]._replace(need=price(chosen.held, fitting))
-    return replace(wanted, candidates=candidates, estimate=asdict(fitting))
+    return replace(wanted, candidates=candidates, estimate=counts_of(fitting))
 
 
 def fitting_tokens(chosen: Candidate, tokens: Tokens, credits: Decimal) -> Tokens:

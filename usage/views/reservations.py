@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import simplejson
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from credits import services as credits_services
 from credits.models import Reservation
 from credits.services import BillingExhausted
+from credits.services.finding import find_hold
 from organizations import ids, wire
 from organizations.doors import ApiView, AtOnce, Body, operation
 from organizations.idempotency import Answer, Denied, Earlier, Key, Stored
@@ -42,9 +42,11 @@ class ReservationView(ApiView):
 
         :raises Http404: if there is none
         """
-        rows = Reservation.objects.select_related("wallet")
-        own = {"actor": self.principal.key.actor_id} if self.principal.key.actor_id else {}
-        return get_object_or_404(rows, id=rsv_id, wallet__organization=self.acting, **own)
+        own = self.principal.key.actor_id
+        try:
+            return find_hold(self.acting.id, rsv_id, actor_id=own)
+        except Reservation.DoesNotExist as error:
+            raise Http404 from error
 
     def shape(self, reservation: Reservation) -> dict[str, Any]:
         return shapes.said(reservation, now=self.now, to_child=self.to_child)

@@ -1,0 +1,36 @@
+"""Finding the hold that a request speaks of: on its path, so in one prepared statement."""
+
+import json
+from uuid import UUID
+
+from credits.models import Reservation, Wallet
+from organizations import statements
+
+_HOLD = statements.Columns(Reservation, "r")
+_WALLET = statements.Columns(Wallet, "w", only=["id", "organization"])
+_FIND = f"""
+    SELECT {_HOLD.sql}, {_WALLET.sql} FROM credits_reservation r JOIN credits_wallet w ON w.id = r.wallet_id
+    WHERE r.id = %s AND w.organization_id = %s AND (%s::uuid IS NULL OR r.actor_id = %s)"""
+_IN_JSON = ("estimate", "rate_card", "settled_with", "metadata")
+
+
+def find_hold(
+    organization_id: UUID, reservation_id: UUID, *, actor_id: UUID | None = None
+) -> Reservation:
+    """Return a reservation of an organization, with so much of its wallet as says whose it is.
+
+    :param actor_id: only if it is this actor's
+    :raises Reservation.DoesNotExist: if there is none
+    """
+    row = statements.fetch_one(_FIND, [reservation_id, organization_id, actor_id, actor_id])
+    if row is None:
+        raise Reservation.DoesNotExist("the organization has no such reservation")
+    values = iter(row)
+    found, wallet = _HOLD.take(values), _WALLET.take(values)
+    assert found is not None
+    assert wallet is not None
+    for name in _IN_JSON:
+        text = getattr(found, name)
+        setattr(found, name, None if text is None else json.loads(text))
+    found.wallet = wallet
+    return found

@@ -47,7 +47,7 @@ ROOM = {"denied", "crowded", "part", "refill"}
 
 def admit(
     organization: Organization,
-    asking: Callable[[datetime], Wanted],
+    asking: Callable[[], Wanted],
     *,
     now: datetime,
     fitting: Callable[[Wanted, Outcome], Wanted] | None = None,
@@ -57,7 +57,7 @@ def admit(
     Lock the wallet and post what is due; give back holds whose time has passed, for they never stand in the way; refill by rule, with the
     parent locked too. Then the admission is asked as by everybody.
 
-    :param asking: returns what is wanted at a moment, by terms that are read under the lock
+    :param asking: returns what is wanted, by terms that are read under the lock
     :param fitting: returns what is wanted instead where only a part is admitted; without it that part is held
     :returns: with the outcome `ending` if there were more of those holds than one request gives back: what it gave back must stay
     """
@@ -77,23 +77,23 @@ def admit(
     return Asked(asked.wallet, wanted, outcome)
 
 
-def _ask(wallet: Wallet, asking: Callable[[datetime], Wanted], *, now: datetime) -> Asked:
-    asked = _decided(wallet, asking, now=now)
+def _ask(wallet: Wallet, asking: Callable[[], Wanted], *, now: datetime) -> Asked:
+    asked = _decided(wallet, asking)
     if asked.outcome.outcome not in ROOM:
         return asked
     ended = expire_some(wallet, now=now)
     if ended:
-        asked = _decided(wallet, asking, now=now)
+        asked = _decided(wallet, asking)
     may_be_more = ended == ledger.EXPIRED_AT_ONCE and asked.outcome.outcome in ROOM
     if may_be_more and has_due(wallet, now=now):
         return asked._replace(outcome=asked.outcome._replace(outcome="ending"))
     return asked
 
 
-def _decided(wallet: Wallet, asking: Callable[[datetime], Wanted], *, now: datetime) -> Asked:
+def _decided(wallet: Wallet, asking: Callable[[], Wanted]) -> Asked:
     """Ask once, by the terms of now. The lock holds those of the wallet; the parent and the catalogue may be edited all the same."""
     for _ in range(READINGS):
-        wanted = asking(ledger.moment(now, wallet))
+        wanted = asking()
         outcome = ledger.hold(wanted)
         if outcome.outcome != "stale":
             break
@@ -101,7 +101,7 @@ def _decided(wallet: Wallet, asking: Callable[[datetime], Wanted], *, now: datet
 
 
 def _ask_with_parent(
-    organization: Organization, asking: Callable[[datetime], Wanted], *, now: datetime
+    organization: Organization, asking: Callable[[], Wanted], *, now: datetime
 ) -> Asked:
     wallet, parent = lock_family(organization, now=now)
     asked = _ask(wallet, asking, now=now)

@@ -176,10 +176,10 @@ def _admit(request: Request) -> tuple[Ask, Asked]:
     """Ask for a hold under the wallet's lock, by the terms that are in force."""
     asks: list[Ask] = []
 
-    def asking(moment: datetime) -> Wanted:
-        then = replace(request, now=moment)
-        asks.append(then.ask(terms.current(request.work.organization)))
-        return then.wanted(asks[-1])
+    def asking() -> Wanted:
+        asks.append(request.ask(terms.current(request.work.organization)))
+        # By the terms of the moment that it came: it may have waited for the lock until after they ended.
+        return replace(request.wanted(asks[-1]), valid_until=None)
 
     def fitting(wanted: Wanted, outcome: Outcome) -> Wanted:
         return fitted(wanted, outcome, asks[-1])
@@ -306,11 +306,10 @@ def grow(
     estimate = _foreseen(seen, max_output_tokens)
     asks: list[Ask] = []
 
-    def asking(moment: datetime) -> Wanted:
-        asks.append(Ask(work, moment, terms.current(organization)))
+    def asking() -> Wanted:
+        asks.append(Ask(work, now, terms.current(organization)))
         require_active(asks[-1].organization)
-        then = replace(request, now=moment)
-        return replace(then.wanted(asks[-1]), estimate=estimate)
+        return replace(request.wanted(asks[-1]), estimate=estimate, valid_until=None)
 
     asked = admit(organization, asking, now=now)
     outcome = asked.outcome.outcome

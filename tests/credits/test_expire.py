@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -23,9 +24,11 @@ from tests.factories import (
     release,
     reserve,
     settle,
+    spend,
     suspend,
     wallet_of,
 )
+from tests.races.threads import of, together
 from tests.usage import people as p
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,6 +148,26 @@ class TestManyAtOnce:
         assert run is not None
         assert run.job.finished_at is not None
         assert not Reservation.objects.filter(status="open").exists()
+
+    def test_leave_the_wallet_to_others_in_between(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(tasks, "EXPIRED_AT_ONCE", 3)
+        organization = make_organization(funded=100)
+        for _ in range(7):
+            reserve(organization, 1)
+        spent: list[object] = []
+
+        def spend_first(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if "FOR NO KEY UPDATE" in sql and "credits_wallet" in sql:
+                spent.extend(together(lambda: spend(organization, 1)))
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(spend_first):
+            jobs.run(tasks.EXPIRE, now=lambda: later(hours=1), worker="w")
+
+        assert not of(Exception, spent)
+        assert len(spent) == 3
+        assert money_of(organization) == amounts(97, 0, 97)
 
     def test_never_stand_in_the_way_however_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ledger, "EXPIRED_AT_ONCE", 3)

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
@@ -13,7 +14,7 @@ from rest_framework.response import Response
 from credits import services as credits_services
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer
-from organizations.models import Actor, Group, UsageProfile
+from organizations.models import Actor, Group, Membership, UsageProfile
 from organizations.pagination import page_of
 from organizations.scopes import MANAGE, USAGE_READ
 from usage.serializers import actors as shapes
@@ -66,11 +67,11 @@ class Actors(ManagedView):
     @operation(MANAGE, USAGE_READ, query=shapes.ActorQuery, answer=page_of(shapes.ActorShape))
     def get(self, request: Request) -> Response:
         """The actors of the organization, newest first."""
-        equal = {name: name for name in ("kind", "active", "external_id")}
-        fields = equal | {"group_id": "memberships__group_id"}
+        fields = {"external_id": "external_id", "group_id": "memberships__group_id"}
         wanted = {fields[name]: value for name, value in self.query.items() if name in fields}
         actors = self.acting.actors.filter(**wanted).select_related("profile")
-        return self.page(actors, shapes.ActorShape)
+        sifted = [Q(**{n: self.query[n]}) for n in ("kind", "active") if n in self.query]
+        return self.page(actors, shapes.ActorShape, sifted=Q(*sifted) if sifted else None)
 
     @operation(MANAGE, body=shapes.NewActor, answer=shapes.ActorShape, status=201)
     def post(self, request: Request) -> HttpResponse:
@@ -112,14 +113,19 @@ class Groups(ManagedView):
     @operation(MANAGE, USAGE_READ, query=shapes.GroupQuery, answer=page_of(shapes.GroupShape))
     def get(self, request: Request) -> Response:
         """The groups of the organization with their members, newest first."""
-        wanted = {name: self.query[name] for name in ("kind", "key") if name in self.query}
-        rows = self.acting.groups.filter(**wanted)
+        kind, key = self.query.get("kind"), self.query.get("key")
+        rows = self.acting.groups.all()
+        if key is not None:
+            rows = rows.filter(kind__in=[kind] if kind else Group.Kind.values, key=key)
+        members = Membership.objects.filter(group=OuterRef("pk")).order_by().values("group")
+        count = Subquery(members.annotate(count=Count("pk")).values("count"))
         first = Actor.objects.order_by("id")[: shapes.MAX_MEMBERS]
         return self.page(
             rows.select_related("profile")
-            .annotate(member_count=Count("members"))
+            .annotate(member_count=Coalesce(count, 0))
             .prefetch_related(Prefetch("members", first, to_attr="first_members")),
             shapes.GroupShape,
+            sifted=None if kind is None else Q(kind=kind),
         )
 
     @operation(MANAGE, body=shapes.NewGroup, answer=shapes.GroupShape, status=201)

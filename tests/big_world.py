@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import Model
 
-from credits.models import GrantDraw, LedgerEntry, Reservation, UsageCounter, Wallet
+from credits.models import Grant, GrantDraw, LedgerEntry, Reservation, UsageCounter, Wallet
 from organizations.models import Actor, Group, Membership, Organization
 from tests import factories as f
 from tests.usage import people as p
@@ -163,6 +163,10 @@ class BigWorld:
             reservation_id=holds,
         )
         multiply(GrantDraw.objects.get(entry=entry), rows, entry_id=entries)
+        prepaid = Grant.objects.get(wallet=wallet, source="grant")
+        later = "t.created_at + n * interval '1 second'"
+        multiply(prepaid, rows // 20, id=id_of("grants", one), created_at=later)
+        multiply(prepaid, rows // 5, id=id_of("spent", one), created_at=later, remaining="0")
         multiply(
             UsageEvent.objects.get(reservation=hold),
             rows,

@@ -242,6 +242,24 @@ def test_a_read(path: str, asked: Asked, big_tables: set[str]) -> None:
     assert not wrong, "\n\n".join(wrong.values())
 
 
+def test_a_charge_reads_the_grants_that_it_needs(world: BigWorld) -> None:
+    """Of 5,000 that hold something and 20,000 that are spent: PostgreSQL counts what it read of a table within a transaction."""
+    hold = f.reserve(world.big, 2, now=f.NOW)
+    before = _grants_read()
+
+    f.settle(hold, 2, now=f.NOW)
+
+    assert 0 < _grants_read() - before < 100
+
+
+def _grants_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'credits_grant'"
+        )
+        return int(cursor.fetchone()[0])
+
+
 def _pages(client: APIClient, read: Read) -> Iterator[list[Statement]]:
     """Read, and where it is a list, its next page too; yield the statements of each."""
     with explained() as statements:

@@ -27,6 +27,8 @@ DECLARE
     v_grants uuid[] := '{}';
     v_amounts numeric(24, 6)[] := '{}';
     v_hash bytea;
+    v_seen integer := 0;
+    v_seen_before integer;
     w record;
     g record;
 BEGIN
@@ -45,7 +47,7 @@ BEGIN
     END IF;
     FOR g IN
         SELECT id, remaining, source FROM credits_grant
-        WHERE p_follows IS NOT NULL AND wallet_id = p_wallet AND remaining > 0
+        WHERE p_follows IS NOT NULL AND wallet_id = p_wallet AND live
             AND id IN (SELECT grant_id FROM credits_grantdraw WHERE entry_id = p_follows)
         ORDER BY priority, expires_at, created_at, id
     LOOP
@@ -58,11 +60,14 @@ BEGIN
             v_allowance := v_allowance + v_part;
         END IF;
     END LOOP;
-    IF v_left > 0 AND w.balance > 0 THEN
+    -- By the index, in its order, a few at a time: without a limit all of thousands would be read and sorted.
+    WHILE v_left > 0 AND w.balance > 0 LOOP
+        v_seen_before := v_seen;
         FOR g IN
-            SELECT id, remaining, source FROM credits_grant WHERE wallet_id = p_wallet AND remaining > 0
-            ORDER BY priority, expires_at, created_at, id
+            SELECT id, remaining, source FROM credits_grant WHERE wallet_id = p_wallet AND live
+            ORDER BY priority, expires_at, created_at, id OFFSET v_seen LIMIT 30 + v_seen
         LOOP
+            v_seen := v_seen + 1;
             CONTINUE WHEN g.id = ANY (v_grants);
             v_part := least(g.remaining, v_left);
             v_left := v_left - v_part;
@@ -73,7 +78,8 @@ BEGIN
             END IF;
             EXIT WHEN v_left = 0;
         END LOOP;
-    END IF;
+        EXIT WHEN v_seen = v_seen_before;
+    END LOOP;
     v_hash := credits_entry_hash_1(
         w.head_hash, p_wallet, w.head_number + 1, p_entry, w.period_id, 'settle', -p_amount, w.balance - p_amount,
         w.allowance_remaining - v_allowance, v_used, p_reservation, p_counted_in, p_follows, NULL, '', '', p_metadata::text, p_performed_by,

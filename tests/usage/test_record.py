@@ -162,6 +162,21 @@ class TestRecord:
         assert [used("2026-06", actor=bob), used("2026-06", **app)] == [4, 10]
         assert settled(organization) == [14, 1]
 
+    def test_looks_each_event_up_by_the_index_however_many_there_are(
+        self, organization: Organization
+    ) -> None:
+        tell(organization, pieces(4 * PORTION))
+        ids = [str(n) for n in range(PORTION)]
+        asked: list[Any] = [["job"] * PORTION, ids, organization.id]
+
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE usage_usageevent")
+            cursor.execute(f"EXPLAIN {events._EARLIER}", asked)
+            plan = "\n".join(line for (line,) in cursor)
+
+        assert "Index Scan using usageevent_once_for_ever" in plan
+        assert "Filter" not in plan
+
     def test_keeps_every_text_as_it_is_told(self, organization: Organization) -> None:
         texts = ["a\\b", "a\tb", "a\nb", "a\rb", "\\N", "\\.", "{}", "a,b", '"', "ä€𝄞", "\\"]
         app: dict[str, Any] = {"resource_type": "app"}

@@ -29,9 +29,14 @@ from usage.services.told import Told as Told
 
 PORTION = 250
 """How many events are booked under one lock: others wait for no more than these."""
+# The limit makes the planner look each up by itself: else it may read all events of the organization. And it is planned anew each time,
+# because of a table that was small when a session prepared this one index is as good as another, and one gets slow as it grows.
 _EARLIER = """
-    SELECT e.source, e.external_id, e.credits FROM unnest(%s::text[], %s::text[]) AS told (source, id)
-    JOIN usage_usageevent e ON e.organization_id = %s AND e.source = told.source AND e.external_id = told.id"""
+    SELECT told.source, told.id, e.credits FROM unnest(%s::text[], %s::text[]) AS told (source, id)
+    CROSS JOIN LATERAL (
+        SELECT credits FROM usage_usageevent
+        WHERE organization_id = %s AND source = told.source AND external_id = told.id LIMIT 1
+    ) e"""
 _COLUMNS = [
     *("id", "organization_id", "entry_id", "credits", "counter_ids", "byok", "late", "metadata"),
     *("created_at", "position", *COLUMNS),
@@ -167,7 +172,6 @@ def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Decimal]:
     """Return what was charged for those of these pieces of work that are recorded already."""
     sources = [each.told.source for each in portion]
     ids = [each.told.id for each in portion]
-    # Not prepared: of a table that was small when a session planned this, one plan is as good as another, and some get slow as it grows.
     with connection.cursor() as cursor:
         cursor.execute(_EARLIER, [sources, ids, book.organization.id])
         return {(source, id): credits for source, id, credits in cursor.fetchall()}

@@ -23,7 +23,7 @@ FORGIVEN = "forgiven"
 CORRECTION = "correction"
 RERATED = "rerated"
 NULL = r"\N"
-NO_TOKENS = [NULL] * len(fields(Tokens))
+NO_TOKENS = "\t".join([NULL] * len(fields(Tokens)))
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 COLUMNS = [
@@ -105,28 +105,24 @@ def _line(
     each: Told, card: RateCard | None, cost: Decimal, group_id: UUID | None, month: date
 ) -> str:
     note = contradiction(card, each.tokens) if card and each.tokens else ""
-    values = (
-        escaped(each.source),
-        escaped(each.id),
-        each.actor_id or NULL,
-        group_id or NULL,
-        NULL if each.model is None else escaped(each.model),
-        escaped(each.work_type),
-        escaped(each.resource_type),
-        escaped(each.resource_id),
-        *(NO_TOKENS if each.tokens is None else vars(each.tokens).values()),
-        f"{cost:f}",
-        card.starts_at if card else NULL,
-        month,
-        note,
-        each.occurred_at.isoformat(),
+    model = NULL if each.model is None else _escaped(each.model)
+    source, id, work_type, resource_type, resource_id = _all_escaped(
+        each.source, each.id, each.work_type, each.resource_type, each.resource_id
     )
-    return "\t".join(map(str, values))
+    tokens = NO_TOKENS if each.tokens is None else "\t".join(map(str, vars(each.tokens).values()))
+    return (
+        f"{source}\t{id}\t{each.actor_id or NULL}\t{group_id or NULL}\t{model}\t{work_type}\t{resource_type}\t{resource_id}\t"
+        f"{tokens}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}"
+    )
 
 
-def escaped(text: str) -> str:
-    """Return text as COPY reads it."""
-    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+def _all_escaped(*texts: str) -> Sequence[str]:
+    """Return texts as COPY reads them. Nearly always that is what they are, so they are searched together."""
+    return [_escaped(text) for text in texts] if _SPECIAL.search("".join(texts)) else texts
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
 
 
 def _problem(each: Told, known: _Known, *, now: datetime) -> str | None:

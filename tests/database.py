@@ -27,7 +27,9 @@ def make(name: str) -> None:
     """Make a database and use it from now on: a copy of one that an earlier run migrated, if the migrations are still the same."""
     migrated = MIGRATED + _migrations()
     with connection._nodb_cursor() as cursor:
-        # Whoever comes second waits for the first, and then copies too.
+        # Whoever comes second waits for the first, as long as migrating takes, and then copies too.
+        cursor.execute("SET lock_timeout = 0")
+        cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [MIGRATED])
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", [migrated])
         if cursor.fetchone() is None:

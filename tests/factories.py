@@ -170,7 +170,7 @@ def adjust(
 def reverse(
     entry: LedgerEntry, *, now: datetime = NOW, reason: str = "mistake", **options: Any
 ) -> LedgerEntry:
-    return services.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now, **options)
+    return usage.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now, **options)
 
 
 def recharge(

@@ -1,7 +1,7 @@
 """A command that dies at any of its statements leaves nothing half done, and can be asked again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from inspect import signature
@@ -45,6 +45,8 @@ from tests.factories import (
 )
 from tests.races.crashpoints import IS_KILLED, RAISES, Command, State, try_every_death
 from tests.races.state import state_of
+from usage.services import Done, Work, settling, spending
+from usage.services.wanting import Request
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 
@@ -152,6 +154,8 @@ def allocation(world: World) -> LedgerEntry:
 # A door's commands are asked for with a key; the calendar's are asked for again by themselves.
 COMMANDS: dict[str, tuple[Callable[[], World], Callable[[World], object]]] = {
     "reserve": (funded, by_key(lambda w: try_to_reserve(w.child, 30))),
+    "reserve at once": (funded, lambda w: try_to_reserve(w.child, 30)),
+    "settle at once": (holding, lambda w: settle(w.open_hold, 20)),
     "reserve and refill": (low, by_key(lambda w: try_to_reserve(w.child, 20))),
     "refill and deny": (low, by_key(lambda w: try_to_reserve(w.child, 70))),
     "reserve over a boundary": (included, by_key(lambda w: try_to_reserve(w.child, 5, now=JUNE))),
@@ -204,7 +208,7 @@ class TestEveryCommand:
 
 
 LOCKING = (
-    *("reserve", "grow", "extend", "settle", "release", "expire"),
+    *("extend", "release", "expire"),
     *("grant", "adjust", "recharge", "allocate", "renew", "end_refill_cooldown"),
     *("suspend", "resume", "archive", "update_terms", "reverse"),
 )
@@ -224,7 +228,7 @@ class TestTheProofItself:
             connection.connection.commit()
 
         monkeypatch.setattr(ledger, "free", free_and_commit)
-        arrange, act = COMMANDS["settle"]
+        arrange, act = COMMANDS["release"]
 
         report = try_every_death(Command(arrange, act, state), RAISES, IS_KILLED)
 
@@ -250,7 +254,7 @@ class TestTheProofItself:
 
     @pytest.mark.parametrize("name", LOCKING)
     def test_needs_no_more_than_the_lock_to_notice_a_missing_transaction(self, name: str) -> None:
-        bare = vars(getattr(services, name))["__wrapped__"]
+        alone = bare(getattr(services, name))
         parent, child = make_family(funded=1_000)
         possible = {
             "organization": parent,
@@ -265,7 +269,32 @@ class TestTheProofItself:
             "performed_by": STAFF,
             "now": NOW,
         }
-        required = [p for p in signature(bare).parameters.values() if p.default is p.empty]
+        required = [p for p in signature(alone).parameters.values() if p.default is p.empty]
 
         with pytest.raises(TransactionManagementError):
-            bare(**{parameter.name: possible[parameter.name] for parameter in required})
+            alone(**{parameter.name: possible[parameter.name] for parameter in required})
+
+    @pytest.mark.parametrize("name", ["reserve", "check", "grow", "settle"])
+    def test_needs_no_more_than_the_savepoint_or_the_lock_to_notice_it_of_work(
+        self, name: str
+    ) -> None:
+        parent, _ = make_family(funded=1_000)
+        held = reserve(parent, 10)
+        request = Request(Work(parent, credits=Decimal(5)), NOW)
+        done = Done(held, STAFF, NOW, Decimal(5))
+        careful: dict[str, Callable[[], object]] = {
+            "reserve": lambda: bare(spending.with_care)(request),
+            "check": lambda: bare(spending.check_with_care)(replace(request, kind="check")),
+            "grow": lambda: bare(spending.grow)(
+                organization=parent, reservation_id=held.id, now=NOW, credits=Decimal(15)
+            ),
+            "settle": lambda: bare(settling.settle_with_care)(parent, done),
+        }
+
+        with pytest.raises(TransactionManagementError):
+            careful[name]()
+
+
+def bare(service: Any) -> Any:
+    """Return a service without its transaction."""
+    return vars(service)["__wrapped__"]

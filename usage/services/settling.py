@@ -129,7 +129,7 @@ def settle(
         settled = settle_at_once(organization, done)
         if isinstance(settled, Reservation):
             return settled
-    return _settle_with_care(organization, done)
+    return settle_with_care(organization, done)
 
 
 def settle_at_once(
@@ -148,7 +148,7 @@ def settle_at_once(
 
 
 @transaction.atomic(savepoint=False)
-def _settle_with_care(organization: Organization, done: Done) -> Reservation:
+def settle_with_care(organization: Organization, done: Done) -> Reservation:
     """Settle in a transaction that first posts what is due, and sends on what an archived wallet is left with."""
     wallet, parent = lock(organization, now=done.now, needs_parent=is_archived)
     outcome = _send(organization, done, archived=is_archived(wallet))

@@ -153,16 +153,17 @@ def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
     try:
         ask = request.ask()
     except _SAID_BY_TERMS:
-        return _check_with_care(request)
+        return check_with_care(request)
     wanted = request.wanted(ask)
     outcome = ledger.hold(wanted)
     if outcome.outcome == "held":
         return _decision(ask, wanted, outcome)
-    return _check_with_care(request)
+    return check_with_care(request)
 
 
 @transaction.atomic(savepoint=False)
-def _check_with_care(request: Request) -> Decision | Denied:
+def check_with_care(request: Request) -> Decision | Denied:
+    """Ask as `with_care` does, and hold nothing."""
     try:
         ask, asked = _admit(request)
     except NotAllowed as refusal:

@@ -113,8 +113,9 @@ class TestLockThatSomebodyHolds:
         assert isinstance(service.outcome, OperationalError)
         assert sqlstate(service.outcome) == "55P03"
         assert_unavailable(http.outcome)
-        assert min(service.seconds, http.seconds) >= 4.9
-        assert max(each.seconds for each in others) < min(service.seconds, http.seconds)
+        # A request is told after a third of a second, whoever else asks after five.
+        assert service.seconds >= 4.9
+        assert max(each.seconds for each in (http, *others)) < service.seconds
         assert wallet_of(other).reserved == 2
         assert held_client.reserve(1).status == 201
 
@@ -160,7 +161,7 @@ class TestSessionThatEnds:
 
         assert report.failures == []
         failed = [answer for answer in answers if answer.status >= 500]
-        assert len(failed) == report.deaths >= 20
+        assert len(failed) == report.deaths >= 3
         for answer in failed:
             assert_unavailable(answer)
         # Once to see what it does, once for each way of dying, and once where the key was looked up again.

@@ -8,7 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import transaction
+
 from credits import services
+from credits.ledger import Note
 from credits.models import (
     AmountField,
     BillingPeriod,
@@ -19,10 +22,14 @@ from credits.models import (
     Reservation,
     Wallet,
 )
+from credits.services import corrections
+from credits.services.locking import lock
 from organizations import services as organizations
 from organizations.models import ApiKey, Env, Organization
 from usage import services as usage
-from usage.services import sandbox
+from usage.services import beside, sandbox
+from usage.services.corrections import charged_by
+from usage.services.storing import store
 
 NOW = datetime(2026, 5, 10, 12, 0, tzinfo=UTC)
 STAFF = "staff:ana"
@@ -171,6 +178,30 @@ def reverse(
     entry: LedgerEntry, *, now: datetime = NOW, reason: str = "mistake", **options: Any
 ) -> LedgerEntry:
     return usage.reverse(entry=entry, reason=reason, performed_by=STAFF, now=now, **options)
+
+
+def charge_again(
+    charge: LedgerEntry, credits: Amount, *, now: datetime = NOW, reason: str = "wrong price"
+) -> LedgerEntry:
+    """Take back the charge of one piece of work and charge it again, as pricing it again does. Returns the new charge."""
+    note = Note(STAFF, now, reason)
+    with transaction.atomic():
+        wallet, _ = lock(charge.wallet.organization, now=now)
+        (event,) = charged_by(charge)
+        back = beside.correction(event, note)
+        again = beside.rerated(event, Decimal(credits), event.rated_at, note)
+        beside.count(wallet, [back, again])
+        back.entry = corrections.give_back(wallet, charge, note=note)
+        again.entry = corrections.charge_again(
+            wallet,
+            Decimal(credits),
+            counted_in_id=charge.counted_in_id or 0,
+            follows=back.entry,
+            note=note,
+        )
+        corrections.lapse_ended(wallet, note=note)
+        store(wallet, [back, again])
+    return again.entry
 
 
 def recharge(

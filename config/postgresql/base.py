@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import OperationalError
 from django.db.backends import utils
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
@@ -17,8 +17,18 @@ WARNING = "01000"
 IN_DOUBT = "synchronous replication"
 
 
+class DatabaseOperations(operations.DatabaseOperations):
+    """What is told of statements."""
+
+    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
+        """Return what was sent: of a prepared statement its text, since no values are written into it."""
+        return super().last_executed_query(cursor, sql, params) or sql
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to PostgreSQL."""
+
+    ops_class = DatabaseOperations
 
     in_doubt = False
     """Whether the server said of a commit that it waited for its standby in vain."""

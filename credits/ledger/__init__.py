@@ -37,6 +37,7 @@ from credits.ledger.movements import taken_from as taken_from
 from credits.ledger.movements import transfer as transfer
 from credits.ledger.posting import moment as moment
 from credits.ledger.posting import post as post
+from credits.ledger.posting import require_exact as require_exact
 from credits.ledger.recharges import count_recharged as count_recharged
 from credits.ledger.recharges import recharge as recharge
 from credits.ledger.shapes import Draw as Draw

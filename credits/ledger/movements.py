@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from credits.ledger.posting import post
+from credits.ledger.posting import post, require_exact
 from credits.ledger.shapes import Draw, Lot, Note, Posting, remaining, take
 from credits.ledger.wallets import live_grants
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation, Wallet
@@ -63,6 +63,7 @@ def charge(
 
     :param follows: for work that is charged again, the reversal of the charge before: what that returned is drawn first
     """
+    require_exact(amount)
     entry_id = new_id()
     statements.fetch_one(
         _CHARGE,

@@ -7,17 +7,15 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from credits.ledger import HASH, Note
+from credits.ledger import HASH
 from credits.models import LedgerEntry, Reservation
-from credits.services import corrections
-from credits.services.locking import lock
 from organizations.models import Organization
 from tests.factories import (
-    STAFF,
     adjust,
     allocate,
     archive,
     at,
+    charge_again,
     expire,
     grant,
     later,
@@ -67,14 +65,7 @@ def make_corrections(parent: Organization, child: Organization) -> None:
     reverse(sent, now=now)
     reverse(charge_of(settle(reserve(child, 2, now=now), 2, now=now)), now=now)
     work = settle(reserve(child, 3, now=now), 3, now=now)
-    with transaction.atomic():
-        wallet, _ = lock(child, now=now)
-        note = Note(STAFF, now, "wrong price")
-        reversal = corrections.give_back(wallet, charge_of(work), note=note)
-        period_id = wallet.period_id or 0
-        corrections.charge_again(
-            wallet, Decimal(4), counted_in_id=period_id, follows=reversal, note=note
-        )
+    charge_again(charge_of(work), 4, now=now)
 
 
 def charge_of(work: Reservation) -> LedgerEntry:

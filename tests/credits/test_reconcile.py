@@ -150,11 +150,11 @@ BROKEN: dict[str, list[str]] = {
     "a counter has reserved what its open reservations hold": [
         (
             "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved)"
-            " SELECT id, '2026-06-01', '', '', 0, 1 FROM credits_wallet"
+            " SELECT id, '2031-06-01', '', '', 0, 1 FROM credits_wallet"
         ),
         (
             "INSERT INTO credits_usagecounter (wallet_id, month, resource_type, resource_id, used, reserved, free_reserved)"
-            " SELECT id, '2026-06-01', '', '', 0, 0, 1 FROM credits_wallet"
+            " SELECT id, '2031-06-01', '', '', 0, 0, 1 FROM credits_wallet"
         ),
     ],
     "a statement opens where the last one closed, and adds up": [

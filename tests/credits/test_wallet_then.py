@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
 
 from credits import services
-from credits.ledger import InsufficientCredits, Note
+from credits.ledger import InsufficientCredits
 from credits.models import LedgerEntry, Reservation
 from credits.reconcile import CHECKS, reconcile
 from credits.serializers import CreditsShape
-from credits.services import corrections
-from credits.services.locking import lock
 from organizations.jobs import Found
 from organizations.models import Organization
 from organizations.services import OrganizationArchived, OrganizationSuspended
@@ -24,7 +21,7 @@ from tests import factories as f
 from tests.books import CLOCK
 from tests.callers import caller_of, child_path, details, error, ok
 from tests.callers import clock as clock
-from tests.factories import NOW, STAFF, at, later
+from tests.factories import NOW, at, later
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REFUSED = (
@@ -192,19 +189,7 @@ class World:
         charge = charges.order_by("?").first()
         if charge is None:
             return
-        with transaction.atomic():
-            wallet, _ = lock(charge.wallet.organization, now=self.now)
-            note = Note(STAFF, self.now, "price")
-            reversal = corrections.give_back(wallet, charge, note=note)
-            period_id = charge.counted_in_id or 0
-            corrections.charge_again(
-                wallet,
-                Decimal(self.amount()),
-                counted_in_id=period_id,
-                follows=reversal,
-                note=note,
-            )
-            corrections.lapse_ended(wallet, note=note)
+        f.charge_again(charge, self.amount(), now=self.now)
 
     def suspend(self) -> None:
         f.suspend(current(self.child), now=self.now)

@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from django.db import IntegrityError
 
+from credits import services as credits_services
 from credits.models import LedgerEntry
 from credits.reconcile import reconcile
 from credits.services import AlreadyReversed
@@ -526,7 +527,9 @@ class TestReconcile:
     ) -> None:
         work = p.use(p.work(organization, 5), 5)
 
-        f.reverse(charge_of(work), now=later(days=3))
+        credits_services.reverse(
+            entry=charge_of(work), reason="mistake", performed_by=STAFF, now=later(days=3)
+        )
 
         check = "work whose charge was taken back has its events taken back"
         assert corrections_found({check: CHECKS[check]})

@@ -120,7 +120,7 @@ class TestPositions:
         writes = []
 
         def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if "SET event_position" in sql:
+            if "SET event_position" in sql or "credits_charge_1" in sql:
                 writes.append(sql)
             return execute(sql, params, many, context)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from credits import ledger
+from credits.ledger import require_exact
 from credits.models import ZERO, Reservation
 from credits.services import AlreadySettled, ChargeTooLarge, ReservationClosed
 from credits.services.admission import more_than
@@ -171,6 +172,7 @@ def _send(
     patience: str | None = None,
     archived: bool = False,
 ) -> Outcome:
+    require_exact(done.cost)
     row = statements.fetch_one(
         _SETTLE,
         [

@@ -5,14 +5,14 @@ plan serves, whatever is NULL and however large a number is. Elsewhere Django wr
 plans each anew.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.models import Model
 from django.db.models.base import ModelState
 
@@ -76,13 +76,23 @@ def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
 def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """Send a statement and return its rows.
 
+    :param sql: one of few: what sends it is kept for as long as the connection
     :raises django.db.Error: as Django's own cursors do, and if it was committed here and may be nowhere else (config/postgresql)
     """
-    connection.ensure_connection()
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(cast(Any, _Prepared(connection.connection))) as cursor:
-        cursor.execute(sql, [text(param) for param in params])
-        return list(cursor.fetchall())
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    own.ensure_connection()
+    written = [value if type(value) is str else text(value) for value in params]
+    sender = _sender(own.connection, sql)
+    if own.queries_logged or own.execute_wrappers:
+        wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
+        return list(wrap(sender).execute(sql, written).fetchall())
+    # What Django's cursors do around a statement, once for the statement and its rows.
+    own.validate_no_broken_transaction()
+    with own.wrap_database_errors:
+        rows = sender.execute(sql, written).fetchall()
+    if own.in_doubt and not own.in_atomic_block:
+        own.require_certainty()
+    return rows
 
 
 def read_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
@@ -110,26 +120,71 @@ def text(value: Any) -> str | None:
 
     :raises TypeError: if it has no form here
     """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, bool | int | UUID):
-        return str(value)
-    if isinstance(value, bytes):
-        return rf"\x{value.hex()}"
-    if isinstance(value, list | tuple):
-        return "{" + ",".join(_element(text(each)) for each in value) + "}"
+    write = _FORMS.get(type(value)) or _form_of(value)
+    return write(value)
+
+
+def _form_of(value: Any) -> Callable[[Any], str | None]:
+    """Return what writes an instance of a subclass."""
+    for kind, write in _FORMS.items():
+        if isinstance(value, kind):
+            return write
     raise TypeError(f"{type(value).__name__} has no form as a parameter")
+
+
+def _itself(value: str | None) -> str | None:
+    return value
+
+
+def _number(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _bytes(value: bytes) -> str:
+    return rf"\x{value.hex()}"
+
+
+def _array(value: Sequence[Any]) -> str:
+    return "{" + ",".join([_element(text(each)) for each in value]) + "}" if value else "{}"
 
 
 def _element(value: str | None) -> str:
     if value is None:
         return "NULL"
-    escaped = value.replace("\\", r"\\").replace('"', r"\"")
-    return f'"{escaped}"'
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{value}"'
+
+
+_FORMS: dict[type, Callable[[Any], str | None]] = {
+    str: _itself,
+    type(None): _itself,
+    datetime: datetime.isoformat,
+    Decimal: _number,
+    bool: str,
+    int: str,
+    UUID: UUID.__str__,
+    bytes: _bytes,
+    list: _array,
+    tuple: _array,
+}
+"""How each type is written."""
+
+
+KEPT = 100
+"""How many statements' senders a connection keeps at most."""
+
+
+def _sender(session: Any, sql: str) -> "_Prepared":
+    """Return what sends a statement over a connection: it is kept beside the connection, for what it found out of the types of its columns
+    is the same every time. A connection is one thread's."""
+    kept: dict[str, _Prepared] = session.__dict__.setdefault("purser_senders", {})
+    found = kept.get(sql)
+    if found is None:
+        if len(kept) >= KEPT:
+            kept.clear()
+        found = kept[sql] = _Prepared(session)
+    return found
 
 
 class _Prepared(psycopg.Cursor[Row]):

@@ -9,7 +9,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
@@ -59,8 +58,7 @@ BREAK_SECONDS = 10.0
 """How long Redis is left alone after it failed."""
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a key stands in an endpoint class, or in what stopped it. Numbers are None when the class is unlimited."""
 
     endpoint_class: str

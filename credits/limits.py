@@ -1,7 +1,6 @@
 """What stands in the way of a hold. Pure: numbers in, the room that is left and the limit that binds out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -61,8 +60,7 @@ def names_of(organization_id: UUID, capped: Sequence[Capped]) -> dict[str, str]:
     return names | {each.scope: each.name for each in capped}
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """One number nobody crosses, as it stood at the moment of a decision. Amounts in credits.
 
     `cap` null is no limit, 0 is nothing. `resets_at` is null where no calendar brings relief.
@@ -113,8 +111,12 @@ def binding(limits: Sequence[Limit]) -> Limit | None:
 
     The shutoff is no measure of a hold: it compares what is settled.
     """
-    capped = [limit for limit in limits if limit.room is not None and limit.scope != "shutoff"]
-    return min(capped, key=lambda limit: limit.room or ZERO, default=None)
+    narrowest, least = None, None
+    for limit in limits:
+        room = None if limit.scope == "shutoff" else limit.room
+        if room is not None and (least is None or room < least):
+            narrowest, least = limit, room
+    return narrowest
 
 
 def explain(limits: Sequence[Limit], refused_by: str | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ the count, which may be wrong by one: so it is the one statement of a request th
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -43,8 +42,7 @@ class Count(NamedTuple):
     passes: bool
 
 
-@dataclass(frozen=True)
-class Principal:
+class Principal(NamedTuple):
     """Who asks: a key, and the organization it acts for."""
 
     key: ApiKey

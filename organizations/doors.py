@@ -44,6 +44,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from organizations import clock, idempotency, ids, pagination, services
@@ -176,12 +177,10 @@ class ApiView(APIView):
 
     now: datetime
     """The clock, read once per request."""
+    principal: Principal
+    """Who asks."""
     query: dict[str, Any]
     """The validated query."""
-
-    @property
-    def principal(self) -> Principal:
-        return cast(Principal, self.request.auth)
 
     @property
     def performed_by(self) -> str:
@@ -199,6 +198,7 @@ class ApiView(APIView):
         return self.principal.organization
 
     @classmethod
+    @cache
     def operation_for(cls, method: str | None) -> Operation | None:
         """Return what was declared for an HTTP method, or None: then it is closed."""
         name = "get" if method == "HEAD" else (method or "").lower()
@@ -213,22 +213,30 @@ class ApiView(APIView):
             throttle.announce(request, self)  # type: ignore[attr-defined]
         self.perform_authentication(request)
         self.now = clock.now()
-        head[PRINCIPAL] = request.auth
-        self.check_throttles(request)
+        self.principal = head[PRINCIPAL] = cast(Principal, request.auth)
+        self._count(request, throttles)
         declared = self.operation_for(request.method)
         if declared is None or not declared.while_suspended:
             services.require_active(self.principal.key.organization)
         if request.method not in self.allowed_methods:
             raise MethodNotAllowed(request.method or "")
         self.check_permissions(request)
-        request.auth = self._act(head.get(ACTING_IN_HEAD))
-        head[PRINCIPAL] = request.auth
+        named = head.get(ACTING_IN_HEAD)
+        if named is not None:
+            self.principal = head[PRINCIPAL] = request.auth = self._act(named)
         operation = self._operation
-        if operation.spends:
+        # Without such a header that is the key's own, which was asked about just now.
+        if operation.spends and (named is not None or operation.while_suspended):
             services.require_active(self.acting)
         # Making nothing of nothing takes a while, too.
         asked = head.get("QUERY_STRING") or operation.query is not StrictQuery
         self.query = operation.query.of(request.query_params) if asked else {}
+
+    def _count(self, request: Request, throttles: list[BaseThrottle]) -> None:
+        """Refuse a request that comes too soon, as `check_throttles` does, by the throttles that were made already."""
+        waits = [each.wait() for each in throttles if not each.allow_request(request, self)]
+        if waits:
+            self.throttled(request, max(wait or 0 for wait in waits))
 
     def perform_authentication(self, request: Request) -> None:
         """Look up the key at once: the base class asks for it as for something that may never be needed."""
@@ -354,11 +362,9 @@ class ApiView(APIView):
             raise AssertionError("DeclaredScope lets nobody come here")
         return operation
 
-    def _act(self, named: str | None) -> Principal:
+    def _act(self, named: str) -> Principal:
         """Return the principal, acting in the organization that the header names."""
         principal = self.principal
-        if named is None:
-            return principal
         try:
             acting = self.organization(self._on_own_side(ids.read("org", named)))
         except ids.MalformedId as error:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import QueryDict
 from rest_framework import serializers
 
@@ -24,6 +25,8 @@ SMALLEST_CREDIT = Decimal("0.000001")
 MAX_NAME = 100
 """How much of the name of an unknown field is told."""
 UNKNOWN = "This field is not known here."
+_VALIDATORS_OF_TEXT = 3
+"""Of text with a greatest length: that, no NUL, no half of a pair."""
 HIDDEN = "Control and invisible characters are not allowed."
 
 _OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -47,6 +50,16 @@ class StrictSerializer(serializers.Serializer):
         """
         return dict(_reader(cls).run_validation(data))
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if type(data) is not dict or self.validators:
+            return super().run_validation(data)
+        # What the base class does with an object where no validator is declared.
+        values = self.to_internal_value(data)
+        try:
+            return self.validate(values)
+        except (serializers.ValidationError, DjangoValidationError) as error:
+            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
+
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
@@ -57,8 +70,11 @@ class StrictSerializer(serializers.Serializer):
             missing = {"non_field_errors": ["At least one field is required."]}
             raise serializers.ValidationError(missing)
         values, errors = {}, {}
-        for name, field, speaks, check in self._plan:
+        for name, field, speaks, unsaid, check in self._plan:
             if name in data or speaks:
+                if unsaid is not None and name not in data:
+                    values[field.source] = unsaid
+                    continue
                 try:
                     value = field.run_validation(data.get(name, serializers.empty))
                     values[field.source] = check(value) if check else value
@@ -71,20 +87,37 @@ class StrictSerializer(serializers.Serializer):
         return values
 
     @cached_property
-    def _plan(self) -> list[tuple[str, serializers.Field, bool, Callable[[Any], Any] | None]]:
-        """The fields that are read, each with whether it speaks where it is left out (it has a default, or is required), and with its
-        `validate_…`: what the base class looks up anew for every request."""
+    def _plan(self) -> list["_Planned"]:
+        """The fields that are read, each with whether it speaks where it is left out (it has a default, or is required), with what it says
+        then, and with its `validate_…`: what the base class looks up anew for every request."""
         fields = {name: field for name, field in self.fields.items() if not field.read_only}
         assert not any("." in (field.source or "") for field in fields.values())
         return [
-            (
+            _Planned(
                 name,
                 field,
                 field.required or field.default is not serializers.empty,
+                _unsaid(field) if not hasattr(self, f"validate_{name}") else None,
                 getattr(self, f"validate_{name}", None),
             )
             for name, field in fields.items()
         ]
+
+
+class _Planned(NamedTuple):
+    name: str
+    field: serializers.Field
+    speaks: bool
+    unsaid: Any
+    """Its value where it is left out, if that is always the same one and not null."""
+    check: Callable[[Any], Any] | None
+
+
+def _unsaid(field: serializers.Field) -> Any:
+    """Return what a field says where it is left out, if that is text, a number or a time."""
+    if not isinstance(field.default, str | int) or getattr(field.root, "partial", False):
+        return None
+    return field.run_validation(serializers.empty)
 
 
 class StrictQuery(StrictSerializer):
@@ -112,6 +145,11 @@ def _reader(kind: type[StrictSerializer]) -> StrictSerializer:
     return reader
 
 
+def _reads_as(field: serializers.Field, kind: type[serializers.Field]) -> bool:
+    """Whether a field has no rules of its own, besides those of this kind."""
+    return type(field).to_internal_value is kind.to_internal_value
+
+
 class StrictChar(serializers.CharField):
     """Text that is text. Control and invisible characters, which make a name look like another,
     are refused; `multiline` lets line breaks and tabs pass."""
@@ -121,11 +159,27 @@ class StrictChar(serializers.CharField):
     def __init__(self, *, multiline: bool = False, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
         self.multiline = multiline
+        self.has_no_rules = _reads_as(self, StrictChar) and self.min_length is None
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
+        if type(data) is str and self._is_plain(data):
+            return data
         if isinstance(data, str) and data and not data.strip() and not self.allow_blank:
             self.fail("blank")
         return super().run_validation(data)
+
+    def _is_plain(self, data: str) -> bool:
+        """Whether no rule of any text can refuse this one: printable ASCII, and not too long. Only its length is asked of such a text."""
+        longest = self.max_length
+        return (
+            self.has_no_rules
+            and longest is not None
+            and len(data) <= longest
+            and len(self.validators) == _VALIDATORS_OF_TEXT
+            and data.isascii()
+            and data.isprintable()
+            and bool(data.strip())
+        )
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -153,6 +207,12 @@ class StrictList(serializers.ListField):
 class StrictChoice(serializers.ChoiceField):
     """One of a few words."""
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        is_one = type(data) is str and data in self.choice_strings_to_values
+        if is_one and not self.validators and _reads_as(self, StrictChoice):
+            return self.choice_strings_to_values[data]
+        return super().run_validation(data)
+
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid_choice", input=data)
@@ -173,6 +233,20 @@ class StrictInteger(serializers.IntegerField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"min_value": 0, "max_value": MAX_INTEGER} | options)
+        own = (self.min_value, self.max_value) if _reads_as(self, StrictInteger) else (None, None)
+        self.bounds: tuple[int | None, int | None] = own
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        least, most = self.bounds
+        if (
+            type(data) is int
+            and least is not None
+            and most is not None
+            and least <= data <= most
+            and len(self.validators) == len(self.bounds)
+        ):
+            return data  # nothing else is asked of it
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int:

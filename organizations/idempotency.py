@@ -56,8 +56,7 @@ class IdempotencyConflict(Exception):
     """The key was used before, for something else."""
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """An idempotency key of one organization (the API key's, not the acting one), in the names of one owner."""
 
     organization: Organization
@@ -101,8 +100,7 @@ class Earlier(NamedTuple):
     body: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command did, as its caller sees it."""
 
     status: int
@@ -119,8 +117,7 @@ class Denied:
     error: Exception
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """An answer as bytes: the same ones for the first caller and, `replay` apart, for every other."""
 
     status: int

@@ -57,6 +57,9 @@ def status_in_force(organization: Organization) -> Organization.Status:
 
     A child depends on its parent, a sandbox on the organization that it is of.
     """
+    is_alone = organization.parent_id is None and organization.sandbox_of_id is None
+    if is_alone and organization.status == Organization.Status.ACTIVE:
+        return Organization.Status.ACTIVE
     statuses = {each.status for each in _depended_on(organization)}
     strict = (Organization.Status.ARCHIVED, Organization.Status.SUSPENDED)
     return next((status for status in strict if status in statuses), Organization.Status.ACTIVE)

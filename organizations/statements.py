@@ -6,7 +6,7 @@ plans each anew.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -15,6 +15,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.models import Model
 from django.db.models.base import ModelState
+from psycopg.types.datetime import TimestamptzLoader
 
 Row = tuple[Any, ...]
 M = TypeVar("M", bound=Model)
@@ -47,10 +48,8 @@ class Columns(Generic[M]):
 
     def take(self, row: Iterator[Any]) -> M | None:
         """Return the instance that the next values of a row make, or None where a join found nothing: then the first, its id, is NULL."""
-        values = [value for _, value in zip(self.names, row, strict=False)]
-        if values[0] is None:
-            return None
-        return stored(self.model, dict(zip(self.names, values, strict=True)))
+        values = dict(zip(self.names, row, strict=False))
+        return None if values[self.names[0]] is None else stored(self.model, values)
 
 
 def stored(model: type[M], values: Mapping[str, Any]) -> M:
@@ -89,7 +88,7 @@ def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     # What Django's cursors do around a statement, once for the statement and its rows.
     own.validate_no_broken_transaction()
     with own.wrap_database_errors:
-        rows = sender.execute(sql, written).fetchall()
+        rows: list[Row] = sender.execute(sql, written).fetchall()
     if own.in_doubt and not own.in_atomic_block:
         own.require_certainty()
     return rows
@@ -184,7 +183,19 @@ def _sender(session: Any, sql: str) -> "_Prepared":
         if len(kept) >= KEPT:
             kept.clear()
         found = kept[sql] = _Prepared(session)
+        found.adapters.register_loader("timestamptz", _Moment)
     return found
+
+
+class _Moment(TimestamptzLoader):
+    """Reads a moment in UTC, as the sessions of Django write it, in one step."""
+
+    def load(self, data: Any) -> datetime:
+        try:
+            found = datetime.fromisoformat(bytes(data).decode())
+        except ValueError:  # what Python has no moment for; the driver says why
+            found = super().load(data)
+        return found.astimezone(UTC) if found.tzinfo is not UTC else found
 
 
 class _Prepared(psycopg.Cursor[Row]):

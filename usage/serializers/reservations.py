@@ -157,7 +157,8 @@ class LimitShape(serializers.Serializer):
 def limits_said(
     limits: Sequence[Limit], *, to_child: bool, refused_by: str | None = None
 ) -> list[dict[str, Any]]:
-    """Write limits as the API tells them, the binding one named: the one that refused, else the one with the least room.
+    """Write limits as the API tells them, the binding one named: the one that refused, else the one with the least room. Amounts are
+    decimals: `wire.dumps` writes them plainly.
 
     :param to_child: whether a key of a child asks: then what the parent set is left out, and another one binds
     """
@@ -172,17 +173,13 @@ def _limit_said(limit: Limit, binds: bool) -> dict[str, Any]:
     return {
         "scope": limit.scope,
         "id": limit.id,
-        "cap": _plain(limit.cap),
-        "used": wire.plain(limit.used),
-        "reserved": wire.plain(limit.reserved),
-        "remaining": None if room is None else wire.plain(max(ZERO, room)),
+        "cap": limit.cap,
+        "used": limit.used,
+        "reserved": limit.reserved,
+        "remaining": None if room is None else max(ZERO, room),
         "resetsAt": limit.resets_at and _time(limit.resets_at),
         "binding": binds,
     }
-
-
-def _plain(amount: Decimal | None) -> int | Decimal | None:
-    return None if amount is None else wire.plain(amount)
 
 
 _time = WalletTime().to_representation
@@ -226,8 +223,8 @@ def said(reservation: Reservation, *, now: datetime, to_child: bool) -> dict[str
     return {
         "id": write("rsv", reservation.id),
         "status": reservation.status_at(now),
-        "credits": wire.plain(reservation.credits),
-        "settledCredits": _plain(reservation.settled_credits),
+        "credits": reservation.credits,
+        "settledCredits": reservation.settled_credits,
         "requestedModel": reservation.requested_model or None,
         "effectiveModel": reservation.effective_model or None,
         "decision": reservation.decision,

@@ -217,6 +217,8 @@ def _by(book: Book, work: Work) -> Work:
         if group is None:
             raise Left.of("entity", "There is no such entity group.")
         _require_own_group(book, work, group)
+    if actor is work.actor and model is work.model and group is work.group:
+        return work
     return replace(work, actor=actor, model=model, group=group)
 
 

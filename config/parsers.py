@@ -26,6 +26,7 @@ _NAME_ENDS = re.compile(rb'"\s*:')
 _ESCAPE = b"\\u"
 """Without one of these there is no hostile text: UTF-8 has no halves of pairs, and JSON no control characters as they are."""
 _HOSTILE = re.compile("[\0\ud800-\udfff]")
+_MARK = "\ufeff"
 _FIRST_LIST = re.compile(rb'\s*\{\s*"([A-Za-z]{1,40})"\s*:\s*\[')
 
 
@@ -46,9 +47,10 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Any = None
     ) -> dict[str, Any]:
-        _, parameters = parse_header_parameters(media_type or "")
-        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-            raise UnsupportedMediaType(media_type or "")
+        if media_type != self.media_type:
+            _, parameters = parse_header_parameters(media_type or "")
+            if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+                raise UnsupportedMediaType(media_type or "")
         context = parser_context or {}
         limit = getattr(context.get("view"), "max_body_bytes", MAX_BYTES)
         if _announced(context) > limit:
@@ -74,13 +76,7 @@ def loads(data: bytes) -> dict[str, Any]:
     """
     _refuse_too_many(data)
     try:
-        value = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_decimal,
-            parse_constant=_constant,
-        )
+        value = _decode(data.decode("utf-8"))
     except RecursionError as error:
         raise MalformedJson(f"JSON nested deeper than {MAX_DEPTH}") from error
     except UnicodeDecodeError as error:
@@ -93,6 +89,12 @@ def loads(data: bytes) -> dict[str, Any]:
     if _ESCAPE in data:
         _refuse_hostile(value)
     return value
+
+
+def _decode(text: str) -> Any:
+    if text.startswith(_MARK):
+        raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+    return _DECODER.decode(text)
 
 
 def _refuse_too_many(data: bytes) -> None:
@@ -139,6 +141,15 @@ def _decimal(text: str) -> Decimal:
 
 def _constant(text: str) -> None:
     raise MalformedJson(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_decimal,
+    parse_constant=_constant,
+)
+"""Made once: making it takes longer than reading most bodies."""
 
 
 def _refuse_deep(value: dict[str, Any] | list[Any], *, depth: int) -> None:

@@ -57,7 +57,9 @@ class Capped(NamedTuple):
 def names_of(organization_id: UUID, capped: Sequence[Capped]) -> dict[str, str]:
     """Return what the limits of a hold are the limits of, by their scope."""
     names: dict[str, str] = dict.fromkeys(SCOPES, write("org", organization_id))
-    return names | {each.scope: each.name for each in capped}
+    for each in capped:
+        names[each.scope] = each.name
+    return names
 
 
 class Limit(NamedTuple):

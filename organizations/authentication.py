@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Model, Q
+from django.db.models import Q
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -132,19 +132,12 @@ def _key_of(row: statements.Row) -> ApiKey:
     actor, profile = _ACTOR.take(values), _PROFILE.take(values)
     assert key is not None
     assert own is not None
-    _relate(key, organization=own, actor=actor)
-    _relate(own, parent=parent, sandbox_of=live)
-    _relate(parent, sandbox_of=live_of_parent)
-    _relate(live, parent=parent_of_live)
-    _relate(actor, profile=profile)
+    statements.relate(key, organization=own, actor=actor)
+    statements.relate(own, parent=parent, sandbox_of=live)
+    statements.relate(parent, sandbox_of=live_of_parent)
+    statements.relate(live, parent=parent_of_live)
+    statements.relate(actor, profile=profile)
     return key
-
-
-def _relate(instance: Model | None, **others: Model | None) -> None:
-    """Put beside an instance what it refers to, as `select_related` does: where it is None, so is its id."""
-    if instance is not None:
-        found = {name: other for name, other in others.items() if other is not None}
-        instance._state.fields_cache.update(found)
 
 
 _NOTES = ["metadata"]

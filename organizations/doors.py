@@ -159,6 +159,11 @@ def operation(
 class JsonOnly(DefaultContentNegotiation):
     """Answers are JSON whatever the Accept header hopes for; bodies must say that they are."""
 
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        # What a body nearly always says that it is needs no comparing.
+        is_plain = request.content_type == parsers[0].media_type
+        return parsers[0] if is_plain else super().select_parser(request, parsers)
+
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         renderer: BaseRenderer = renderers[0]
         return renderer, renderer.media_type

@@ -62,6 +62,15 @@ def stored(model: type[M], values: Mapping[str, Any]) -> M:
     return instance
 
 
+def relate(instance: Model | None, **others: Model | None) -> None:
+    """Put beside an instance what it refers to, as `select_related` does: where it is None, so is its id."""
+    if instance is not None:
+        kept = instance._state.fields_cache
+        for name, other in others.items():
+            if other is not None:
+                kept[name] = other
+
+
 def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
     """Send a statement and return its first row, or None. It is sent once: whoever is told that the connection broke does not know
     whether it was executed.

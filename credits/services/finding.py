@@ -25,12 +25,13 @@ def find_hold(
     row = statements.fetch_one(_FIND, [reservation_id, organization_id, actor_id, actor_id])
     if row is None:
         raise Reservation.DoesNotExist("the organization has no such reservation")
-    values = iter(row)
-    found, wallet = _HOLD.take(values), _WALLET.take(values)
+    read = iter(row)
+    found, wallet = _HOLD.take(read), _WALLET.take(read)
     assert found is not None
     assert wallet is not None
+    values = vars(found)
     for name in _IN_JSON:
-        text = getattr(found, name)
-        setattr(found, name, None if text is None else json.loads(text))
-    found.wallet = wallet
+        if values[name] is not None:
+            values[name] = json.loads(values[name])
+    statements.relate(found, wallet=wallet)
     return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -177,12 +178,18 @@ def _limit_said(limit: Limit, binds: bool) -> dict[str, Any]:
         "used": limit.used,
         "reserved": limit.reserved,
         "remaining": None if room is None else max(ZERO, room),
-        "resetsAt": limit.resets_at and _time(limit.resets_at),
+        "resetsAt": limit.resets_at and _reset_said(limit.resets_at),
         "binding": binds,
     }
 
 
 _time = WalletTime().to_representation
+
+
+@lru_cache(maxsize=100)
+def _reset_said(moment: datetime) -> str:
+    """Write when a limit begins anew: for nearly all of them at the end of the same months."""
+    return _time(moment)
 
 
 class NullWhenEmpty(serializers.CharField):

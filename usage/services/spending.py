@@ -249,7 +249,7 @@ def _made(ask: Ask, wanted: Wanted, outcome: Outcome) -> Reservation:
     }
     reservation = statements.stored(Reservation, written)
     wallet = {"id": ask.book.wallet_id, "organization_id": wanted.organization_id}
-    reservation.wallet = statements.stored(Wallet, wallet)
+    statements.relate(reservation, wallet=statements.stored(Wallet, wallet))
     return reservation
 
 

@@ -10,14 +10,14 @@ raise a version: that an actor has no limit, but not that there is no such actor
 """
 
 import logging
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from credits.models import CreditConfig, Wallet
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
-from organizations.statements import read_one
+from organizations.statements import Columns, read_one, relate
 from usage.models import AIModel, Thresholds
 from usage.services import limits, rates
 from usage.services.recent import Recent
@@ -41,8 +41,32 @@ _VERSIONS = """
         LEFT JOIN credits_wallet p ON p.organization_id = o.parent_id
         CROSS JOIN credits_catalogue c
     WHERE w.organization_id = %s"""
-_ABOVE = ("parent__sandbox_of", "sandbox_of__parent")
+_OWN = Columns(Organization, "o", without=["metadata"])
+_CONFIG = Columns(CreditConfig, "config")
+_ABOVE = [
+    Columns(Organization, alias, without=["metadata"])
+    for alias in ("parent", "live_of_parent", "live", "parent_of_live")
+]
 """On whose status the organization's depends."""
+_PROFILE = Columns(UsageProfile, "profile")
+_THRESHOLDS = Columns(Thresholds, "thresholds")
+_READ: list[Columns[Any]] = [_OWN, _CONFIG, *_ABOVE, _PROFILE, _THRESHOLDS]
+_FIRST_COLUMN = 4
+_READ_ALL = f"""
+    SELECT w.id, w.terms_version, p.terms_version, c.version, {", ".join(each.sql for each in _READ)}
+    FROM credits_wallet w
+        JOIN organizations_organization o ON o.id = w.organization_id
+        JOIN {CreditConfig._meta.db_table} config ON config.wallet_id = w.id
+        LEFT JOIN credits_wallet p ON p.organization_id = o.parent_id
+        LEFT JOIN organizations_organization parent ON parent.id = o.parent_id
+        LEFT JOIN organizations_organization live_of_parent ON live_of_parent.id = parent.sandbox_of_id
+        LEFT JOIN organizations_organization live ON live.id = o.sandbox_of_id
+        LEFT JOIN organizations_organization parent_of_live ON parent_of_live.id = live.parent_id
+        LEFT JOIN {UsageProfile._meta.db_table} profile ON profile.id = o.default_profile_id
+        LEFT JOIN {Thresholds._meta.db_table} thresholds ON thresholds.organization_id = o.id
+        CROSS JOIN credits_catalogue c
+    WHERE w.organization_id = %s"""
+"""All that a book begins with: its versions are those of the rows, for one statement sees one moment."""
 _MISSING = object()
 
 
@@ -249,19 +273,17 @@ def fresh(organization: Organization) -> Book:
 
     :raises Wallet.DoesNotExist: if it has no wallet
     """
-    wallet_id, versions = _versions(organization.id)
+    row = read_one(_READ_ALL, [organization.id])
+    if row is None:
+        raise _no_wallet(organization.id)
+    wallet_id, *read = row[:_FIRST_COLUMN]
+    versions = Versions(*read)
     catalogue = _catalogues.get(versions.catalogue, None)
     if catalogue is None:
         catalogue = Recent(OF_THE_CATALOGUE)
         _catalogues.put(versions.catalogue, catalogue)
-    rows = Organization.objects.select_related(*_ABOVE, "default_profile", "thresholds")
-    book = Book(
-        versions,
-        wallet_id,
-        rows.get(id=organization.id),
-        CreditConfig.objects.get(wallet=wallet_id),
-        catalogue,
-    )
+    own, config = _told(iter(row[_FIRST_COLUMN:]))
+    book = Book(versions, wallet_id, own, config, catalogue)
     _books.put(organization.id, book)
     return book
 
@@ -312,9 +334,28 @@ def _versions(organization_id: UUID) -> tuple[UUID, Versions]:
     """Return the id of an organization's wallet, and the versions of now."""
     row = read_one(_VERSIONS, [organization_id])
     if row is None:
-        raise Wallet.DoesNotExist(f"organization {organization_id} has no wallet")
+        raise _no_wallet(organization_id)
     wallet_id, *versions = row
     return wallet_id, Versions(*versions)
+
+
+def _no_wallet(organization_id: UUID) -> Wallet.DoesNotExist:
+    return Wallet.DoesNotExist(f"organization {organization_id} has no wallet")
+
+
+def _told(values: Iterator[Any]) -> tuple[Organization, CreditConfig]:
+    """Return what the columns of `_READ_ALL` say: an organization with whom and what it depends on, and its wallet's configuration."""
+    own, config = _OWN.take(values), _CONFIG.take(values)
+    parent, live_of_parent, live, parent_of_live = (each.take(values) for each in _ABOVE)
+    profile, thresholds = _PROFILE.take(values), _THRESHOLDS.take(values)
+    assert own is not None
+    assert config is not None
+    relate(own, parent=parent, sandbox_of=live, default_profile=profile)
+    relate(parent, sandbox_of=live_of_parent)
+    relate(live, parent=parent_of_live)
+    own._state.fields_cache["thresholds"] = thresholds  # also that there are none
+    relate(thresholds, organization=own)
+    return own, config
 
 
 _books: Recent[UUID, Book] = Recent(BOOKS)

@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 
 from organizations import wire
@@ -40,6 +40,8 @@ ATTEMPTS = 3
 PRUNE_BATCH = 1_000
 
 _VALUE = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}")  # a comma is where a proxy joined two
+_TAKEN = "23505"
+"""Unique violation."""
 _TRY_AGAIN = {"40001", "40P01"}
 """Serialization failure and deadlock: the database undid everything and asks for another try."""
 
@@ -142,7 +144,7 @@ def run(
     :param at_once: tries to do all of that in one statement, which minds the key; None says that it takes a transaction
     :raises IdempotencyConflict: if the key was used with other inputs in the last 24 hours
     """
-    found = at_once() if at_once else None
+    found = _claiming(at_once) if at_once else None
     if isinstance(found, Answer):
         return Stored(found.status, wire.dumps(found.body))
     if found is not None and key is not None:
@@ -193,6 +195,16 @@ def _claim(key: Key, now: datetime) -> Stored | None:
         earlier = Earlier(bytes(row.fingerprint), row.status_code, row.format, row.body)
         return _again(earlier, key)
     return None
+
+
+def _claiming(at_once: Callable[[], Answer | Earlier | None]) -> Answer | Earlier | None:
+    """Run what minds the key in one statement. If somebody else took the key meanwhile all of it was undone, and the key has an answer."""
+    try:
+        return again(at_once)
+    except IntegrityError as error:
+        if sqlstate(error) != _TAKEN:
+            raise
+        return at_once()
 
 
 def _again(earlier: Earlier, key: Key) -> Stored:

@@ -1,6 +1,7 @@
 """What the one admission locks, at which level it decides, and what is kept of its answers."""
 
 from decimal import Decimal
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from credits.models import Reservation
 from organizations import wire
 from organizations.models import IdempotencyKey
 from tests import factories as f
-from tests.callers import caller_of, ok
+from tests.callers import caller_of, error, ok
 from tests.callers import clock as clock
 from tests.parallel import locked
+from tests.races.threads import together
 from tests.usage import people as p
+from tests.usage.test_terms_version import wait_for_a_waiter
 from usage.serializers import reservations as shapes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +55,37 @@ class TestParent:
 
         assert p.hold(p.work(child, 9)).credits == 9
         assert len(f.refills_of(child)) == 1
+
+
+class TestKeyThatIsTakenMeanwhile:
+    @pytest.mark.race
+    @pytest.mark.usefixtures("clock")
+    def test_undoes_the_hold_and_is_found(self) -> None:
+        organization = f.make_organization(funded=100)
+        caller = caller_of(organization)
+        is_taken = Event()
+
+        def take() -> None:
+            with transaction.atomic():
+                IdempotencyKey.objects.create(
+                    organization=organization,
+                    key="k",
+                    fingerprint=b"another",
+                    status_code=200,
+                    body="{}",
+                    created_at=f.NOW,
+                )
+                is_taken.set()
+                wait_for_a_waiter()
+
+        def ask() -> Any:
+            assert is_taken.wait(30)
+            return error(caller.reserve(10, key="k"))
+
+        _, answer = together(take, ask)
+
+        assert answer == (409, "IDEMPOTENCY_CONFLICT")
+        assert f.wallet_of(organization).reserved == 0
 
 
 class TestIsolation:

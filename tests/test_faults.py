@@ -209,12 +209,18 @@ class TestDatabase:
     ) -> None:
         client = Client.of(make_organization(funded=100))
 
-        with one_session_only() as login, monkeypatch.context() as as_login:
+        with (
+            psycopg.connect(**parameters(), autocommit=True) as watching,
+            one_session_only() as login,
+            monkeypatch.context() as as_login,
+        ):
             as_login.setitem(connection.settings_dict, "USER", login["user"])
             as_login.setitem(connection.settings_dict, "PASSWORD", login["password"])
             connection.close()
-            with psycopg.connect(**parameters(), autocommit=True):
+            with psycopg.connect(**parameters(), autocommit=True) as the_one:
+                pid = the_one.info.backend_pid
                 crowded = client.reserve(10)
+            wait_until_ended(pid, watching)
             answer = client.reserve(10)
             connection.close()
 
@@ -326,6 +332,18 @@ def parameters() -> dict[str, Any]:
     named = ("host", "port", "dbname", "user", "password")
     found = connection.get_connection_params()
     return {name: found[name] for name in named if name in found}
+
+
+def wait_until_ended(pid: int, watching: "psycopg.Connection[Any]") -> None:
+    """Return once the server has ended a session that was closed here: until then it takes up its place."""
+    for _ in range(3_000):
+        if (
+            watching.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+            is None
+        ):
+            return
+        watching.execute("SELECT pg_sleep(0.01)")
+    raise AssertionError("the session goes on")
 
 
 @contextmanager

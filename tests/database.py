@@ -46,7 +46,8 @@ def remove(name: str) -> None:
     with connection._nodb_cursor() as cursor:
         # Where the tests run as another role, this does not.
         cursor.execute("SET ROLE NONE")
-        cursor.execute(f'DROP DATABASE "{name}"')
+        # A session that somebody left open ends with it.
+        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _migrate(cursor: CursorWrapper, migrated: str) -> None:

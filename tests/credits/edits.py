@@ -189,6 +189,7 @@ INVENTED: dict[str, Callable[[Random, str], str]] = {
         [f"'{{\"n\": {dice.randint(0, 9)}}}'", "'[1]'", "'null'", f"'[' || {column} || ']'"]
     ),
     "bytea": lambda dice, column: f"set_byte({column}, 7, get_byte({column}, 7) # {dice.randint(1, 255)})",
+    "_numeric": lambda dice, column: dice.choice([f"{column} || 7::numeric", f"{column}[2:]"]),
     "_int8": lambda dice, column: dice.choice([f"{column} || 7::bigint", f"{column}[2:]"]),
 }  # fmt: skip
 

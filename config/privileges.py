@@ -124,7 +124,9 @@ FUNCTIONS = frozenset(
         "credits_lasted_1",
         "credits_post_1",
         "credits_raise_terms",
+        "organizations_answer_1",
         "organizations_count_1",
+        "organizations_remember_1",
         "usage_settle_1",
     }
 )

@@ -93,10 +93,8 @@ class Outcome(NamedTuple):
     moment: datetime | None
     period: int | None
     counters: list[int] | None
-    earlier_fingerprint: bytes | None
-    earlier_status: int | None
-    earlier_format: int | None
-    earlier_body: str | None
+    earlier: Earlier
+    """What was found under the key; of nulls, if the outcome is another."""
 
     @property
     def made(self) -> "Made":
@@ -109,16 +107,6 @@ class Outcome(NamedTuple):
             self.counters or [],
             self.figures or [],
             self.moment or EPOCH,
-        )
-
-    @property
-    def earlier(self) -> Earlier:
-        """The answer that was found under the key."""
-        return Earlier(
-            bytes(self.earlier_fingerprint or b""),
-            self.earlier_status or 0,
-            self.earlier_format or 0,
-            self.earlier_body or "",
         )
 
 
@@ -134,22 +122,20 @@ class Made(NamedTuple):
     moment: datetime
 
 
-PARAMETERS = 36
-_HOLD = f"SELECT * FROM credits_hold_1({', '.join(['%s'] * PARAMETERS)})"
+_PARAMETERS = 35
+_HOLD = f"SELECT * FROM credits_hold_1({', '.join(['%s'] * _PARAMETERS)})"
 
 
 def hold(
     wanted: Wanted,
     *,
     key: Key | None = None,
-    patience: str | None = None,
     refills: bool = True,
     takes_part: bool = False,
 ) -> Outcome:
     """Decide and hold, all in one statement: under the wallet's lock, which it takes if the caller has not.
 
     :param key: under which the answer is stored, and looked for
-    :param patience: how long to wait for the lock, as PostgreSQL writes it; null is as long as the session waits
     :param refills: whether a refill that would fire comes first; not if the caller has tried that
     :param takes_part: whether less than was asked for may be held now, if `up_to` says so at all
     """
@@ -165,7 +151,6 @@ def hold(
             list(wanted.versions),
             wanted.now,
             wanted.valid_until,
-            patience,
             *(key.columns if key else (None, None, None, None)),
             [each.need for each in candidates],
             [each.least for each in candidates],
@@ -195,7 +180,7 @@ def hold(
         ],
     )
     assert row is not None  # a function returns a row
-    return Outcome(*row)
+    return Outcome._make((*row[:-4], Earlier(*row[-4:])))
 
 
 def _json(value: Any) -> str | None:

@@ -44,17 +44,20 @@ def free(
     counter_ids: Sequence[int] = (),
     used: Decimal = ZERO,
     free_credits: Decimal = ZERO,
-    free_used: Decimal = ZERO,
     was_open: bool = False,
 ) -> None:
     """End a hold: its credits are no longer reserved, and `used` of them were spent.
 
     :param was_open: whether there was one: work is also told without, or after it
     :param free_credits: what it had set aside besides its credits
-    :param free_used: what the work cost and was not charged for
     """
     _count(wallet, period, counter_ids, reserved=-credits, used=used, opened=-int(was_open))
-    _count_free(counter_ids, reserved=-free_credits, used=free_used)
+    if free_credits:
+        require_exact(free_credits)
+        own = UsageCounter.objects.filter(
+            id__in=counter_ids, actor=None, group=None, resource_type=""
+        )
+        own.update(free_reserved=F("free_reserved") - free_credits)
 
 
 def expire(wallet: Wallet, *, now: datetime, periods: Iterable[BillingPeriod]) -> int:
@@ -130,14 +133,3 @@ def _count(
         UsageCounter.objects.filter(id__in=counter_ids).update(
             reserved=F("reserved") + reserved, used=F("used") + used
         )
-
-
-def _count_free(
-    counter_ids: Sequence[int], *, reserved: Decimal = ZERO, used: Decimal = ZERO
-) -> None:
-    """Count work that is not charged, in that of the counters which is the organization's."""
-    if not reserved and not used:
-        return
-    require_exact(reserved, used)
-    own = UsageCounter.objects.filter(id__in=counter_ids, actor=None, group=None, resource_type="")
-    own.update(free_reserved=F("free_reserved") + reserved, free_used=F("free_used") + used)

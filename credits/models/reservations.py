@@ -165,11 +165,6 @@ class Reservation(models.Model):
         """What its work may cost: what is held, and what the pool did not have."""
         return self.credits + self.free_credits
 
-    @property
-    def is_free_fallback(self) -> bool:
-        """Whether its work is charged as far as the balance reaches, and no further."""
-        return not self.is_charged and not self.byok
-
     def status_at(self, now: datetime) -> str:
         """The status as of `now`: past its expiry a hold counts as expired, swept or not."""
         if self.status == self.Status.OPEN and self.expires_at <= now:

@@ -9,7 +9,6 @@ from credits.services.actors import create_actor as create_actor
 from credits.services.actors import update_actor as update_actor
 from credits.services.admission import BillingExhausted as BillingExhausted
 from credits.services.admission import ChargeTooLarge as ChargeTooLarge
-from credits.services.admission import NothingHeld as NothingHeld
 from credits.services.calendar import renew as renew
 from credits.services.calendar import renew_together as renew_together
 from credits.services.corrections import AlreadyReversed as AlreadyReversed

@@ -46,13 +46,6 @@ class ChargeTooLarge(Exception):
     """Which field says it, filled in by the door that read it."""
 
 
-class NothingHeld(Exception):
-    """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
-
-    details: Mapping[str, Any] = {}
-    """Which field says it, filled in by the door that read it."""
-
-
 def denial(wanted: Wanted, outcome: Outcome) -> BillingExhausted:
     """Return why an admission denied what was wanted, by which limit, what would be affordable, and when it ends."""
     shutoff, limits = looked_at(wanted, outcome)

@@ -5,9 +5,11 @@ from threading import Event
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import InternalError, connection, transaction
 
 from credits import ledger
+from credits.ledger import holds
 from credits.models import Reservation
 from organizations import wire
 from organizations.models import IdempotencyKey
@@ -18,6 +20,7 @@ from tests.parallel import locked
 from tests.races.threads import together
 from tests.usage import people as p
 from tests.usage.test_terms_version import wait_for_a_waiter
+from usage.models import Denial
 from usage.serializers import reservations as shapes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +89,45 @@ class TestKeyThatIsTakenMeanwhile:
 
         assert answer == (409, "IDEMPOTENCY_CONFLICT")
         assert f.wallet_of(organization).reserved == 0
+
+
+class TestHoldsWhoseTimeHasPassed:
+    def test_are_given_back_portion_by_portion_and_nobody_is_denied_meanwhile(
+        self, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller
+    ) -> None:
+        monkeypatch.setattr(ledger, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        organization = f.make_organization(funded=8)
+        for _ in range(8):
+            p.hold(p.work(organization, 1))
+        caller = caller_of(organization)
+        clock.move_to(f.later(hours=1))
+
+        first = caller.reserve(8, key="k")
+        second = caller.reserve(8, key="k")
+        third = caller.reserve(8, key="k")
+
+        assert error(first) == error(second) == (503, "UNAVAILABLE")
+        assert first["Retry-After"] == "1"
+        assert ok(third, 201)["credits"] == 8
+        assert not Denial.objects.exists()
+
+    def test_are_no_reason_for_a_check_to_say_no(
+        self, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller
+    ) -> None:
+        monkeypatch.setattr(ledger, "EXPIRED_AT_ONCE", 3)
+        monkeypatch.setattr(holds, "EXPIRED_AT_ONCE", 3)
+        organization = f.make_organization(funded=4)
+        for _ in range(4):
+            p.hold(p.work(organization, 1))
+        caller = caller_of(organization)
+        clock.move_to(f.later(hours=1))
+
+        first = caller.post("/usage/check", {"estimatedCredits": 4})
+        second = caller.post("/usage/check", {"estimatedCredits": 4})
+
+        assert error(first) == (503, "UNAVAILABLE")
+        assert ok(second)["decision"] == "allow"
 
 
 class TestIsolation:

@@ -120,7 +120,7 @@ def test_answer_alike(seed: int) -> None:
         lives = some(rng, timedelta(minutes=3), timedelta(hours=1))
         request = Request(work, now, mode, "reserve", f.KEY, lives)
 
-        quick = undone(partial(spending.at_once, request))
+        quick = undone(partial(spending.reserve_at_once, request))
         careful = undone(partial(spending.with_care, request))
         checked = undone(partial(services.check, work, now=now, mode=mode))
 

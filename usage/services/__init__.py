@@ -1,6 +1,5 @@
 """Turning work into credits: decide, price, then ask `credits` to move them. The API, the admin and Celery all call these."""
 
-from credits.services import NothingHeld as NothingHeld
 from usage.services.asking import Left as Left
 from usage.services.asking import Work as Work
 from usage.services.beside import ForgivenMeanwhile as ForgivenMeanwhile
@@ -23,8 +22,10 @@ from usage.services.events import record as record
 from usage.services.settling import Done as Done
 from usage.services.settling import settle as settle
 from usage.services.settling import settle_at_once as settle_at_once
+from usage.services.spending import NothingHeld as NothingHeld
 from usage.services.spending import NotInTokens as NotInTokens
 from usage.services.spending import check as check
 from usage.services.spending import grow as grow
 from usage.services.spending import reserve as reserve
 from usage.services.spending import reserve_at_once as reserve_at_once
+from usage.services.wanting import Request as Request

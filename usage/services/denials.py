@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from credits.limits import explain
-from credits.services import BillingExhausted
+from credits.services import BillingExhausted, HoldsAreEnding
 from usage.models import Denial
 from usage.services.asking import Work
 from usage.services.decisions import Denied
@@ -13,7 +13,9 @@ PRUNE_BATCH = 5_000
 
 
 def record(work: Work, error: Denied, *, now: datetime) -> None:
-    """Keep a denial; at most one for each actor, reason and minute."""
+    """Keep a denial; at most one for each actor, reason and minute. Who is told to ask again was denied nothing."""
+    if isinstance(error, HoldsAreEnding):
+        return
     denial = Denial(
         organization=work.organization,
         actor=work.actor,

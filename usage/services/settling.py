@@ -30,7 +30,7 @@ SOURCE = "reservation"
 TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
-_PARAMETERS = 17
+_PARAMETERS = 16
 _SETTLE = f"SELECT * FROM usage_settle_1({', '.join(['%s'] * _PARAMETERS)})"
 
 
@@ -41,20 +41,8 @@ class Outcome(NamedTuple):
     charged: Decimal | None
     late: bool | None
     moment: datetime | None
-    earlier_fingerprint: bytes | None
-    earlier_status: int | None
-    earlier_format: int | None
-    earlier_body: str | None
-
-    @property
-    def earlier(self) -> Earlier:
-        """The answer that was found under the key."""
-        return Earlier(
-            bytes(self.earlier_fingerprint or b""),
-            self.earlier_status or 0,
-            self.earlier_format or 0,
-            self.earlier_body or "",
-        )
+    earlier: Earlier
+    """What was found under the key; of nulls, if the outcome is another."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +122,14 @@ def settle(
 
 
 def settle_at_once(
-    organization: Organization, done: Done, *, key: Key | None = None, patience: str | None = None
+    organization: Organization, done: Done, *, key: Key | None = None
 ) -> Reservation | Earlier | None:
     """Settle in one statement that is its own transaction, if it can be done so; else return None.
 
     :param key: under which the answer is stored; if there is one already it is returned
-    :param patience: how long to wait for the wallet's lock, as PostgreSQL writes it
     :raises NotInTokens: if tokens are given and the hold has no model
     """
-    outcome = _send(organization, done, key=key, patience=patience)
+    outcome = _send(organization, done, key=key)
     if outcome.outcome == "earlier":
         return outcome.earlier
     return _settled(done, outcome) if outcome.outcome == "settled" else None
@@ -169,7 +156,6 @@ def _send(
     done: Done,
     *,
     key: Key | None = None,
-    patience: str | None = None,
     archived: bool = False,
 ) -> Outcome:
     require_exact(done.cost)
@@ -179,7 +165,6 @@ def _send(
             organization.id,
             done.reservation.id,
             done.now,
-            patience,
             *(key.columns if key else (None, None, None, None)),
             archived,
             done.cost,
@@ -193,7 +178,7 @@ def _send(
         ],
     )
     assert row is not None  # a function returns a row
-    return Outcome(*row)
+    return Outcome._make((*row[:-4], Earlier(*row[-4:])))
 
 
 def _settled(done: Done, outcome: Outcome) -> Reservation:
@@ -223,8 +208,3 @@ def _refusal(done: Done, outcome: Outcome) -> Exception:
             f" the {figure.normalize():f} that it held"
         )
     return AssertionError(f"{outcome.outcome}: not under the lock")
-
-
-def counts(tokens: Tokens | None) -> dict[str, int]:
-    """Return token counts as the fields of a usage event."""
-    return {f"{name}_tokens": count for name, count in counts_of(tokens).items()} if tokens else {}

@@ -5,6 +5,7 @@ still in force. What cannot be decided so, and every refusal, takes a transactio
 ran out of time, a refill. The admission is the same.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +20,6 @@ from credits.models import ZERO, Reservation, Wallet
 from credits.services import (
     DEFAULT_TIME_TO_LIVE,
     HoldsAreEnding,
-    NothingHeld,
     ReservationClosed,
 )
 from credits.services.admission import denial, looked_at, more_than, too_large
@@ -54,6 +54,13 @@ _SAID_BY_TERMS = (
 """What the terms that a process knows may say, and those that are in force may not."""
 
 
+class NothingHeld(Exception):
+    """A personal key holds something for work that is charged: it may settle a multiple of that, and no more."""
+
+    details: Mapping[str, Any] = {}
+    """Which field says it, filled in by the door that read it."""
+
+
 class NotInTokens(Exception):
     """Token counts price a model's work: the reservation has no model, or was made in credits."""
 
@@ -77,7 +84,7 @@ def reserve(
     """
     request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
     if not connection.in_atomic_block:
-        held = at_once(request)
+        held = reserve_at_once(request)
         if isinstance(held, Reservation):
             return held
     for _ in range(PORTIONS):
@@ -87,36 +94,18 @@ def reserve(
     return found
 
 
-def reserve_at_once(
-    work: Work,
-    *,
-    now: datetime,
-    performed_by: str,
-    mode: str = EXACT,
-    time_to_live: timedelta = DEFAULT_TIME_TO_LIVE,
-    metadata: dict[str, Any] | None = None,
-    key: Key | None = None,
-    patience: str | None = None,
-) -> Reservation | Earlier | None:
-    """Hold in one statement that is its own transaction, if it can be decided so that the credits are held; else return None.
+def reserve_at_once(request: Request, *, key: Key | None = None) -> Reservation | Earlier | None:
+    """Hold in one statement that is its own transaction, by the terms that this process knows; return None where it takes more than that, or
+    the answer is no.
 
     :param key: under which the answer is stored; if there is one already it is returned
-    :param patience: how long to wait for the wallet's lock, as PostgreSQL writes it
     """
-    request = Request(work, now, mode, "reserve", performed_by, time_to_live, metadata or {})
-    return at_once(request, key=key, patience=patience)
-
-
-def at_once(
-    request: Request, *, key: Key | None = None, patience: str | None = None
-) -> Reservation | Earlier | None:
-    """Ask the admission for a hold, by the terms that this process knows; return None where the answer is another than that it is held."""
     try:
         ask = request.ask()
     except _SAID_BY_TERMS:
         return None
     wanted = request.wanted(ask)
-    outcome = ledger.hold(wanted, key=key, patience=patience)
+    outcome = ledger.hold(wanted, key=key)
     if outcome.outcome == "earlier":
         return outcome.earlier
     if outcome.outcome == "stale":

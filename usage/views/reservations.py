@@ -26,8 +26,6 @@ from usage.serializers import reservations as shapes
 from usage.services import denials
 from usage.views.work import WorkView
 
-PATIENCE = "400ms"
-"""How long a request waits for the lock of a wallet, before it is told to come again."""
 REQUEST_PATH = "request-path"
 """The rate class of what a gateway calls twice per request."""
 ESTIMATE = {"credits": "estimatedCredits", "tokens": "maxOutputTokens"}
@@ -116,14 +114,8 @@ class Reservations(WorkView, ReservationView):
             work, rest = self.work(body)
             performed_by = self.principal.key.public_id
             with self.naming(body, **ESTIMATE):
-                held = services.reserve_at_once(
-                    work,
-                    performed_by=performed_by,
-                    now=self.now,
-                    key=key,
-                    patience=PATIENCE,
-                    **rest,
-                )
+                request = services.Request(work, self.now, performed_by=performed_by, **rest)
+                held = services.reserve_at_once(request, key=key)
             return self.at_once(held, status=201)
 
         try:
@@ -204,7 +196,7 @@ class Settlement(ReservationView):
             done = services.Done(
                 reservation, performed_by, self.now, personal=self.is_personal, **body
             )
-            settled = services.settle_at_once(self.acting, done, key=key, patience=PATIENCE)
+            settled = services.settle_at_once(self.acting, done, key=key)
             return self.at_once(settled)
 
         return self.once(settle, at_once=at_once)

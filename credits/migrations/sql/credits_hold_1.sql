@@ -21,7 +21,6 @@ CREATE FUNCTION credits_hold_1(
     p_versions uuid[],
     p_now timestamptz,
     p_valid_until timestamptz,
-    p_patience text,
     p_key_organization uuid,
     p_key_owner text,
     p_key text,
@@ -91,16 +90,10 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'an admission needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
-    IF p_patience IS NOT NULL THEN
-        PERFORM set_config('lock_timeout', p_patience, true);
-    END IF;
     IF p_key IS NOT NULL THEN
-        SELECT k.fingerprint, k.status_code, k.format, k.body
-            INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-            FROM organizations_idempotencykey k
-            WHERE k.organization_id = p_key_organization AND k.owner = p_key_owner AND k.key = p_key
-                AND k.created_at > p_now - interval '24 hours';
-        IF FOUND THEN
+        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+        IF earlier_fingerprint IS NOT NULL THEN
             outcome := 'earlier';
             RETURN;
         END IF;
@@ -111,12 +104,9 @@ BEGIN
         -- A statement of its own: what is joined to a locked row is as old as the statement.
         SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization FOR NO KEY UPDATE;
         IF p_key IS NOT NULL THEN
-            SELECT k.fingerprint, k.status_code, k.format, k.body
-                INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-                FROM organizations_idempotencykey k
-                WHERE k.organization_id = p_key_organization AND k.owner = p_key_owner AND k.key = p_key
-                    AND k.created_at > p_now - interval '24 hours';
-            IF FOUND THEN
+            SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+                FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+            IF earlier_fingerprint IS NOT NULL THEN
                 outcome := 'earlier';
                 RETURN;
             END IF;
@@ -254,8 +244,19 @@ BEGIN
                 CASE WHEN w.allowance + w.allowance_per_user > 0 AND NOT w.cancel_at_period_end
                     THEN extract(epoch FROM w.term_ends_at) END]
             || ARRAY[6, w.free_fallback_limit, v_free_used, v_free_reserved, v_month_ends];
-        v_threshold := CASE WHEN p_refills AND p_parent IS NOT NULL AND (w.refill_cooldown_ends_at IS NULL OR w.refill_cooldown_ends_at <= moment)
-            THEN w.refill_threshold END;
+        IF p_refills AND p_parent IS NOT NULL AND (w.refill_cooldown_ends_at IS NULL OR w.refill_cooldown_ends_at <= moment) THEN
+            v_threshold := w.refill_threshold;
+        END IF;
+        IF v_threshold IS NOT NULL AND w.refill_retry_at > moment THEN
+            -- The parent was short a moment ago, and that is noted: it is locked only if by now it is not.
+            SELECT least(balance - allowance_remaining, balance - reserved + (
+                    SELECT coalesce(sum(credits), 0) FROM credits_reservation
+                    WHERE wallet_id = p.id AND status = 'open' AND expires_at <= moment
+                )) INTO v_spare FROM credits_wallet p WHERE organization_id = p_parent;
+            IF v_spare < w.refill_amount THEN
+                v_threshold := NULL;
+            END IF;
+        END IF;
 
         SELECT d.outcome, d.model, d.held, d.held_free, d.is_charged, d.denied_by
             INTO outcome, model, held, held_free, is_charged, denied_by
@@ -263,21 +264,6 @@ BEGIN
                 v_caps, v_taken, w.unreserved, w.overdraft_limit, v_threshold,
                 CASE WHEN p_kind = 'grow' THEN NOT r.is_charged ELSE w.when_empty = 'fallback' END,
                 w.free_fallback_limit, v_free_used + v_free_reserved) AS d;
-        IF outcome = 'refill' AND w.refill_retry_at > moment THEN
-            -- The parent was short a moment ago, and that is noted: it is locked only if by now it is not.
-            SELECT least(balance - allowance_remaining, balance - reserved + (
-                    SELECT coalesce(sum(credits), 0) FROM credits_reservation
-                    WHERE wallet_id = p.id AND status = 'open' AND expires_at <= moment
-                )) INTO v_spare FROM credits_wallet p WHERE organization_id = p_parent;
-            IF v_spare < w.refill_amount THEN
-                SELECT d.outcome, d.model, d.held, d.held_free, d.is_charged, d.denied_by
-            INTO outcome, model, held, held_free, is_charged, denied_by
-                    FROM credits_decide_1(p_needs, p_leasts, p_free, p_up_to, p_must_hold, v_settled, p_downgrade, p_shutoff,
-                        w.charge_limit, v_caps, v_taken, w.unreserved, w.overdraft_limit, NULL,
-                        CASE WHEN p_kind = 'grow' THEN NOT r.is_charged ELSE w.when_empty = 'fallback' END,
-                        w.free_fallback_limit, v_free_used + v_free_reserved) AS d;
-            END IF;
-        END IF;
         IF outcome <> 'held' THEN
             IF p_kind = 'grow' THEN
                 held := p_needs[1];
@@ -347,16 +333,9 @@ BEGIN
         figures, p_metadata::jsonb, p_performed_by, moment + p_time_to_live, moment
     );
     IF p_key IS NOT NULL THEN
-        earlier_body := credits_answer_1(p_reservation);
-        INSERT INTO organizations_idempotencykey AS k (organization_id, owner, key, fingerprint, status_code, format, body, created_at)
-            VALUES (p_key_organization, p_key_owner, p_key, p_fingerprint, 201, 1, earlier_body, p_now)
-            ON CONFLICT (organization_id, owner, key) DO UPDATE
-                SET fingerprint = excluded.fingerprint, status_code = excluded.status_code, format = excluded.format, body = excluded.body,
-                    created_at = excluded.created_at
-                WHERE k.created_at <= p_now - interval '24 hours';
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'the key was used meanwhile' USING ERRCODE = 'unique_violation';
-        END IF;
+        PERFORM organizations_remember_1(
+            p_key_organization, p_key_owner, p_key, p_fingerprint, p_now, 201, 1, credits_answer_1(p_reservation)
+        );
     END IF;
 END
 $$;

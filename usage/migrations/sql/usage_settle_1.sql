@@ -12,7 +12,6 @@ CREATE FUNCTION usage_settle_1(
     p_organization uuid,
     p_reservation uuid,
     p_now timestamptz,
-    p_patience text,
     p_key_organization uuid,
     p_key_owner text,
     p_key text,
@@ -48,28 +47,19 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'a charge needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
-    IF p_patience IS NOT NULL THEN
-        PERFORM set_config('lock_timeout', p_patience, true);
-    END IF;
     IF p_key IS NOT NULL THEN
-        SELECT k.fingerprint, k.status_code, k.format, k.body
-            INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-            FROM organizations_idempotencykey k
-            WHERE k.organization_id = p_key_organization AND k.owner = p_key_owner AND k.key = p_key
-                AND k.created_at > p_now - interval '24 hours';
-        IF FOUND THEN
+        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+        IF earlier_fingerprint IS NOT NULL THEN
             outcome := 'earlier';
             RETURN;
         END IF;
     END IF;
     SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization FOR NO KEY UPDATE;
     IF p_key IS NOT NULL THEN
-        SELECT k.fingerprint, k.status_code, k.format, k.body
-            INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-            FROM organizations_idempotencykey k
-            WHERE k.organization_id = p_key_organization AND k.owner = p_key_owner AND k.key = p_key
-                AND k.created_at > p_now - interval '24 hours';
-        IF FOUND THEN
+        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+        IF earlier_fingerprint IS NOT NULL THEN
             outcome := 'earlier';
             RETURN;
         END IF;
@@ -154,16 +144,9 @@ BEGIN
     );
     outcome := 'settled';
     IF p_key IS NOT NULL THEN
-        earlier_body := credits_answer_1(p_reservation);
-        INSERT INTO organizations_idempotencykey AS k (organization_id, owner, key, fingerprint, status_code, format, body, created_at)
-            VALUES (p_key_organization, p_key_owner, p_key, p_fingerprint, 200, 1, earlier_body, p_now)
-            ON CONFLICT (organization_id, owner, key) DO UPDATE
-                SET fingerprint = excluded.fingerprint, status_code = excluded.status_code, format = excluded.format, body = excluded.body,
-                    created_at = excluded.created_at
-                WHERE k.created_at <= p_now - interval '24 hours';
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'the key was used meanwhile' USING ERRCODE = 'unique_violation';
-        END IF;
+        PERFORM organizations_remember_1(
+            p_key_organization, p_key_owner, p_key, p_fingerprint, p_now, 200, 1, credits_answer_1(p_reservation)
+        );
     END IF;
 END
 $$;

@@ -63,7 +63,7 @@ class TestMeasure:
         assert {"cores", "postgresql", "fsync"} <= set(said["machine"])
         assert [line["name"] for line in said["lines"]] == names
         for line in said["lines"]:
-            assert "problems" not in line
+            assert "problems" not in line, errors_in(bench.log)
             assert line["value"] > 0
             assert line["ratio"] == pytest.approx(line["value"] / line["ceiling"], rel=0.01)
         assert [line["unit"] for line in said["lines"]] == ["ms", "pairs/s", "requests/s"]
@@ -120,6 +120,12 @@ class TestAsk:
 
         assert answers.failures == {}
         assert answers.requests <= 4
+
+
+def errors_in(log: Path) -> str:
+    """Return what the servers said from their first error on."""
+    said = log.read_text(errors="replace")
+    return said[max(0, said.find("Traceback") - 500) :][:8_000]
 
 
 @contextmanager

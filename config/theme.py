@@ -43,7 +43,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "DASHBOARD_CALLBACK": "usage.dashboard.index",
+    "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
     "STYLES": [_stylesheet],
     "LOGIN": {"form": "config.lockout.LoginForm"},
     "ACCOUNT": {

@@ -62,7 +62,7 @@ def require_alone(before: Moved, after: Moved) -> None:
 
 
 def one_at_a_time(organization: Organization, performed_by: str) -> None:
-    """Make two operations of one person on one organization follow each other: each is added to the other."""
+    """Make two actions of one person on one organization follow each other: each is added to the other."""
     with connection.cursor() as cursor:
         name = f"purser by hand {organization.pk} {performed_by}"
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
@@ -71,7 +71,7 @@ def one_at_a_time(organization: Organization, performed_by: str) -> None:
 def propose(
     *,
     organization: Organization,
-    operation: str,
+    action: str,
     payload: Payload,
     amount: Decimal,
     reason: str,
@@ -81,9 +81,9 @@ def propose(
     """Write down what is to be done, for another person to decide within a day."""
     return Proposal.objects.create(
         organization=organization,
-        operation=operation,
+        action=action,
         payload=payload,
-        digest=digest_of(organization, operation, payload),
+        digest=digest_of(organization, action, payload),
         amount=amount,
         reason=reason,
         proposed_by=proposed_by,
@@ -92,9 +92,9 @@ def propose(
     )
 
 
-def digest_of(organization: Organization, operation: str, payload: Payload) -> str:
+def digest_of(organization: Organization, action: str, payload: Payload) -> str:
     """Return what tells one payload from every other."""
-    inputs = [str(organization.pk), operation, payload]
+    inputs = [str(organization.pk), action, payload]
     return hashlib.sha256(wire.dumps(inputs, sort_keys=True)).hexdigest()
 
 
@@ -126,7 +126,7 @@ def _require_approvable(proposal: Proposal, decided_by: str, now: datetime) -> N
         raise NotDecidable("you proposed it yourself: another person has to approve it")
     if author_of(proposal) is None:
         raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
-    fits = digest_of(proposal.organization, proposal.operation, proposal.payload)
+    fits = digest_of(proposal.organization, proposal.action, proposal.payload)
     if proposal.digest != fits:
         raise NotDecidable("it is not what was proposed")
 

@@ -15,14 +15,14 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
 
-from credits.forms import CreditsField
+from credits.admin.forms import CreditsField
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import Change, Headed, HistoryAdmin, PublicIdSearch
+from organizations.admin.actions import sentence, staff, visible
 from organizations.history import sign
 from organizations.idempotency import again
-from organizations.operations import sentence, staff, visible
 
 REASON_LENGTH = 100
 """How much of a name fits beside a change."""

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from credits import services
+from credits.admin.actions import SMALLEST
 from credits.admin.columns import amount
 from credits.admin.edits import EditedAdmin
 from credits.models import CreditConfig
-from credits.operations import SMALLEST
 from credits.templatetags.amounts import credits
 from organizations.admin import link
 from organizations.models import Organization

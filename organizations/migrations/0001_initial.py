@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='proposals', to='organizations.organization')),
-                ('operation', models.CharField(max_length=40)),
+                ('action', models.CharField(max_length=40)),
                 ('payload', models.JSONField()),
                 ('digest', models.CharField(max_length=64)),
                 ('amount', models.DecimalField(decimal_places=6, max_digits=24)),

@@ -8,7 +8,7 @@ from organizations.models.people import Organization
 
 
 class Proposal(models.Model):
-    """An operation with all that was asked of it, which waits for another person to do it or to refuse it.
+    """An action with all that was asked of it, which waits for another person to do it or to refuse it.
 
     A trigger (migration 0002) keeps everything but the decision, and the decision once it is made.
     """
@@ -22,11 +22,11 @@ class Proposal(models.Model):
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="proposals"
     )
-    operation = models.CharField(max_length=40)
+    action = models.CharField(max_length=40)
     payload = models.JSONField()
     """The form as it was filled in: from the name of each input to what was sent for it."""
     digest = models.CharField(max_length=64)
-    """SHA-256 of organization, operation and payload: what is approved is what was proposed."""
+    """SHA-256 of organization, action and payload: what is approved is what was proposed."""
     amount = models.DecimalField(max_digits=24, decimal_places=6)
     """How many credits it would have moved when it was proposed."""
     reason = models.CharField(max_length=300)
@@ -66,4 +66,4 @@ class Proposal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation} of {self.amount.normalize():f} for {self.organization}"
+        return f"{self.action} of {self.amount.normalize():f} for {self.organization}"

@@ -1,4 +1,4 @@
-"""Staff with more and with fewer rights, and how they click through an operation."""
+"""Staff with more and with fewer rights, and how they click through an action."""
 
 from typing import Any
 
@@ -30,13 +30,13 @@ def page_of(organization: Organization) -> str:
     return reverse("admin:organizations_organization_change", args=[organization.id])
 
 
-def url_of(operation: str, organization: Organization) -> str:
-    return reverse(f"admin:organizations_organization_{operation}", args=[organization.id])
+def url_of(action: str, organization: Organization) -> str:
+    return reverse(f"admin:organizations_organization_{action}", args=[organization.id])
 
 
-def fill_in(client: Client, operation: str, organization: Organization, **fields: Any) -> Any:
+def fill_in(client: Client, action: str, organization: Organization, **fields: Any) -> Any:
     """Open the form and return what would be sent: its key, the usual answers, and these fields."""
-    form = client.get(url_of(operation, organization)).context["form"]
+    form = client.get(url_of(action, organization)).context["form"]
     usual = {
         name: bound.value()
         for name, bound in ((field.name, field) for field in form)
@@ -46,16 +46,14 @@ def fill_in(client: Client, operation: str, organization: Organization, **fields
 
 
 def send(
-    client: Client, operation: str, organization: Organization, data: Any, *, step: str = "confirm"
+    client: Client, action: str, organization: Organization, data: Any, *, step: str = "confirm"
 ) -> Any:
-    return client.post(url_of(operation, organization), {**data, "step": step})
+    return client.post(url_of(action, organization), {**data, "step": step})
 
 
-def use(client: Client, operation: str, organization: Organization, **fields: Any) -> Any:
-    """Go through an operation to its end: fill in, look at the preview, confirm."""
-    data = fill_in(client, operation, organization, **fields)
-    preview = send(client, operation, organization, data, step="preview")
-    assert preview.templates[0].name == "admin/operation_preview.html", preview.context[
-        "form"
-    ].errors
-    return send(client, operation, organization, data)
+def use(client: Client, action: str, organization: Organization, **fields: Any) -> Any:
+    """Go through an action to its end: fill in, look at the preview, confirm."""
+    data = fill_in(client, action, organization, **fields)
+    preview = send(client, action, organization, data, step="preview")
+    assert preview.templates[0].name == "admin/action_preview.html", preview.context["form"].errors
+    return send(client, action, organization, data)

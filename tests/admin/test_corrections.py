@@ -11,7 +11,7 @@ from credits.services import statement_rows
 from organizations.models import Organization
 from organizations.sheet import lines
 from tests.admin.people import fill_in, send, staff_who_may, url_of, use
-from tests.admin.test_operations import effects, errors
+from tests.admin.test_actions import effects, errors
 from tests.credits.tampering import charge_of
 from tests.factories import (
     NOW,
@@ -27,8 +27,8 @@ from tests.factories import (
     spend,
 )
 from tests.usage import people as p
+from usage.admin.actions import Rerate
 from usage.models import AIModel, Rate, UsageEvent
-from usage.operations import Rerate
 from usage.pricing import Tokens
 from usage.services.events import Told, record
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from credits import services
 from organizations import scopes
-from organizations.delegation import NEEDED, delegable_scopes
+from organizations.admin.delegation import NEEDED, delegable_scopes
 from organizations.models import ApiKey, Organization
 from tests.admin.people import fill_in, send, staff_who_may, url_of, use
 from tests.callers import Caller, caller_of, ok

@@ -233,7 +233,7 @@ class TestOrganization:
 
         def buttons(organization: Organization) -> list[str]:
             shown = client.get(page_of(organization)).context["buttons"]
-            return [button["operation"].slug for button in shown]
+            return [button["action"].slug for button in shown]
 
         assert buttons(parent) == ["grant", "adjust", "recharge"]
         assert buttons(child) == ["grant", "adjust", "allocate"]

@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from credits.models import LedgerEntry
 from tests.admin.people import fill_in, send, staff_who_may, url_of, use
+from tests.admin.test_actions import errors
 from tests.admin.test_corrections import html, page_of_entry
-from tests.admin.test_operations import errors
 from tests.factories import (
     adjust,
     entries_of,
@@ -28,12 +28,12 @@ def found(client: Client, text: str) -> list[str]:
 
 
 class TestForms:
-    @pytest.mark.parametrize("operation", ["grant", "adjust", "recharge"])
-    def test_book_a_payment_once(self, ana: Client, operation: str) -> None:
+    @pytest.mark.parametrize("action", ["grant", "adjust", "recharge"])
+    def test_book_a_payment_once(self, ana: Client, action: str) -> None:
         organization = make_organization(recharge_limit=100)
 
         for _ in range(2):
-            use(ana, operation, organization, amount="40", reference="pay-1")
+            use(ana, action, organization, amount="40", reference="pay-1")
 
         assert money_of(organization)[0] == 40
         page = ana.get(page_of_entry(entries_of(organization)[0])).content.decode()

@@ -56,9 +56,9 @@ def said(client: Client, proposal: Proposal) -> str:
     return str(client.get(page_of(proposal)).content.decode())
 
 
-def proposed(client: Client, operation: str, organization: Organization, **fields: Any) -> Proposal:
+def proposed(client: Client, action: str, organization: Organization, **fields: Any) -> Proposal:
     before = money_of(organization)
-    answer = use(client, operation, organization, **fields)
+    answer = use(client, action, organization, **fields)
     proposal = Proposal.objects.latest("proposed_at", "id")
     assert answer.headers["location"] == page_of(proposal)
     assert money_of(organization) == before
@@ -74,7 +74,7 @@ class TestLimit:
         assert money_of(organization)[0] == 1_000
 
     @pytest.mark.parametrize(
-        ("operation", "amount"),
+        ("action", "amount"),
         [
             ("grant", "1000.000001"),
             ("adjust", "1001"),
@@ -82,12 +82,12 @@ class TestLimit:
             ("recharge", "1001"),
         ],
     )
-    def test_is_crossed_by_nobody_alone(self, ana: Client, operation: str, amount: str) -> None:
+    def test_is_crossed_by_nobody_alone(self, ana: Client, action: str, amount: str) -> None:
         organization = make_organization(funded=5_000, recharge_limit=9_000)
 
-        proposal = proposed(ana, operation, organization, amount=amount)
+        proposal = proposed(ana, action, organization, amount=amount)
 
-        assert (proposal.operation, proposal.state) == (operation, "waiting")
+        assert (proposal.action, proposal.state) == (action, "waiting")
         assert proposal.amount == abs(Decimal(amount))
         assert proposal.expires_at - proposal.proposed_at == timedelta(hours=24)
 

@@ -102,7 +102,7 @@ def make_job(organization: Organization) -> None:
 def make_proposal(organization: Organization) -> None:
     Proposal.objects.create(
         organization=organization,
-        operation="grant",
+        action="grant",
         payload={"amount": "5"},
         digest="d",
         amount=5,

@@ -17,10 +17,10 @@ from credits import services as credits_services
 from organizations import clock
 from organizations.admin import key_state, link, pill
 from organizations.models import Actor
+from usage.admin.actions import NewActor
 from usage.admin.columns import cap_link, linked, meter, set_one
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.models import Limit
-from usage.operations import NewActor
 from usage.services import budgets
 
 

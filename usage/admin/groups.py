@@ -16,7 +16,7 @@ from credits.periods import month_of
 from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import link, pill
-from organizations.forms import own_actors
+from organizations.admin.forms import own_actors
 from organizations.models import Actor, Group, Membership
 from usage.admin.columns import cap_link, meter, set_one
 from usage.admin.ownership import OwnedAdmin, OwnedForm

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from credits.admin.columns import amount
 from organizations.admin import link, pill
-from organizations.forms import own_row
+from organizations.admin.forms import own_row
 from usage.admin.ownership import ChooseForm, OwnedAdmin, OwnedForm
 from usage.models import Limit, Thresholds
 from usage.services import controls, subjects

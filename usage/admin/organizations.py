@@ -15,34 +15,34 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from credits import edit_operations as edits
-from credits import entry_operations as entries
-from credits import operations as money
+from credits.admin import actions as money
+from credits.admin import edit_action as edits
+from credits.admin import entry_actions as entries
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
 from organizations import clock
-from organizations import key_operations as keys
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin import key_actions as keys
+from organizations.admin.actions import Action, ActionView, may_use
 from organizations.models import ApiKey, Env, Organization
-from organizations.operations import Operation, OperationView, may_use
 from organizations.services import status_in_force
-from usage import operations as actors
-from usage import reversal_operations as reversals
-from usage import sandbox_operations as sandboxes
+from usage.admin import actions as actors
+from usage.admin import reversal_actions as reversals
+from usage.admin import sandbox_actions as sandboxes
+from usage.admin.creation import PERMISSION as CREATE_PERMISSION
+from usage.admin.creation import CreateView
 from usage.admin.events import told
-from usage.creation import PERMISSION as CREATE_PERMISSION
-from usage.creation import CreateView
-from usage.month import month_of_usage
-from usage.overview import ROWS, cap_bar, overview
+from usage.admin.month import month_of_usage
+from usage.admin.overview import ROWS, cap_bar, overview
 
-OPERATIONS: tuple[Operation, ...] = (
-    *money.OPERATIONS,
-    *entries.OPERATIONS,
-    *actors.OPERATIONS,
-    *reversals.OPERATIONS,
-    *sandboxes.OPERATIONS,
-    *keys.OPERATIONS,
-    *edits.OPERATIONS,
+ACTIONS: tuple[Action, ...] = (
+    *money.ACTIONS,
+    *entries.ACTIONS,
+    *actors.ACTIONS,
+    *reversals.ACTIONS,
+    *sandboxes.ACTIONS,
+    *keys.ACTIONS,
+    *edits.ACTIONS,
 )
 
 
@@ -104,13 +104,11 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         buttons = [
             path(
-                f"<uuid:organization_id>/{operation.slug}/",
-                self.admin_site.admin_view(
-                    OperationView.as_view(operation=operation, model_admin=self)
-                ),
-                name=f"organizations_organization_{operation.slug}",
+                f"<uuid:organization_id>/{action.slug}/",
+                self.admin_site.admin_view(ActionView.as_view(action=action, model_admin=self)),
+                name=f"organizations_organization_{action.slug}",
             )
-            for operation in OPERATIONS
+            for action in ACTIONS
         ]
         return [*buttons, *super().get_urls()]
 
@@ -163,11 +161,11 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
                 "admin:organizations_organization_history", args=[organization.pk]
             ),
             "buttons": [
-                {"operation": operation, "url": operation_url(operation, organization)}
-                for operation in OPERATIONS
-                if operation.fits(organization) and may_use(request, operation)
+                {"action": action, "url": action_url(action, organization)}
+                for action in ACTIONS
+                if action.fits(organization) and may_use(request, action)
             ],
-            "may_move": request.user.has_perm(money.MoneyOperation.permission),
+            "may_move": request.user.has_perm(money.MoneyAction.permission),
             "may_add_actor": request.user.has_perm(actors.NewActor.permission) and is_open,
             "may_limit": request.user.has_perm("usage.add_limit") and is_open,
             "may_rotate": request.user.has_perm("organizations.change_apikey"),
@@ -226,6 +224,6 @@ def _above(organization: Organization) -> str:
     return "its parent" if is_parents else "the live one"
 
 
-def operation_url(operation: Operation, organization: Organization) -> str:
+def action_url(action: Action, organization: Organization) -> str:
     """Return where a button of an organization leads."""
-    return reverse(f"admin:organizations_organization_{operation.slug}", args=[organization.id])
+    return reverse(f"admin:organizations_organization_{action.slug}", args=[organization.id])

@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits.admin.edits import EditedAdmin
 from credits.services import ForeignProfile
 from organizations.admin import link
-from organizations.forms import ForgivingSelect, as_id
+from organizations.admin.forms import ForgivingSelect, as_id
 from organizations.models import Env, Organization, UsageProfile
 from organizations.services import OrganizationArchived
 from usage.services.profiles import profiles_for

@@ -15,12 +15,12 @@ from django.utils.safestring import SafeString
 from credits.admin.columns import amount
 from organizations import clock
 from organizations.admin import ViewOnlyAdmin, link, pill
-from organizations.approvals import ProposalView
+from organizations.admin.actions import may_use
+from organizations.admin.approvals import ProposalView
 from organizations.models import Proposal
-from organizations.operations import may_use
-from usage.admin.organizations import OPERATIONS
+from usage.admin.organizations import ACTIONS
 
-BY_SLUG = {operation.slug: operation for operation in OPERATIONS}
+BY_SLUG = {action.slug: action for action in ACTIONS}
 TONES = {"waiting": "info", "approved": "good", "refused": "quiet", "expired": "warn"}
 
 
@@ -44,7 +44,7 @@ class ProposalAdmin(ViewOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         may_view: bool = super().has_view_permission(request, obj)
-        return may_view or any(may_use(request, operation) for operation in MOVING)
+        return may_view or any(may_use(request, action) for action in MOVING)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -68,12 +68,12 @@ class ProposalAdmin(ViewOnlyAdmin):
         return self._view(request, id)
 
     def _view(self, request: HttpRequest, id: UUID) -> HttpResponseBase:
-        view = ProposalView.as_view(operations=BY_SLUG, model_admin=self)
+        view = ProposalView.as_view(actions=BY_SLUG, model_admin=self)
         return view(request, id=id)
 
     @display(description="What")
     def title(self, proposal: Proposal) -> str:
-        return BY_SLUG[proposal.operation].title
+        return BY_SLUG[proposal.action].title
 
     @display(description="Organization", ordering="organization__name")
     def organization_link(self, proposal: Proposal) -> SafeString:
@@ -91,7 +91,7 @@ class ProposalAdmin(ViewOnlyAdmin):
 
 
 MOVING = [BY_SLUG[slug] for slug in ("grant", "forgive")]
-"""One operation for each right by which credits are moved by hand."""
+"""One action for each right by which credits are moved by hand."""
 
 
 def _id(text: str) -> UUID:

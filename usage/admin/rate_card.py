@@ -16,7 +16,7 @@ from credits.admin.edits import EditedAdmin, author
 from credits.admin.ledger import Rows
 from organizations import clock
 from organizations.admin import link, pill
-from organizations.operations import sentence
+from organizations.admin.actions import sentence
 from usage.models import AIModel, Rate
 from usage.services import rate_card
 

@@ -15,19 +15,19 @@ from unfold.widgets import (
 )
 
 from credits import services as credits_services
+from credits.admin.actions import AmountForm, posted_by_hand, wallet_figures
 from credits.models import ZERO, BillingPeriod
-from credits.operations import AmountForm, posted_by_hand, wallet_figures
 from credits.templatetags.amounts import credits, signed
-from organizations.forms import as_id, own_actor
-from organizations.models import Actor, Organization, UsageProfile
-from organizations.operations import (
+from organizations.admin.actions import (
+    Action,
+    ActionForm,
     Command,
     Figure,
-    Operation,
-    OperationForm,
     Outcome,
     visible,
 )
+from organizations.admin.forms import as_id, own_actor
+from organizations.models import Actor, Organization, UsageProfile
 from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived
 from usage import services
@@ -41,7 +41,7 @@ class ExternalIdTaken(Exception):
     """Another actor of the organization has the external id."""
 
 
-class ActorForm(OperationForm):
+class ActorForm(ActionForm):
     kind = forms.ChoiceField(
         choices=Actor.Kind.choices,
         initial=Actor.Kind.USER,
@@ -71,7 +71,7 @@ class ActorForm(OperationForm):
             field.queryset = profiles_for(organization)
 
 
-class NewActor(Operation):
+class NewActor(Action):
     slug = "new-actor"
     title = "New actor"
     icon = "person_add"
@@ -125,7 +125,7 @@ class ForgiveForm(AmountForm):
         self.order_fields(["actor", "amount", "reason"])
 
 
-class Forgive(Operation):
+class Forgive(Action):
     slug = "forgive"
     title = "Forgive usage"
     icon = "healing"
@@ -165,7 +165,7 @@ class Forgive(Operation):
         of_wallet = wallet_figures(command.organization, now=command.now)
         return [figure for figure in of_wallet if figure.what == "Balance"]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         named = as_id(form["actor"].value())
         if named is None or not organization.actors.filter(pk=named).exists():
             return super().leads_to(organization, form)
@@ -189,7 +189,7 @@ def used_in(period_id: int | None) -> list[Figure]:
     return [Figure("", f"Used in {period}", credits(period.used)) for period in periods]
 
 
-class PeriodForm(OperationForm):
+class PeriodForm(ActionForm):
     period = forms.ModelChoiceField(
         queryset=BillingPeriod.objects.none(),
         empty_label=None,
@@ -213,7 +213,7 @@ class NothingToRerate(Exception):
     """No work of the period has another price."""
 
 
-class Rerate(Operation):
+class Rerate(Action):
     slug = "rerate"
     title = "Price again"
     icon = "price_change"
@@ -253,7 +253,7 @@ class Rerate(Operation):
             *listed,
         ]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         named = str(form["period"].value())
         if not named.isascii() or not named.isdigit():
             return super().leads_to(organization, form)
@@ -279,7 +279,7 @@ class Rerate(Operation):
         )
 
 
-OPERATIONS: tuple[Operation, ...] = (
+ACTIONS: tuple[Action, ...] = (
     NewActor(),
     Forgive(),
     Rerate(),

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from organizations.models import Actor, ApiKey, Organization
 from tests.admin.people import fill_in, page_of, send, staff_who_may, url_of, use
-from tests.admin.test_operations import effects, errors
+from tests.admin.test_actions import effects, errors
 from tests.factories import amounts, archive, entries_of, make_organization, money_of
 from tests.usage.people import counted, hold, limit, make_actor, make_profile, settle, work
 from usage.models import UsageEvent

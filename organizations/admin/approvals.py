@@ -19,13 +19,11 @@ from django.utils.datastructures import MultiValueDict
 from django.views import View
 
 from organizations import clock, idempotency, proposals
-from organizations.idempotency import Answer
-from organizations.models import Proposal
-from organizations.operations import (
+from organizations.admin.actions import (
     BUSY,
+    Action,
+    ActionForm,
     Command,
-    Operation,
-    OperationForm,
     Outcome,
     log,
     may_use,
@@ -34,35 +32,37 @@ from organizations.operations import (
     staff,
     staff_named,
 )
+from organizations.idempotency import Answer
+from organizations.models import Proposal
 from organizations.proposals import NotDecidable
 
-Form = OperationForm
+Form = ActionForm
 
 
 class ProposalView(View):
     """One proposal: looked at by whoever may see it, decided by whoever may do what it asks for."""
 
-    operations: Mapping[str, Operation] = {}
+    actions: Mapping[str, Action] = {}
     model_admin: ModelAdmin | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.now = clock.now()
         rows = Proposal.objects.select_related("organization")
         self.proposal = get_object_or_404(rows, id=kwargs["id"])
-        self.operation = self.operations[self.proposal.operation]
+        self.action = self.actions[self.proposal.action]
         return super().dispatch(request, *args, **kwargs)
 
     def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
         form = self._form()
         context: dict[str, Any] = {"asked": _asked(form), "is_open": self._is_open()}
-        if context["is_open"] and may_use(request, self.operation):
+        if context["is_open"] and may_use(request, self.action):
             context |= self._rehearsal(form)
         return self._page(context)
 
     def post(self, request: HttpRequest, id: UUID) -> HttpResponse:
-        if not may_use(request, self.operation):
+        if not may_use(request, self.action):
             raise PermissionDenied
-        refusals: tuple[type[Exception], ...] = (NotDecidable, *self.operation.refusals)
+        refusals: tuple[type[Exception], ...] = (NotDecidable, *self.action.refusals)
         act = self._approve if request.POST.get("decision") == "approve" else self._refuse
         try:
             stored = idempotency.run(act, key=None, now=self.now)
@@ -77,7 +77,7 @@ class ProposalView(View):
         """Do what was proposed. The proposal's lock and state make it happen once."""
         proposal = self._to_decide(approve=True)
         author = proposals.author_of(proposal)
-        if author is None or not author.has_perm(self.operation.permission):
+        if author is None or not author.has_perm(self.action.permission):
             raise NotDecidable(f"{proposal.proposed_by} may not do this any more")
         form = self._form()
         if not form.is_valid():
@@ -89,12 +89,12 @@ class ProposalView(View):
     def _perform(self, form: Form) -> Outcome:
         author = staff_named(self.proposal.proposed_by)
         both = f"{author}, approved by {staff(self.request.user)}"
-        return self.operation.perform(self._command(form, both))
+        return self.action.perform(self._command(form, both))
 
     def _refuse(self) -> Answer:
         proposal = self._to_decide(approve=False)
         self._decide(proposal, Proposal.State.REFUSED, "")
-        return Answer(200, {"message": f"{self.operation.title} is refused. Nothing moved."})
+        return Answer(200, {"message": f"{self.action.title} is refused. Nothing moved."})
 
     def _to_decide(self, *, approve: bool) -> Proposal:
         return proposals.to_decide(
@@ -117,15 +117,15 @@ class ProposalView(View):
             return {"problem": form.errors.as_text()}
         try:
             command = self._command(form, staff_named(self.proposal.proposed_by))
-            return {"effects": rehearse(self.operation, command).effects}
-        except tuple(self.operation.refusals) as refusal:
+            return {"effects": rehearse(self.action, command).effects}
+        except tuple(self.action.refusals) as refusal:
             return {"problem": sentence(refusal)}
         except OperationalError:
             return {"problem": BUSY}
 
     def _form(self) -> Form:
         data = MultiValueDict({name: list(sent) for name, sent in self.proposal.payload.items()})
-        return self.operation.form(
+        return self.action.form(
             data, organization=self.proposal.organization, user=self.request.user
         )
 
@@ -145,12 +145,12 @@ class ProposalView(View):
             "opts": self.model_admin.opts,
             "original": self.proposal,
             "proposal": self.proposal,
-            "operation": self.operation,
+            "action": self.action,
             "organization": self.proposal.organization,
-            "title": self.operation.title,
+            "title": self.action.title,
             "subtitle": self.proposal.organization.name,
             "is_own": self.proposal.proposed_by == self._name(),
-            "may_decide": may_use(self.request, self.operation),
+            "may_decide": may_use(self.request, self.action),
         }
         return TemplateResponse(self.request, "admin/proposal.html", context)
 

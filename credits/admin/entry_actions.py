@@ -6,14 +6,14 @@ from django import forms
 from django.urls import reverse
 
 from credits import services
-from credits.forms import ReferenceField
+from credits.admin.forms import ReferenceField
 from credits.models import LedgerEntry, Reference
-from organizations.forms import as_id
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.admin.forms import as_id
 from organizations.models import Organization
-from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
 
 
-class EntryForm(OperationForm):
+class EntryForm(ActionForm):
     entry = forms.ModelChoiceField(
         queryset=LedgerEntry.objects.none(),
         widget=forms.HiddenInput,
@@ -28,7 +28,7 @@ class EntryForm(OperationForm):
             field.queryset = own.select_related("wallet__organization", "counted_in")
 
 
-def page_of_entry(form: OperationForm) -> str | None:
+def page_of_entry(form: ActionForm) -> str | None:
     """Return the page of the entry that a form is about, if it names one."""
     named = as_id(form["entry"].value())
     return None if named is None else reverse("admin:credits_ledgerentry_change", args=[named])
@@ -40,7 +40,7 @@ class MoveReferenceForm(EntryForm):
     )
 
 
-class MoveReference(Operation):
+class MoveReference(Action):
     slug = "move-reference"
     title = "Change reference"
     icon = "label"
@@ -60,7 +60,7 @@ class MoveReference(Operation):
         current = Reference.objects.filter(entry=entry).first()
         return [Figure(f"Entry {entry}", "Reference", current.text if current else "none")]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         return page_of_entry(form) or super().leads_to(organization, form)
 
     def perform(self, command: Command) -> Outcome:
@@ -75,4 +75,4 @@ class MoveReference(Operation):
         return Outcome(f"Reference {command.data['reference']} means entry #{entry.number} now.")
 
 
-OPERATIONS: tuple[Operation, ...] = (MoveReference(),)
+ACTIONS: tuple[Action, ...] = (MoveReference(),)

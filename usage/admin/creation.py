@@ -27,14 +27,14 @@ from unfold.widgets import (
 )
 
 from credits import services
-from credits.forms import CreditsField
+from credits.admin.forms import CreditsField
 from credits.models import ZERO, CreditConfig
 from credits.templatetags.amounts import credits
 from organizations import clock
+from organizations.admin.actions import log, sentence, staff, visible
 from organizations.idempotency import again
 from organizations.ids import new_id
 from organizations.models import Organization
-from organizations.operations import log, sentence, staff, visible
 from organizations.services import OrganizationArchived, OrganizationSuspended
 
 PERMISSION = "organizations.add_organization"

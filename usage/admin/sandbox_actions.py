@@ -4,10 +4,10 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from organizations import key_operations as keys
 from organizations import services
+from organizations.admin import key_actions as keys
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.models import Env, Organization
-from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
 from usage.services import sandbox
 
 Status = Organization.Status
@@ -26,7 +26,7 @@ class Mint(keys.Mint):
         return command.organization
 
 
-class ResetSandbox(Operation):
+class ResetSandbox(Action):
     slug = "reset-sandbox"
     title = "Reset sandbox"
     icon = "restart_alt"
@@ -52,7 +52,7 @@ class ResetSandbox(Operation):
             Figure(live.name, "Sandboxes archived", str(_archived(live))),
         ]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         live = organization.sandbox_of or organization
         found = sandbox.sandbox_in_use(live)
         shown = found if organization.is_sandbox and found else live
@@ -71,4 +71,4 @@ def _archived(live: Organization) -> int:
     return live.sandboxes.filter(status=Status.ARCHIVED).count()
 
 
-OPERATIONS: tuple[Operation, ...] = (Mint(), ResetSandbox())
+ACTIONS: tuple[Action, ...] = (Mint(), ResetSandbox())

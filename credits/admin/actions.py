@@ -13,11 +13,11 @@ from unfold.widgets import (
 )
 
 from credits import ledger, services
-from credits.forms import CreditsField, IntoDebtField, ReferenceField
+from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
 from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.models import Organization
-from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
 from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived, OrganizationSuspended, keys_of
 
@@ -44,7 +44,7 @@ def family_figures(organization: Organization, *, now: datetime) -> list[Figure]
     return [figure for member in family for figure in wallet_figures(member, now=now)]
 
 
-class AmountForm(OperationForm):
+class AmountForm(ActionForm):
     amount = CreditsField(min_value=SMALLEST)
 
 
@@ -88,7 +88,7 @@ class GrantField(forms.ModelChoiceField):
         return f"{grant} of {grant.created_at:%Y-%m-%d}{reference}, {ends}"
 
 
-class AdjustForm(OperationForm):
+class AdjustForm(ActionForm):
     amount = CreditsField(
         help_text="With a minus to take credits away: at most what is available.",
     )
@@ -113,7 +113,7 @@ class AdjustForm(OperationForm):
 
 
 def outcome(entry: LedgerEntry, sentence: str) -> Outcome:
-    """Return what an operation that posts an entry did: nothing, where its reference means one already."""
+    """Return what an action that posts an entry did: nothing, where its reference means one already."""
     if entry.replayed:
         return Outcome(
             f"Nothing moved: {entry.public_id} has this reference since {entry.posted_at:%Y-%m-%d}, and is the same."
@@ -135,8 +135,8 @@ def posted_by_hand(command: Command) -> Moved:
     return Moved(sums["brought"], -sums["taken"])
 
 
-class MoneyOperation(Operation):
-    """An operation that posts on the ledger."""
+class MoneyAction(Action):
+    """An action that posts on the ledger."""
 
     permission = "credits.add_ledgerentry"
 
@@ -150,7 +150,7 @@ class MoneyOperation(Operation):
         return wallet_figures(organization, now=now)
 
 
-class GrantCredits(MoneyOperation):
+class GrantCredits(MoneyAction):
     slug = "grant"
     title = "Grant credits"
     icon = "add_circle"
@@ -181,7 +181,7 @@ class GrantCredits(MoneyOperation):
         )
 
 
-class Adjust(MoneyOperation):
+class Adjust(MoneyAction):
     slug = "adjust"
     title = "Adjust balance"
     icon = "tune"
@@ -212,7 +212,7 @@ class Adjust(MoneyOperation):
         )
 
 
-class Allocate(MoneyOperation):
+class Allocate(MoneyAction):
     slug = "allocate"
     title = "Allocate from parent"
     icon = "move_down"
@@ -248,7 +248,7 @@ class Allocate(MoneyOperation):
         )
 
 
-class Recharge(MoneyOperation):
+class Recharge(MoneyAction):
     slug = "recharge"
     title = "Recharge"
     icon = "shopping_cart"
@@ -282,7 +282,7 @@ class Recharge(MoneyOperation):
         )
 
 
-class UpgradeForm(OperationForm):
+class UpgradeForm(ActionForm):
     allowance = CreditsField(min_value=ZERO, help_text="Credits included in each term.")
     allowance_per_user = CreditsField(min_value=ZERO, help_text="And for each seat.")
 
@@ -293,7 +293,7 @@ class UpgradeForm(OperationForm):
         self.fields["allowance_per_user"].initial = config.allowance_per_user
 
 
-class Upgrade(MoneyOperation):
+class Upgrade(MoneyAction):
     slug = "upgrade"
     title = "Upgrade at once"
     icon = "upgrade"
@@ -333,7 +333,7 @@ class Upgrade(MoneyOperation):
         )
 
 
-class Suspend(Operation):
+class Suspend(Action):
     slug = "suspend"
     title = "Suspend"
     icon = "pause_circle"
@@ -357,7 +357,7 @@ class Suspend(Operation):
         return Outcome(f"{command.organization.name} is suspended.")
 
 
-class Resume(Operation):
+class Resume(Action):
     slug = "resume"
     title = "Resume"
     icon = "play_circle"
@@ -377,7 +377,7 @@ class Resume(Operation):
         return Outcome(f"{command.organization.name} is active again.")
 
 
-class Archive(Operation):
+class Archive(Action):
     slug = "archive"
     title = "Archive"
     icon = "inventory_2"
@@ -409,7 +409,7 @@ class Archive(Operation):
         )
 
 
-OPERATIONS: tuple[Operation, ...] = (
+ACTIONS: tuple[Action, ...] = (
     GrantCredits(),
     Adjust(),
     Allocate(),

@@ -19,16 +19,16 @@ from unfold.widgets import (
 
 from credits import services
 from credits.services.organizations import TERMS_OF_USE
-from organizations.fields import MetadataField
-from organizations.models import Organization, UsageProfile
-from organizations.operations import (
+from organizations.admin.actions import (
+    Action,
+    ActionForm,
     Command,
     Figure,
-    Operation,
-    OperationForm,
     Outcome,
     visible,
 )
+from organizations.fields import MetadataField
+from organizations.models import Organization, UsageProfile
 from organizations.services import MetadataTooLarge
 
 NO_PROVIDER = "none"
@@ -83,7 +83,7 @@ def providers_shown(names: list[str] | None) -> str:
     return "" if names is None else ", ".join(names) or NO_PROVIDER
 
 
-class EditForm(OperationForm):
+class EditForm(ActionForm):
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget, validators=[visible])
     billing_email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
     ai_enabled = forms.BooleanField(
@@ -137,7 +137,7 @@ class EditForm(OperationForm):
             ).order_by("name")
 
 
-class Edit(Operation):
+class Edit(Action):
     slug = "edit"
     title = "Edit"
     icon = "edit"
@@ -186,4 +186,4 @@ class Edit(Operation):
         return Outcome(f"{organization.name} is edited: {', '.join(changed) or 'nothing changed'}.")
 
 
-OPERATIONS: tuple[Operation, ...] = (Edit(),)
+ACTIONS: tuple[Action, ...] = (Edit(),)

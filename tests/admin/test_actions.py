@@ -10,10 +10,10 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
-from credits.edit_operations import OPERATIONS as EDITS
+from credits.admin.actions import ACTIONS as MONEY
+from credits.admin.edit_action import ACTIONS as EDITS
 from credits.models import LedgerEntry
-from credits.operations import OPERATIONS as MONEY
-from organizations.key_operations import OPERATIONS as KEYS
+from organizations.admin.key_actions import ACTIONS as KEYS
 from organizations.models import ApiKey, IdempotencyKey, Organization
 from tests.admin.people import (
     client_of,
@@ -40,7 +40,7 @@ from tests.factories import (
     spend,
     wallet_of,
 )
-from usage.sandbox_operations import OPERATIONS as SANDBOXES
+from usage.admin.sandbox_actions import ACTIONS as SANDBOXES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,7 +202,7 @@ class TestPreview:
 
         page = send(ana, "grant", organization, data, step="edit")
 
-        assert page.templates[0].name == "admin/operation_form.html"
+        assert page.templates[0].name == "admin/action_form.html"
         assert page.context["form"]["amount"].value() == "5"
         assert page.context["form"]["once"].value() == str(data["once"])
 
@@ -477,9 +477,7 @@ class TestEdit:
         assert list(errors(send(ana, "edit", organization, data))) == ["name"]
 
 
-PERMISSIONS = {
-    operation.slug: operation.permission for operation in (*MONEY, *KEYS, *EDITS, *SANDBOXES)
-}
+PERMISSIONS = {action.slug: action.permission for action in (*MONEY, *KEYS, *EDITS, *SANDBOXES)}
 
 
 class TestUpgrade:
@@ -529,28 +527,28 @@ class TestUpgrade:
         assert list(errors(send(ana, "upgrade", organization, data))) == [field]
 
 
-class TestEveryOperation:
-    @pytest.mark.parametrize("operation", PERMISSIONS)
-    def test_is_closed_to_staff_without_its_permission(self, operation: str) -> None:
+class TestEveryAction:
+    @pytest.mark.parametrize("action", PERMISSIONS)
+    def test_is_closed_to_staff_without_its_permission(self, action: str) -> None:
         _, child = make_family()
         others = {*PERMISSIONS.values(), "organizations.view_organization"}
-        client = staff_who_may(*(others - {PERMISSIONS[operation]}))
+        client = staff_who_may(*(others - {PERMISSIONS[action]}))
 
-        assert client.get(url_of(operation, child)).status_code == 403
-        assert client.post(url_of(operation, child), {"step": "confirm"}).status_code == 403
+        assert client.get(url_of(action, child)).status_code == 403
+        assert client.post(url_of(action, child), {"step": "confirm"}).status_code == 403
 
-    @pytest.mark.parametrize("operation", PERMISSIONS)
-    def test_opens_with_its_permission(self, operation: str) -> None:
+    @pytest.mark.parametrize("action", PERMISSIONS)
+    def test_opens_with_its_permission(self, action: str) -> None:
         _, child = make_family()
-        client = staff_who_may(PERMISSIONS[operation])
+        client = staff_who_may(PERMISSIONS[action])
 
-        assert client.get(url_of(operation, child)).status_code == 200
+        assert client.get(url_of(action, child)).status_code == 200
 
     def test_sends_strangers_to_the_login(self) -> None:
         _, child = make_family()
 
-        for operation in PERMISSIONS:
-            assert "/login/" in Client().get(url_of(operation, child)).headers["location"]
+        for action in PERMISSIONS:
+            assert "/login/" in Client().get(url_of(action, child)).headers["location"]
 
     def test_needs_the_token_of_a_form(self) -> None:
         organization = make_organization()

@@ -8,7 +8,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from credits.models import MAX_AMOUNT
-from organizations.operations import visible
+from organizations.admin.actions import visible
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
 

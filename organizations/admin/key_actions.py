@@ -14,17 +14,17 @@ from unfold.widgets import (
 )
 
 from organizations import clock, scopes, services
-from organizations.delegation import delegable_scopes, delegable_tiers
-from organizations.forms import own_actor
-from organizations.models import Actor, ApiKey, Env, Organization
-from organizations.operations import (
+from organizations.admin.actions import (
+    Action,
+    ActionForm,
     Command,
     Figure,
-    Operation,
-    OperationForm,
     Outcome,
     visible,
 )
+from organizations.admin.delegation import delegable_scopes, delegable_tiers
+from organizations.admin.forms import own_actor
+from organizations.models import Actor, ApiKey, Env, Organization
 
 SCOPES = {
     scopes.EVERYTHING: "* (all but org:admin)",
@@ -39,7 +39,7 @@ SCOPES = {
 LEAKED = "leaked"
 
 
-class MintForm(OperationForm):
+class MintForm(ActionForm):
     name = forms.CharField(
         max_length=120,
         widget=UnfoldAdminTextInputWidget,
@@ -112,7 +112,7 @@ def _offer(field: forms.Field, labels: Mapping[str, str], values: Collection[str
         field.choices = [(value, label) for value, label in labels.items() if value in values]
 
 
-class Mint(Operation):
+class Mint(Action):
     slug = "mint-key"
     title = "Mint API key"
     icon = "key"
@@ -143,7 +143,7 @@ class Mint(Operation):
         return Outcome(f"The key {key.name} ({key.prefix}) is minted.", secret)
 
 
-class KeyForm(OperationForm):
+class KeyForm(ActionForm):
     """Which key of the organization: any, so that whoever asks twice is told that it is done."""
 
     api_key = forms.ModelChoiceField(
@@ -178,7 +178,7 @@ class RevokeForm(KeyForm):
     )
 
 
-class Rotate(Operation):
+class Rotate(Action):
     slug = "rotate-key"
     title = "Rotate API key"
     icon = "autorenew"
@@ -208,7 +208,7 @@ class Rotate(Operation):
         return Outcome(f"{key.name} is rotated; the new key is {key.prefix}.", secret)
 
 
-class Revoke(Operation):
+class Revoke(Action):
     slug = "revoke-key"
     title = "Revoke API key"
     icon = "key_off"
@@ -238,5 +238,5 @@ def _live_keys(organization: Organization, *, now: datetime) -> Figure:
     return Figure("", "Keys that open something", str(live.count()))
 
 
-OPERATIONS: tuple[Operation, ...] = (Rotate(), Revoke())
+ACTIONS: tuple[Action, ...] = (Rotate(), Revoke())
 """Minting is in `usage`: a test key may need a sandbox first."""

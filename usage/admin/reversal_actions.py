@@ -9,18 +9,18 @@ from django.urls import reverse
 
 from credits import ledger
 from credits import services as credits_services
-from credits.entry_operations import EntryForm, page_of_entry
-from credits.forms import CreditsField, IntoDebtField, ReferenceField
+from credits.admin.actions import SMALLEST, outcome, posted_by_hand, wallet_figures
+from credits.admin.entry_actions import EntryForm, page_of_entry
+from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
 from credits.models import Grant, LedgerEntry
-from credits.operations import SMALLEST, outcome, posted_by_hand, wallet_figures
 from credits.templatetags.amounts import credits
-from organizations.forms import as_id
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.admin.forms import as_id
 from organizations.models import Organization
-from organizations.operations import Command, Figure, Operation, OperationForm, Outcome
 from organizations.proposals import Moved
 from usage import services
+from usage.admin.actions import used_in
 from usage.models import UsageEvent
-from usage.operations import used_in
 from usage.services import corrections
 
 
@@ -36,7 +36,7 @@ class ReverseForm(EntryForm):
     )
 
 
-class Reverse(Operation):
+class Reverse(Action):
     slug = "reverse"
     title = "Reverse entry"
     icon = "undo"
@@ -76,7 +76,7 @@ class Reverse(Operation):
             *(figure for owner in _owners(entry) for figure in _wallet(owner, command.now)),
         ]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         return page_of_entry(form) or super().leads_to(organization, form)
 
     def perform(self, command: Command) -> Outcome:
@@ -96,7 +96,7 @@ class Reverse(Operation):
         )
 
 
-class EventForm(OperationForm):
+class EventForm(ActionForm):
     event = forms.ModelChoiceField(
         queryset=UsageEvent.objects.none(),
         widget=forms.HiddenInput,
@@ -114,7 +114,7 @@ class EventForm(OperationForm):
             field.queryset = own.select_related("organization", "actor")
 
 
-class ReverseEvent(Operation):
+class ReverseEvent(Action):
     slug = "reverse-event"
     title = "Take back event"
     icon = "undo"
@@ -149,7 +149,7 @@ class ReverseEvent(Operation):
             *wallet_figures(command.organization, now=command.now),
         ]
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         named = as_id(form["event"].value())
         if named is None:
             return super().leads_to(organization, form)
@@ -192,4 +192,4 @@ def _wallet(organization: Organization, now: datetime) -> list[Figure]:
     return wallet_figures(organization, now=now)
 
 
-OPERATIONS: tuple[Operation, ...] = (Reverse(), ReverseEvent())
+ACTIONS: tuple[Action, ...] = (Reverse(), ReverseEvent())

@@ -11,7 +11,7 @@ from credits.admin.ledger import told
 from credits.models import ZERO, Grant, LedgerEntry, Reservation, Wallet
 from organizations import clock, pulse
 from organizations.models import Env, Failure, Organization
-from usage.overview import cap_bar
+from usage.admin.overview import cap_bar
 
 SOON = timedelta(days=14)
 ROWS = 6

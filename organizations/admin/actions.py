@@ -31,7 +31,7 @@ from rest_framework.serializers import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from organizations import clock, idempotency, proposals
-from organizations.delegation import Staff
+from organizations.admin.delegation import Staff
 from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
 from organizations.models import IdempotencyKey, Organization
@@ -55,8 +55,8 @@ def visible(text: str) -> None:
         raise forms.ValidationError([str(part) for part in error.args[0]]) from error
 
 
-class OperationForm(forms.Form):
-    """What every operation asks for: a reason, and the idempotency key that makes it happen once."""
+class ActionForm(forms.Form):
+    """What every action asks for: a reason, and the idempotency key that makes it happen once."""
 
     once = forms.UUIDField(widget=forms.HiddenInput)
     reason = forms.CharField(
@@ -75,7 +75,7 @@ class OperationForm(forms.Form):
 
 
 class Figure(NamedTuple):
-    """A value that an operation may change: whose, what it is called, and how it reads now."""
+    """A value that an action may change: whose, what it is called, and how it reads now."""
 
     whose: str
     what: str
@@ -84,7 +84,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Effect:
-    """A value before and after an operation, as its preview shows it."""
+    """A value before and after an action, as its preview shows it."""
 
     whose: str
     what: str
@@ -97,14 +97,14 @@ class Effect:
 
 
 class Outcome(NamedTuple):
-    """What an operation did, in a sentence; and the secret that it made, if it did."""
+    """What an action did, in a sentence; and the secret that it made, if it did."""
 
     sentence: str
     secret: str | None = None
 
 
 class Command(NamedTuple):
-    """What an operation is told: on whom, what, by whom, when."""
+    """What an action is told: on whom, what, by whom, when."""
 
     organization: Organization
     data: Mapping[str, Any]
@@ -113,7 +113,7 @@ class Command(NamedTuple):
     user: Staff
 
 
-class Operation:
+class Action:
     """One button on the page of an organization. A subclass says what it asks, what it does, what may refuse it."""
 
     slug: ClassVar[str]
@@ -121,7 +121,7 @@ class Operation:
     icon: ClassVar[str]
     explanation: ClassVar[str]
     permission: ClassVar[str]
-    form: ClassVar[type[OperationForm]] = OperationForm
+    form: ClassVar[type[ActionForm]] = ActionForm
     dangerous: ClassVar[bool] = False
     refusals: ClassVar[Mapping[type[Exception], str | None]] = {}
     """The service's refusals, each with the field it is about; None is the form as a whole."""
@@ -138,7 +138,7 @@ class Operation:
         """Return the same, where whose figures they are depends on what was asked."""
         return self.figures(command.organization, now=command.now)
 
-    def leads_to(self, organization: Organization, form: OperationForm) -> str:
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
         """Return the page of whoever is done, or changes their mind."""
         return reverse("admin:organizations_organization_change", args=[organization.id])
 
@@ -181,34 +181,34 @@ def sentence(error: Exception) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def may_use(request: HttpRequest, operation: Operation) -> bool:
-    """Whether the person who asks has the permission of an operation."""
-    return request.user.has_perm(operation.permission)
+def may_use(request: HttpRequest, action: Action) -> bool:
+    """Whether the person who asks has the permission of an action."""
+    return request.user.has_perm(action.permission)
 
 
 class Rehearsal(NamedTuple):
-    """What an operation would change, and whether it needs a second person."""
+    """What an action would change, and whether it needs a second person."""
 
     effects: list[Effect]
     needs_second_person: bool
 
 
-def rehearse(operation: Operation, command: Command) -> Rehearsal:
+def rehearse(action: Action, command: Command) -> Rehearsal:
     """Do it, look at what changed, and undo it."""
     with transaction.atomic(durable=True):
-        moved = operation.moved(command)
-        before = _figures(operation, command)
-        operation.perform(command)
-        after = _figures(operation, command)
-        alone = _is_for_one(moved, operation.moved(command))
+        moved = action.moved(command)
+        before = _figures(action, command)
+        action.perform(command)
+        after = _figures(action, command)
+        alone = _is_for_one(moved, action.moved(command))
         transaction.set_rollback(True)
     effects = [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
     return Rehearsal(effects, not alone)
 
 
-def _figures(operation: Operation, command: Command) -> list[Figure]:
+def _figures(action: Action, command: Command) -> list[Figure]:
     current = Organization.objects.select_related("parent").get(id=command.organization.id)
-    return operation.figures_of(command._replace(organization=current))
+    return action.figures_of(command._replace(organization=current))
 
 
 def _is_for_one(before: Moved, after: Moved) -> bool:
@@ -219,14 +219,14 @@ def _is_for_one(before: Moved, after: Moved) -> bool:
     return True
 
 
-class OperationView(View):
-    """Form → preview → confirmation of one operation, on one organization."""
+class ActionView(View):
+    """Form → preview → confirmation of one action, on one organization."""
 
-    operation: Operation = Operation()
+    action: Action = Action()
     model_admin: ModelAdmin | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if not may_use(request, self.operation):
+        if not may_use(request, self.action):
             raise PermissionDenied
         self.now = clock.now()
         self.organization = get_object_or_404(Organization, id=kwargs["organization_id"])
@@ -243,7 +243,7 @@ class OperationView(View):
             return self._ask(form)
         try:
             return self._confirm(form) if step == "confirm" else self._preview(form)
-        except tuple(self.operation.refusals) as refusal:
+        except tuple(self.action.refusals) as refusal:
             form.add_error(self._field_of(refusal), sentence(refusal))
         except idempotency.IdempotencyConflict:
             form = self._with_new_key()
@@ -252,28 +252,28 @@ class OperationView(View):
             form.add_error(None, BUSY)
         return self._ask(form)
 
-    def _form(self, data: Mapping[str, Any] | None = None, **options: Any) -> OperationForm:
+    def _form(self, data: Mapping[str, Any] | None = None, **options: Any) -> ActionForm:
         organization, user = self.organization, self.request.user
-        return self.operation.form(data, organization=organization, user=user, **options)
+        return self.action.form(data, organization=organization, user=user, **options)
 
-    def _ask(self, form: OperationForm) -> HttpResponse:
-        return self._page("admin/operation_form.html", form)
+    def _ask(self, form: ActionForm) -> HttpResponse:
+        return self._page("admin/action_form.html", form)
 
-    def _preview(self, form: OperationForm) -> HttpResponse:
-        effects, needs_second_person = rehearse(self.operation, self._command(form))
+    def _preview(self, form: ActionForm) -> HttpResponse:
+        effects, needs_second_person = rehearse(self.action, self._command(form))
         return self._page(
-            "admin/operation_preview.html",
+            "admin/action_preview.html",
             form,
             effects=effects,
             needs_second_person=needs_second_person,
         )
 
-    def _confirm(self, form: OperationForm) -> HttpResponse:
+    def _confirm(self, form: ActionForm) -> HttpResponse:
         """Do it once, however often it is sent."""
         stored = idempotency.run(lambda: self._answer(form), key=self._key(form), now=self.now)
         body = simplejson.loads(stored.body)
         if "secret" in body:
-            page = self._page("admin/operation_secret.html", form, **body)
+            page = self._page("admin/action_secret.html", form, **body)
             add_never_cache_headers(page)
             return page
         if "proposal" in body:
@@ -283,9 +283,9 @@ class OperationView(View):
             messages.info(self.request, f"{body['message']} It was done once, not again.")
         else:
             messages.success(self.request, body["message"])
-        return redirect(self.operation.leads_to(self.organization, form))
+        return redirect(self.action.leads_to(self.organization, form))
 
-    def _answer(self, form: OperationForm) -> Answer:
+    def _answer(self, form: ActionForm) -> Answer:
         try:
             outcome = self._perform_alone(self._command(form))
         except SecondPersonNeeded as needed:
@@ -304,26 +304,26 @@ class OperationView(View):
         """
         proposals.one_at_a_time(command.organization, command.performed_by)
         with transaction.atomic():
-            before = self.operation.moved(command)
-            outcome = self.operation.perform(command)
-            proposals.require_alone(before, self.operation.moved(command))
+            before = self.action.moved(command)
+            outcome = self.action.perform(command)
+            proposals.require_alone(before, self.action.moved(command))
         return outcome
 
-    def _propose(self, form: OperationForm, amount: Decimal) -> Answer:
+    def _propose(self, form: ActionForm, amount: Decimal) -> Answer:
         proposal = proposals.propose(
             organization=self.organization,
-            operation=self.operation.slug,
+            action=self.action.slug,
             payload=self._payload(form),
             amount=amount,
             reason=form.cleaned_data["reason"],
             proposed_by=self.request.user.get_username(),
             now=self.now,
         )
-        text = f"{self.operation.title} is proposed. Nothing moved: another person has to approve it by {proposal.expires_at:%Y-%m-%d %H:%M} UTC."
+        text = f"{self.action.title} is proposed. Nothing moved: another person has to approve it by {proposal.expires_at:%Y-%m-%d %H:%M} UTC."
         log(self.request.user, self.organization, CHANGE, f"{text} Reason: {proposal.reason}")
         return Answer(200, {"message": text, "proposal": str(proposal.pk)})
 
-    def _payload(self, form: OperationForm) -> dict[str, list[str]]:
+    def _payload(self, form: ActionForm) -> dict[str, list[str]]:
         """Return what was sent for the fields of the form, also where a field has several inputs."""
         sent = self.request.POST
         return {
@@ -332,39 +332,37 @@ class OperationView(View):
             if any(name == field or name.startswith(f"{field}_") for field in form.fields)
         }
 
-    def _command(self, form: OperationForm) -> Command:
+    def _command(self, form: ActionForm) -> Command:
         user = self.request.user
         return Command(self.organization, form.cleaned_data, staff(user), self.now, user)
 
-    def _key(self, form: OperationForm) -> Key:
+    def _key(self, form: ActionForm) -> Key:
         data = {name: _plain(value) for name, value in form.cleaned_data.items()}
         value = str(form.cleaned_data["once"])
-        return Key.of(
-            self.organization, value, self.operation.slug, data, owner=IdempotencyKey.STAFF
-        )
+        return Key.of(self.organization, value, self.action.slug, data, owner=IdempotencyKey.STAFF)
 
-    def _with_new_key(self) -> OperationForm:
+    def _with_new_key(self) -> ActionForm:
         data = self.request.POST.copy()
         data["once"] = str(uuid4())
         return self._form(data)
 
     def _field_of(self, refusal: Exception) -> str | None:
-        fields = self.operation.refusals
+        fields = self.action.refusals
         return next(fields[cls] for cls in type(refusal).__mro__ if cls in fields)
 
-    def _page(self, template: str, form: OperationForm, **context: Any) -> HttpResponse:
+    def _page(self, template: str, form: ActionForm, **context: Any) -> HttpResponse:
         if self.model_admin is None:
-            raise TypeError("an operation is a page of a model's admin")
+            raise TypeError("an action is a page of a model's admin")
         site = self.model_admin.admin_site
         context |= {
             **site.each_context(self.request),
             "opts": self.model_admin.opts,
             "form": form,
-            "back": self.operation.leads_to(self.organization, form),
-            "operation": self.operation,
+            "back": self.action.leads_to(self.organization, form),
+            "action": self.action,
             "organization": self.organization,
             "original": self.organization,
-            "title": self.operation.title,
+            "title": self.action.title,
             "subtitle": self.organization.name,
         }
         return TemplateResponse(self.request, template, context)

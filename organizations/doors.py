@@ -193,6 +193,11 @@ class ApiView(APIView):
         return self.principal.key.public_id
 
     @property
+    def request_id(self) -> str:
+        """What the answer and the log name the request by."""
+        return str(self.request._request.META.get("REQUEST_ID", ""))
+
+    @property
     def to_child(self) -> bool:
         """Whether a key of a child asks, who may not see what its parent set, of itself or for it."""
         return self.principal.key.organization.parent_id is not None

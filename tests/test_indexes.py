@@ -54,6 +54,7 @@ INDEXES = {
     "organizations_proposal (organization_id)": "the proposals of an organization",
     # usage
     "usage_denial (created_at)": "forgetting denials after 30 days",
+    "usage_denial gin (request_ids)": "the refusal of a request, by the id that its answer named",
     "usage_limit (actor_id)": "what applies to an actor",
     "usage_limit (group_id)": "what applies to a group; deleting it",
     "usage_limit (organization_id, created_at, id) WHERE cap IS NOT NULL AND scope = 'resource'": "budgets with a cap: usage",
@@ -83,7 +84,9 @@ def test_every_index_is_asked_by_something() -> None:
 
 def _said(definition: str) -> str:
     """Return the columns and the condition of an index, without what PostgreSQL says of types."""
-    columns, _, condition = definition.partition(" USING btree ")[2].partition(" WHERE ")
+    kind, _, rest = definition.partition(" USING ")[2].partition(" ")
+    columns, _, condition = rest.partition(" WHERE ")
+    columns = columns if kind == "btree" else f"{kind} {columns}"
     columns = columns.replace("::text", "").replace("((", "(").replace("))", ")").replace('"', "")
     if not condition:
         return columns

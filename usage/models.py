@@ -6,6 +6,7 @@ An *AI model* has dated *rates*. *Thresholds* change what an organization's work
 """
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -459,7 +460,10 @@ class RollupMark(models.Model):
 
 
 class Denial(models.Model):
-    """What was refused, with the limits of that moment: at most one per actor, reason and minute, for 30 days."""
+    """What was refused, with the limits of that moment: one row per actor, reason and minute, for 30 days.
+
+    The first refusal of a minute says what was asked and how everything stood; those after it are counted, and their request ids are kept.
+    """
 
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="denials", db_index=False
@@ -469,11 +473,22 @@ class Denial(models.Model):
     )
     minute = models.DateTimeField()
     reason = models.CharField(max_length=40)
+    code = models.CharField(max_length=40, default="", db_default="")
+    """What clients tell it by."""
     message = models.CharField(max_length=500)
     model = models.CharField(max_length=80, default="")
     needed = AmountField(null=True)
+    affordable = AmountField(null=True)
+    """The most credits that would have been admitted; null where that is no question of an amount."""
+    unblocks_at = models.DateTimeField(null=True)
     limits = models.JSONField(default=list)
+    times = models.PositiveIntegerField(default=1, db_default=1)
+    """How many requests were refused so in this minute, up to `TIMES`."""
+    request_ids = ArrayField(models.CharField(max_length=40), default=list, db_default=[])
+    """Those that their answers named, the first `REQUEST_IDS`."""
     created_at = models.DateTimeField()
+
+    TIMES, REQUEST_IDS = 1_000, 100
 
     class Meta:
         constraints = [
@@ -483,7 +498,10 @@ class Denial(models.Model):
                 name="denial_one_a_minute",
             )
         ]
-        indexes = [models.Index(fields=["created_at"], name="denial_age")]
+        indexes = [
+            models.Index(fields=["created_at"], name="denial_age"),
+            GinIndex(fields=["request_ids"], name="denial_request_ids"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

@@ -13,8 +13,8 @@ from credits.models import ZERO, CreditConfig
 class BillingExhausted(Exception):
     """A limit stands in the way. Returned, not raised, where work must survive it: see `reserve`.
 
-    `reason` is the first row of the checks that refused, `limits` all that were looked at, the binding one named. `details` is
-    what a client is told of it: the door that knows who asks fills it in.
+    `reason` is the first row of the checks that refused, `needed` the credits that it compared, `limits` all that were looked at, the
+    binding one named. `details` is what a client is told of it: the door that knows who asks fills it in.
     """
 
     code: ClassVar[str] = "BILLING_EXHAUSTED"
@@ -25,6 +25,7 @@ class BillingExhausted(Exception):
         message: str,
         *,
         reason: str,
+        needed: Decimal | None = None,
         limits: Sequence[Limit] = (),
         affordable_credits: Decimal | None = None,
         affordable_output_tokens: int | None = None,
@@ -32,6 +33,7 @@ class BillingExhausted(Exception):
     ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.needed = needed
         self.limits = limits
         self.affordable_credits = affordable_credits
         self.affordable_output_tokens = affordable_output_tokens
@@ -70,6 +72,7 @@ def _deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingEx
     return BillingExhausted(
         f"{need.normalize():f} credits are more than is left ({denied_by.reason})",
         reason=denied_by.reason,
+        needed=need,
         limits=limits,
         affordable_credits=affordable(limits),
         unblocks_at=denied_by.resets_at,

@@ -348,5 +348,5 @@ class TestDenial:
 
         html = ana.get(page(Denial, "change", first(Denial).pk)).content.decode()
 
-        assert "binds" in html
+        assert "refuses" in html
         assert '<td class="num">500</td>' in html

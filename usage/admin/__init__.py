@@ -8,3 +8,4 @@ from usage.admin import organizations as organizations
 from usage.admin import profiles as profiles
 from usage.admin import proposals as proposals
 from usage.admin import rate_card as rate_card
+from usage.admin import refusals as refusals

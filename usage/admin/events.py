@@ -13,10 +13,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 
-from credits.admin.columns import MoneyAdmin, MonthFilter, amount, limits_table
+from credits.admin.columns import MoneyAdmin, MonthFilter, amount
 from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
-from usage.models import Denial, RollupMark, UsageEvent, UsageRollup
+from usage.models import RollupMark, UsageEvent, UsageRollup
 from usage.services.corrections import may_reverse
 from usage.services.events import CORRECTION, FORGIVEN, RERATED
 from usage.services.history import BY
@@ -258,53 +258,6 @@ def marks_of(event: UsageEvent) -> SafeString:
     }
     pills = [pill(text, tone) for text, (applies, tone) in marks.items() if applies]
     return format_html_join(" ", "{}", ((mark,) for mark in pills))
-
-
-@admin.register(Denial)
-class DenialAdmin(UsedAdmin):
-    """What was refused in the last 30 days, with the limits of that moment."""
-
-    list_display = (
-        "refused",
-        "organization_link",
-        "actor_link",
-        "reason_shown",
-        "model",
-        "needed_shown",
-        "message",
-    )
-    list_filter = (
-        ("organization", AutocompleteSelectFilter),
-        ("actor", AutocompleteSelectFilter),
-        ("created_at", RangeDateTimeFilter),
-    )
-    # It has an index of its own there, and a month of rows.
-    date_hierarchy = "created_at"
-    search_fields = ("organization__name", "actor__name", "reason", "model")
-    search_help_text = "Name of an organization or an actor, reason or model; org_… or act_…"
-    fields = (
-        ("organization_link", "actor_link"),
-        ("created_at", "reason_shown"),
-        "message",
-        ("model", "needed_shown"),
-        "limits_shown",
-    )
-
-    @display(description="Refused (UTC)", ordering="id")
-    def refused(self, denial: Denial) -> str:
-        return f"{denial.created_at:%Y-%m-%d %H:%M:%S}"
-
-    @display(description="Reason", ordering="reason")
-    def reason_shown(self, denial: Denial) -> SafeString:
-        return pill(denial.reason, "bad")
-
-    @display(description="Needed")
-    def needed_shown(self, denial: Denial) -> SafeString | str:
-        return amount(denial.needed)
-
-    @display(description="Limits of that moment")
-    def limits_shown(self, denial: Denial) -> SafeString | str:
-        return limits_table(denial.limits)
 
 
 @admin.register(UsageRollup)

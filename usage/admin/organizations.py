@@ -18,6 +18,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits.admin import actions as money
 from credits.admin import edit_action as edits
 from credits.admin import entry_actions as entries
+from credits.admin import rule_actions as rules
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
 from organizations import clock
@@ -27,6 +28,7 @@ from organizations.admin.actions import Action, ActionView, may_use
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
+from usage.admin import limit_actions as limits
 from usage.admin import reversal_actions as reversals
 from usage.admin import sandbox_actions as sandboxes
 from usage.admin.creation import PERMISSION as CREATE_PERMISSION
@@ -43,6 +45,8 @@ ACTIONS: tuple[Action, ...] = (
     *sandboxes.ACTIONS,
     *keys.ACTIONS,
     *edits.ACTIONS,
+    *rules.ACTIONS,
+    *limits.ACTIONS,
 )
 
 

@@ -17,9 +17,10 @@ class NotAllowed(Exception):
     """What clients tell it by."""
     reason: str
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    def __init__(self, message: str, *, reason: str, needed: Decimal | None = None) -> None:
         super().__init__(message)
         self.reason = reason
+        self.needed = needed
         self.details: dict[str, Any] = {"reason": reason}
 
 

@@ -2,8 +2,11 @@
 
 from datetime import datetime, timedelta
 
+import simplejson
+
 from credits.limits import explain
 from credits.services import BillingExhausted, HoldsAreEnding
+from organizations.statements import fetch_one
 from usage.models import Denial
 from usage.services.asking import Work
 from usage.services.decisions import Denied
@@ -12,22 +15,42 @@ KEPT = timedelta(days=30)
 PRUNE_BATCH = 5_000
 
 
-def record(work: Work, error: Denied, *, now: datetime) -> None:
-    """Keep a denial; at most one for each actor, reason and minute. Who is told to ask again was denied nothing."""
+_WRITE = f"""
+    INSERT INTO usage_denial AS kept (organization_id, actor_id, minute, reason, code, message, model, needed, affordable, unblocks_at, limits,
+        times, request_ids, created_at)
+    VALUES (%s::uuid, %s::uuid, date_trunc('minute', %s::timestamptz), %s, %s, %s, %s, %s::numeric, %s::numeric, %s::timestamptz, %s::jsonb,
+        1, %s::text[], %s::timestamptz)
+    ON CONFLICT ON CONSTRAINT denial_one_a_minute DO UPDATE SET
+        times = kept.times + 1,
+        request_ids = CASE WHEN cardinality(kept.request_ids) < {Denial.REQUEST_IDS}
+            THEN kept.request_ids || excluded.request_ids ELSE kept.request_ids END
+        WHERE kept.times < {Denial.TIMES}
+    RETURNING id"""
+"""The first of a minute is written, those after it are counted: so whoever asks without a pause does not write without an end."""
+
+
+def record(work: Work, error: Denied, *, now: datetime, request_id: str = "") -> None:
+    """Keep a denial: the first for an actor, reason and minute whole, the others as its count. Who is told to ask again was denied nothing.
+
+    :param request_id: what its answer names
+    """
     if isinstance(error, HoldsAreEnding):
         return
-    denial = Denial(
-        organization=work.organization,
-        actor=work.actor,
-        minute=now.replace(second=0, microsecond=0),
-        reason=error.reason,
-        message=str(error)[:500],
-        model=work.model.slug if work.model else "",
-        needed=work.credits,
-        limits=explain(error.limits, error.reason) if isinstance(error, BillingExhausted) else [],
-        created_at=now,
+    by_limits = error if isinstance(error, BillingExhausted) else None
+    limits = explain(by_limits.limits, error.reason) if by_limits else []
+    fetch_one(
+        _WRITE,
+        [
+            *(work.organization.id, work.actor.id if work.actor else None, now),
+            *(error.reason, error.code, str(error)[:500], work.model.slug if work.model else ""),
+            work.credits if error.needed is None else error.needed,
+            by_limits.affordable_credits if by_limits else None,
+            by_limits.unblocks_at if by_limits else None,
+            simplejson.dumps(limits),
+            [request_id] if request_id else [],
+            now,
+        ],
     )
-    Denial.objects.bulk_create([denial], ignore_conflicts=True)
 
 
 def prune(*, now: datetime) -> int:

@@ -44,7 +44,7 @@ class Request:
         require_active(ask.organization)
         refusal = policy.refuse(ask.terms, ask.asked.offer if ask.asked else None)
         if refusal is not None:
-            raise _not_allowed(refusal)
+            raise _not_allowed(refusal, ask)
         return ask
 
     def wanted(self, ask: Ask) -> Wanted:
@@ -113,9 +113,15 @@ def chosen_of(ask: Ask, outcome: Outcome) -> Candidate | None:
     return ask.fallback if outcome.model == 2 else ask.asked
 
 
-def _not_allowed(refusal: policy.Refusal) -> NotAllowed:
-    if refusal == "entitlement":
-        return AiNotConfigured("the organization is not entitled to use AI", reason="entitlement")
+def _not_allowed(refusal: policy.Refusal, ask: Ask) -> NotAllowed:
+    """Return why the terms alone refuse the work. A model's provider and tier are on the public list of models: so they may be told."""
+    named, needed = ask.asked.offer if ask.asked else None, ask.need
+    if refusal == "entitlement" or named is None:
+        entitled = "the organization is not entitled to use AI"
+        return AiNotConfigured(entitled, reason="entitlement", needed=needed)
     if refusal == "provider":
-        return ModelNotEnabled("the provider of this model is not enabled", reason="provider")
-    return TierNotAllowed("the profile does not allow models of this tier", reason="tier")
+        provider = f"{named.model} is of {named.provider}, a provider that is not enabled"
+        return ModelNotEnabled(provider, reason="provider", needed=needed)
+    tiers = " and ".join(sorted(ask.terms.tiers or ())) or "none"
+    tier = f"{named.model} is of tier {named.tier}; the profile allows {tiers}"
+    return TierNotAllowed(tier, reason="tier", needed=needed)

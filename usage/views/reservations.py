@@ -121,7 +121,7 @@ class Reservations(WorkView, ReservationView):
         try:
             return self.once(reserve, allowed=self.require_own, at_once=at_once)
         except (BillingExhausted, services.NotAllowed) as denial:
-            denials.record(asked[-1], denial, now=self.now)
+            denials.record(asked[-1], denial, now=self.now, request_id=self.request_id)
             raise
 
 
@@ -270,7 +270,7 @@ class Growth(ReservationView):
         try:
             return self.once(grow)
         except BillingExhausted as denial:
-            denials.record(asked[-1], denial, now=self.now)
+            denials.record(asked[-1], denial, now=self.now, request_id=self.request_id)
             raise
 
 

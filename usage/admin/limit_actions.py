@@ -1,0 +1,128 @@
+"""The button that sets the limit of one actor, of one group or of one app: where a refusal says that it was in the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db import IntegrityError
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from credits.admin.forms import CreditsField
+from credits.admin.rule_actions import cap_in_words
+from credits.models import ZERO
+from organizations import ids
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.models import Actor, Group, Organization
+from organizations.services import OrganizationArchived
+from usage.models import Limit
+from usage.services import controls, subjects
+
+Scope = Limit.Scope
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom or what a limit is for."""
+
+    name: str
+    scope: str
+    fields: Mapping[str, Any]
+    """The columns of the limit that say so."""
+
+    def limit_in(self, organization: Organization) -> Limit | None:
+        """Return its limit, if it has one of its own."""
+        own = Limit.objects.filter(organization=organization, scope=self.scope, **self.fields)
+        return own.select_related("actor", "group").first()
+
+
+def subject_of(organization: Organization, text: str) -> Subject | None:
+    """Return whom a limit of an organization is for.
+
+    :param text: `act_…`, `grp_…`, or the type and the id of an app or dataset: `app/writer`
+    """
+    for prefix, model, scope in (("act", Actor, Scope.ACTOR), ("grp", Group, Scope.GROUP)):
+        if text.startswith(f"{prefix}_"):
+            row = _row(model, organization, prefix, text)
+            return row and Subject(str(row), scope, {str(scope): row})
+    resource_type, slash, resource_id = text.partition("/")
+    if not slash or not resource_id:
+        return None
+    fields = {"resource_type": resource_type, "resource_id": resource_id}
+    return Subject(f"{resource_type} {resource_id}", Scope.RESOURCE, fields)
+
+
+def _row(model: Any, organization: Organization, prefix: str, text: str) -> Any:
+    try:
+        id = ids.read(prefix, text)
+    except ids.MalformedId:
+        return None
+    return model.objects.filter(organization=organization, id=id).first()
+
+
+class CapOfOneForm(ActionForm):
+    whose = forms.ChoiceField(label="Limit of", widget=UnfoldAdminSelectWidget)
+    cap = CreditsField(
+        label="Credits in a calendar month",
+        required=False,
+        min_value=ZERO,
+        help_text="Empty: no limit. 0: nothing may be spent.",
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        named = str(self["whose"].value() or "")
+        subject = subject_of(organization, named)
+        field = self.fields["whose"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [(named, subject.name)] if subject else []
+
+
+class SetLimit(Action):
+    slug = "set-limit"
+    title = "Set the limit"
+    icon = "speed"
+    explanation = "How much one of them may spend in a calendar month. It acts at once."
+    permission = "usage.change_limit"
+    form = CapOfOneForm
+    refusals = {
+        OrganizationArchived: None,
+        subjects.UnknownSubject: "whose",
+        IntegrityError: None,
+    }
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered where a limit is in the way
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        subject = _subject(command)
+        limit = subject.limit_in(command.organization)
+        own = "none of its own" if limit is None else cap_in_words(limit.cap)
+        return [Figure(subject.name, "Credits in a calendar month", own)]
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        return []  # whose they are depends on what was asked
+
+    def perform(self, command: Command) -> Outcome:
+        subject, cap = _subject(command), command.data["cap"]
+        limit = subject.limit_in(command.organization)
+        changed = None if limit is None else ["cap"]
+        limit = limit or Limit(
+            organization=command.organization, scope=subject.scope, **subject.fields
+        )
+        limit.cap = cap
+        controls.save_limit(
+            limit=limit, changed=changed, performed_by=command.performed_by, now=command.now
+        )
+        return Outcome(f"The limit of {subject.name}: {cap_in_words(cap)}.")
+
+
+def _subject(command: Command) -> Subject:
+    subject = subject_of(command.organization, command.data["whose"])
+    if subject is None:
+        raise subjects.UnknownSubject(f"{command.data['whose']} is not there any more")
+    return subject
+
+
+ACTIONS: tuple[Action, ...] = (SetLimit(),)

@@ -30,6 +30,10 @@ def _stylesheet(request: HttpRequest) -> str:
     return static("purser/admin.css")
 
 
+def _finder(request: HttpRequest) -> str:
+    return static("purser/finder.js")
+
+
 def _favicon(request: HttpRequest) -> str:
     return static("purser/favicon.svg")
 
@@ -45,6 +49,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
     "STYLES": [_stylesheet],
+    "SCRIPTS": [_finder],
     "LOGIN": {"form": "config.lockout.LoginForm"},
     "ACCOUNT": {
         "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
@@ -68,6 +73,8 @@ UNFOLD: dict[str, Any] = {
     },
     "SIDEBAR": {
         "show_search": True,
+        # The field in the menu opens the finder, as Ctrl-K and / do.
+        "command_search": True,
         "show_all_applications": False,
         "navigation": [
             {

@@ -6,6 +6,7 @@ from django.urls import include, path
 from config import openapi
 from config.admin.logins import Reauthenticate, SecondFactor, SecondStep
 from config.health import calendar, healthz
+from usage.admin import finder
 from usage.urls import i5_urlpatterns
 
 handler400 = "config.exceptions.bad_request"
@@ -27,6 +28,8 @@ urlpatterns = [
     path(
         "admin/second-factor/", admin.site.admin_view(SecondFactor.as_view()), name="second-factor"
     ),
+    # Before the theme's own, which keeps what it found for five minutes.
+    path("admin/search/", admin.site.admin_view(finder.find)),
     path("admin/", admin.site.urls),
     path("api/schema/", openapi.Schema.as_view(), name="schema"),
     path("api/docs/", openapi.Docs.as_view(url_name="schema")),

@@ -35,7 +35,10 @@ INDEXES = {
     "credits_wallet (lapse_at) WHERE lapse_at IS NOT NULL": "credits.tasks: whose grants have expired",
     "credits_wallet (refill_cooldown_ends_at) WHERE refill_cooldown_ends_at IS NOT NULL": "credits.tasks: whose cooldown is over",
     "credits_wallet (refill_retry_at) WHERE refill_retry_at IS NOT NULL": "credits.tasks: whose parent was short",
+    "credits_ledgerentry words of (reason) WHERE NOT reason = ''": "the finder",
     # organizations
+    "organizations_actor words of (name, email, external_id)": "the finder",
+    "organizations_organization words of (name, billing_email)": "the finder",
     "organizations_actor (organization_id, id DESC)": "actors",
     "organizations_actor (profile_id)": "deleting a profile",
     "organizations_apikey (actor_id)": "the page of an actor",
@@ -86,7 +89,11 @@ def _said(definition: str) -> str:
     """Return the columns and the condition of an index, without what PostgreSQL says of types."""
     kind, _, rest = definition.partition(" USING ")[2].partition(" ")
     columns, _, condition = rest.partition(" WHERE ")
-    columns = columns if kind == "btree" else f"{kind} {columns}"
+    if "to_tsvector" in columns:
+        fields = re.findall(r"COALESCE.(\w+)", columns)
+        columns = f"words of ({', '.join(fields)})"
+    elif kind != "btree":
+        columns = f"{kind} {columns}"
     columns = columns.replace("::text", "").replace("((", "(").replace("))", ")").replace('"', "")
     if not condition:
         return columns

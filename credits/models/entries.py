@@ -10,6 +10,7 @@ from credits.models.counters import BillingPeriod
 from credits.models.fields import ZERO, AmountField, known
 from credits.models.reservations import Reservation
 from credits.models.wallets import Wallet
+from organizations import words
 from organizations.ids import new_id, write
 
 
@@ -219,6 +220,8 @@ class LedgerEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["wallet", "posted_at", "number"], name="ledgerentry_as_of"),
+            # Settled work has no reason.
+            words.index("ledgerentry_words", words.ENTRY, condition=~Q(reason="")),
             # Settled work is nearly everything there is. What is rare besides is found by its kind.
             models.Index(
                 fields=["wallet", "kind", "posted_at", "number"],

@@ -11,6 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from organizations import words
 from organizations.history import History
 from organizations.ids import new_id, write
 
@@ -113,6 +114,7 @@ class Organization(models.Model):
             models.UniqueConstraint(fields=["id", "env"], name="organization_of_env"),
         ]
         indexes = [
+            words.index("organization_words", words.ORGANIZATION),
             models.Index(fields=["parent", "-id"], name="organization_children"),
             models.Index(fields=["parent", "status", "-id"], name="organization_by_status"),
         ]
@@ -242,7 +244,10 @@ class Actor(models.Model):
             ),
             models.UniqueConstraint(fields=["id", "organization"], name="actor_of_organization"),
         ]
-        indexes = [models.Index(fields=["organization", "-id"], name="actor_newest_first")]
+        indexes = [
+            words.index("actor_words", words.ACTOR),
+            models.Index(fields=["organization", "-id"], name="actor_newest_first"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -69,9 +69,10 @@ class DenialAdmin(UsedAdmin):
     search_help_text = "Name of an organization or an actor, reason or model; org_…, act_… or req_…"
     fields = (
         ("organization_link", "actor_link"),
-        ("created_at", "reason_shown", "code"),
+        ("created_at", "reason_shown"),
         "message",
-        ("model", "needed_shown", "times_shown"),
+        ("code", "model"),
+        ("needed_shown", "times_shown"),
         "requests",
     )
     change_form_outer_before_template = "admin/usage/denial/why.html"

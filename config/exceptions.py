@@ -16,6 +16,7 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -113,6 +114,10 @@ _MALFORMED = "the request is malformed"
 _OUR_FAULT = "something went wrong here; the request id helps us find it"
 
 
+ALWAYS_LAYERS = (405, 413, 415)
+"""What is said in the envelope of Layers whatever the contract: the others know no such refusal."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error as a client may see it, whatever the contract."""
@@ -164,7 +169,7 @@ def explain(exc: Exception) -> Failure:
 
 def envelope(failure: Failure, *, contract: str, request_id: str) -> tuple[int, dict[str, Any]]:
     """Return the status and the body by which a contract says that something failed."""
-    if failure.status in (405, 413, 415):
+    if failure.status in ALWAYS_LAYERS:
         contract = "layers"
     if contract == "layers":
         return failure.status, _layers(failure, request_id)
@@ -205,9 +210,18 @@ def _is_api(request: HttpRequest) -> bool:
 
 def _plain(request: HttpRequest, failure: Failure) -> HttpResponse:
     request.META[ERROR_CODE] = failure.code
-    body = _layers(failure, request_id(request))
-    content = wire.dumps(body)
-    return HttpResponse(content, status=failure.status, content_type="application/json")
+    contract = _contract_of(request)
+    status, body = envelope(failure, contract=contract, request_id=request_id(request))
+    return HttpResponse(wire.dumps(body), status=status, content_type="application/json")
+
+
+def _contract_of(request: HttpRequest) -> str:
+    """Return the contract of the door that a path leads to, whose view may not have been reached."""
+    try:
+        door = resolve(request.path_info).func
+    except Resolver404:
+        return "layers"
+    return getattr(getattr(door, "cls", None), "envelope", "layers")
 
 
 def _explain_database(exc: DatabaseError) -> Failure:

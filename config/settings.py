@@ -327,7 +327,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["config.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["config.renderers.ExactJSONRenderer"],
     "EXCEPTION_HANDLER": "config.exceptions.handle",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "config.document.Door",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
     "COERCE_DECIMAL_TO_STRING": False,
@@ -337,6 +337,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Purser",
     "DESCRIPTION": "Keeps the credits of products that sell AI by the credit.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    # A body says itself what may be left out of it.
+    "COMPONENT_SPLIT_PATCH": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.document.add_headers",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

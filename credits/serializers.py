@@ -24,6 +24,7 @@ from organizations.fields import (
     StrictChoice,
     StrictQuery,
     StrictSerializer,
+    TextOrNull,
     WalletTime,
     WholeCreditsField,
     ZuluDateTimeField,
@@ -144,13 +145,6 @@ class MetadataText(serializers.CharField):
         return text
 
 
-class TextOrNull(serializers.CharField):
-    """Text that nobody had to give; null if nobody did."""
-
-    def to_representation(self, value: str) -> Any:
-        return value or None
-
-
 class GivenText(serializers.CharField):
     """Text that is only said where somebody gave it."""
 
@@ -200,7 +194,7 @@ class EventShape(serializers.Serializer):
     usageAfterPeriod = CreditsField(source="usage_after", allow_null=True)
     reference = GivenText(source="means", help_text="Of the payment or order that moved it.")
     createdAt = WalletTime(source="posted_at")
-    description = TransferDescription(required=False, allow_null=True)
+    description = TransferDescription(required=False)
     metadata = TransferMetadata(required=False)
 
     @extend_schema_field(serializers.ChoiceField(EVENT_TYPE_NAMES))
@@ -260,11 +254,11 @@ class ArchivalShape(serializers.Serializer):
 
 
 class CreditConfigValues(serializers.Serializer):
-    """A `CreditConfig`, as far as this contract has it."""
+    """A `CreditConfig`, as far as this contract has it. Who gives them by this API gives whole ones; staff may give others."""
 
-    monthlyCreditCap = WholeCreditsField(source="monthly_cap", allow_null=True)
-    refillThreshold = WholeCreditsField(source="refill_threshold", allow_null=True)
-    refillAmount = WholeCreditsField(source="refill_amount", allow_null=True)
+    monthlyCreditCap = CreditsField(source="monthly_cap", allow_null=True)
+    refillThreshold = CreditsField(source="refill_threshold", allow_null=True)
+    refillAmount = CreditsField(source="refill_amount", allow_null=True)
     autoRefillEnabled = serializers.BooleanField(source="auto_refill_enabled")
 
 
@@ -321,7 +315,7 @@ class AllocationShape(serializers.Serializer):
     id = IdField("txn", source="sent.id")
     created = WalletTime(source="sent.posted_at")
     allocated = CreditsField(source="received.amount")
-    description = TextOrNull(source="sent.reason", allow_null=True)
+    description = TextOrNull(source="sent.reason")
     metadata = serializers.DictField(child=serializers.CharField(), source="sent.metadata")
     reference = GivenText(source="sent.reference")
     balance = CreditsField(source="reading.wallet.balance", min_value=None)
@@ -329,6 +323,12 @@ class AllocationShape(serializers.Serializer):
     replayed = serializers.BooleanField(
         help_text="True if this was done before, for the same key or reference: nothing moved again."
     )
+
+
+class ShortageShape(serializers.Serializer):
+    """The details of a 402 where somebody else than who is to get the credits lacks them."""
+
+    reason = serializers.CharField()
 
 
 class Recharge(StrictSerializer):

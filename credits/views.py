@@ -98,6 +98,7 @@ class Allocation(ApiView):
         ORG_ADMIN,
         body=shapes.Allocate,
         answer=shapes.AllocationShape,
+        denial=shapes.ShortageShape,
         idempotency="required",
     )
     def post(self, request: Request, org_id: UUID) -> HttpResponse:

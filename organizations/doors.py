@@ -37,7 +37,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -69,21 +69,6 @@ _KEY = "HTTP_IDEMPOTENCY_KEY"
 PRINCIPAL = "purser.principal"
 """Where a request keeps who asked, for the log."""
 
-_ERROR = inline_serializer(
-    "Error",
-    {
-        "error": inline_serializer(
-            "ErrorBody",
-            {
-                "code": serializers.CharField(),
-                "message": serializers.CharField(),
-                "requestId": serializers.CharField(),
-                "details": serializers.DictField(required=False),
-            },
-        )
-    },
-)
-
 
 @dataclass(frozen=True)
 class Operation:
@@ -97,6 +82,7 @@ class Operation:
     spends: bool
     while_suspended: bool
     personal: bool
+    denial: type[serializers.Serializer] | None
 
 
 def operation(
@@ -110,7 +96,7 @@ def operation(
     spends: bool = False,
     while_suspended: bool = False,
     personal: bool = False,
-    errors: Any = _ERROR,
+    denial: type[serializers.Serializer] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Open a method of an `ApiView` to keys with any one of `scopes` (or `permissions.ANY_KEY`).
 
@@ -121,7 +107,7 @@ def operation(
     :param spends: refuse unless the acting organization is active
     :param while_suspended: let keys of a suspended organization in too: work that runs may end
     :param personal: whether a personal key may come in too; then the door minds whose things it touches
-    :param errors: the serializer of the contract's error envelope, or one for each status
+    :param denial: the serializer of the details of a 402, of a door that refuses what nobody can pay
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -141,6 +127,7 @@ def operation(
             spends=spends,
             while_suspended=while_suspended,
             personal=personal,
+            denial=denial,
         )
         vars(door)["operation"] = declared
         has_body = body is not StrictSerializer
@@ -148,7 +135,7 @@ def operation(
         document = extend_schema(
             operation_id=f"{method}{view}",
             request=body if has_body else None,
-            responses={status: answer, **_answers(errors, _errors(has_body, writes))},
+            responses={status: answer},
             parameters=_parameters(declared),
         )
         return cast(Handler, document(door))
@@ -425,16 +412,6 @@ def _read_id(name: str, text: str) -> UUID | str:
         return ids.read(prefix, text)
     except ids.MalformedId as error:
         raise serializers.ValidationError({name: [str(error)]}) from error
-
-
-def _errors(has_body: bool, writes: bool) -> list[int]:
-    """Return the statuses that an operation may answer besides its own."""
-    return [400] * has_body + [401, 403, 404] + [409] * writes + [413] * has_body + [422, 429, 503]
-
-
-def _answers(errors: Any, statuses: list[int]) -> dict[int, Any]:
-    """Return the serializer of each status: where a contract names its own, of those and no other."""
-    return dict(errors) if isinstance(errors, dict) else dict.fromkeys(statuses, errors)
 
 
 def _parameters(declared: Operation) -> list[Any]:

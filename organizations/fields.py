@@ -398,6 +398,16 @@ class OrganizationTime(serializers.DateTimeField):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+class TextOrNull(serializers.CharField):
+    """Text that is kept empty where nobody gave it, and written as null."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
 class AlwaysNull(serializers.CharField):
     """A field that a contract has and nothing here fills."""
 

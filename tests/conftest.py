@@ -18,6 +18,8 @@ from tests import database
 from tests.books import MARKER as BROKEN_BOOKS
 from tests.books import books as books
 from tests.books import prepare, uses_the_database
+from tests.documented import MARKER as UNDOCUMENTED
+from tests.documented import watching
 
 TEST_DATABASE_URL = "PURSER_TEST_DATABASE_URL"
 # Whom the tests are to act as: `purser_app` may do what the application may, and nothing else.
@@ -28,6 +30,7 @@ embedded_server = ExitStack()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", BROKEN_BOOKS)
+    config.addinivalue_line("markers", UNDOCUMENTED)
     # Tests set the clock of the process; those of `organizations.clock` ask the database's.
     settings.CLOCK = "system"
     is_worker = hasattr(config, "workerinput")
@@ -107,3 +110,13 @@ def no_session_without_a_database(request: pytest.FixtureRequest) -> None:
     """Leave no open session to a test that does not use the database: even looking at it is refused there."""
     if not uses_the_database(request):
         connection.close()
+
+
+@pytest.fixture(autouse=True)
+def documented(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compare whatever the API answers with its document."""
+    if request.node.get_closest_marker("undocumented"):
+        yield
+    else:
+        with watching():
+            yield

@@ -30,6 +30,7 @@ class HoldsAreEnding(BillingExhausted):
     def __init__(self) -> None:
         message = "holds whose time has passed are being given back: ask again"
         super().__init__(message, reason="holds_ending")
+        self.details = {}  # nothing was decided yet, so there is nothing to tell
 
 
 def too_many(wallet: Wallet, wanted: Wanted, outcome: Outcome) -> TooManyHolds:

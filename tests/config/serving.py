@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from django.db import connection
 
 from tests.config.test_run import PROJECT, eventually, free_port, request
 from tests.conftest import TEST_DATABASE_URL
+from tests.documented import Exchange, check
 
+PLAIN_START = re.compile(r"(?P<method>[A-Z]+) (?P<path>/api/[^ ?]*)\S* HTTP/1\.1\r\n")
 HEAD = "Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
@@ -63,8 +66,11 @@ class Line:
         self.socket = socket.create_connection(
             ("127.0.0.1", port), timeout=60, source_address=(source, 0)
         )
+        self.asked: str | bytes = ""
+        """What is to be answered next, as far as it was sent in one piece."""
 
     def send(self, text: str | bytes) -> "Line":
+        self.asked = self.asked or text
         self.socket.sendall(text.encode("latin-1") if isinstance(text, str) else text)
         return self
 
@@ -81,7 +87,17 @@ class Line:
         while line := file.readline().strip():
             name, _, value = line.decode().partition(": ")
             headers[name.lower()] = value
-        return Answer(status, headers, file.read(int(headers.get("content-length", 0))))
+        content = file.read(int(headers.get("content-length", 0)))
+        self._compare(status, headers, content)
+        return Answer(status, headers, content)
+
+    def _compare(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        """Compare an answer with the document, where it is plain what was asked. What is no HTTP is refused before it comes to us."""
+        asked, self.asked = self.asked, ""
+        text = asked if isinstance(asked, str) else asked.decode("latin-1")
+        begins = PLAIN_START.match(text)
+        if begins and "x-request-id" in headers:
+            check(Exchange(begins["method"], begins["path"], "", status, headers, content))
 
     def close(self) -> None:
         self.socket.close()

@@ -280,6 +280,22 @@ class TestHandlers:
         assert response.json()["error"]["requestId"] == response["x-request-id"]
         assert response["X-RateLimit-Endpoint-Class"] == "read-light"
 
+    @pytest.mark.parametrize(
+        ("path", "fields"),
+        [
+            ("/api/v1/credits", {"error"}),
+            ("/api/usage", {"statusCode", "error", "message", "code"}),
+            ("/api/v1/ai/credit-controls", {"detail", "status"}),
+        ],
+    )
+    def test_speak_for_the_contract_of_a_door_that_was_not_reached(
+        self, path: str, fields: set[str]
+    ) -> None:
+        response = APIClient().get(f"{path}?a=%FF")
+
+        assert response.status_code == 400
+        assert response.json().keys() == fields
+
     def test_leave_other_paths_to_django(self) -> None:
         response = Client().get("/nothing")
 

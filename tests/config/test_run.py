@@ -22,6 +22,7 @@ import pytest
 
 from config import embedded
 from config.privileges import APP
+from tests.documented import Exchange, check
 
 pytestmark = pytest.mark.xdist_group("run")
 
@@ -143,7 +144,10 @@ def request(
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        content = answer.read()
+        said = answer.status, dict(answer.headers), content
+        check(Exchange(method, path.partition("?")[0], body or "", *said))
+        return answer.status, content
     except (OSError, http.client.HTTPException):
         return 0, b""
     finally:

@@ -11,6 +11,7 @@ from organizations.fields import (
     StrictChar,
     StrictList,
     StrictSerializer,
+    TextOrNull,
     WalletTime,
     ZuluDateTimeField,
 )
@@ -20,7 +21,6 @@ from usage.pricing import Tokens
 from usage.serializers.plain import PlainFirst
 from usage.serializers.reservations import (
     TOKEN_CLASSES,
-    NullWhenEmpty,
     TokensField,
     WorkFields,
 )
@@ -103,8 +103,8 @@ class UsageEventShape(serializers.ModelSerializer):
     entity = serializers.CharField(source="group.key", default=None, allow_null=True)
     model = serializers.CharField(source="model_id", allow_null=True)
     resourceType = serializers.CharField(source="work_type")
-    entityType = NullWhenEmpty(source="resource_type")
-    entityId = NullWhenEmpty(source="resource_id")
+    entityType = TextOrNull(source="resource_type")
+    entityId = TextOrNull(source="resource_id")
     inputTokens = serializers.IntegerField(source="input_tokens", allow_null=True)
     cachedInputTokens = serializers.IntegerField(source="cached_input_tokens", allow_null=True)
     cacheWriteTokens = serializers.IntegerField(source="cache_write_tokens", allow_null=True)
@@ -113,7 +113,8 @@ class UsageEventShape(serializers.ModelSerializer):
     credits = CreditsField(min_value=None)
     listCredits = CreditsField(source="list_credits", min_value=None)
     ratedAt = WalletTime(source="rated_at", allow_null=True)
-    note = NullWhenEmpty()
+    note = TextOrNull()
+    metadata = serializers.DictField(child=serializers.CharField())
     occurredAt = WalletTime(source="occurred_at")
     createdAt = WalletTime(source="created_at")
 

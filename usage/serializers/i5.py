@@ -108,13 +108,6 @@ class RefreshCache(StrictSerializer):
     progress = StrictChar(max_length=200, required=False)
 
 
-class ErrorShape(serializers.Serializer):
-    statusCode = serializers.IntegerField()
-    error = serializers.CharField()
-    message = serializers.CharField()
-    code = serializers.CharField()
-
-
 def moment(at: datetime) -> str:
     """Write a moment as i5 does: `2026-05-01T00:00:00Z`."""
     return at.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

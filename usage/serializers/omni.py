@@ -309,17 +309,3 @@ def records_of(shape: type[serializers.Serializer]) -> serializers.Serializer:
     return inline_serializer(
         f"{shape.__name__}Records", {"pageInfo": PageInfo(), "records": shape(many=True)}
     )
-
-
-class OmniRefusal(serializers.Serializer):
-    """What was wrong with the request; `detail` begins with the reason phrase."""
-
-    detail = serializers.CharField()
-    status = serializers.IntegerField()
-
-
-class OmniFailure(serializers.Serializer):
-    """That the request was not tried, by the code of the response."""
-
-    error = serializers.CharField()
-    message = serializers.CharField()

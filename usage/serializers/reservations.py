@@ -1,6 +1,6 @@
 """What the API says of reservations and of denials, and what it reads to make and end them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from credits.limits import EPOCH, Limit, binding
 from credits.models import ZERO, Reservation, Wallet
-from credits.services import DEFAULT_TIME_TO_LIVE, MAX_TIME_TO_LIVE, BillingExhausted
+from credits.services import DEFAULT_TIME_TO_LIVE, MAX_TIME_TO_LIVE
 from organizations import wire
 from organizations.fields import (
     CreditsField,
@@ -192,13 +192,6 @@ def _reset_said(moment: datetime) -> str:
     return _time(moment)
 
 
-class NullWhenEmpty(serializers.CharField):
-    """Text that is kept empty and written as null where there is none."""
-
-    def to_representation(self, value: str) -> Any:
-        return value or None
-
-
 class ReservationShape(serializers.Serializer):
     """A reservation. Needs `now` in its context, and `to_child`: whether a key of a child asks.
 
@@ -210,8 +203,8 @@ class ReservationShape(serializers.Serializer):
     status = serializers.ChoiceField(Reservation.Status.choices)
     credits = CreditsField()
     settledCredits = CreditsField(allow_null=True)
-    requestedModel = serializers.CharField()
-    effectiveModel = serializers.CharField()
+    requestedModel = serializers.CharField(allow_null=True)
+    effectiveModel = serializers.CharField(allow_null=True)
     decision = serializers.ChoiceField(Reservation.Decision.choices)
     byok = serializers.BooleanField()
     maxOutputTokens = serializers.IntegerField(allow_null=True)
@@ -281,28 +274,28 @@ class DenialShape(serializers.Serializer):
     unblocksAt = serializers.SerializerMethodField()
 
     @extend_schema_field(LimitShape(many=True))
-    def get_limits(self, denial: BillingExhausted) -> Any:
+    def get_limits(self, denial: Denied) -> Any:
         to_child = self.context["to_child"]
         return limits_said(denial.limits, to_child=to_child, refused_by=denial.reason)
 
     @extend_schema_field(CreditsField(allow_null=True))
-    def get_affordableCredits(self, denial: BillingExhausted) -> Any:
+    def get_affordableCredits(self, denial: Denied) -> Any:
         amount = None if self._hides_room(denial) else denial.affordable_credits
         return None if amount is None else CreditsField().to_representation(amount)
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_affordableOutputTokens(self, denial: BillingExhausted) -> int | None:
+    def get_affordableOutputTokens(self, denial: Denied) -> int | None:
         return None if self._hides_room(denial) else denial.affordable_output_tokens
 
     @extend_schema_field(WalletTime(allow_null=True))
-    def get_unblocksAt(self, denial: BillingExhausted) -> str | None:
+    def get_unblocksAt(self, denial: Denied) -> str | None:
         moment = None if self._is_hidden(denial) else denial.unblocks_at
         return None if moment is None else WalletTime().to_representation(moment)
 
-    def _is_hidden(self, denial: BillingExhausted) -> bool:
+    def _is_hidden(self, denial: Denied) -> bool:
         return bool(self.context["to_child"]) and denial.reason == "cap"
 
-    def _hides_room(self, denial: BillingExhausted) -> bool:
+    def _hides_room(self, denial: Denied) -> bool:
         """Whether what is affordable would be what the parent's cap has left."""
         narrowest = binding(denial.limits)
         by_cap = narrowest is not None and narrowest.scope == PARENTS_BUSINESS
@@ -347,9 +340,7 @@ def allowed(decision: Decision, *, requested: str | None, to_child: bool) -> dic
 
 def refused(denied: Denied, *, requested: str | None, to_child: bool) -> dict[str, Any]:
     """Say why nothing would be held, by the code that a reserve would answer."""
-    details: Mapping[str, Any] = denied.details
-    if isinstance(denied, BillingExhausted):
-        details = DenialShape(denied, context={"to_child": to_child}).data
+    details = DenialShape(denied, context={"to_child": to_child}).data
     why = {"decision": "deny", "code": denied.code, "requestedModel": requested}
     return NOTHING_CHECKED | why | dict(details)
 

@@ -1,6 +1,8 @@
 """What a decision says, shared by those who decide."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -16,6 +18,11 @@ class NotAllowed(Exception):
     code: ClassVar[str]
     """What clients tell it by."""
     reason: str
+    limits: Sequence[Limit] = ()
+    affordable_credits: Decimal | None = None
+    affordable_output_tokens: int | None = None
+    unblocks_at: datetime | None = None
+    """As of every denial; but no limit stands in the way, and no time removes it."""
 
     def __init__(self, message: str, *, reason: str, needed: Decimal | None = None) -> None:
         super().__init__(message)

@@ -24,7 +24,7 @@ from usage.serializers import i5 as shapes
 from usage.serializers.reservations import RESOURCE_TYPES
 from usage.services import budgets, profiles, rollups
 
-i5_operation = functools.partial(operation, answer=OpenApiTypes.OBJECT, errors=shapes.ErrorShape)
+i5_operation = functools.partial(operation, answer=OpenApiTypes.OBJECT)
 YEAR = timedelta(days=365)
 MAX_DAYS = 366
 MAX_DAYS_BY_MONTH = 5 * 366

@@ -21,10 +21,7 @@ from usage.models import Limit
 from usage.serializers import omni as shapes
 from usage.services import controls, subjects, used
 
-_REFUSED = dict.fromkeys((400, 401, 403, 404, 409), shapes.OmniRefusal)
-_FAILED = dict.fromkeys((429, 500, 503), shapes.OmniFailure)
-
-door = partial(operation, MANAGE, rate="omni", errors=_REFUSED | _FAILED)
+door = partial(operation, MANAGE, rate="omni")
 """An operation of this contract."""
 reading = partial(door, idempotency="ignored")
 """One that is a POST only to have room for its ids."""

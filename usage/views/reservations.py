@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from credits import services as credits_services
 from credits.models import Reservation
-from credits.services import BillingExhausted
+from credits.services import BillingExhausted, HoldsAreEnding
 from credits.services.finding import find_hold
 from organizations import ids, wire
 from organizations.doors import ApiView, AtOnce, Body, operation
@@ -83,7 +83,7 @@ class ReservationView(ApiView):
         """Answer with a reservation, or with why it was refused; a refill on the way stays."""
         if isinstance(found, Reservation):
             return Answer(status, self.shape(found))
-        if isinstance(found, BillingExhausted):
+        if isinstance(found, services.Denied) and not isinstance(found, HoldsAreEnding):
             found.details = shapes.DenialShape(found, context={"to_child": self.to_child}).data
         return Denied(found)
 
@@ -93,6 +93,7 @@ class Reservations(WorkView, ReservationView):
         USAGE_WRITE,
         body=shapes.Reserve,
         answer=shapes.ReservationShape,
+        denial=shapes.DenialShape,
         status=201,
         rate=REQUEST_PATH,
         spends=True,
@@ -145,7 +146,7 @@ class Check(WorkView, ReservationView):
             found = services.check(work, now=self.now, **rest)
         if isinstance(found, services.Decision):
             said = shapes.allowed(found, requested=requested, to_child=self.to_child)
-        elif isinstance(found, credits_services.HoldsAreEnding):
+        elif isinstance(found, HoldsAreEnding):
             raise found
         else:
             said = shapes.refused(found, requested=requested, to_child=self.to_child)
@@ -250,6 +251,7 @@ class Growth(ReservationView):
         USAGE_WRITE,
         body=shapes.Grow,
         answer=shapes.ReservationShape,
+        denial=shapes.DenialShape,
         rate=REQUEST_PATH,
         spends=True,
         personal=True,

@@ -1,0 +1,157 @@
+"""Whether answers are what the document of the API says: every one below /api that any test gets, and every body that was accepted.
+
+The document is made once for each process, a validator once for each shape. Here objects have no field that the document does not name; to
+clients it leaves that open, so that an answer can grow.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+import jsonschema_rs
+import pytest
+from django.test import Client
+from django.test.client import RequestFactory
+from django.urls import Resolver404, resolve
+from drf_spectacular.renderers import OpenApiJsonRenderer
+
+from config.openapi import document
+
+OPEN = ("/api/schema/", "/api/docs/")
+"""What is not of the API: they speak of it."""
+TELLING_HEADERS = ("idempotency-replayed", "x-present-status", "retry-after", "www-authenticate")
+"""Headers that mean something for who reads them, so the document has to name them. The rest comes with every answer."""
+
+MARKER = "undocumented: gets answers that the document does not have, on purpose; the test says why"
+
+
+class Undocumented(AssertionError):
+    """An answer, or a body that was accepted, is not what the document says."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and what it was answered with."""
+
+    method: str
+    address: str
+    sent: bytes | str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_of_the_api(self) -> bool:
+        return self.address.startswith("/api/") and self.address not in OPEN
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.address}"
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Check whatever a test client is answered."""
+    send = RequestFactory.generic
+
+    def generic(client: Any, method: str, path: str, data: Any = "", *args: Any, **how: Any) -> Any:
+        answer: Any = send(client, method, path, data, *args, **how)
+        if isinstance(client, Client) and path.startswith("/api/"):
+            address = path.partition("?")[0]
+            said = answer.status_code, answer.headers, answer.content
+            check(Exchange(method, address, data, *said))
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RequestFactory, "generic", generic)
+        yield
+
+
+def check(what: Exchange) -> None:
+    """Compare a request and its answer with the document.
+
+    :raises Undocumented: if they differ
+    """
+    if not what.is_of_the_api:
+        return
+    operation = _operation(what.method, what.address)
+    if operation is None:
+        _check_refusal(what)
+        return
+    said = operation["responses"].get(str(what.status))
+    if said is None:
+        raise Undocumented(f"{what} may not answer {what.status}: {what.content!r:.300}")
+    _compare_headers(what, said)
+    if what.method != "HEAD":
+        _fit(what, f"its answer {what.status}", operation, "responses", str(what.status))
+    if what.status < 300 and what.sent and "requestBody" in operation:
+        _fit(what, "the body that it accepted", operation, "requestBody")
+
+
+def _check_refusal(what: Exchange) -> None:
+    """Compare the refusal of what is not there with how Layers says it."""
+    if what.status < 400:
+        raise Undocumented(f"{what} is answered {what.status}, and the document does not have it")
+    _validate(what, f"its answer {what.status}", "components/schemas/Error", what.content)
+
+
+def _operation(method: str, address: str) -> dict[str, Any] | None:
+    """Return what the document says of a method of an address, with its place there."""
+    name = "get" if method == "HEAD" else method.lower()
+    try:
+        route = resolve(unquote(address)).route
+    except Resolver404:
+        return None
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"/{route}")
+    found: dict[str, Any] | None = _document()["paths"].get(path, {}).get(name)
+    return found and {**found, "at": ("paths", path, name)}
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """Return the document, with objects that have no other fields."""
+    said: dict[str, Any] = json.loads(document(OpenApiJsonRenderer.media_type))
+    for schema in said["components"]["schemas"].values():
+        if "properties" in schema:
+            schema.setdefault("additionalProperties", False)
+    return said
+
+
+@cache
+def _registry() -> jsonschema_rs.Registry:
+    return jsonschema_rs.Registry([("urn:purser", _document())])
+
+
+@cache
+def _validator(pointer: str) -> Any:
+    at = {"$ref": f"urn:purser#/{quote(pointer)}"}
+    return jsonschema_rs.Draft202012Validator(at, registry=_registry(), validate_formats=True)
+
+
+def _fit(what: Exchange, part: str, operation: dict[str, Any], *steps: str) -> None:
+    """Compare a body with its schema, which is some steps below its operation."""
+    way = (*operation["at"], *steps, "content", "application/json", "schema")
+    pointer = "/".join(step.replace("~", "~0").replace("/", "~1") for step in way)
+    _validate(what, part, pointer, what.sent if steps == ("requestBody",) else what.content)
+
+
+def _validate(what: Exchange, part: str, pointer: str, content: bytes | str) -> None:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise Undocumented(f"{what}: {part} is not JSON: {content!r:.300}") from error
+    validator = _validator(pointer)
+    if not validator.is_valid(value):
+        wrong = [f"{list(e.instance_path)}: {e.message}" for e in validator.iter_errors(value)]
+        raise Undocumented(f"{what}: {part} is not as documented: {wrong[:5]}")
+
+
+def _compare_headers(what: Exchange, said: dict[str, Any]) -> None:
+    known = {header.lower() for header in said.get("headers", {})}
+    told = {header.lower() for header in what.headers} & set(TELLING_HEADERS)
+    if told - known:
+        raise Undocumented(f"{what}: its answer {what.status} has {told - known}, undocumented")

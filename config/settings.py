@@ -356,6 +356,8 @@ SPECTACULAR_SETTINGS = {
         "ReservationStatus": "credits.models.Reservation.Status",
         "ActorKind": "organizations.models.Actor.Kind",
         "GroupKind": "organizations.models.Group.Kind",
+        "SubscriptionStatus": "usage.serializers.i5_shapes.SUBSCRIPTION_STATUS",
+        "ResultStatus": "usage.serializers.events.RESULT_STATUS",
     },
     "APPEND_COMPONENTS": {
         "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},

@@ -1,6 +1,7 @@
 """The document of the API is valid, complete, and served without the internet."""
 
 import re
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -17,18 +18,134 @@ def document() -> Any:
     return yaml.safe_load(out.getvalue())
 
 
-@pytest.mark.django_db
-class TestSchema:
-    def test_says_of_every_operation_how_it_fails_and_who_may_call(self, document: Any) -> None:
-        operations = [
-            operation for path in document["paths"].values() for operation in path.values()
-        ]
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield the method, the path and what is said of each door."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
 
-        assert operations
-        for operation in operations:
-            assert {"401", "403", "429", "503"} <= set(operation["responses"])
+
+def schema_of(document: Any, *, path: str, method: str, status: str) -> Any:
+    """Return the schema of an answer, and what it refers to in its place."""
+    content = document["paths"][path][method]["responses"][status]["content"]
+    return resolved(document, content["application/json"]["schema"])
+
+
+def resolved(document: Any, schema: Any) -> Any:
+    """Return a schema with the components it refers to in its place, as far down as it goes."""
+    if isinstance(schema, list):
+        return [resolved(document, each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return resolved(document, document["components"]["schemas"][name])
+    return {name: resolved(document, each) for name, each in schema.items()}
+
+
+def objects(schema: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every schema of an object that is somewhere in a part of the document, with its place."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield at, schema
+        for name, each in schema.items():
+            yield from objects(each, f"{at}/{name}")
+    if isinstance(schema, list):
+        for each in schema:
+            yield from objects(each, at)
+
+
+class TestDocument:
+    def test_says_of_every_operation_how_it_fails_and_who_may_call(self, document: Any) -> None:
+        assert list(operations(document))
+        for method, path, operation in operations(document):
+            statuses = set(operation["responses"])
+            is_layers = path.startswith("/api/v1/") and not path.startswith("/api/v1/ai/")
+            assert {"400", "401", "403", "404", "429", "500", "503"} <= statuses
+            assert ("422" in statuses) == is_layers
+            assert method == "get" or {"408", "409", "413", "415"} <= statuses
             assert operation["security"] == [{"apiKey": []}]
 
+    @pytest.mark.parametrize(
+        ("path", "fields"),
+        [
+            ("/api/v1/credits", ["error"]),
+            ("/api/usage", ["code", "error", "message", "statusCode"]),
+            ("/api/v1/ai/credit-controls", ["detail", "status"]),
+        ],
+    )
+    def test_says_it_in_the_envelope_of_the_contract(
+        self, document: Any, path: str, fields: list[str]
+    ) -> None:
+        schema = schema_of(document, path=path, method="get", status="403")
+
+        assert sorted(schema["properties"]) == sorted(schema["required"]) == fields
+
+    def test_says_in_the_envelope_of_layers_what_the_others_do_not_know(
+        self, document: Any
+    ) -> None:
+        limits = "/api/v1/ai/credit-controls/users"
+
+        assert "error" in schema_of(document, path=limits, method="patch", status="413")["required"]
+        failed = schema_of(document, path=limits, method="patch", status="500")
+        assert sorted(failed["required"]) == ["error", "message"]
+
+    @pytest.mark.parametrize(
+        "path", ["/api/v1/usage/reservations", "/api/v1/usage/reservations/{rsv_id}/grow"]
+    )
+    def test_has_a_402_with_its_details(self, document: Any, path: str) -> None:
+        error = schema_of(document, path=path, method="post", status="402")["properties"]["error"]
+        details = error["properties"]["details"]
+
+        assert "details" in error["required"]
+        assert sorted(details["required"]) == [
+            "affordableCredits",
+            "affordableOutputTokens",
+            "limits",
+            "reason",
+            "unblocksAt",
+        ]
+        assert details["properties"]["unblocksAt"]["type"] == ["string", "null"]
+        assert details["properties"]["limits"]["items"]["properties"]["binding"] == {
+            "type": "boolean"
+        }
+
+    def test_has_no_object_of_whatever(self, document: Any) -> None:
+        found = [
+            at
+            for at, schema in objects(document)
+            if not schema.get("properties") and not schema.get("additionalProperties")
+        ]
+
+        assert found == []
+
+    def test_says_of_each_body_that_it_has_no_other_fields(self, document: Any) -> None:
+        bodies = [
+            resolved(document, operation["requestBody"]["content"]["application/json"]["schema"])
+            for _, _, operation in operations(document)
+            if "requestBody" in operation
+        ]
+
+        assert bodies
+        assert all(body["additionalProperties"] is False for body in bodies)
+
+    def test_names_the_headers_of_repeats_and_of_waiting(self, document: Any) -> None:
+        answers = document["paths"]["/api/v1/usage/reservations"]["post"]["responses"]
+
+        assert {"Idempotency-Replayed", "X-Present-Status"} <= set(answers["201"]["headers"])
+        assert "Retry-After" in answers["429"]["headers"]
+        assert "Retry-After" in answers["503"]["headers"]
+        assert "WWW-Authenticate" in answers["401"]["headers"]
+        assert set(document["components"]["headers"]) >= set(answers["201"]["headers"])
+
+    def test_names_the_codes_of_a_status(self, document: Any) -> None:
+        refused = document["paths"]["/api/v1/usage/reservations"]["post"]["responses"]["402"]
+
+        assert "BILLING_EXHAUSTED" in refused["description"]
+
+
+@pytest.mark.django_db
+class TestSchema:
     def test_is_served(self) -> None:
         assert Client().get("/api/schema/").status_code == 200
 

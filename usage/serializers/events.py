@@ -26,6 +26,7 @@ from usage.serializers.reservations import (
 )
 
 MAX_EVENTS = 1000
+RESULT_STATUS = ["accepted", "duplicate", "rejected"]
 
 
 class ToldEvent(PlainFirst, WorkFields):
@@ -59,7 +60,7 @@ class TellEvents(StrictSerializer):
 
 class ResultShape(serializers.Serializer):
     id = serializers.CharField()
-    status = serializers.ChoiceField(["accepted", "duplicate", "rejected"])
+    status = serializers.ChoiceField(RESULT_STATUS)
     reason = serializers.CharField(required=False)
     credits = CreditsField(required=False)
 

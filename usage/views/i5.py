@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,10 +20,10 @@ from organizations.permissions import ForbiddenScope
 from organizations.scopes import MANAGE, USAGE_READ, USAGE_WRITE
 from organizations.visible import hides
 from usage.serializers import i5 as shapes
+from usage.serializers import i5_shapes as answers
 from usage.serializers.reservations import RESOURCE_TYPES
 from usage.services import budgets, profiles, rollups
 
-i5_operation = functools.partial(operation, answer=OpenApiTypes.OBJECT)
 YEAR = timedelta(days=365)
 MAX_DAYS = 366
 MAX_DAYS_BY_MONTH = 5 * 366
@@ -62,7 +61,7 @@ class I5View(ApiView):
 
 
 class AiBudget(I5View):
-    @i5_operation(USAGE_READ, USAGE_WRITE, personal=True)
+    @operation(USAGE_READ, USAGE_WRITE, personal=True, answer=answers.AiBudgetShape)
     def get(self, request: Request) -> Response:
         """What the actor whose key this is may still use this month, and what is in the pool."""
         actor = self.principal.key.actor
@@ -74,7 +73,7 @@ class AiBudget(I5View):
 
 
 class Usage(I5View):
-    @i5_operation(MANAGE, query=shapes.DaysQuery)
+    @operation(MANAGE, query=shapes.DaysQuery, answer=answers.UsageShape)
     def get(self, request: Request) -> Response:
         """What the organization used from one day to another, by resource and by day; its budgets and its pool."""
         days = self.days(default_first=self.this_month)
@@ -110,7 +109,7 @@ class Usage(I5View):
 
 
 class MonthlyUsage(I5View):
-    @i5_operation(MANAGE, query=shapes.DaysQuery)
+    @operation(MANAGE, query=shapes.DaysQuery, answer=answers.MonthlyUsageShape)
     def get(self, request: Request) -> Response:
         """What the organization used month by month; the last twelve unless said."""
         year_ago = (self.now.date() - YEAR).replace(day=1)
@@ -120,7 +119,7 @@ class MonthlyUsage(I5View):
 
 
 class TopConsumers(I5View):
-    @i5_operation(MANAGE, query=shapes.TopQuery)
+    @operation(MANAGE, query=shapes.TopQuery, answer=answers.TopConsumersShape)
     def get(self, request: Request) -> Response:
         """Who used most, the largest first."""
         days = self.days(default_first=self.this_month)
@@ -131,12 +130,12 @@ class TopConsumers(I5View):
 
 
 class Profiles(I5View):
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.ProfilesShape)
     def get(self, request: Request) -> Response:
         """The system's profiles, then the organization's own in the order of their creation."""
         return Response(shapes.profiles(list(profiles.profiles_for(self.acting)[:MAX_ROWS])))
 
-    @i5_operation(MANAGE, body=shapes.ProfileFields)
+    @operation(MANAGE, body=shapes.ProfileFields, answer=answers.ProfileShape)
     def post(self, request: Request) -> HttpResponse:
         """A new profile of the organization."""
 
@@ -158,22 +157,22 @@ class ProfileDetail(I5View):
         """
         return get_object_or_404(profiles.profiles_for(self.acting), id=_uuid(profile_id))
 
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.ProfileShape)
     def get(self, request: Request, profile_id: str) -> Response:
         """A profile."""
         return Response(shapes.profile(self.profile(profile_id)))
 
-    @i5_operation(MANAGE, body=shapes.ProfileFields)
+    @operation(MANAGE, body=shapes.ProfileFields, answer=answers.ProfileShape)
     def put(self, request: Request, profile_id: str) -> HttpResponse:
         """Replace a profile of the organization."""
         return self._change(self.profile(profile_id))
 
-    @i5_operation(MANAGE, body=shapes.ProfileChanges)
+    @operation(MANAGE, body=shapes.ProfileChanges, answer=answers.ProfileShape)
     def patch(self, request: Request, profile_id: str) -> HttpResponse:
         """Change what is named of a profile of the organization."""
         return self._change(self.profile(profile_id))
 
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.DeletedProfileShape)
     def delete(self, request: Request, profile_id: str) -> HttpResponse:
         """Delete a profile that nobody has."""
         profile = self.profile(profile_id)
@@ -196,7 +195,7 @@ class ProfileDetail(I5View):
 
 
 class Budgets(I5View):
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.BudgetShape)
     def get(self, request: Request, entity_type: str, entity_id: str) -> Response:
         """The budget of an app or dataset; at the first look it is made, without a cap."""
         found = budgets.budget_of(
@@ -207,7 +206,7 @@ class Budgets(I5View):
         )
         return Response(shapes.budget(found))
 
-    @i5_operation(MANAGE, body=shapes.SetBudget)
+    @operation(MANAGE, body=shapes.SetBudget, answer=answers.BudgetShape)
     def put(self, request: Request, entity_type: str, entity_id: str) -> HttpResponse:
         """Set the monthly budget of an app or dataset; null removes its cap, and nothing sent changes nothing."""
         resource = _resource(entity_type, entity_id)
@@ -251,28 +250,28 @@ class SubscriptionView(I5View):
 
 
 class Subscription(SubscriptionView):
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.SubscriptionShape)
     def get(self, request: Request) -> Response:
         """The terms of the organization, as a subscription."""
         return Response(self.shape())
 
 
 class SubscriptionCancellation(SubscriptionView):
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.ChangedSubscriptionShape)
     def post(self, request: Request) -> HttpResponse:
         """Let the subscription end with its term."""
         return self.cancel(at_period_end=True)
 
 
 class SubscriptionReactivation(SubscriptionView):
-    @i5_operation(MANAGE)
+    @operation(MANAGE, answer=answers.ChangedSubscriptionShape)
     def post(self, request: Request) -> HttpResponse:
         """Undo a cancellation of yours. One of your parent or of the staff stays: 409."""
         return self.cancel(at_period_end=False)
 
 
 class CacheRefresh(I5View):
-    @i5_operation(MANAGE, body=shapes.RefreshCache)
+    @operation(MANAGE, body=shapes.RefreshCache, answer=answers.RefreshedShape)
     def post(self, request: Request) -> HttpResponse:
         """Answer with what is true now: there is no cache to refresh."""
 

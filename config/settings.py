@@ -249,6 +249,8 @@ CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 UNFOLD = theme.UNFOLD
+# Shown in the head of every page of the admin: so nobody takes one installation for another.
+ENVIRONMENT_NAME = env("ENVIRONMENT_NAME", default="")
 # The theme's login page does not carry on where to go; only staff log in here.
 LOGIN_REDIRECT_URL = "admin:index"
 FORMAT_MODULE_PATH = ["config.formats"]

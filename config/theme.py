@@ -1,4 +1,4 @@
-"""How the admin looks, and where its menu leads. Everything is served from here: no page asks another host for anything."""
+"""How the admin looks. Everything is served from here: no page asks another host for anything."""
 
 from typing import Any
 
@@ -6,24 +6,7 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-
-def _entry(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
-    """Return a line of the menu: the list of a model, for those who may see it."""
-
-    def may_view(request: HttpRequest) -> bool:
-        return request.user.has_perm(f"{app}.view_{model}")
-
-    return {
-        "title": title,
-        "icon": icon,
-        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
-        "permission": may_view,
-    }
-
-
-def _may_decide(request: HttpRequest) -> bool:
-    rights = ("organizations.view_proposal", "credits.add_ledgerentry", "usage.add_usageevent")
-    return any(request.user.has_perm(right) for right in rights)
+from config.menu import TABS
 
 
 def _stylesheet(request: HttpRequest) -> str:
@@ -47,6 +30,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "config.admin.menu.environment",
     "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
     "STYLES": [_stylesheet],
     "SCRIPTS": [_finder],
@@ -76,79 +60,7 @@ UNFOLD: dict[str, Any] = {
         # The field in the menu opens the finder, as Ctrl-K and / do.
         "command_search": True,
         "show_all_applications": False,
-        "navigation": [
-            {
-                "items": [
-                    {
-                        "title": "Overview",
-                        "icon": "space_dashboard",
-                        "link": reverse_lazy("admin:index"),
-                    },
-                    _entry("Organizations", "domain", "organizations", "organization"),
-                    _entry("API keys", "key", "organizations", "apikey"),
-                    _entry("Proposals", "how_to_vote", "organizations", "proposal")
-                    | {"permission": _may_decide},
-                ]
-            },
-            {
-                "title": "Credits",
-                "separator": True,
-                "items": [
-                    _entry("Wallets", "account_balance_wallet", "credits", "wallet"),
-                    _entry("Ledger", "receipt_long", "credits", "ledgerentry"),
-                    _entry("Grants", "redeem", "credits", "grant"),
-                    _entry("Grant draws", "call_split", "credits", "grantdraw"),
-                    _entry("Reservations", "hourglass_top", "credits", "reservation"),
-                    _entry("Billing periods", "calendar_month", "credits", "billingperiod"),
-                    _entry("Credit config", "tune", "credits", "creditconfig"),
-                ],
-            },
-            {
-                "title": "Usage",
-                "separator": True,
-                "items": [
-                    _entry("Actors", "person", "organizations", "actor"),
-                    _entry("Groups", "groups", "organizations", "group"),
-                    _entry("Usage profiles", "assignment_ind", "organizations", "usageprofile"),
-                    _entry("Thresholds", "vertical_align_top", "usage", "thresholds"),
-                    _entry("Limits", "speed", "usage", "limit"),
-                    _entry("Usage events", "bolt", "usage", "usageevent"),
-                    _entry("Denials", "block", "usage", "denial"),
-                    _entry("Counters", "data_usage", "credits", "usagecounter"),
-                    _entry("Rollups", "stacked_bar_chart", "usage", "usagerollup"),
-                ],
-            },
-            {
-                "title": "Rate card",
-                "separator": True,
-                "items": [
-                    _entry("AI models", "smart_toy", "usage", "aimodel"),
-                    _entry("Rates", "sell", "usage", "rate"),
-                ],
-            },
-            {
-                "title": "Calendar",
-                "separator": True,
-                "items": [
-                    _entry("Jobs", "checklist", "organizations", "job"),
-                    _entry("Failures", "sync_problem", "organizations", "failure"),
-                    _entry("Findings", "troubleshoot", "organizations", "finding"),
-                    _entry("Schedules", "schedule", "django_celery_beat", "periodictask"),
-                    _entry("Intervals", "timelapse", "django_celery_beat", "intervalschedule"),
-                    _entry("Crontabs", "event_repeat", "django_celery_beat", "crontabschedule"),
-                ],
-            },
-            {
-                "title": "System",
-                "separator": True,
-                "items": [
-                    _entry("Idempotency keys", "repeat_one", "organizations", "idempotencykey"),
-                    _entry("Staff", "badge", "auth", "user"),
-                    _entry("Staff groups", "shield_person", "auth", "group"),
-                    _entry("Logins", "login", "axes", "accesslog"),
-                    _entry("Failed logins", "gpp_bad", "axes", "accessfailurelog"),
-                ],
-            },
-        ],
+        "navigation": "config.admin.menu.navigation",
     },
+    "TABS": TABS,
 }

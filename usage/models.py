@@ -491,6 +491,7 @@ class Denial(models.Model):
     TIMES, REQUEST_IDS = 1_000, 100
 
     class Meta:
+        verbose_name = "refusal"
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "actor", "reason", "minute"],

@@ -85,12 +85,6 @@ class TestEveryPage:
 
         assert [client.get(url).status_code for url in urls] == [403] * 3
 
-    def test_is_in_the_menu(self, ana: Client) -> None:
-        menu = html(ana, "/admin/")
-
-        for model in MODELS:
-            assert f'href="{list_of(model)}"' in menu
-
     @pytest.mark.parametrize("model", [SolarSchedule, ClockedSchedule])
     def test_is_not_there_for_what_nobody_uses(self, model: type[Model]) -> None:
         assert model not in admin.site._registry

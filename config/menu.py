@@ -1,0 +1,154 @@
+"""The menu of the admin: nine rooms for what staff do, and the raw tables behind them, closed. Lists of one room are tabs of each other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.urls import reverse, reverse_lazy
+
+APPROVALS = ("organizations.view_proposal", "credits.add_ledgerentry", "usage.add_usageevent")
+"""Who has one of these rights sees what waits for another person."""
+
+
+class Page(NamedTuple):
+    """The list of a model, for those who may see it."""
+
+    title: str
+    app: str
+    model: str
+    rights: Sequence[str] = ()
+    """One of which is needed; none named: to view the model."""
+
+    @property
+    def route(self) -> str:
+        return f"admin:{self.app}_{self.model}_changelist"
+
+    def may_view(self, request: HttpRequest) -> bool:
+        rights = self.rights or (f"{self.app}.view_{self.model}",)
+        return any(request.user.has_perm(right) for right in rights)
+
+
+class Room(NamedTuple):
+    """A line of the menu, with the lists that are its tabs; the first that one may see is where it leads."""
+
+    title: str
+    icon: str
+    pages: Sequence[Page]
+    badge: str | None = None
+    """Which count stands beside it: `refusals`, `approvals` or `operations`."""
+
+    def pages_for(self, request: HttpRequest) -> list[Page]:
+        """Return the lists that whoever asks may see."""
+        return [page for page in self.pages if page.may_view(request)]
+
+    def is_here(self, request: HttpRequest) -> bool:
+        """Whether the page that is asked for is in it."""
+        return any(request.path.startswith(reverse(page.route)) for page in self.pages)
+
+
+ROOMS: Sequence[Room] = (
+    Room(
+        "Organizations",
+        "domain",
+        (
+            Page("Organizations", "organizations", "organization"),
+            Page("Terms", "credits", "creditconfig"),
+            Page("Thresholds", "usage", "thresholds"),
+            Page("API keys", "organizations", "apikey"),
+        ),
+    ),
+    Room(
+        "People",
+        "group",
+        (
+            Page("People & agents", "organizations", "actor"),
+            Page("Teams & shared budgets", "organizations", "group"),
+            Page("Limits", "usage", "limit"),
+            Page("Profiles", "organizations", "usageprofile"),
+        ),
+    ),
+    Room(
+        "Refusals",
+        "block",
+        (Page("Refusals", "usage", "denial"),),
+        "refusals",
+    ),
+    Room(
+        "Movements",
+        "receipt_long",
+        (
+            Page("Ledger", "credits", "ledgerentry"),
+            Page("Grants", "credits", "grant"),
+            Page("Statements", "credits", "billingperiod"),
+            Page("Approvals", "organizations", "proposal", APPROVALS),
+        ),
+        "approvals",
+    ),
+    Room(
+        "Usage",
+        "bolt",
+        (
+            Page("Work", "usage", "usageevent"),
+            Page("Holds", "credits", "reservation"),
+        ),
+    ),
+    Room(
+        "Prices",
+        "sell",
+        (
+            Page("Models", "usage", "aimodel"),
+            Page("Rates", "usage", "rate"),
+        ),
+    ),
+    Room(
+        "Operations",
+        "monitor_heart",
+        (
+            Page("Jobs", "organizations", "job"),
+            Page("Failures", "organizations", "failure"),
+            Page("Findings", "organizations", "finding"),
+            Page("Schedules", "django_celery_beat", "periodictask"),
+        ),
+        "operations",
+    ),
+    Room(
+        "Settings",
+        "settings",
+        (
+            Page("Staff", "auth", "user"),
+            Page("Roles", "auth", "group"),
+            Page("Logins", "axes", "accesslog"),
+            Page("Failed logins", "axes", "accessfailurelog"),
+        ),
+    ),
+)
+RECORDS: Sequence[Page] = (
+    Page("Wallets", "credits", "wallet"),
+    Page("Grant draws", "credits", "grantdraw"),
+    Page("Changes of status", "credits", "statuschange"),
+    Page("Counters", "credits", "usagecounter"),
+    Page("Rollups", "usage", "usagerollup"),
+    Page("Rollup marks", "usage", "rollupmark"),
+    Page("Idempotency keys", "organizations", "idempotencykey"),
+    Page("Intervals", "django_celery_beat", "intervalschedule"),
+    Page("Crontabs", "django_celery_beat", "crontabschedule"),
+)
+"""Tables as they are, for who looks for the reason of something."""
+
+
+def record(page: Page) -> dict[str, Any]:
+    """Return the line of one list, as the theme reads it."""
+    return {"title": page.title, "link": reverse_lazy(page.route), "permission": page.may_view}
+
+
+def _tabs(room: Room) -> dict[str, Any]:
+    def active(page: Page) -> Callable[[HttpRequest], bool]:
+        return lambda request: request.path.startswith(reverse(page.route))
+
+    return {
+        "models": [f"{page.app}.{page.model}" for page in room.pages],
+        "items": [{**record(page), "active": active(page)} for page in room.pages],
+    }
+
+
+TABS: list[dict[str, Any]] = [_tabs(room) for room in ROOMS if len(room.pages) > 1]

@@ -11,6 +11,7 @@ from credits.models import ZERO, BillingPeriod, CreditConfig, Reservation
 from organizations.admin import key_state
 from organizations.models import Organization
 from organizations.services import keys_of
+from usage.admin.pace import pace_of, refused
 from usage.services.sandbox import sandbox_in_use
 
 ENTRIES = 20
@@ -32,6 +33,8 @@ def overview(organization: Organization, *, now: datetime) -> dict[str, Any]:
         .order_by(F("revoked_at").desc(nulls_first=True), "-id")
     )
     return {
+        "pace": pace_of(organization, reading, now=now),
+        "refused": refused(organization, now=now),
         "wallet": wallet,
         "period": period,
         "included": reading.included,

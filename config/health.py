@@ -25,19 +25,21 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def calendar(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when everything was rung for that should have been, else 503 with what was not. What is switched off is named beside it.
+    """Answer 200 when everything was rung for that should have been, else 503 with what was not; so where the database's clock has leapt. What
+    is switched off is named beside it.
 
     The API needs no calendar for a right answer, so this is for whoever is to be woken up, not for a load balancer.
     """
     try:
         overdue = pulse.late(now=clock.now())
-        off = pulse.switched_off()
+        off, doubt = pulse.switched_off(), pulse.doubted()
     except Error:
         return JsonResponse({"status": "unavailable"}, status=503, headers={"Retry-After": "1"})
-    beside = {"switchedOff": off} if off else {}
-    if overdue:
-        late = {"status": "late", "late": [str(one) for one in overdue]}
-        return JsonResponse(late | beside, status=503)
+    beside = ({"switchedOff": off} if off else {}) | ({"clock": doubt} if doubt else {})
+    if overdue or doubt:
+        status = {"status": "late" if overdue else "clock"}
+        late = {"late": [str(one) for one in overdue]} if overdue else {}
+        return JsonResponse(status | late | beside, status=503)
     return JsonResponse({"status": "ok"} | beside)
 
 

@@ -70,6 +70,7 @@ TABLES: dict[str, Privileges] = {
     "organizations_failure": Privileges(ALL),
     "organizations_finding": Privileges(ALL),
     "organizations_tick": Privileges(KEEP),
+    "organizations_clockmark": Privileges(KEEP),
     "django_celery_beat_periodictask": Privileges(ALL),
     "django_celery_beat_periodictasks": Privileges(KEEP),
     "django_celery_beat_intervalschedule": Privileges(ALL),

@@ -69,8 +69,8 @@ class Standing(NamedTuple):
 
     @property
     def wait(self) -> float:
-        """The seconds until the minute or the day ends, at least one."""
-        return max(1.0, (self.resets_at or 0.0) - time.time())
+        """The seconds until the minute or the day ends, at least one: by the clock that says when that is."""
+        return max(1.0, (self.resets_at or 0.0) - clock.reckoned().timestamp())
 
     def headers(self) -> dict[str, str]:
         numbers = {
@@ -84,7 +84,7 @@ class Standing(NamedTuple):
 
 Next = Callable[[HttpRequest], HttpResponse]
 Hit = tuple[bool, int, float]
-"""Whether a request passes, how many more would, and when the minute or the day ends."""
+"""Whether a request passes, how many more would, and when the minute or the day ends by the clock of the doors, whoever counts."""
 
 
 class Bucket(NamedTuple):
@@ -317,8 +317,9 @@ def _hit_table(limit: int, seconds: int, name: str) -> Hit:
 def _hit(limiter: RateLimiter, item: RateLimitItem, *names: str) -> Hit:
     passes = limiter.hit(item, *names)
     stats = limiter.get_window_stats(item, *names)
-    # Redis tells the rest of the minute in whole seconds, rounded: one more is always enough.
-    return passes, stats.remaining, stats.reset_time + 1
+    # Redis and memory tell it by this machine's clock. What is left they tell in whole seconds, rounded: one more is always enough.
+    left = stats.reset_time - time.time() + 1
+    return passes, stats.remaining, clock.reckoned().timestamp() + left
 
 
 counters = Counters(settings.REDIS_URL)

@@ -95,11 +95,12 @@ def look_up(
         raise Unauthenticated("the API key is not valid") from error
     digests = [token.digest, *token.old_digests]
     params = [digests, buckets, now, token.key_id, token.env, now, now, now]
+    since = clock.seconds_counted()
     row = statements.read_one(_LOOK_UP, params)
     if row is None:
         raise Unauthenticated("the API key is not valid")
     moment, *counted = row[:_FIRST_COLUMN]
-    clock.heard(moment)
+    clock.heard(moment, since=since)
     key = _key_of(row)
     if not token.is_of(bytes(key.secret_hash)):
         raise Unauthenticated("the API key is not valid")

@@ -48,6 +48,16 @@ def switched_off() -> list[str]:
     return list(off.values_list("name", flat=True))
 
 
+def doubted() -> str:
+    """Say how the database's clock differs from what is counted, if it is not believed; else nothing."""
+    leap = clock.doubt()
+    if leap is None:
+        return ""
+    which = "ahead of" if leap > timedelta() else "behind"
+    much = timedelta(seconds=round(abs(leap).total_seconds()))
+    return f"the database's clock is {much} {which} what is counted: not believed"
+
+
 def due_at(task: PeriodicTask, ticked_at: datetime | None) -> datetime:
     """Return when a task is due by its last tick, or when nobody ever heard it: when it was first rung for, or should have been."""
     if ticked_at is None and task.last_run_at:
@@ -99,3 +109,16 @@ def nothing_is_switched_off(databases: Sequence[str] | None = None, **_: Any) ->
         return []
     hint = "Switch it on again under Schedules, if it was not meant to stay off."
     return [Warning(f"{name}: switched off", hint=hint, id="organizations.W002") for name in names]
+
+
+@register(Tags.database)
+def clock_is_believed(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Complain where the database's clock has leapt, and is counted on past it."""
+    if not databases:
+        return []
+    try:
+        doubt = doubted()
+    except ProgrammingError:
+        return []
+    hint = "Set it right, or if it is: manage.py believe_clock."
+    return [Warning(doubt, hint=hint, id="organizations.W003")] if doubt else []

@@ -171,6 +171,7 @@ _FORMS: dict[type, Callable[[Any], str | None]] = {
     Decimal: _number,
     bool: str,
     int: str,
+    float: repr,
     UUID: UUID.__str__,
     bytes: _bytes,
     list: _array,

@@ -14,6 +14,7 @@ def ring(task: "Task[..., int]", work: Work, *, begin: bool = True) -> int:
     :param begin: whether to begin a job if none is open, or only go on with one that was left
     """
     jobs.tick(task.name, now=clock.now())
+    clock.keep()
     worker = f"{task.request.hostname or 'here'}/{os.getpid()}"
     run = jobs.run(work, now=clock.now, worker=worker, begin=begin)
     return run.done if run else 0

@@ -16,7 +16,7 @@ class TooManyHolds(BillingExhausted):
 
     def __init__(self, message: str, *, unblocks_at: datetime | None, now: datetime) -> None:
         super().__init__(message, reason="open_holds", unblocks_at=unblocks_at)
-        self.wait = None if unblocks_at is None else (unblocks_at - now).total_seconds()
+        self.wait = None if unblocks_at is None else max(1.0, (unblocks_at - now).total_seconds())
         """Until the next of them ends by itself, in seconds."""
 
 

@@ -1,5 +1,6 @@
 """Who pays, who spends, on what terms; and the jobs that time makes due for them. This app knows nothing of credits or usage."""
 
+from organizations.models.jobs import ClockMark as ClockMark
 from organizations.models.jobs import Failure as Failure
 from organizations.models.jobs import Finding as Finding
 from organizations.models.jobs import Job as Job

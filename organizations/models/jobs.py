@@ -135,6 +135,23 @@ class Finding(models.Model):
         return f"{self.check_name}: {self.subject}"
 
 
+class ClockMark(models.Model):
+    """What time the workers last counted it to be: one row, by which a process that begins knows of a leap of the database's clock."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    believed_at = models.DateTimeField()
+    said_at = models.DateTimeField()
+    counted = models.FloatField()
+    machine = models.CharField(max_length=100)
+    decisions = models.IntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="clockmark_only_one", condition=models.Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"{self.believed_at:%Y-%m-%d %H:%M:%S}, said {self.said_at:%Y-%m-%d %H:%M:%S}"
+
+
 class Tick(models.Model):
     """When a task was last rung for, by its name: the pulse of beat and of the workers."""
 

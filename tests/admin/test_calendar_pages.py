@@ -412,6 +412,16 @@ class TestIndex:
 
         assert "Nobody rings for renew." in html(ana, reverse("admin:index"))
 
+    def test_says_that_the_clock_is_not_believed(
+        self, ana: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert "The clock has leapt" not in html(ana, reverse("admin:index"))
+        monkeypatch.setattr("organizations.clock.doubt", lambda: timedelta(hours=-23))
+
+        assert "database&#x27;s clock is 23:00:00 behind what is counted" in html(
+            ana, reverse("admin:index")
+        )
+
     def test_says_which_tasks_are_late_and_since_when(self, ana: Client) -> None:
         Tick.objects.filter(task="credits.tasks.renew").update(ticked_at=later(minutes=-10))
 

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any, Self
 from uuid import uuid4
@@ -16,7 +17,8 @@ from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from redis import Redis, RedisError
 
 from config import throttling
-from config.throttling import Counters, limit_of
+from config.throttling import Counters, Hit, Standing, limit_of
+from organizations import clock
 from organizations.models import Organization
 from tests.organizations.people import client, client_of, key_of, keys_path, organization
 from tests.parallel import at_once
@@ -76,12 +78,52 @@ class TestHit:
         assert counters.hit(item, name)[0]
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("off", [timedelta(hours=5), -timedelta(hours=5)], ids=str)
+class TestOneClock:
+    """A wait is told by the clock that says when it ends, whatever this machine's own says."""
+
+    @pytest.fixture(autouse=True)
+    def _machine_is_off(self, off: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = datetime.now(UTC) + off
+        for of_the_doors in ("now", "reckoned"):
+            monkeypatch.setattr(clock, of_the_doors, lambda: now)
+        self.now = now.timestamp()
+
+    def standing(self, counted: Hit) -> Standing:
+        passes, remaining, resets_at = counted
+        return Standing("read-light", 60, remaining, resets_at, passes)
+
+    def test_where_all_workers_count(self, counters: Counters) -> None:
+        standing = self.standing(counters.hit(SIXTY, uuid4().hex))
+
+        assert 58 <= standing.wait <= 62
+        assert 58 <= int(standing.headers()["X-RateLimit-Reset"]) - self.now <= 63
+
+    def test_where_each_worker_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(throttling, "_hit_table", refuse)
+
+        standing = self.standing(Counters("").hit(SIXTY, uuid4().hex))
+
+        assert 58 <= standing.wait <= 62
+
+    def test_at_the_doors(self, acme: Organization) -> None:
+        caller = client_of(acme, tier="standard")
+        use_up(caller, f"{keys_path(acme)}/{NOBODY}", 60)
+
+        answer = caller.delete(f"{keys_path(acme)}/{NOBODY}")
+
+        assert answer.status_code == 429
+        assert 50 <= int(answer["Retry-After"]) <= 60
+
+
+def refuse(*_: object) -> None:
+    raise OperationalError("the connection is lost")
+
+
 class TestBrokenDatabase:
     def test_counts_in_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*args: object) -> None:
-            raise OperationalError("the connection is lost")
-
-        monkeypatch.setattr(throttling, "_hit_table", fail)
+        monkeypatch.setattr(throttling, "_hit_table", refuse)
         counters = Counters("")
 
         passed = at_once(20, lambda _: [counters.hit(SIXTY, "k")[0] for _ in range(10)])

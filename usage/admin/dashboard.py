@@ -29,6 +29,7 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "late": pulse.late(now=now),
         "switched_off": pulse.switched_off(),
+        "doubted": pulse.doubted(),
         "left_to_staff": _left_to_staff(request),
         "figures": _figures(),
         "statuses": dict(live.values_list("status").annotate(Count("id"))),

@@ -2,6 +2,7 @@
 #
 #   make run     serve on this machine: web, worker, beat and a PostgreSQL of its own; Ctrl-C stops all
 #   make test    run the tests, on a PostgreSQL of their own
+#   make test-clients  go through the API with clients made of its document; installs them, one of them needs Node 20
 #   make bench   measure what the path of a request costs; docs/scale.md says what the lines mean
 #   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
 #
@@ -16,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
 
-.PHONY: run test test-slow check lock scale bench
+.PHONY: run test test-slow test-clients check lock scale bench
 
 # One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
 run: .venv/requirements.lock
@@ -28,6 +29,10 @@ test: .venv/requirements-dev.lock
 # Five is pytest's word for "no such test".
 test-slow: .venv/requirements-dev.lock
 	$(PYTEST) -m slow $(ARGS) || test $$? -eq 5
+
+# What cannot be installed here is left out, and said.
+test-clients: .venv/requirements-dev.lock
+	@exec $(BIN)/python -m pytest -n 0 -rs tests/clients/check_clients.py $(ARGS)
 
 # Figures for docs/scale.md, on a database of its own that it removes first.
 ORGANIZATIONS ?= 10000
@@ -48,7 +53,7 @@ check: .venv/requirements-dev.lock
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-# Both locks, from what pyproject.toml asks for; `make lock UPGRADE=--upgrade` takes newer versions.
+# All locks, from what pyproject.toml (and tests/clients/package.json) asks for; `make lock UPGRADE=--upgrade` takes newer versions.
 # They hold for every Python and system that we support, not only for this one, and they carry
 # hashes and no addresses, so plain pip installs them from any index or folder.
 COMPILE = .venv/lock-tools/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
@@ -61,6 +66,10 @@ lock:
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock \
 		pyproject.toml
+	$(COMPILE) --group clients --output-file requirements-clients.lock
+	@if command -v npm >/dev/null; then \
+		cd tests/clients && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund; \
+	else echo "Without npm tests/clients/package-lock.json stays as it is."; fi
 
 # A copy of the lock says what is installed: nothing to do until the lock changes.
 .venv/%.lock: %.lock

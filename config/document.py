@@ -17,7 +17,7 @@ from rest_framework import serializers
 
 from config.exceptions import ALWAYS_LAYERS, ERRORS
 from organizations.doors import PRESENT_STATUS, REPLAYED, ApiView, Operation
-from organizations.fields import CreditsField, StrictSerializer
+from organizations.fields import ZULU, CreditsField, StrictSerializer, ZuluDateTimeField
 
 ANY = (400, 401, 403, 404, 422, 429, 500, 503)
 """What every door may answer: each reads a head, a key, a rate, a scope and a query, and asks the database."""
@@ -95,6 +95,11 @@ class Door(AutoSchema):
         assert declared is not None
         return declared
 
+    def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
+        body: dict[str, Any] | None = cast(Any, super())._get_request_body(direction)
+        is_needed = self.declared.body.body_required
+        return {**body, "required": True} if body and is_needed else body
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         answers = dict(super()._get_response_bodies(direction))
         for status, error in _errors(self.door.envelope, self.declared, self.method):
@@ -136,6 +141,15 @@ class Credits(OpenApiSerializerFieldExtension):
         bounds = {least: field.min_value, "maximum": field.max_value}
         said = {name: int(bound) for name, bound in bounds.items() if bound is not None}
         return {"type": "number", "format": "double", **said}
+
+
+class Zulu(OpenApiSerializerFieldExtension):
+    """A moment with Z only is text with a pattern: clients that are made of the document write what is `date-time` with an offset."""
+
+    target_class = ZuluDateTimeField
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{ZULU.pattern}$"}
 
 
 def add_headers(result: dict[str, Any], **how: Any) -> dict[str, Any]:

@@ -340,6 +340,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Keeps the credits of products that sell AI by the credit.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api(/v1)?",
     # A body says itself what may be left out of it.
     "COMPONENT_SPLIT_PATCH": False,
     "POSTPROCESSING_HOOKS": [

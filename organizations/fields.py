@@ -30,7 +30,7 @@ _VALIDATORS_OF_TEXT = 3
 HIDDEN = "Control and invisible characters are not allowed."
 
 _OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -359,7 +359,7 @@ class ZuluDateTimeField(serializers.DateTimeField):
     default_error_messages = {"zulu": "A time like 2026-04-01T00:00:00.000Z is expected."}
 
     def to_internal_value(self, value: Any) -> datetime:
-        if not isinstance(value, str) or not _ZULU.fullmatch(value):
+        if not isinstance(value, str) or not ZULU.fullmatch(value):
             self.fail("zulu")
         try:
             return datetime.fromisoformat(value).astimezone(UTC)

@@ -138,6 +138,23 @@ class TestDocument:
         assert "WWW-Authenticate" in answers["401"]["headers"]
         assert set(document["components"]["headers"]) >= set(answers["201"]["headers"])
 
+    def test_says_where_a_moment_takes_no_offset(self, document: Any) -> None:
+        """What is `date-time` takes one: clients write it."""
+
+        def since(path: str) -> Any:
+            parameters = document["paths"][path]["get"]["parameters"]
+            return next(each["schema"] for each in parameters if each["name"] == "since")
+
+        assert since("/api/v1/usage/events") == {"type": "string", "format": "date-time"}
+        assert "format" not in since("/api/v1/credits/events")
+
+    def test_needs_a_body_where_nothing_works_without(self, document: Any) -> None:
+        paths = document["paths"]
+        rotate = "/api/v1/organizations/{org_id}/api-keys/{key_id}/rotate"
+
+        assert paths["/api/v1/usage/check"]["post"]["requestBody"]["required"]
+        assert "required" not in paths[rotate]["post"]["requestBody"]
+
     def test_names_the_codes_of_a_status(self, document: Any) -> None:
         refused = document["paths"]["/api/v1/usage/reservations"]["post"]["responses"]["402"]
 

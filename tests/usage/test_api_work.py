@@ -438,6 +438,16 @@ class TestEvents:
         assert p.counted(organization, "2026-05")[0] == 10
         assert [period.used for period in f.periods_of(organization)] == [10, 0]
 
+    def test_say_their_moment_with_any_offset(self, backend: Caller) -> None:
+        at = "2026-05-10T13:30:00+02:00"
+        told = {"source": "b", "id": "1", "credits": 1, "occurredAt": at}
+
+        self.tell(backend, told)
+
+        (listed,) = ok(backend.get("/usage/events", since=at))["items"]
+        assert listed["occurredAt"] == "2026-05-10T11:30:00.000Z"
+        assert ok(backend.get("/usage/events", until="2026-05-10T13:29:59+02:00"))["items"] == []
+
     @pytest.mark.parametrize(
         ("events", "field"),
         [

@@ -8,12 +8,12 @@ from organizations import wire
 from organizations.fields import (
     CreditsField,
     IdField,
+    OffsetDateTimeField,
     StrictChar,
     StrictList,
     StrictSerializer,
     TextOrNull,
     WalletTime,
-    ZuluDateTimeField,
 )
 from organizations.pagination import PageQuery
 from usage.models import UsageEvent
@@ -39,7 +39,7 @@ class ToldEvent(PlainFirst, WorkFields):
     cacheWriteTokens = TokensField(source="cache_write", required=False)
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
-    occurredAt = ZuluDateTimeField(source="occurred_at", required=False)
+    occurredAt = OffsetDateTimeField(source="occurred_at", required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
@@ -85,8 +85,8 @@ class ResultsShape(serializers.Serializer):
 class EventQuery(PageQuery):
     actorId = IdField("act", source="actor_id", required=False)
     model = StrictChar(max_length=80, required=False)
-    since = ZuluDateTimeField(required=False)
-    until = ZuluDateTimeField(required=False)
+    since = OffsetDateTimeField(required=False)
+    until = OffsetDateTimeField(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""

@@ -235,7 +235,7 @@ CHECKS: dict[str, str] = {
         WHERE coalesce(m.after, e.reference) <> coalesce(n.text, '') OR n.wallet_id <> e.wallet_id
             OR n.namespace <> CASE
                 WHEN e.kind = 'allocate' THEN 'allocated'
-                WHEN e.kind = 'reversal' OR e.amount < 0 THEN 'taken_back'
+                WHEN e.kind IN ('reversal', 'reclaim') OR e.amount < 0 THEN 'taken_back'
                 ELSE 'received' END""",
     "work that is charged again follows the reversal of its charge": f"""
         SELECT e.wallet_id, {ENTRY}, 'it follows a ' || r.kind || ' of ' || r.amount || ', entry ' || r.number

@@ -46,6 +46,7 @@ EVENT_TYPES = {
     Kind.ALLOCATE: "allocation",
     Kind.REFILL: "allocation",
     Kind.SWEEP: "allocation",
+    Kind.RECLAIM: "allocation",
 }
 """What a kind of entry is called in this contract."""
 EVENT_TYPE_NAMES = sorted(set(EVENT_TYPES.values()))
@@ -329,6 +330,35 @@ class ShortageShape(serializers.Serializer):
     """The details of a 402 where somebody else than who is to get the credits lacks them."""
 
     reason = serializers.CharField()
+
+
+class Reclaim(StrictSerializer):
+    credits = CreditsField(
+        source="amount",
+        positive=True,
+        required=False,
+        help_text="Unless said, all that may leave the child.",
+    )
+    description = StrictChar(max_length=500, required=False, allow_blank=True, multiline=True)
+    metadata = MetadataField(required=False)
+    reference = ReferenceField(help_text=f"Of what is taken back. {ONCE_FOR_EVER}")
+
+
+class ReclaimShape(serializers.Serializer):
+    """What a reclaim did: both its entries, the child's `sent` and the `received` of its parent, and the child's `reading`."""
+
+    id = IdField("txn", source="received.id")
+    created = WalletTime(source="received.posted_at")
+    reclaimed = CreditsField(source="received.amount")
+    description = TextOrNull(source="received.reason")
+    metadata = serializers.DictField(child=serializers.CharField(), source="received.metadata")
+    reference = GivenText(source="received.reference")
+    balance = CreditsField(source="reading.wallet.balance", min_value=None)
+    available = CreditsField(source="reading.wallet.available")
+    replayed = serializers.BooleanField(
+        source="received.replayed",
+        help_text="True if this was done before, for the same key or reference: nothing moved again.",
+    )
 
 
 class Recharge(StrictSerializer):

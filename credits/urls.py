@@ -18,5 +18,6 @@ urlpatterns = [
     path(f"{_CHILD}/credits", views.ChildCredits.as_view()),
     path(f"{_CHILD}/credits/events", views.ChildCreditEvents.as_view()),
     path(f"{_CHILD}/credits/allocate", views.Allocation.as_view()),
+    path(f"{_CHILD}/credits/reclaim", views.Reclamation.as_view()),
     path(f"{_CHILD}/credit-config", views.ChildCreditConfig.as_view()),
 ]

@@ -122,6 +122,29 @@ class Allocation(ApiView):
         return self.once(allocate)
 
 
+class Reclamation(ApiView):
+    @operation(
+        ORG_ADMIN,
+        body=shapes.Reclaim,
+        answer=shapes.ReclaimShape,
+        denial=shapes.ShortageShape,
+        idempotency="required",
+    )
+    def post(self, request: Request, org_id: UUID) -> HttpResponse:
+        """Take prepaid credits back from a child: so much, or all that no hold of it needs. They keep their expiry. The allowance stays."""
+        child = self.child(org_id)
+
+        def reclaim(body: Body) -> Answer:
+            sent, received = services.reclaim_from_child(
+                child=child, performed_by=self.performed_by, now=self.now, **body
+            )
+            reading = services.wallet_as_of(child, now=self.now)
+            done = {"sent": sent, "received": received, "reading": reading}
+            return Answer(200, shapes.ReclaimShape(done).data, replay={"replayed": True})
+
+        return self.once(reclaim)
+
+
 class Recharges(ApiView):
     @operation(
         MANAGE,

@@ -224,6 +224,22 @@ def allocate(
     )
 
 
+def reclaim(
+    child: Organization,
+    amount: Amount | None = None,
+    *,
+    now: datetime = NOW,
+    reference: str = "",
+) -> tuple[LedgerEntry, LedgerEntry]:
+    return services.reclaim_from_child(
+        child=child,
+        amount=None if amount is None else Decimal(amount),
+        performed_by=KEY,
+        now=now,
+        reference=reference,
+    )
+
+
 def move_reference(entry: LedgerEntry, text: str, *, now: datetime = NOW) -> list[ReferenceMove]:
     return services.move_reference(
         entry=entry, text=text, reason="squatted", performed_by=STAFF, now=now

@@ -248,6 +248,34 @@ class Allocate(MoneyAction):
         )
 
 
+class Reclaim(MoneyAction):
+    slug = "reclaim"
+    title = "Reclaim to parent"
+    icon = "move_up"
+    explanation = "Prepaid credits that no open hold needs, back to the parent. They keep their expiry; the allowance stays."
+    form = FundingForm
+    refusals = Allocate.refusals
+
+    def fits(self, organization: Organization) -> bool:
+        return organization.parent_id is not None and super().fits(organization)
+
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        return family_figures(organization, now=now)
+
+    def perform(self, command: Command) -> Outcome:
+        sent, _ = services.reclaim_from_child(
+            child=command.organization,
+            amount=command.data["amount"],
+            reference=command.data["reference"],
+            description=command.data["reason"],
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        return outcome(
+            sent, f"{credits(-sent.amount)} credits taken back from {command.organization.name}."
+        )
+
+
 class Recharge(MoneyAction):
     slug = "recharge"
     title = "Recharge"
@@ -413,6 +441,7 @@ ACTIONS: tuple[Action, ...] = (
     GrantCredits(),
     Adjust(),
     Allocate(),
+    Reclaim(),
     Recharge(),
     Upgrade(),
     Suspend(),

@@ -36,6 +36,7 @@ KIND_TONES = {
     LedgerEntry.Kind.ALLOCATE: "info",
     LedgerEntry.Kind.REFILL: "info",
     LedgerEntry.Kind.SWEEP: "info",
+    LedgerEntry.Kind.RECLAIM: "info",
 }
 
 
@@ -269,6 +270,7 @@ def why(entry: LedgerEntry) -> SafeString | str:
         LedgerEntry.Kind.LAPSE: "its time was up",
         LedgerEntry.Kind.REFILL: "below the refill threshold",
         LedgerEntry.Kind.SWEEP: "from an archived child",
+        LedgerEntry.Kind.RECLAIM: "taken back by the parent",
     }.get(LedgerEntry.Kind(entry.kind), "–")
 
 

@@ -114,8 +114,9 @@ class LedgerEntry(models.Model):
         ALLOCATE = "allocate"
         REFILL = "refill"
         SWEEP = "sweep"
+        RECLAIM = "reclaim"
 
-    TRANSFERS = (Kind.ALLOCATE, Kind.REFILL, Kind.SWEEP)
+    TRANSFERS = (Kind.ALLOCATE, Kind.REFILL, Kind.SWEEP, Kind.RECLAIM)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     wallet = models.ForeignKey(
@@ -172,13 +173,16 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 name="ledgerentry_transfer_has_an_id",
                 condition=Q(kind="reversal")
-                | Q(kind__in=["allocate", "refill", "sweep"], transfer_id__isnull=False)
-                | (~Q(kind__in=["allocate", "refill", "sweep"]) & Q(transfer_id__isnull=True)),
+                | Q(kind__in=["allocate", "refill", "sweep", "reclaim"], transfer_id__isnull=False)
+                | (
+                    ~Q(kind__in=["allocate", "refill", "sweep", "reclaim"])
+                    & Q(transfer_id__isnull=True)
+                ),
             ),
             models.CheckConstraint(
                 name="ledgerentry_reference_by_kind",
                 condition=Q(reference="")
-                | Q(kind__in=["grant", "recharge", "adjust", "allocate", "reversal"]),
+                | Q(kind__in=["grant", "recharge", "adjust", "allocate", "reversal", "reclaim"]),
             ),
             models.UniqueConstraint(
                 fields=["transfer_id", "wallet"],
@@ -215,6 +219,7 @@ class LedgerEntry(models.Model):
                     "allocate",
                     "refill",
                     "sweep",
+                    "reclaim",
                 ],
             ),
         ]

@@ -78,5 +78,6 @@ def namespace_of(entry: LedgerEntry) -> Reference.Namespace | None:
     of_others = {
         Kind.ALLOCATE: Reference.Namespace.ALLOCATED,
         Kind.REVERSAL: Reference.Namespace.TAKEN_BACK,
+        Kind.RECLAIM: Reference.Namespace.TAKEN_BACK,
     }
     return of_others.get(Kind(entry.kind))

@@ -25,6 +25,7 @@ from credits.services.funding import allocate as allocate
 from credits.services.funding import end_refill_cooldown as end_refill_cooldown
 from credits.services.funding import grant as grant
 from credits.services.funding import recharge as recharge
+from credits.services.funding import reclaim_from_child as reclaim_from_child
 from credits.services.holds import DEFAULT_TIME_TO_LIVE as DEFAULT_TIME_TO_LIVE
 from credits.services.holds import MAX_TIME_TO_LIVE as MAX_TIME_TO_LIVE
 from credits.services.holds import AlreadySettled as AlreadySettled

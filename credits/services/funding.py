@@ -255,6 +255,57 @@ def allocate(
     return ledger.transfer(parent, wallet, amount, kind=Kind.ALLOCATE, note=note)
 
 
+@transaction.atomic(savepoint=False)
+def reclaim_from_child(
+    *,
+    child: Organization,
+    performed_by: str,
+    now: datetime,
+    amount: Decimal | None = None,
+    description: str = "",
+    metadata: dict[str, Any] | None = None,
+    reference: str = "",
+) -> tuple[LedgerEntry, LedgerEntry]:
+    """Move prepaid credits that no open hold needs from a child back to its parent; they keep their priority and expiry.
+
+    :param amount: how much; unless said, all that may leave the child: its allowance and what its holds need stay
+    :param reference: of what is taken back: used again for the same child and amount, it returns the first entries
+    :returns: the entry of the child and that of the parent
+    :raises InvalidAmount: if the amount is not positive, or too large
+    :raises ReferenceTaken: if the reference means something else that was taken back, from the parent or from the child
+    :raises InsufficientCredits: if the child has less than that transferable, or nothing
+    :raises OrganizationSuspended: if the parent is suspended
+    :raises OrganizationArchived: if the parent or the child is archived
+    """
+    if amount is not None:
+        _require_positive(amount)
+    wallet, parent = lock_family(child, now=now)
+
+    def is_same(entry: LedgerEntry) -> bool:
+        if entry.kind != Kind.RECLAIM or wallet.pk not in (
+            entry.wallet_id,
+            _other_side(entry).wallet_id,
+        ):
+            return False
+        return amount is None or abs(entry.amount) == amount
+
+    for side in (parent, wallet):
+        done = earlier(side, Namespace.TAKEN_BACK, reference, is_same=is_same)
+        if done is not None:
+            other = _other_side(done)
+            other.replayed = True
+            return (other, done) if side is parent else (done, other)
+    require_active(parent.organization)
+    require_not_archived(wallet.organization)
+    if amount is None or amount > wallet.transferable:
+        expire_due(wallet, now=now)
+    going = wallet.transferable if amount is None else amount
+    if not going:
+        raise InsufficientCredits("0 transferable: there is nothing to take back")
+    note = Note(performed_by, now, description, metadata or {}, reference)
+    return ledger.transfer(wallet, parent, going, kind=Kind.RECLAIM, note=note)
+
+
 def _other_side(sent: LedgerEntry) -> LedgerEntry:
     return LedgerEntry.objects.exclude(pk=sent.pk).get(transfer_id=sent.transfer_id)
 

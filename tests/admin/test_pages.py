@@ -236,7 +236,7 @@ class TestOrganization:
             return [button["action"].slug for button in shown]
 
         assert buttons(parent) == ["grant", "adjust", "recharge"]
-        assert buttons(child) == ["grant", "adjust", "allocate"]
+        assert buttons(child) == ["grant", "adjust", "allocate", "reclaim"]
 
     def test_escapes_what_customers_wrote(self, ana: Client) -> None:
         organization = make_organization("<script>alert(1)</script>")

@@ -451,6 +451,11 @@ DOORS = [
         ORGS + "/{org}/credits/allocate",
         {"credits": COUNT, "description": ("text", "d"), "metadata": METADATA},
     ),
+    Door(
+        "POST",
+        ORGS + "/{org}/credits/reclaim",
+        {"credits": CREDITS, "description": ("text", "d"), "metadata": METADATA},
+    ),
     Door("GET", ORGS + "/{org}/credit-config"),
     Door(
         "PATCH",

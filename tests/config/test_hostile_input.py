@@ -33,7 +33,7 @@ class World:
     def __init__(self) -> None:
         now = timezone.now()
         self.owner = f.make_organization("Owner", funded=1_000, now=now, recharge_limit=1_000)
-        child = f.make_organization("Child", parent=self.owner, now=now)
+        child = f.make_organization("Child", parent=self.owner, funded=1_000, now=now)
         ana = people.make_actor(self.owner, "Ana", now=now)
         team = people.make_group(self.owner, "team", ana)
         people.make_group(self.owner, "acme", kind="entity")

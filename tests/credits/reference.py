@@ -197,6 +197,19 @@ class Books:
         self._move(parent, child, amount, "allocate")
         return "ok"
 
+    def reclaim(self, name: str, amount: Decimal | None, now: datetime) -> str:
+        child = self._find(name, now)
+        parent = self._parent_of(child, now)
+        self._require_active(parent)
+        self._refuse_archived(child)
+        if amount is None or amount > child.transferable:
+            child.expire(now)
+        going = child.transferable if amount is None else amount
+        if not 0 < going <= child.transferable:
+            raise Refused("InsufficientCredits")
+        self._move(child, parent, going, "reclaim")
+        return "ok"
+
     def _move(self, source: Wallet, target: Wallet, amount: Decimal, kind: str) -> None:
         for lot, part in source.take(amount, prepaid_only=True):
             target.add(part, priority=lot.priority, expires_at=lot.expires_at)

@@ -114,7 +114,7 @@ def in_the_code(changes: dict[str, Any]) -> dict[str, Any]:
 
 VERBS = {
     # how often of 100
-    "reserve": 28,
+    "reserve": 25,
     "settle": 16,
     "grow": 6,
     "release": 4,
@@ -122,6 +122,7 @@ VERBS = {
     "expire": 3,
     "grant": 3,
     "allocate": 5,
+    "reclaim": 3,
     "adjust": 3,
     "recharge": 2,
     "change": 5,
@@ -187,6 +188,8 @@ class Family(RuleBasedStateMachine):
             self.grant(member, amount(dice), priority=dice.choice([10, 50]), days=days)
         elif verb in {"allocate", "recharge"}:
             getattr(self, verb)(member, amount(dice))
+        elif verb == "reclaim":
+            self.reclaim(member, dice.choice([None, amount(dice)]))
         elif verb == "adjust":
             self.adjust(member, dice.choice([1, -1]) * amount(dice))
         elif verb == "upgrade":
@@ -271,6 +274,13 @@ class Family(RuleBasedStateMachine):
             member,
             lambda: self.books.allocate(member, credits, self.now),
             lambda: f.allocate(self.organizations[member], credits, now=self.now),
+        )
+
+    def reclaim(self, member: str, credits: Decimal | None) -> None:
+        self.compare(
+            member,
+            lambda: self.books.reclaim(member, credits, self.now),
+            lambda: f.reclaim(self.organizations[member], credits, now=self.now),
         )
 
     def reserve(self, member: str, credits: Decimal, ttl: timedelta, mode: str) -> None:

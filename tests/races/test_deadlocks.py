@@ -29,6 +29,7 @@ from tests.factories import (
     make_family,
     make_key,
     make_organization,
+    reclaim,
     release,
     renew,
     resume,
@@ -97,6 +98,7 @@ class Family:
             *[self.settle] * 4,
             *[self.release, self.expire, self.grow] * 2,
             *[self.allocate] * 3,
+            *[self.reclaim] * 2,
             *[self.reserve_at_the_parent, self.settle_at_the_parent, self.fund],
             *[self.archive_and_replace, self.suspend_and_resume, self.end_cooldown],
             *[self.renew, self.set_terms, self.mint],
@@ -132,6 +134,9 @@ class Family:
 
     def allocate(self) -> None:
         allocate(self.child(), self.dice.randrange(1, 60), now=self.now)
+
+    def reclaim(self) -> None:
+        reclaim(self.child(), now=self.now)
 
     def reserve_at_the_parent(self) -> None:
         try_to_reserve(self.parent, self.dice.randrange(1, 30), now=self.now)

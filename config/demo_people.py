@@ -15,7 +15,7 @@ from organizations.models import Actor, Group, Organization, UsageProfile
 from usage import services
 from usage.models import AIModel
 from usage.pricing import Tokens
-from usage.services import groups, limits, profiles, rate_card
+from usage.services import groups, limits, profiles, rate_card, rate_file
 
 EVERY_TIER = STANDARD_TIERS | {UsageProfile.Tier.STRATEGIC}
 SPENDER = "demo"
@@ -25,7 +25,7 @@ SPENDER = "demo"
 def load_rate_card() -> None:
     """Load the rate card that comes with Purser, where no models are."""
     if not AIModel.objects.exists():
-        rate_card.load(rate_card.read(rate_card.BUNDLED), performed_by=MADE_BY)
+        rate_card.load(rate_file.read(rate_file.BUNDLED), performed_by=MADE_BY)
 
 
 def spender_of(reseller: Organization, *, now: datetime) -> Actor:

@@ -49,7 +49,7 @@ TABLES: dict[str, Privileges] = {
     "usage_rollupmark": Privileges(ALL),
     "usage_denial": Privileges(ALL),
     "usage_aimodel": Privileges(KEEP),
-    "usage_rate": Privileges(KEEP),
+    "usage_rate": Privileges(ALL),
     "usage_thresholds": Privileges(KEEP),
     "usage_limit": Privileges(ALL),
     # Who they are.

@@ -5,8 +5,11 @@ An *AI model* has dated *rates*. *Thresholds* change what an organization's work
 `credits`, which every hold reserves in.
 """
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
@@ -14,6 +17,21 @@ from credits.models import AmountField, LedgerEntry, Reservation
 from organizations.history import History
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group, Organization, UsageProfile
+from usage.hours import InvalidHours, minutes_of
+from usage.units import UNITS
+
+
+def unit_choices() -> list[tuple[str, str]]:
+    """Return the units that may have a price, as a form offers them."""
+    return [(name, name.replace("_", " ")) for name in UNITS]
+
+
+def require_hours(hours: str) -> None:
+    """Refuse what says no hours of the day."""
+    try:
+        minutes_of(hours)
+    except InvalidHours as error:
+        raise ValidationError(str(error)) from error
 
 
 class AIModel(models.Model):
@@ -25,6 +43,16 @@ class AIModel(models.Model):
     tier = models.CharField(max_length=10, choices=UsageProfile.Tier)
     is_fallback = models.BooleanField(
         default=False, help_text="Its provider's: used at a downgrade, and when the pool is empty."
+    )
+    input_includes_cached = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The provider's input count contains the cached tokens.",
+    )
+    output_includes_reasoning = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="The provider's output count contains the reasoning tokens.",
     )
 
     history = History()
@@ -47,66 +75,56 @@ class AIModel(models.Model):
         return self.slug
 
 
-class Rate(models.Model):
-    """What a model costs from a moment on, for prompts from a length on: credits per million tokens.
+class PriceField(models.DecimalField):
+    """Credits for many of a unit: an exact decimal, with the places of the lists that it comes from."""
 
-    All rates of a model with one `starts_at` are its card from then on; each is a band of it. A band without an input and an output
-    price is known to exist, and priced nowhere: work in it is refused.
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_digits": 34, "decimal_places": 20, **options})
+
+
+class Rate(models.Model):
+    """What one unit of a model costs from a moment on: for prompts from a length on, for a variant of the service, in hours of the day.
+
+    All rates of a model with one `starts_at` are its card from then on. A rate without an amount is known to exist, and priced nowhere: work
+    that would be charged by it is refused.
     """
 
     model = models.ForeignKey(
         AIModel, on_delete=models.PROTECT, related_name="rates", db_index=False
     )
     starts_at = models.DateTimeField()
+    unit = models.CharField(max_length=40, choices=unit_choices)
     prompt_tokens_from = models.PositiveIntegerField(default=0)
-    input = AmountField(null=True, blank=True)
-    cached_input = AmountField(null=True, blank=True, help_text="Empty: as input.")
-    cache_write = AmountField(null=True, blank=True, help_text="Empty: as input.")
-    output = AmountField(null=True, blank=True)
-    reasoning = AmountField(null=True, blank=True, help_text="Empty: as output.")
-    per_request = AmountField(default=0)
-    per_unit = AmountField(default=0)
-    input_includes_cached = models.BooleanField(
-        default=False, help_text="The provider's input count contains the cached tokens."
+    variant = models.CharField(max_length=40, blank=True, default="", db_default="")
+    hours = models.CharField(
+        max_length=11, blank=True, default="", db_default="", validators=[require_hours]
     )
-    output_includes_reasoning = models.BooleanField(
-        default=True, help_text="The provider's output count contains the reasoning tokens."
-    )
+    amount = PriceField(null=True, blank=True, help_text="Empty: work is refused.")
+    at_least = models.PositiveIntegerField(default=0, db_default=0)
 
     history = History()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["model", "starts_at", "prompt_tokens_from"], name="rate_one_per_band"
+                fields=["model", "starts_at", "unit", "variant", "hours", "prompt_tokens_from"],
+                name="rate_one_per_step",
             ),
-            models.CheckConstraint(
-                name="rate_prices_not_negative",
-                condition=Q(
-                    input__gte=0,
-                    cached_input__gte=0,
-                    cache_write__gte=0,
-                    output__gte=0,
-                    reasoning__gte=0,
-                    per_request__gte=0,
-                    per_unit__gte=0,
-                ),
-            ),
-            models.CheckConstraint(
-                name="rate_priced_as_a_whole",
-                condition=Q(input__isnull=False, output__isnull=False)
-                | Q(
-                    input__isnull=True,
-                    output__isnull=True,
-                    cached_input__isnull=True,
-                    cache_write__isnull=True,
-                    reasoning__isnull=True,
-                ),
-            ),
+            models.CheckConstraint(name="rate_not_negative", condition=Q(amount__gte=0)),
+            models.CheckConstraint(name="rate_of_a_unit", condition=~Q(unit="")),
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.starts_at:%Y-%m-%d}, {self.prompt_tokens_from} tokens"
+        said = [f"{self.model_id} from {self.starts_at:%Y-%m-%d}", self.unit]
+        if self.prompt_tokens_from:
+            said.append(f"from {self.prompt_tokens_from} tokens")
+        said += [each for each in (self.variant, self.hours) if each]
+        return ", ".join(said)
+
+    @property
+    def step(self) -> tuple[str, str, str, int]:
+        """Which row of its card it is."""
+        return self.unit, self.variant, self.hours, self.prompt_tokens_from
 
 
 class Thresholds(models.Model):

@@ -1,21 +1,40 @@
 """What usage costs. The only place an amount of credits is computed or rounded. Pure: numbers in, credits out.
 
-A rate card is the prices of one model from one moment on: in bands by the length of the prompt, and in each band a price per million
-tokens of each class. The band is chosen per request, by its prompt, and prices every token of it, the output too. Amounts are rounded
-once, at the end, up, to six places.
+A rate card is the prices of one model from one moment on: a row for each unit (`usage.units`), and more of them for prompts from a
+length on, for a variant of the service, for hours of the day. One convention rules all: `input_tokens` is all that went in and
+`output_tokens` all that came out; parts are taken out of their whole, and a part without a price of its own costs what its whole does.
+Each unit takes the row of the longest prompt that the request reaches. Amounts are rounded once, at the end, up, to six places.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
+
+from usage.hours import is_within, next_edge
+from usage.units import (
+    CACHE_READ,
+    CACHE_WRITE,
+    EVERY_PER,
+    INPUT,
+    ORDER,
+    OUTPUT,
+    PARTS,
+    REASONING,
+    REQUESTS,
+    UNITS,
+)
 
 SMALLEST_CREDIT = Decimal("0.000001")
-MILLION = Decimal(1_000_000)
 ZERO = Decimal(0)
-BAND_START = "prompt_tokens_from"
+EXACT = Context(prec=80, rounding=ROUND_UP)
+"""Sums are exact, and their one division ends above the true value rather than below it."""
+
+Counts = Mapping[str, int]
+"""What was used, by unit: wholes with their parts counted in."""
 
 
 class Unpriced(Exception):
@@ -37,62 +56,178 @@ class Tokens:
     reasoning: int = 0
 
 
-@dataclass(frozen=True)
-class Band:
-    """Prices in credits per million tokens, for prompts of at least `prompt_tokens_from`.
+class Price(NamedTuple):
+    """A row of a card: credits for as many of a unit as its prices are of; None is known to cost something, and priced nowhere."""
 
-    A class without a price of its own costs as much as input (cache) or output (reasoning).
-    """
+    unit: str
+    amount: Decimal | None
+    prompt_from: int = 0
+    """For prompts of at least so many tokens."""
+    variant: str = ""
+    """For this way of being served only, like `processing=batch`; empty is all that have no price of their own."""
+    hours: str = ""
+    """In these hours of the day only, like `00:30-16:30` (UTC)."""
+    at_least: int = 0
+    """So many are charged where there are fewer, but some."""
 
-    prompt_tokens_from: int
-    input: Decimal | None
-    output: Decimal | None
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
-    per_request: Decimal | None = None
-    """What a request in this band costs besides; None is what the card says."""
+
+class Sheet:
+    """The prices of a card for one variant: of each unit its steps by the length of the prompt."""
+
+    def __init__(self, prices: Sequence[Price], variant: str) -> None:
+        of_all: dict[str, list[Price]] = {}
+        of_variant: dict[str, list[Price]] = {}
+        for each in prices:
+            if not each.hours and each.variant in ("", variant):
+                found = of_variant if each.variant else of_all
+                found.setdefault(each.unit, []).append(each)
+        steps = of_all | of_variant
+        self.steps = {unit: sorted(steps[unit], key=_start) for unit in sorted(steps, key=_place)}
+        """Parts before their wholes."""
+        self.parts = {
+            unit: [part for part in self.steps if part in PARTS.get(unit, ())]
+            for unit in self.steps
+        }
+        self.is_priced = any(
+            each.amount is not None for rows in self.steps.values() for each in rows
+        )
 
     @property
-    def is_priced(self) -> bool:
-        return self.input is not None and self.output is not None
+    def starts(self) -> list[int]:
+        """From which lengths of the prompt something costs otherwise."""
+        return sorted({each.prompt_from for rows in self.steps.values() for each in rows})
+
+    def of(self, unit: str, prompt: int, *, work_is_done: bool) -> Decimal:
+        """Return the price of a unit for a prompt of this length; of done work, where it has none, the dearest that it has.
+
+        :raises Unpriced: if it has none
+        """
+        found = self.reached(unit, prompt)
+        if found is not None and found.amount is not None:
+            return found.amount
+        if work_is_done:
+            known = [each.amount for each in self.steps[unit] if each.amount is not None]
+            if known:
+                return max(known)
+        raise Unpriced(f"no price for {unit} of a prompt of {prompt} tokens")
+
+    def reached(self, unit: str, prompt: int) -> Price | None:
+        """Return the row of a unit for a prompt of this length."""
+        reached = None
+        for each in self.steps[unit]:
+            if each.prompt_from > prompt:
+                break
+            reached = each
+        return reached
+
+    def shares(self, counts: Counts) -> dict[str, int]:
+        """Return how much of each unit is charged by its own price: what is in no part that has one.
+
+        Of parts that are more than their whole, as much counts as it contains.
+        """
+        shares: dict[str, int] = {}
+        for unit, parts in self.parts.items():
+            inside = sum(shares[part] for part in parts)
+            told = counts.get(unit)
+            count = inside if told is None else self._billed(unit, told)
+            if count < inside:
+                _shrink(shares, parts, inside - count)
+            shares[unit] = max(0, count - inside)
+        if REQUESTS in shares:
+            shares[REQUESTS] = 1
+        return shares
+
+    def _billed(self, unit: str, count: int) -> int:
+        return max(count, self.steps[unit][0].at_least) if count else 0
+
+
+def _shrink(shares: dict[str, int], parts: Sequence[str], excess: int) -> None:
+    for part in reversed(parts):
+        taken = min(shares[part], excess)
+        shares[part] -= taken
+        excess -= taken
 
 
 @dataclass(frozen=True)
 class RateCard:
-    """The prices of one model from `starts_at` (ISO 8601) on, its bands by ascending prompt length.
+    """The prices of one model from `starts_at` (ISO 8601) on.
 
-    `input_includes_cached`: the provider's input count contains the cached tokens (OpenAI, Google), so they are taken out of it before
-    they are priced on their own; counting both is the most common double charge. Likewise `output_includes_reasoning`.
+    `input_includes_cached`: the provider's own input count contains the cached tokens (OpenAI, Google); where it does not (Anthropic), a
+    `Tokens` of it is put together to the whole. Likewise `output_includes_reasoning`.
     """
 
     starts_at: str
-    bands: tuple[Band, ...]
+    prices: tuple[Price, ...]
     input_includes_cached: bool = False
     output_includes_reasoning: bool = False
-    per_request: Decimal = ZERO
-    per_unit: Decimal = ZERO
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was computed of it once: a card is asked for again and again."""
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether it has any price."""
+        return any(each.amount is not None for each in self.prices)
 
     @cached_property
-    def dearest(self) -> "RateCard":
-        """What `dearest` returns: computed once, for a card is asked for again and again."""
-        bands, reachable, done = [], list[Band](), _dearest_band(self)
-        for band in self.bands:
-            reachable.append(band if band.is_priced else done or band)
-            dear = Band(
-                band.prompt_tokens_from,
-                input=max(_most_of_input(each) for each in reachable),
-                output=max(_most_of_output(each) for each in reachable),
-                per_request=max(_fee(self, each) for each in reachable),
-            )
-            bands.append(dear if band.is_priced else band)
-        return replace(self, bands=tuple(bands))
+    def prices_output(self) -> bool:
+        """Whether what comes out costs, as tokens."""
+        return any(each.unit == OUTPUT and each.amount for each in self.prices)
+
+    def sheet(self, variant: str = "") -> Sheet:
+        """Return its prices for a variant."""
+        found: Sheet | None = self._made.get(("sheet", variant))
+        if found is None:
+            found = self._made[("sheet", variant)] = Sheet(self.prices, variant)
+        return found
+
+    def at(self, moment: datetime) -> "RateCard":
+        """Return the card of a moment's hour: prices of the hours that it is in instead of those of the day."""
+        if not self._spans:
+            return self
+        now = tuple(span for span in self._spans if is_within(span, moment))
+        found: RateCard | None = self._made.get(("at", now))
+        if found is None:
+            found = self._made[("at", now)] = replace(self, prices=self._prices_in(now))
+        return found
+
+    def changes_after(self, moment: datetime) -> list[datetime]:
+        """Return when hours of it begin or end next."""
+        return [next_edge(span, moment) for span in self._spans]
+
+    @cached_property
+    def _spans(self) -> tuple[str, ...]:
+        return tuple(sorted({each.hours for each in self.prices if each.hours}))
+
+    def _prices_in(self, spans: Sequence[str]) -> tuple[Price, ...]:
+        instead = [each._replace(hours="") for each in self.prices if each.hours in spans]
+        taken = {(each.unit, each.variant) for each in instead}
+        rest = (
+            each
+            for each in self.prices
+            if not each.hours and (each.unit, each.variant) not in taken
+        )
+        return (*instead, *rest)
+
+    def dearest(self, variant: str = "") -> "RateCard":
+        """Return what `dearest` returns: computed once."""
+        found: RateCard | None = self._made.get(("dearest", variant))
+        if found is None:
+            found = self._made[("dearest", variant)] = _dearest(self, variant)
+        return found
 
     @cached_property
     def frozen(self) -> dict[str, Any]:
         """What `freeze` returns, likewise made once."""
-        frozen: dict[str, Any] = _as_text(asdict(self))
-        return frozen
+        return {
+            "starts_at": self.starts_at,
+            "input_includes_cached": self.input_includes_cached,
+            "output_includes_reasoning": self.output_includes_reasoning,
+            "prices": [
+                [each.unit, each.prompt_from, each.variant, _as_text(each.amount), each.at_least]
+                for each in self.prices
+                if not each.hours
+            ],
+        }
 
     @cached_property
     def frozen_text(self) -> str:
@@ -100,28 +235,37 @@ class RateCard:
         return json.dumps(self.frozen)
 
 
-def price(card: RateCard, tokens: Tokens, *, units: int = 0, work_is_done: bool = False) -> Decimal:
+def price(
+    card: RateCard, tokens: Tokens, *, variant: str = "", work_is_done: bool = False
+) -> Decimal:
     """Return what this work costs in credits, rounded up.
 
-    :param work_is_done: rather than refuse, charge: in a band without prices by the dearest that has some, and of a part that is larger
+    :param work_is_done: rather than refuse, charge: for a prompt without prices by the dearest that there are, and of a part that is larger
         than the count that contains it as much as it contains
-    :raises Unpriced: if the band of this prompt has no prices
+    :raises Unpriced: if there is no price for this work
     :raises ImpossibleTokens: if a part is larger than the count that contains it, and the work is not done
     """
     problem = contradiction(card, tokens)
     if problem and not work_is_done:
         raise ImpossibleTokens(problem)
-    counted = _exclusive(card, tokens)
-    band = _band(card, _prompt(counted), work_is_done=work_is_done)
-    exact = _tokens_price(band, counted) + _fee(card, band) + card.per_unit * units
-    return exact.quantize(SMALLEST_CREDIT, rounding=ROUND_UP)
+    return price_of(card, counted(card, tokens), variant=variant, work_is_done=work_is_done)
+
+
+def price_of(
+    card: RateCard, counts: Counts, *, variant: str = "", work_is_done: bool = False
+) -> Decimal:
+    """Return what so many of each unit cost in credits, rounded up.
+
+    :raises Unpriced: if there is no price for this work
+    """
+    with localcontext(EXACT):
+        exact = _sum(card.sheet(variant), counts, work_is_done=work_is_done) / EVERY_PER
+        return exact.quantize(SMALLEST_CREDIT, rounding=ROUND_UP)
 
 
 def is_free(card: RateCard) -> bool:
     """Whether no work costs anything by this card."""
-    return not card.per_request and not any(
-        price for band in card.bands for name, price in vars(band).items() if name != BAND_START
-    )
+    return not any(each.amount for each in card.prices)
 
 
 def contradiction(card: RateCard, tokens: Tokens) -> str:
@@ -135,93 +279,110 @@ def contradiction(card: RateCard, tokens: Tokens) -> str:
     return ", ".join(problems)
 
 
-def dearest(card: RateCard) -> RateCard:
+def counted(card: RateCard, tokens: Tokens) -> Counts:
+    """Return tokens by unit, whoever counts them: wholes with their parts in."""
+    whole_input, whole_output = tokens.input, tokens.output
+    if not card.input_includes_cached:
+        whole_input += tokens.cached_input + tokens.cache_write
+    if not card.output_includes_reasoning:
+        whole_output += tokens.reasoning
+    return {
+        INPUT: whole_input,
+        CACHE_READ: tokens.cached_input,
+        CACHE_WRITE: tokens.cache_write,
+        OUTPUT: whole_output,
+        REASONING: tokens.reasoning,
+    }
+
+
+def dearest(card: RateCard, variant: str = "") -> RateCard:
     """Return the card by which work is held before it is known how it goes: no work within the counts that were asked costs more.
 
-    All input may be written to a cache, all output may be reasoning, and a shorter prompt than was asked may fall in a band that costs
-    more.
+    Whatever is asked may all be the dearest part of it: a prompt all written to a cache, output all reasoning. A shorter prompt than was
+    asked may cost more, too.
     """
-    return card.dearest
+    return card.dearest(variant)
 
 
 def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
     """Return how many output tokens `budget` buys after the whole input; less than 1 is none.
 
-    :raises Unpriced: if the band of this prompt has no prices
+    :raises Unpriced: if there is no price for this work
     """
-    without_output = Tokens(tokens.input, tokens.cached_input, tokens.cache_write)
-    counted = _exclusive(card, without_output)
-    band = _band(card, _prompt(counted), work_is_done=False)
-    left = budget - _tokens_price(band, counted) - _fee(card, band)
-    if left < 0:
-        return 0
-    if not band.output:
-        return tokens.output
-    count = (left * MILLION / band.output).quantize(Decimal(1), rounding=ROUND_DOWN)
+    counts = counted(card, replace(tokens, output=0, reasoning=0))
+    sheet = card.sheet()
+    with localcontext(EXACT):
+        left = budget * EVERY_PER - _sum(sheet, counts, work_is_done=False)
+        if left < 0:
+            return 0
+        each = ZERO
+        if OUTPUT in sheet.steps:
+            each = _factor(OUTPUT, sheet.of(OUTPUT, counts[INPUT], work_is_done=False))
+        if not each:
+            return tokens.output
+        count = (left / each).quantize(Decimal(1), rounding=ROUND_DOWN)
     return min(tokens.output, int(count))
 
 
-def _exclusive(card: RateCard, tokens: Tokens) -> Tokens:
-    """Return the counts so that no token is in two of them. Of a part that is too large counts what its whole can contain."""
-    if not (tokens.cached_input or tokens.cache_write or tokens.reasoning):
-        return tokens
-    cached_input, cache_write, reasoning = tokens.cached_input, tokens.cache_write, tokens.reasoning
-    input_left, output_left = tokens.input, tokens.output
-    if card.input_includes_cached:
-        cached_input = min(cached_input, input_left)
-        cache_write = min(cache_write, input_left - cached_input)
-        input_left -= cached_input + cache_write
-    if card.output_includes_reasoning:
-        reasoning = min(reasoning, output_left)
-        output_left -= reasoning
-    return Tokens(input_left, cached_input, cache_write, output_left, reasoning)
+def _sum(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:
+    """Return the exact price, times `EVERY_PER`."""
+    if not sheet.is_priced:
+        raise Unpriced("no price for any work")
+    if not work_is_done:
+        _require_prices(sheet, counts)
+    prompt, total = counts.get(INPUT, 0), ZERO
+    for unit, share in sheet.shares(counts).items():
+        if share or not work_is_done:
+            each = sheet.of(unit, prompt, work_is_done=work_is_done)
+            total += share * _factor(unit, each)
+    return total
 
 
-def _prompt(counted: Tokens) -> int:
-    return counted.input + counted.cached_input + counted.cache_write
+def _require_prices(sheet: Sheet, counts: Counts) -> None:
+    """Refuse to begin what could not be charged. What only has a price for what goes in, or for a request, costs that and no more."""
+    if REQUESTS in sheet.steps:
+        return
+    for unit, count in counts.items():
+        is_charged = unit in sheet.steps or any(
+            unit in PARTS.get(whole, ()) for whole in sheet.steps
+        )
+        if count and not is_charged and unit not in PARTS[OUTPUT] | {OUTPUT}:
+            raise Unpriced(f"no price for {unit}")
 
 
-def _band(card: RateCard, prompt_tokens: int, *, work_is_done: bool) -> Band:
-    reached = [band for band in card.bands if band.prompt_tokens_from <= prompt_tokens]
-    if reached and reached[-1].is_priced:
-        return reached[-1]
-    done = _dearest_band(card)
-    if not work_is_done or done is None:
-        raise Unpriced(f"no price for a prompt of {prompt_tokens} tokens")
-    return done
+def _factor(unit: str, amount: Decimal) -> Decimal:
+    """Return the price of one, times `EVERY_PER`."""
+    return amount * (EVERY_PER // UNITS[unit].per)
 
 
-def _dearest_band(card: RateCard) -> Band | None:
-    priced = [band for band in card.bands if band.is_priced]
-    return max(priced, key=lambda band: (band.output or ZERO, band.input or ZERO), default=None)
+def _start(price: Price) -> int:
+    return price.prompt_from
 
 
-def _most_of_input(band: Band) -> Decimal:
-    return max(price or ZERO for price in (band.input, band.cached_input, band.cache_write))
+def _place(unit: str) -> int:
+    return ORDER.get(unit, -1)
 
 
-def _most_of_output(band: Band) -> Decimal:
-    return max(band.output or ZERO, band.reasoning or ZERO)
+def _dearest(card: RateCard, variant: str) -> RateCard:
+    sheet, prices = card.sheet(variant), list[Price]()
+    for unit in sheet.steps:
+        within = [unit, *sheet.parts[unit]]
+        least = max(sheet.steps[each][0].at_least for each in within)
+        most = ZERO
+        for start in sheet.starts:
+            own = sheet.reached(unit, start)
+            most = max(most, *(_done(sheet, each, start) for each in within))
+            if own is not None:
+                amount = None if own.amount is None else most
+                prices.append(Price(unit, amount, start, at_least=least))
+    return replace(card, prices=tuple(prices))
 
 
-def _fee(card: RateCard, band: Band) -> Decimal:
-    return _or(band.per_request, card.per_request)
-
-
-def _tokens_price(band: Band, counted: Tokens) -> Decimal:
-    input_price, output_price = band.input or ZERO, band.output or ZERO
-    parts = (
-        (counted.input, input_price),
-        (counted.cached_input, _or(band.cached_input, input_price)),
-        (counted.cache_write, _or(band.cache_write, input_price)),
-        (counted.output, output_price),
-        (counted.reasoning, _or(band.reasoning, output_price)),
-    )
-    return sum((count * each for count, each in parts if count), ZERO) / MILLION
-
-
-def _or(own: Decimal | None, other: Decimal) -> Decimal:
-    return other if own is None else own
+def _done(sheet: Sheet, unit: str, prompt: int) -> Decimal:
+    try:
+        return sheet.of(unit, prompt, work_is_done=True)
+    except Unpriced:
+        return ZERO
 
 
 def counts_of(tokens: Tokens) -> dict[str, int]:
@@ -236,28 +397,16 @@ def freeze(card: RateCard) -> dict[str, Any]:
 
 def thaw(frozen: dict[str, Any]) -> RateCard:
     """Return the rate card that `freeze` wrote."""
-    bands = tuple(_band_of(band) for band in frozen["bands"])
     return RateCard(
         starts_at=frozen["starts_at"],
-        bands=bands,
+        prices=tuple(
+            Price(unit, None if amount is None else Decimal(amount), start, variant, "", least)
+            for unit, start, variant, amount, least in frozen["prices"]
+        ),
         input_includes_cached=frozen["input_includes_cached"],
         output_includes_reasoning=frozen["output_includes_reasoning"],
-        per_request=Decimal(frozen["per_request"]),
-        per_unit=Decimal(frozen["per_unit"]),
     )
 
 
-def _band_of(frozen: dict[str, Any]) -> Band:
-    start = frozen[BAND_START]
-    prices = {name: value for name, value in frozen.items() if name != BAND_START}
-    return Band(start, **{n: None if v is None else Decimal(v) for n, v in prices.items()})
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, dict):
-        return {name: _as_text(each) for name, each in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_as_text(each) for each in value]
-    return value
+def _as_text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount.normalize():f}"

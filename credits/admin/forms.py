@@ -33,6 +33,7 @@ class CreditsField(forms.DecimalField):
     """
 
     widget = CreditsInput
+    plain = _PLAIN
     default_error_messages = {
         "invalid": "An amount like 1250 or 0.5 is expected, with at most six decimal places."
     }
@@ -44,7 +45,7 @@ class CreditsField(forms.DecimalField):
 
     def to_python(self, value: Any) -> Any:
         text = str(value).strip() if value not in self.empty_values else ""
-        if text and not _PLAIN.fullmatch(text):
+        if text and not self.plain.fullmatch(text):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(text)
 

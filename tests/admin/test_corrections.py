@@ -28,7 +28,7 @@ from tests.factories import (
 )
 from tests.usage import people as p
 from usage.admin.actions import Rerate
-from usage.models import AIModel, Rate, UsageEvent
+from usage.models import AIModel, UsageEvent
 from usage.pricing import Tokens
 from usage.services.events import Told, record
 
@@ -256,7 +256,7 @@ def tell(organization: Organization, count: int = 2) -> BillingPeriod:
         tokens = Tokens(output=p.MILLION)
         told = Told("job", str(number), NOW, tokens=tokens, model="sonnet")
         record(organization=organization, told=[told], performed_by="key", now=NOW)
-    Rate.objects.filter(model="sonnet").update(output=Decimal(7))
+    p.set_price("sonnet", 7)
     return periods_of(organization)[0]
 
 

@@ -29,6 +29,7 @@ from tests.usage.people import (
     make_model,
     make_models,
     make_profile,
+    set_price,
     set_rate,
     settle,
     thresholds,
@@ -521,9 +522,9 @@ class TestGroup:
 class TestRateCard:
     def test_keeps_what_a_rate_was(self, ana: Client) -> None:
         make_models()
-        rate = Rate.objects.get(model_id="sonnet")
+        rate = Rate.objects.get(model_id="sonnet", unit="output_tokens")
 
-        assert edit(ana, rate, output="12.5").status_code == 302
+        assert edit(ana, rate, amount="12.5").status_code == 302
 
         html = ana.get(page(rate, "history")).content.decode()
         assert '<span class="before">10</span>' in html
@@ -535,7 +536,7 @@ class TestRateCard:
         organization = make_organization(funded=1_000)
         before = hold(work(organization, model=AIModel.objects.get(slug="sonnet"), millions=1))
 
-        edit(ana, Rate.objects.get(model_id="sonnet"), output="20")
+        edit(ana, Rate.objects.get(model_id="sonnet", unit="output_tokens"), amount="20")
 
         after = hold(work(organization, model=AIModel.objects.get(slug="sonnet"), millions=1))
         assert (before.credits, after.credits) == amounts(10, 20)
@@ -543,115 +544,81 @@ class TestRateCard:
 
     def test_says_that_open_holds_keep_their_prices(self, ana: Client) -> None:
         make_models()
-        rate = Rate.objects.get(model_id="sonnet")
+        rate = Rate.objects.get(model_id="sonnet", unit="output_tokens")
 
         assert "keep the prices they were reserved at" in ana.get(page(rate)).content.decode()
 
-    def test_names_the_band_that_is_there_already(self, ana: Client) -> None:
+    def test_names_the_price_that_is_there_already(self, ana: Client) -> None:
         model = make_model("sonnet")
-        first = Rate.objects.get()
         second = set_rate(model, 5, since=later(days=1))
 
         answer = edit(ana, second, starts_at_0="2026-01-01", starts_at_1="00:00:00")
 
-        assert list(errors_of(answer)) == ["prompt_tokens_from"]
-        assert first.starts_at != second.starts_at
+        assert errors_of(answer) == {"unit": ["The card has a price of this already."]}
+
+    def test_takes_the_places_of_a_price_list(self, ana: Client) -> None:
+        make_model("sonnet")
+        rate = Rate.objects.get(unit="output_tokens")
+
+        edit(ana, rate, amount="0.0000000125")
+
+        rate.refresh_from_db()
+        assert rate.amount == Decimal("0.0000000125")
 
     def test_saves_new_prices_as_a_new_card(self, ana: Client) -> None:
         make_model("sonnet")
-        rate = Rate.objects.get()
-        data = fill_in_page(ana, page(rate), output="99", starts_at_0="2026-06-01")
-
-        ana.post(page(rate), {**data, "_saveasnew": "1"})
-
-        assert list(Rate.objects.order_by("starts_at").values_list("output", flat=True)) == [10, 99]
-
-    @pytest.mark.parametrize("missing", ["input", "output"])
-    def test_refuses_half_a_price(self, ana: Client, missing: str) -> None:
-        make_model("sonnet")
-
-        answer = edit(ana, Rate.objects.get(), **{missing: ""})
-
-        assert errors_of(answer) == {
-            missing: ["A band has both an input and an output price, or neither."]
-        }
-
-    def test_refuses_a_price_of_a_part_without_the_whole(self, ana: Client) -> None:
-        make_model("sonnet")
-
-        answer = edit(ana, Rate.objects.get(), input="", output="", cache_write="3")
-
-        assert list(errors_of(answer)) == ["cache_write"]
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [("per_request", "5"), ("input_includes_cached", "on")],
-    )
-    def test_refuses_a_higher_band_that_contradicts_the_first(
-        self, ana: Client, field: str, value: str
-    ) -> None:
-        model = make_model("sonnet")
-        higher = set_rate(model, 5, since=later(days=1))
-        first = set_rate(model, 5, since=later(days=2))
-
-        answer = edit(
-            ana,
-            higher,
-            prompt_tokens_from="1000",
-            starts_at_0=f"{first.starts_at:%Y-%m-%d}",
-            starts_at_1=f"{first.starts_at:%H:%M:%S}",
-            **{field: value},
-        )
-
-        assert list(errors_of(answer)) == [field]
-
-    def test_carries_what_is_of_the_whole_card_to_every_band(self, ana: Client) -> None:
-        model = make_model("sonnet")
-        first = Rate.objects.get()
-        higher = Rate.objects.create(
-            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=20, output=20
-        )
-
-        edit(ana, first, per_request="0.5", input_includes_cached="on", output="11")
-
-        higher.refresh_from_db()
-        assert (higher.per_request, higher.input_includes_cached) == (Decimal("0.5"), True)
-        assert higher.output == 20
-        assert higher.history.count() == 2
-
-    def test_keeps_the_first_band_while_there_are_others(self, ana: Client) -> None:
-        model = make_model("sonnet")
-        first = Rate.objects.get()
-        higher = Rate.objects.create(
-            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=20, output=20
-        )
-
-        assert ana.post(page(first, "delete"), {"post": "yes"}).status_code == 403
-        ana.post(page(higher, "delete"), {"post": "yes"})
-        ana.post(page(first, "delete"), {"post": "yes"})
-
-        assert not Rate.objects.exists()
-
-    @pytest.mark.parametrize("changed", [0, 1000])
-    def test_saves_new_prices_as_a_new_card_with_all_its_bands(
-        self, ana: Client, changed: int
-    ) -> None:
-        model = make_model("sonnet")
-        first = Rate.objects.get()
-        higher = Rate.objects.create(
-            model=model, starts_at=first.starts_at, prompt_tokens_from=1000, input=40, output=50
-        )
-        rate = higher if changed else first
-        data = fill_in_page(ana, page(rate), output="99", starts_at_0="2026-06-01")
+        rate = Rate.objects.get(unit="output_tokens")
+        data = fill_in_page(ana, page(rate), amount="99", starts_at_0="2026-06-01")
 
         answer = ana.post(page(rate), {**data, "_saveasnew": "1"}, follow=True)
 
-        new = Rate.objects.filter(starts_at=at("2026-06-01")).order_by("prompt_tokens_from")
-        outputs = {band.prompt_tokens_from: band.output for band in new}
-        assert outputs == {0: 10, 1000: 50} | {changed: 99}
-        assert "were copied with the prices they had" in answer.content.decode()
-        assert [band.history.count() for band in new] == [1, 1]
+        new = Rate.objects.filter(starts_at=at("2026-06-01")).order_by("unit")
+        assert {each.unit: each.amount for each in new} == {
+            "input_tokens": Decimal(10),
+            "output_tokens": Decimal(99),
+        }
+        assert "were copied as they are" in answer.content.decode()
+        assert [each.history.count() for each in new] == [1, 1]
         assert Rate.objects.count() == 4
+
+    def test_adds_a_price_of_any_unit(self, ana: Client) -> None:
+        model = make_model("sonnet")
+        since = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00:00"}
+
+        answer = add(ana, adding(Rate), model=model.pk, unit="web_searches", amount="1000", **since)
+
+        assert answer.status_code == 302
+        assert Rate.objects.get(unit="web_searches").amount == 1_000
+
+    @pytest.mark.parametrize(
+        ("step", "sentence"),
+        [
+            ({"unit": "cache_write_1h_tokens"}, "of which it is a part"),
+            ({"unit": "input_tokens", "hours": "16:30-16:30"}, "they end where they begin"),
+            ({"unit": "web_searches", "prompt_tokens_from": "9"}, "no price from 0 tokens"),
+        ],
+    )
+    def test_refuses_what_could_not_be_charged(
+        self, ana: Client, step: dict[str, str], sentence: str
+    ) -> None:
+        model = make_model("sonnet")
+        since = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00:00"}
+
+        answer = add(ana, adding(Rate), model=model.pk, amount="3", **since, **step)
+
+        assert sentence in str(errors_of(answer))
+
+    def test_keeps_what_other_prices_need(self, ana: Client) -> None:
+        model = make_model("sonnet")
+        whole = Rate.objects.get(unit="input_tokens")
+        part = set_price(model, 5, "cache_read_tokens")
+
+        assert ana.post(page(whole, "delete"), {"post": "yes"}).status_code == 403
+        ana.post(page(part, "delete"), {"post": "yes"})
+        ana.post(page(Rate.objects.get(unit="output_tokens"), "delete"), {"post": "yes"})
+        ana.post(page(whole, "delete"), {"post": "yes"})
+
+        assert not Rate.objects.exists()
 
     def test_has_one_fallback_for_each_provider(self, ana: Client) -> None:
         make_models()

@@ -18,8 +18,8 @@ from config.replay import Client, Entry, Replay, Unreachable
 from credits.models import LedgerEntry, Reservation
 from organizations.models import IdempotencyKey, Organization
 from tests.factories import make_key, make_organization, wallet_of
-from tests.usage.people import SINCE, make_model
-from usage.models import Rate, UsageEvent
+from tests.usage.people import make_model, set_price
+from usage.models import UsageEvent
 
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 ROWS = HEADER + (
@@ -406,8 +406,8 @@ class TestByModel:
     @pytest.fixture
     def customer(self, live_server: LiveServer) -> Customer:
         model = make_model("sonnet", credits_per_million=None)
-        prices = {"input": Decimal("333.333333"), "output": Decimal(1_001)}
-        Rate.objects.create(model=model, starts_at=SINCE, **prices)
+        set_price(model, "333.333333", "input_tokens")
+        set_price(model, 1_001)
         return Customer(live_server, funded=10)
 
     def test_settles_what_the_rate_card_says(self, customer: Customer, file: Path) -> None:

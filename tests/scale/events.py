@@ -107,7 +107,8 @@ def _make(now: datetime) -> tuple[Organization, str]:
         model = AIModel.objects.create(
             slug=f"m{number}", name="Model", provider="p", tier="everyday"
         )
-        Rate.objects.create(model=model, starts_at=now, input=Decimal(3), output=Decimal(15))
+        for unit, amount in (("input_tokens", 3), ("output_tokens", 15)):
+            Rate.objects.create(model=model, starts_at=now, unit=unit, amount=Decimal(amount))
     _, secret = mint_key(organization=organization, name="scale", scopes=["*"], now=now)
     return organization, secret
 

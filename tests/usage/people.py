@@ -48,9 +48,30 @@ def make_model(
 
 
 def set_rate(model: AIModel, credits_per_million: f.Amount, *, since: datetime) -> Rate:
-    """Say what a model costs from a moment on, the same for every class of tokens."""
-    price = Decimal(credits_per_million)
-    return Rate.objects.create(model=model, starts_at=since, input=price, output=price)
+    """Say what a model costs from a moment on, the same for every class of tokens. Returns the rate of its output."""
+    for unit in ("input_tokens", "output_tokens"):
+        rate = set_price(model, credits_per_million, unit, since=since)
+    return rate
+
+
+def set_price(
+    model: AIModel | str,
+    amount: f.Amount | None,
+    unit: str = "output_tokens",
+    *,
+    since: datetime = SINCE,
+    **step: Any,
+) -> Rate:
+    """Say what a unit of a model costs from a moment on: instead of what it did, if it did."""
+    slug = model if isinstance(model, str) else model.slug
+    rate, _ = Rate.objects.update_or_create(
+        model_id=slug,
+        starts_at=since,
+        unit=unit,
+        **step,
+        defaults={"amount": None if amount is None else Decimal(amount)},
+    )
+    return rate
 
 
 def make_actor(

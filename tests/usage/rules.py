@@ -10,15 +10,6 @@ LIMIT, EVENT, ROLLUP, TOTAL, DENIAL = (
     "usage_usagetotal",
     "usage_denial",
 )
-PRICES = (
-    "input",
-    "cached_input",
-    "cache_write",
-    "output",
-    "reasoning",
-    "per_request",
-    "per_unit",
-)
 DEFAULTS = ("actor_default", "team_default", "entity_default")
 
 
@@ -34,17 +25,9 @@ RULES: dict[str, list[Breach]] = {
     "rate_no_truncate": [Breach(f"TRUNCATE {RATE}")],
     "aimodel_tier_known": [Breach(f"UPDATE {MODEL} SET tier = 'golden'")],
     "aimodel_one_fallback_per_provider": [Breach(f"UPDATE {MODEL} SET is_fallback = true")],
-    "rate_one_per_band": [like(RATE, "true")],
-    "rate_prices_not_negative": [
-        Breach(f"UPDATE {RATE} SET {column} = -0.000001") for column in PRICES
-    ],
-    "rate_priced_as_a_whole": [
-        Breach(f"UPDATE {RATE} SET {column} = NULL") for column in ("input", "output")
-    ]
-    + [
-        Breach(f"UPDATE {RATE} SET input = NULL, output = NULL, {column} = 1")
-        for column in ("cached_input", "cache_write", "reasoning")
-    ],
+    "rate_one_per_step": [like(RATE, "true")],
+    "rate_not_negative": [Breach(f"UPDATE {RATE} SET amount = -0.000001")],
+    "rate_of_a_unit": [like(RATE, "true", unit="''")],
     "thresholds_not_negative": [
         Breach(f"UPDATE {THRESHOLDS} SET downgrade = -0.000001, shutoff = NULL"),
         Breach(f"UPDATE {THRESHOLDS} SET downgrade = NULL, shutoff = -0.000001"),

@@ -15,7 +15,7 @@ from tests.callers import Caller, caller_of, details, error, ok
 from tests.callers import clock as clock
 from tests.usage import people as p
 from usage import services
-from usage.models import AIModel, Denial, Rate, UsageEvent
+from usage.models import AIModel, Denial, UsageEvent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -64,6 +64,29 @@ class TestReserveInTokens:
         assert [held["decision"], held["byok"]] == ["allow", False]
         assert held["ratedAt"] == "2026-01-01T00:00:00.000Z"
 
+    def test_needs_no_output_of_a_model_whose_output_costs_nothing(self, backend: Caller) -> None:
+        p.set_price(p.make_model("embedding", credits_per_million=None), 2, "input_tokens")
+        work = {"model": "embedding", "inputTokens": MILLION}
+
+        held = [
+            ok(backend.post(RESERVATIONS, work | most), 201)
+            for most in ({}, {"maxOutputTokens": 0})
+        ]
+
+        assert [hold["credits"] for hold in held] == [2, 2]
+        real = {"inputTokens": MILLION, "outputTokens": 0}
+        done = ok(backend.post(f"{RESERVATIONS}/{held[0]['id']}/settle", real))
+        assert done["settledCredits"] == 2
+
+    @pytest.mark.parametrize("most", [{}, {"maxOutputTokens": 0}])
+    def test_needs_the_output_of_a_model_whose_output_costs(
+        self, backend: Caller, most: dict[str, int]
+    ) -> None:
+        answer = backend.post(RESERVATIONS, {"model": "sonnet", "inputTokens": MILLION} | most)
+
+        assert error(answer)[0] == 422
+        assert list(details(answer)["fields"]) == ["maxOutputTokens"]
+
     def test_settles_the_real_tokens(self, backend: Caller, ada: Actor) -> None:
         held = ok(backend.post(RESERVATIONS, tokens(actorId=ada.public_id)), 201)
         real = {"inputTokens": MILLION, "cachedInputTokens": MILLION // 2, "outputTokens": 7}
@@ -80,7 +103,8 @@ class TestReserveInTokens:
     def test_holds_enough_for_a_prompt_that_is_written_to_a_cache(
         self, backend: Caller, organization: Organization
     ) -> None:
-        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"), reasoning=20)
+        p.set_price("sonnet", "12.5", "cache_write_tokens")
+        p.set_price("sonnet", 20, "output_reasoning_tokens")
         held = ok(backend.post(RESERVATIONS, tokens()), 201)
         real = {
             "inputTokens": 0,
@@ -96,7 +120,7 @@ class TestReserveInTokens:
     def test_buys_output_with_what_the_dearest_input_leaves(
         self, backend: Caller, organization: Organization
     ) -> None:
-        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"))
+        p.set_price("sonnet", "12.5", "cache_write_tokens")
         f.set_terms(organization, monthly_cap=15)
 
         held = ok(backend.post(RESERVATIONS, tokens(mode="up_to")), 201)
@@ -104,7 +128,7 @@ class TestReserveInTokens:
         assert [held["credits"], held["maxOutputTokens"]] == [15, MILLION // 4]
 
     def test_grows_by_the_dearest_way_too(self, backend: Caller) -> None:
-        Rate.objects.filter(model="sonnet").update(cache_write=Decimal("12.5"))
+        p.set_price("sonnet", "12.5", "cache_write_tokens")
         held = ok(backend.post(RESERVATIONS, tokens()), 201)
 
         grown = ok(
@@ -131,7 +155,7 @@ class TestReserveInTokens:
     def test_charges_told_counts_that_contradict_each_other_and_notes_it(
         self, backend: Caller
     ) -> None:
-        Rate.objects.filter(model="sonnet").update(input_includes_cached=True)
+        AIModel.objects.filter(slug="sonnet").update(input_includes_cached=True)
         told = {
             "source": "job",
             "id": "1",
@@ -499,7 +523,7 @@ class TestModels:
         p.make_model("opus", tier="strategic")
         p.make_model("new", credits_per_million=None)
         p.make_model("soon", since=f.later(minutes=1))
-        Rate.objects.create(model=p.make_model("turbo", credits_per_million=None), starts_at=f.NOW)
+        p.set_price(p.make_model("turbo", credits_per_million=None), None, since=f.NOW)
         p.make_model("gpt", provider="openai")
         p.make_model("gpt-mini", provider="openai", is_fallback=True)
         Organization.objects.filter(pk=organization.pk).update(enabled_providers=["anthropic"])

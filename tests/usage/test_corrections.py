@@ -73,7 +73,7 @@ def rerate_once(organization: Organization, **options: int) -> services.Rerating
 
 def costs(model: AIModel, credits: f.Amount) -> None:
     """Correct what a model cost all along."""
-    Rate.objects.filter(model=model).update(input=Decimal(credits), output=Decimal(credits))
+    Rate.objects.filter(model=model).update(amount=Decimal(credits))
 
 
 def told_by(organization: Organization) -> list[tuple[str, int]]:

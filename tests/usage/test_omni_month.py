@@ -15,8 +15,9 @@ from tests import factories as f
 from tests.callers import Caller, caller_of, details, error, ok
 from tests.callers import clock as clock
 from tests.usage import omni as o
+from tests.usage import people as p
 from tests.usage.omni import CONTROLS, ENTITY_GROUPS, USAGE, USERS
-from usage.models import AIModel, Rate, UsageEvent
+from usage.models import AIModel, UsageEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +36,8 @@ def rate_card() -> None:
             tier=UsageProfile.Tier.EVERYDAY,
             is_fallback=slug == SMALL,
         )
-        Rate.objects.create(model=model, starts_at=f.at("2026-01-01"), input=price, output=0)
+        p.set_price(model, price, "input_tokens")
+        p.set_price(model, 0)
 
 
 class Month:

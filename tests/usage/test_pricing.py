@@ -1,14 +1,17 @@
 """What usage costs: golden prices, computed by hand from the published rates."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 
+from usage.hours import InvalidHours, minutes_of
 from usage.pricing import (
-    Band,
     ImpossibleTokens,
+    Price,
     RateCard,
     Tokens,
     Unpriced,
@@ -17,29 +20,43 @@ from usage.pricing import (
     dearest,
     freeze,
     price,
+    price_of,
     thaw,
 )
 
 D = Decimal
 
+SINCE = "2026-10-07T00:00:00+00:00"
+UNITS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cached_input": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "reasoning": "output_reasoning_tokens",
+}
+
+
+def band(start: int, **amounts: Any) -> list[Price]:
+    """Return prices of tokens by their classes, for prompts from a length on."""
+    return [
+        Price(UNITS.get(name, name), None if amount is None else D(amount), start)
+        for name, amount in amounts.items()
+    ]
+
+
+def card(*bands: list[Price], **flags: bool) -> RateCard:
+    return RateCard(SINCE, tuple(price for each in bands for price in each), **flags)
+
+
 # Credits per million tokens, at US$ 0.01 a credit.
-SONNET = RateCard(
-    "2026-10-07T00:00:00+00:00",
-    (Band(0, input=D(200), output=D(1000), cached_input=D(10), cache_write=D(250)),),
+SONNET = card(band(0, input=200, output=1000, cached_input=10, cache_write=250))
+HAIKU = card(
+    band(0, input=10, output=50, cached_input=1, cache_write="12.5"),
+    band(100_001, input=50, output=250, cached_input=5, cache_write="62.5"),
 )
-HAIKU = RateCard(
-    "2026-10-07T00:00:00+00:00",
-    (
-        Band(0, input=D(10), output=D(50), cached_input=D(1), cache_write=D("12.5")),
-        Band(100_001, input=D(50), output=D(250), cached_input=D(5), cache_write=D("62.5")),
-    ),
-)
-SOL = RateCard(
-    "2026-09-29T00:00:00+00:00",
-    (
-        Band(0, input=D(200), output=D(1000), cached_input=D(10), cache_write=D(250)),
-        Band(272_001, input=None, output=None),
-    ),
+SOL = card(
+    band(0, input=200, output=1000, cached_input=10, cache_write=250),
+    band(272_001, input=None, output=None, cached_input=None, cache_write=None),
     input_includes_cached=True,
     output_includes_reasoning=True,
 )
@@ -79,26 +96,26 @@ class TestPrice:
 
     @pytest.mark.parametrize("tokens", [Tokens(cached_input=7), Tokens(7), Tokens(cache_write=7)])
     def test_of_a_class_without_a_rate_is_that_of_input(self, tokens: Tokens) -> None:
-        card = RateCard("2026-01-01T00:00:00+00:00", (Band(0, input=D(3), output=D(5)),))
+        small = card(band(0, input=3, output=5))
 
-        assert price(card, tokens) == D("0.000021")
+        assert price(small, tokens) == D("0.000021")
 
     def test_of_reasoning_without_a_rate_is_that_of_output(self) -> None:
-        card = RateCard("2026-01-01T00:00:00+00:00", (Band(0, input=D(3), output=D(5)),))
+        small = card(band(0, input=3, output=5))
 
-        assert price(card, Tokens(reasoning=7)) == D("0.000035")
+        assert price(small, Tokens(reasoning=7)) == D("0.000035")
 
     def test_is_rounded_once_and_up(self) -> None:
-        card = RateCard("2026-01-01T00:00:00+00:00", (Band(0, input=D("0.4"), output=D("0.4")),))
+        small = card(band(0, input="0.4", output="0.4"))
 
-        assert price(card, Tokens(input=1)) == D("0.000001")
+        assert price(small, Tokens(input=1)) == D("0.000001")
         # Each part alone would round up to 0.000001; together they are 0.0000008.
-        assert price(card, Tokens(input=1, output=1)) == D("0.000001")
+        assert price(small, Tokens(input=1, output=1)) == D("0.000001")
 
-    def test_adds_what_each_request_and_unit_costs(self) -> None:
-        card = replace(SONNET, per_request=D("0.5"), per_unit=D(2))
+    def test_adds_what_each_request_costs(self) -> None:
+        with_fee = replace(SONNET, prices=(*SONNET.prices, Price("requests", D(500))))
 
-        assert price(card, Tokens(input=10_000), units=3) == D("8.5")
+        assert price(with_fee, Tokens(input=10_000)) == D("2.5")
 
 
 class TestBands:
@@ -127,10 +144,10 @@ class TestBands:
         assert price(SOL, Tokens(input=300_000), work_is_done=True) == D(60)
 
     def test_of_a_card_without_any_price_refuse_even_done_work(self) -> None:
-        card = RateCard("2026-01-01T00:00:00+00:00", (Band(0, input=None, output=None),))
+        unpriced = card(band(0, input=None, output=None))
 
         with pytest.raises(Unpriced):
-            price(card, Tokens(input=1), work_is_done=True)
+            price(unpriced, Tokens(input=1), work_is_done=True)
 
 
 class TestImpossibleTokens:
@@ -183,19 +200,20 @@ def random_card(random: Random) -> RateCard:
     def amount() -> Decimal:
         return D(random.randrange(2_000)) / 4
 
-    def band(start: int) -> Band:
+    own = [name for name in ("cached_input", "cache_write", "reasoning") if random.random() < 0.6]
+
+    def prices(start: int) -> list[Price]:
         if start and random.random() < 0.2:
-            return Band(start, None, None)
-        own = [amount() if random.random() < 0.6 else None for _ in range(4)]
-        return Band(start, amount(), amount(), *own)
+            return band(start, input=None, output=None)
+        goes_on = [name for name in own if not start or random.random() < 0.7]
+        return band(start, **{name: amount() for name in ("input", "output", *goes_on)})
 
     starts = [0, *sorted(random.sample(range(1, 4_000), random.randrange(3)))]
-    return RateCard(
-        "2026-01-01T00:00:00+00:00",
-        tuple(band(start) for start in starts),
+    return card(
+        *map(prices, starts),
+        [Price("requests", amount())],
         input_includes_cached=random.random() < 0.5,
         output_includes_reasoning=random.random() < 0.5,
-        per_request=amount() / 1_000,
     )
 
 
@@ -218,19 +236,15 @@ class TestDearest:
         assert price(SONNET, Tokens(cache_write=10_000, output=1_000)) == held
 
     def test_holds_output_as_if_all_of_it_were_reasoning(self) -> None:
-        (band,) = SONNET.bands
-        card = replace(SONNET, bands=(replace(band, reasoning=D(3_000)),))
+        thinking = card([*SONNET.prices, *band(0, reasoning=3_000)])
 
-        assert price(dearest(card), Tokens(output=1_000)) == D(3)
+        assert price(dearest(thinking), Tokens(output=1_000)) == D(3)
 
     def test_covers_a_shorter_prompt_that_costs_more(self) -> None:
-        card = RateCard(
-            "2026-01-01T00:00:00+00:00",
-            (Band(0, input=D(500), output=D(900)), Band(1_000, input=D(100), output=D(100))),
-        )
-        held = price(dearest(card), Tokens(input=1_000, output=1_000))
+        falling = card(band(0, input=500, output=900), band(1_000, input=100, output=100))
+        held = price(dearest(falling), Tokens(input=1_000, output=1_000))
 
-        assert held >= price(card, Tokens(input=999, output=1_000)) == D("1.3995")
+        assert held >= price(falling, Tokens(input=999, output=1_000)) == D("1.3995")
 
     def test_refuses_the_band_without_prices_as_before(self) -> None:
         with pytest.raises(Unpriced, match="272001"):
@@ -240,31 +254,31 @@ class TestDearest:
         random = Random(20_261_126)
         compared = 0
         for _ in range(3_000):
-            card = random_card(random)
+            of_chance = random_card(random)
             asked = Tokens(input=random.randrange(6_000), output=random.randrange(1, 3_000))
             try:
-                held = price(dearest(card), asked)
+                held = price(dearest(of_chance), asked)
             except Unpriced:
                 continue
             for _ in range(3):
-                took = random_part(random, asked, card)
+                took = random_part(random, asked, of_chance)
                 compared += 1
 
-                assert price(card, took, work_is_done=True) <= held, (card, asked, took)
+                assert price(of_chance, took, work_is_done=True) <= held, (of_chance, asked, took)
         assert compared > 5_000
 
     def test_buys_no_more_output_than_can_be_held(self) -> None:
         random = Random(4)
         for _ in range(500):
-            card, asked = random_card(random), Tokens(random.randrange(5_000), output=3_000)
+            of_chance, asked = random_card(random), Tokens(random.randrange(5_000), output=3_000)
             budget = D(random.randrange(3_000_000)) / 10**6
             try:
-                output = affordable_output(dearest(card), asked, budget)
+                output = affordable_output(dearest(of_chance), asked, budget)
             except Unpriced:
                 continue
             fitting = replace(asked, output=output)
 
-            assert not output or price(dearest(card), fitting) <= budget
+            assert not output or price(dearest(of_chance), fitting) <= budget
 
 
 class TestAffordableOutput:
@@ -288,7 +302,155 @@ class TestAffordableOutput:
 class TestFreeze:
     @pytest.mark.parametrize(
         "card",
-        [SONNET, HAIKU, SOL, replace(SOL, bands=(replace(SOL.bands[0], per_request=D(5)),))],
+        [SONNET, HAIKU, SOL, card([Price("audio_seconds", D(5), 0, "processing=batch", "", 10)])],
     )
     def test_comes_back_as_it_was(self, card: RateCard) -> None:
         assert thaw(freeze(card)) == card
+
+
+# What a dollar a million tokens (3,600 seconds, 1,000 searches) is, at a cent a credit.
+MULTIMODAL = card(
+    band(
+        0,
+        input=250,
+        output=1000,
+        cached_input=25,
+        cache_audio_read_tokens=30,
+        input_audio_tokens=4000,
+        cache_write_tokens=300,
+        cache_audio_write_tokens=400,
+        cache_write_1h_tokens=500,
+        cache_audio_write_1h_tokens=600,
+        output_image_tokens=3000,
+        web_searches=1000,
+        audio_seconds=36,
+    ),
+)
+
+
+class TestPriceOf:
+    @pytest.mark.parametrize(
+        ("counts", "credits"),
+        [
+            ({"input_tokens": 1_000_000}, "250"),
+            # 600,000 × 250 + 400,000 × 4,000, per million
+            ({"input_tokens": 1_000_000, "input_audio_tokens": 400_000}, "1750"),
+            # 500,000 × 250 + 300,000 × 4,000 + 100,000 × 25 + 100,000 × 30
+            (
+                {
+                    "input_tokens": 1_000_000,
+                    "input_audio_tokens": 400_000,
+                    "cache_read_tokens": 200_000,
+                    "cache_audio_read_tokens": 100_000,
+                },
+                "1330.5",
+            ),
+            # 700,000 × 250 + 200,000 × 300 + 100,000 × 500
+            (
+                {
+                    "input_tokens": 1_000_000,
+                    "cache_write_tokens": 300_000,
+                    "cache_write_5m_tokens": 200_000,
+                    "cache_write_1h_tokens": 100_000,
+                },
+                "285",
+            ),
+            ({"input_tokens": 0, "output_tokens": 1_000, "output_image_tokens": 900}, "2.8"),
+            ({"input_tokens": 0, "web_searches": 3}, "3"),
+            ({"input_tokens": 0, "audio_seconds": 90}, "0.9"),
+            # A unit without a price of its own, or of which it is a part, costs nothing.
+            ({"input_tokens": 4, "output_text_tokens": 0, "code_executions": 9}, "0.001"),
+        ],
+    )
+    def test_adds_up_any_units(self, counts: dict[str, int], credits: str) -> None:
+        assert price_of(MULTIMODAL, counts, work_is_done=True) == D(credits)
+
+    def test_refuses_to_begin_what_has_no_price(self) -> None:
+        with pytest.raises(Unpriced, match="code_executions"):
+            price_of(MULTIMODAL, {"input_tokens": 1, "code_executions": 1})
+
+    def test_of_what_goes_in_is_enough(self) -> None:
+        embedding = card(band(0, input=2))
+
+        assert price(embedding, Tokens(input=1_000_000, output=5)) == 2
+        assert affordable_output(embedding, Tokens(input=1, output=5), D(1)) == 5
+
+    def test_of_seconds_is_rounded_once_and_up(self) -> None:
+        hourly = card(band(0, audio_seconds=1))
+
+        assert price_of(hourly, {"audio_seconds": 1}) == D("0.000278")
+        assert price_of(hourly, {"audio_seconds": 3_600}) == 1
+
+    def test_bills_the_least_that_is_sold(self) -> None:
+        least = card([Price("audio_seconds", D(3_600), at_least=10)])
+
+        assert [price_of(least, {"audio_seconds": n}) for n in (0, 1, 10, 11)] == [0, 10, 10, 11]
+
+    def test_is_exact_for_prices_and_counts_of_any_length(self) -> None:
+        long = card(band(0, input="33.33333333333333333333", output=0))
+
+        assert price_of(long, {"input_tokens": 10**12}) == D("33333333.333334")
+
+
+class TestVariants:
+    CARD = card(
+        band(0, input=200, output=1000, cached_input=20),
+        [Price("input_tokens", D(100), variant="processing=batch")],
+        [Price("output_tokens", D(500), variant="processing=batch")],
+        [Price("output_tokens", D(900), 1_000, variant="processing=batch")],
+    )
+
+    @pytest.mark.parametrize(
+        ("variant", "counts", "credits"),
+        [
+            ("", Tokens(1_000, 0, 0, 1_000), "1.2"),
+            ("processing=batch", Tokens(999, 0, 0, 1_000), "0.5999"),
+            ("processing=batch", Tokens(1_000, 0, 0, 1_000), "1"),
+            # What has no price of the variant costs what it does otherwise.
+            ("processing=batch", Tokens(0, 500, 0, 0), "0.01"),
+            ("service_tier=flex", Tokens(1_000, 0, 0, 1_000), "1.2"),
+        ],
+    )
+    def test_cost_what_they_say(self, variant: str, counts: Tokens, credits: str) -> None:
+        assert price(self.CARD, counts, variant=variant) == D(credits)
+
+    def test_are_held_by_their_own_prices(self) -> None:
+        asked = Tokens(input=1_000, output=1_000)
+
+        assert price(dearest(self.CARD, "processing=batch"), asked) == 1
+        assert price(dearest(self.CARD), asked) == D("1.2")
+
+
+class TestHours:
+    CARD = card(
+        band(0, input=100, output=200),
+        [Price("output_tokens", D(50), hours="16:30-00:30")],
+    )
+
+    @pytest.mark.parametrize(
+        ("time", "credits"),
+        [("16:29", 200), ("16:30", 50), ("23:59", 50), ("00:29", 50), ("00:30", 200)],
+    )
+    def test_cost_what_they_say(self, time: str, credits: int) -> None:
+        moment = datetime.fromisoformat(f"2026-05-01T{time}:59+00:00")
+
+        assert price(self.CARD.at(moment), Tokens(output=1_000_000)) == credits
+
+    def test_say_when_they_change(self) -> None:
+        moment = datetime(2026, 5, 1, 16, 30, tzinfo=UTC)
+
+        (edge,) = self.CARD.changes_after(moment)
+
+        assert edge == datetime(2026, 5, 2, 0, 30, tzinfo=UTC)
+        assert self.CARD.at(edge) != self.CARD.at(moment)
+        assert self.CARD.changes_after(edge) == [moment + timedelta(days=1)]
+
+    def test_are_settled_when_a_card_is_frozen(self) -> None:
+        night = self.CARD.at(datetime(2026, 5, 1, 20, tzinfo=UTC))
+
+        assert price(thaw(freeze(night)), Tokens(output=1_000_000)) == 50
+
+    @pytest.mark.parametrize("text", ["", "noon", "24:00-01:00", "1:00-2:00", "03:00-03:00"])
+    def test_are_hours(self, text: str) -> None:
+        with pytest.raises(InvalidHours):
+            minutes_of(text)

@@ -9,10 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests import factories as f
-from tests.usage import people as p
 from usage.models import AIModel, Rate
-from usage.pricing import Band, Tokens, price
-from usage.services import rate_card, rates
+from usage.pricing import RateCard, Tokens, price
+from usage.services import rate_card, rate_file, rates
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,8 +50,12 @@ def load(*arguments: str) -> str:
     return out.getvalue()
 
 
-def prices_of(band: Band) -> list[Decimal | None]:
-    return [band.input, band.cached_input, band.cache_write, band.output]
+CLASSES = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+
+
+def prices_of(card: RateCard, start: int = 0) -> list[Decimal | None]:
+    found = {each.unit: each.amount for each in card.prices if each.prompt_from == start}
+    return [found.get(unit) for unit in CLASSES]
 
 
 def cents(dollars: tuple[str | None, ...]) -> list[Decimal | None]:
@@ -73,8 +76,8 @@ tier = "everyday"
 
 [[models.rates]]
 starts_on = 2026-01-01
-input = 1.5
-output = 3
+input_tokens = 1.5
+output_tokens = 3
 """
 
 
@@ -82,8 +85,8 @@ LONG_BAND = """
 [[models.rates]]
 starts_on = 2026-01-01
 prompt_tokens_from = 1000
-input = 3
-output = 6
+input_tokens = 3
+output_tokens = 6
 """
 
 
@@ -98,7 +101,7 @@ class TestBundled:
         moment = f.at(day)
         card = rates.in_force(rates.cards_of([model], until=moment), model, moment)
 
-        assert prices_of(card.bands[0]) == cents(dollars)
+        assert prices_of(card) == cents(dollars)
 
     @pytest.mark.parametrize(("slug", "dollars"), LONG)
     def test_prices_what_is_longer_than_272_000_tokens(
@@ -109,8 +112,8 @@ class TestBundled:
 
         card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
 
-        assert [band.prompt_tokens_from for band in card.bands] == [0, 272_001]
-        assert prices_of(card.bands[1]) == cents(dollars)
+        assert card.sheet().starts == [0, 272_001]
+        assert prices_of(card, 272_001) == cents(dollars)
         short, long = (
             price(card, Tokens(input=count, cached_input=count)) for count in (272_000, 272_001)
         )
@@ -119,7 +122,7 @@ class TestBundled:
     def test_leaves_no_band_without_prices(self) -> None:
         load("--yes")
 
-        assert not Rate.objects.filter(input=None).exists()
+        assert not Rate.objects.filter(amount=None).exists()
 
     def test_charges_what_a_cache_of_google_answers_at_its_own_price(self) -> None:
         load("--yes")
@@ -157,23 +160,6 @@ class TestBundled:
         ]
 
 
-class TestCard:
-    def test_charges_the_dearer_fee_where_its_bands_disagree(self) -> None:
-        model = p.make_model("m")
-        Rate.objects.create(
-            model=model,
-            starts_at=p.SINCE,
-            prompt_tokens_from=1_000,
-            input=10,
-            output=10,
-            per_request=5,
-        )
-        card = rates.in_force(rates.cards_of([model], until=f.NOW), model, f.NOW)
-
-        assert price(card, Tokens(input=2_000)) == D("5.02")
-        assert price(card, Tokens(input=500)) == D("0.005")
-
-
 class TestLoad:
     def test_shows_what_would_change_and_changes_nothing(self, file: Path) -> None:
         file.write_text(CARD)
@@ -181,7 +167,7 @@ class TestLoad:
         shown = load(str(file), "--dry-run")
 
         assert "small" in shown
-        assert "input 1.5" in shown
+        assert "amount 1.5" in shown
         assert not AIModel.objects.exists()
 
     def test_changes_only_what_differs_and_keeps_the_history(self, file: Path) -> None:
@@ -191,11 +177,11 @@ class TestLoad:
 
         shown = load(str(file), "--yes")
 
-        rate = Rate.objects.get()
-        assert rate.input == D("2.5")
+        rate = Rate.objects.get(unit="input_tokens")
+        assert rate.amount == D("2.5")
         assert "1.5" in shown
         assert "Smaller" in shown
-        assert [row.input for row in rate.history.order_by("history_id")] == [D("1.5"), D("2.5")]
+        assert [row.amount for row in rate.history.order_by("history_id")] == [D("1.5"), D("2.5")]
         assert "nothing to change" in load(str(file), "--yes")
 
     def test_keeps_what_the_file_does_not_name(self, file: Path) -> None:
@@ -205,7 +191,7 @@ class TestLoad:
 
         load(str(file), "--yes")
 
-        assert (AIModel.objects.count(), Rate.objects.count()) == (before[0] + 1, before[1] + 1)
+        assert (AIModel.objects.count(), Rate.objects.count()) == (before[0] + 1, before[1] + 2)
 
     def test_moves_the_fallback_of_a_provider(self, file: Path) -> None:
         file.write_text(CARD + CARD.replace("small", "tiny"))
@@ -228,21 +214,28 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            (("input = 1.5", "input = -1"), "input is a number"),
-            (("input = 1.5", 'input = "1.5"'), "input is a number"),
-            (("input = 1.5", "input = 0.0000001"), "six decimal places"),
-            (("input = 1.5", "input = nan"), "input is a number"),
-            (("input = 1.5", "inputs = 1.5"), "unknown inputs"),
-            (("everyday", "best"), "tier is one of"),
+            (
+                ("input_tokens = 1.5", "input_tokens = -1"),
+                r"rate of 2026-01-01 \(line 8\): input_tokens is a",
+            ),
+            (("input_tokens = 1.5", 'input_tokens = "1.5"'), "input_tokens is a number"),
+            (("input_tokens = 1.5", f"input_tokens = 0.{'0' * 20}1"), "twenty decimal places"),
+            (("input_tokens = 1.5", "input_tokens = nan"), "input_tokens is a number"),
+            (("input_tokens = 1.5", "inputs = 1.5"), "unknown inputs"),
+            (("everyday", "best"), r"model small \(line 2\): tier is one of"),
+            (
+                ("input_tokens =", "hours = 'noon'\ninput_tokens ="),
+                "hours: .*written like 16:30-00:30",
+            ),
             (("2026-01-01", '"soon"'), "starts_on is a date"),
             (('id = "small"', ""), "without an id"),
             (('name = "Small"', ""), "name is missing"),
             (("[[models.rates]]", "[models.rates]"), "expected"),
             (("[[models.rates]]", "rates = [1]\n[[models]]"), "models.rates.. expected"),
             (("[[models]]", "[[model]]"), "expected"),
-            (("Small", "S" * 121), "model small: name: .* at most 120 characters"),
+            (("Small", "S" * 121), r"model small \(line 2\): name: .* at most 120 characters"),
             (
-                ("input = 1.5", "input = 1.5\nprompt_tokens_from = 3_000_000_000"),
+                ("input_tokens = 1.5", "input_tokens = 1.5\nprompt_tokens_from = 3_000_000_000"),
                 "prompt_tokens_from: .* 2147483647",
             ),
             (("=", ""), ""),
@@ -260,75 +253,96 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("lines", "sentence"),
         [
-            ("input = 1", "model small, rate of 2026-01-01: output is missing"),
-            ("output = 1", "model small, rate of 2026-01-01: input is missing"),
-            ("cache_write = 1", "cache_write without input and output"),
-            ("cached_input = 1\nreasoning = 2", "cached_input, reasoning without input and output"),
-            ("input = 1\noutput = 1\nper_unit = 2", "per_unit cannot be charged"),
-            ("per_unit = 0.5", "per_unit cannot be charged"),
-            ("cached_input = 0", "cached_input without input and output"),
-            ("per_request = 5", "per_request without input and output"),
-            ("prompt_tokens_from = 10\ninput = 1\noutput = 1", "no band from 0 tokens"),
+            ("output_tokens = 1", "output_tokens without any price of what goes in"),
+            ("cache_write_tokens = 1", "cache_write_tokens without input_tokens, of which it is"),
             (
-                "input = 1\noutput = 1\ninput_includes_cached = true",
+                "prompt_tokens_from = 10\ninput_tokens = 1",
+                "input_tokens: no price from 0 tokens on",
+            ),
+            (
+                "input_tokens = 1\ninput_audio_tokens = 2\ncache_read_tokens = 3",
+                "cache_read_tokens and input_audio_tokens overlap: cache_audio_read_tokens is",
+            ),
+            ("", "prices nothing"),
+            ("input_tokens = 1\nper_unit = 2", "unknown per_unit"),
+            (
+                "input_tokens = 1\ninput_includes_cached = true",
                 "unknown input_includes_cached",
             ),
         ],
     )
     def test_refuses_what_could_not_be_charged(self, file: Path, lines: str, sentence: str) -> None:
-        file.write_text(CARD.replace("input = 1.5\noutput = 3\n", f"{lines}\n"))
+        file.write_text(CARD.replace("input_tokens = 1.5\noutput_tokens = 3\n", f"{lines}\n"))
 
         with pytest.raises(CommandError, match=sentence):
             load(str(file), "--yes")
         assert not AIModel.objects.exists()
 
-    def test_refuses_a_fee_of_a_higher_band_alone(self, file: Path) -> None:
-        file.write_text(CARD + LONG_BAND + "per_request = 5\n")
+    @pytest.mark.parametrize(
+        ("more", "sentence"),
+        [
+            (
+                'variant = "processing=batch"\nprompt_tokens_from = 9\ninput_tokens = 1',
+                "no price from 0",
+            ),
+            ('variant = "speed=fast"\ncache_audio_read_tokens = 1', "speed=fast: .* without"),
+            ('hours = "00:30-16:30"\ncache_read_tokens = 1', "for the rest of the day"),
+        ],
+    )
+    def test_refuses_a_variant_that_could_not_be_charged(
+        self, file: Path, more: str, sentence: str
+    ) -> None:
+        file.write_text(f"{CARD}\n[[models.rates]]\nstarts_on = 2026-01-01\n{more}\n")
 
-        with pytest.raises(CommandError, match=r"per_request is 5 here and 0 in the first band"):
+        with pytest.raises(CommandError, match=sentence):
             load(str(file), "--yes")
 
-    def test_refuses_a_higher_band_that_says_it_has_no_fee(self, file: Path) -> None:
-        file.write_text(CARD + "per_request = 5\n" + LONG_BAND + "per_request = 0\n")
-
-        with pytest.raises(CommandError, match=r"per_request is 0 here and 5 in the first band"):
-            load(str(file), "--yes")
-
-    def test_takes_the_fee_of_the_first_band_for_all(self, file: Path) -> None:
-        file.write_text(CARD + "per_request = 5\n" + LONG_BAND)
+    def test_takes_a_model_with_an_input_price_only(self, file: Path) -> None:
+        file.write_text(CARD.replace("output_tokens = 3\n", ""))
 
         load(str(file), "--yes")
 
-        assert set(Rate.objects.values_list("per_request", flat=True)) == {5}
+        assert Rate.objects.get().unit == "input_tokens"
 
-    @pytest.mark.parametrize(
-        "field",
-        ["per_request = 5", "input_includes_cached = true", "output_includes_reasoning = false"],
-    )
-    def test_refuses_to_contradict_a_band_that_the_file_does_not_name(
-        self, file: Path, field: str
-    ) -> None:
+    def test_says_of_a_band_without_prices_that_it_has_none(self, file: Path) -> None:
+        empty = "\n[[models.rates]]\nstarts_on = 2026-01-01\nprompt_tokens_from = 1000\n"
+        file.write_text(CARD + "requests = 5\n" + empty)
+
+        load(str(file), "--yes")
+
+        unpriced = Rate.objects.filter(amount=None).order_by("unit")
+        assert [(rate.unit, rate.prompt_tokens_from) for rate in unpriced] == [
+            ("input_tokens", 1_000),
+            ("output_tokens", 1_000),
+        ]
+
+    def test_takes_what_a_card_does_not_name_any_more_off_it(self, file: Path) -> None:
         file.write_text(CARD + LONG_BAND)
         load(str(file), "--yes")
-        name = field.split(maxsplit=1)[0]
-        of_model = name != "per_request"
-        change = (
-            ("tier =", f"{field}\ntier =") if of_model else ("output = 3", f"output = 3\n{field}")
-        )
-        file.write_text(CARD.replace(*change))
+        file.write_text(CARD)
 
-        with pytest.raises(CommandError, match=f"nothing was changed: .*{name}"):
-            load(str(file), "--yes")
-        first = Rate.objects.get(prompt_tokens_from=0)
-        assert first.per_request == 0
-        assert not first.input_includes_cached
-        assert first.output_includes_reasoning
+        shown = load(str(file), "--yes")
+
+        assert "gone" in shown
+        assert set(Rate.objects.values_list("prompt_tokens_from", flat=True)) == {0}
+        gone = Rate.history.filter(history_type="-")
+        assert {row.amount for row in gone} == {3, 6}
+        assert all(row.history_change_reason.startswith("shell:") for row in gone)
+
+    def test_names_who_loaded_it(self, file: Path) -> None:
+        file.write_text(CARD)
+
+        load(str(file), "--yes")
+
+        reasons = Rate.history.values_list("history_change_reason", flat=True)
+        assert all(reason.startswith("shell:") for reason in reasons)
+        assert AIModel.history.get().history_change_reason.startswith("shell:")
 
     def test_refuses_the_same_twice(self, file: Path) -> None:
         file.write_text(CARD + CARD)
 
         with pytest.raises(rate_card.InvalidRateCard, match="twice"):
-            rate_card.read(file)
+            rate_file.read(file)
 
     def test_refuses_a_file_that_is_not_there(self, tmp_path: Any) -> None:
         with pytest.raises(CommandError, match="No such file"):

@@ -338,7 +338,7 @@ class TestTerms:
         sonnet = p.make_model("sonnet", credits_per_million=10)
         work = Told("job", "1", f.NOW, tokens=Tokens(output=p.MILLION), model="sonnet")
         rates = Rate.objects.filter(model=sonnet)
-        while_it_waits(monkeypatch, lambda: rates.update(output=Decimal(3)))
+        while_it_waits(monkeypatch, lambda: rates.update(amount=Decimal(3)))
 
         (result,) = tell(organization, [work])
 

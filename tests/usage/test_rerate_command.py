@@ -1,6 +1,5 @@
 """`manage.py rerate`: what it shows, what it writes, and that it does it once."""
 
-from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from django.core.management import CommandError, call_command
 from organizations.models import Organization
 from tests import factories as f
 from tests.usage import people as p
-from usage.models import Rate
 from usage.pricing import Tokens
 from usage.services import corrections
 from usage.services.events import Told, record
@@ -28,7 +26,7 @@ def organization() -> Organization:
     for number in range(3):
         work = Told("job", str(number), f.NOW, tokens=Tokens(output=p.MILLION), model="sonnet")
         record(organization=organization, told=[work], performed_by=f.KEY, now=f.NOW)
-    Rate.objects.filter(model="sonnet").update(output=Decimal(7))
+    p.set_price("sonnet", 7)
     return organization
 
 

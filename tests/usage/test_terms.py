@@ -214,7 +214,7 @@ class TestObeyed:
         "the entitlement": lambda work: edit(work.organization, ai_enabled=False),
         "own keys": lambda work: edit(work.organization, byok=True),
         "providers": lambda work: edit(work.organization, enabled_providers=["other"]),
-        "a price": lambda work: Rate.objects.filter(model="sonnet").update(output=31),
+        "a price": lambda work: Rate.objects.filter(model="sonnet").update(amount=31),
         "a tier": lambda work: AIModel.objects.filter(slug="sonnet").update(tier="strategic"),
         "an actor who left": lambda work: Actor.objects.update(active=False),
         "the organization's cap": lambda work: f.set_terms(work.organization, monthly_cap=0),
@@ -371,18 +371,28 @@ class TestKeptTerms:
 
         assert Ask(work, f.NOW).need == 7
 
+    def test_hold_until_the_prices_of_an_hour_end(self, organization: Organization) -> None:
+        model = p.make_model("opus")
+        p.set_price(model, 4, hours=f"{f.NOW:%H:%M}-{f.later(hours=1):%H:%M}")
+        work = replace(p.work(organization, model=model), tokens=Tokens(output=p.MILLION))
+
+        now, then = Ask(work, f.NOW), Ask(work, f.later(hours=1))
+
+        assert [now.need, then.need] == [4, 10]
+        assert now.valid_until == f.later(hours=1)
+
     def test_do_not_refuse_counts_that_are_possible_by_now(
         self, organization: Organization
     ) -> None:
         model = p.make_model("opus")
-        Rate.objects.update(input_includes_cached=True)
+        AIModel.objects.update(input_includes_cached=True)
         work = replace(
             p.work(organization, model=model), tokens=Tokens(input=1, cached_input=2, output=1)
         )
         with pytest.raises(ImpossibleTokens):
             Ask(work, f.NOW)
 
-        Rate.objects.update(input_includes_cached=False)
+        AIModel.objects.update(input_includes_cached=False)
 
         assert Ask(work, f.NOW).need > 0
 

@@ -99,7 +99,7 @@ class House:
             lambda: CreditConfig.objects.update(monthly_cap=cap, charge_limit=cap),
             lambda: p.set_rate(model, dice.randrange(50), since=since),
             lambda: Rate.objects.filter(model=model, starts_at=since).delete(),
-            lambda: Rate.objects.update(per_request=dice.randrange(5)),
+            lambda: p.set_price(model, dice.randrange(5) * 1_000, "requests"),
             lambda: AIModel.objects.filter(pk=model.pk).update(
                 tier=dice.choice(["everyday", "advanced"])
             ),

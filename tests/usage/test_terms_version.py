@@ -111,7 +111,7 @@ OF_THE_CATALOGUE: dict[str, Callable[[World], object]] = {
     "a fallback": lambda w: rows_of(AIModel, slug="haiku").update(is_fallback=False),
     "another model": lambda w: p.make_model("opus", credits_per_million=None),
     "no model": lambda w: p.make_model("opus", credits_per_million=None).delete(),
-    "a price": lambda w: rows_of(Rate, model="haiku").update(output=3),
+    "a price": lambda w: rows_of(Rate, model="haiku").update(amount=3),
     "another price": lambda w: p.set_rate(AIModel.objects.get(slug="haiku"), 1, since=f.NOW),
     "no price": lambda w: rows_of(Rate, model="haiku").delete(),
     "a profile of the system": lambda w: rows_of(UsageProfile, slug="standard").update(

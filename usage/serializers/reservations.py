@@ -78,11 +78,11 @@ class WorkFields(StrictSerializer):
 
 
 class Ask(WorkFields):
-    """Credits, or the tokens of a model."""
+    """Credits, or the tokens of a model: `maxOutputTokens` may be left out where what comes out of it costs nothing."""
 
     estimatedCredits = CreditsField(source="credits", required=False)
     inputTokens = TokensField(source="input", required=False)
-    maxOutputTokens = TokensField(source="output", required=False, min_value=1)
+    maxOutputTokens = TokensField(source="output", required=False)
     mode = StrictChoice(Reservation.Mode.choices, default=Reservation.Mode.EXACT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +91,8 @@ class Ask(WorkFields):
             raise serializers.ValidationError(
                 {"estimatedCredits": "Either this, or inputTokens and maxOutputTokens."}
             )
-        if len(counts) == 1:
-            missing = "maxOutputTokens" if "input" in counts else "inputTokens"
-            raise serializers.ValidationError({missing: REQUIRED})
+        if counts and "input" not in counts:
+            raise serializers.ValidationError({"inputTokens": REQUIRED})
         if counts and "model" not in attrs:
             raise serializers.ValidationError({"model": "Tokens need a model."})
         return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})

@@ -143,7 +143,9 @@ class Ask:
     @cached_property
     def valid_until(self) -> datetime | None:
         """The first moment after `now` at which it would differ although nobody edits anything; None if there is none."""
-        moments = [starts_at for cards in self._cards.values() for starts_at, _ in cards]
+        moments = []
+        for starts_at, card in (dated for cards in self._cards.values() for dated in cards):
+            moments += [starts_at, *card.changes_after(self.now)]
         if self.organization.entitled_until is not None:
             moments.append(self.organization.entitled_until)
         return min((moment for moment in moments if moment > self.now), default=None)
@@ -159,6 +161,9 @@ class Ask:
         fallback = self.book.fallback(model.provider)
         cards = self._cards = self.book.cards([model, *([fallback] if fallback else [])])
         asked = self._candidate(model, cards)
+        tokens = self.work.tokens
+        if tokens is not None and not tokens.output and asked.card.prices_output:
+            raise Left.of("maxOutputTokens", "It is required: what comes out of this model costs.")
         if fallback is None or fallback == model:
             return asked, asked if fallback else None
         try:

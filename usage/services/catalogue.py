@@ -72,7 +72,7 @@ def _card_of(model: AIModel, cards: rates.Cards, now: datetime) -> RateCard | No
         card = rates.in_force(cards, model, now)
     except Unpriced:
         return None
-    return card if any(band.is_priced for band in card.bands) else None
+    return card if card.is_priced else None
 
 
 def _standing(organization: Organization, *, now: datetime) -> _Standing:

@@ -357,10 +357,9 @@ def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
 def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards) -> Repriced:
     hold = told.reservation
     moment = hold.created_at if hold else told.occurred_at
-    units = (hold.settled_with or {}).get("units", 0) if hold else 0
     try:
         card = rates.in_force(cards, _model_of(told), moment)
-        new = price(card, _tokens_of(told), units=units, work_is_done=True)
+        new = price(card, _tokens_of(told), work_is_done=True)
     except Unpriced as error:
         return Repriced(told, latest, latest.credits, latest.rated_at, f"{told.public_id}: {error}")
     return Repriced(told, latest, new, datetime.fromisoformat(card.starts_at))

@@ -83,7 +83,7 @@ class Request:
         tokens, need = self.work.tokens, candidate.price
         least = None
         if tokens is not None and self.mode == Reservation.Mode.UP_TO:
-            least = price(candidate.held, replace(tokens, output=1))
+            least = price(candidate.held, replace(tokens, output=min(1, tokens.output)))
         # What was estimated to cost nothing is not free: it is not known.
         is_free = need == 0 and tokens is not None
         card = candidate.card.frozen_text

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from usage.services import rate_card
+from usage.services import rate_card, rate_file
 
 
 class Command(BaseCommand):
@@ -17,13 +17,13 @@ class Command(BaseCommand):
     help = "Load the rate card: models, their tiers and fallbacks, and what they cost."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", type=Path, default=rate_card.BUNDLED)
+        parser.add_argument("file", nargs="?", type=Path, default=rate_file.BUNDLED)
         parser.add_argument("--dry-run", action="store_true", help="only show what would change")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, file: Path, dry_run: bool, yes: bool, **options: Any) -> None:
         try:
-            card = rate_card.read(file)
+            card = rate_file.read(file)
         except rate_card.InvalidRateCard as error:
             raise CommandError(str(error)) from error
         changes = rate_card.compare(card)

@@ -1,0 +1,184 @@
+"""A rate card in a TOML file: what it says, or where it is wrong."""
+
+import re
+import tomllib
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from organizations.models import UsageProfile
+from usage.models import AIModel, Rate
+from usage.services.rate_card import InvalidRateCard, PriceList, require_chargeable
+from usage.units import REQUESTS, UNITS
+
+BUNDLED = Path(__file__).parent.parent / "data" / "rate_card.toml"
+"""The rate card that comes with Purser."""
+
+FLAGS = {
+    "is_fallback": False,
+    "input_includes_cached": False,
+    "output_includes_reasoning": True,
+}
+PLACES = 20
+_TABLE = re.compile(r"\s*\[\[\s*models\s*(\.\s*rates\s*)?\]\]")
+
+
+def read(path: Path) -> PriceList:
+    """Read a rate card from a TOML file.
+
+    :raises InvalidRateCard: if it is not one
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text, parse_float=Decimal)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidOperation) as error:
+        raise InvalidRateCard(f"{path}: {error}") from error
+    tables = content.pop("models", None)
+    if content or not _are_tables(tables):
+        raise InvalidRateCard(f"{path}: [[models]] tables expected, and nothing else")
+    found = PriceList([], [])
+    for table, lines in zip_longest(tables, _lines(text)[: len(tables)]):
+        _read_model(dict(table), found, lines or [])
+    _require_unique(found)
+    require_chargeable(found.rates)
+    return found
+
+
+def _lines(text: str) -> list[list[int]]:
+    """Return the lines on which models begin, each with those of its rates."""
+    found: list[list[int]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        begins = _TABLE.match(line)
+        if begins and not begins[1]:
+            found.append([number])
+        elif begins and found:
+            found[-1].append(number)
+    return found
+
+
+def _read_model(table: dict[str, Any], found: PriceList, lines: list[int]) -> None:
+    slug, line = table.pop("id", None), lines[0] if lines else 0
+    if not isinstance(slug, str) or not slug:
+        raise InvalidRateCard(f"a model without an id{_on(line)}")
+    where = f"model {slug}{_on(line)}"
+    rates = table.pop("rates", [])
+    fields = {name: table.pop(name, default) for name, default in FLAGS.items()}
+    for name, flag in fields.items():
+        _require(isinstance(flag, bool), f"{where}: {name} is true or false")
+    fields |= {name: table.pop(name, None) for name in ("name", "provider", "tier")}
+    _require(not table, f"{where}: unknown {', '.join(table)}")
+    for name in ("name", "provider"):
+        _require(isinstance(fields[name], str) and fields[name], f"{where}: {name} is missing")
+    tiers = UsageProfile.Tier.values
+    _require(fields["tier"] in tiers, f"{where}: tier is one of {', '.join(tiers)}")
+    _require(_are_tables(rates) or rates == [], f"{where}: [[models.rates]] expected")
+    model = AIModel(slug=slug, **fields)
+    _require_storable(model, where)
+    found.models.append(model)
+    for number, rate in enumerate(rates, 1):
+        on = lines[number] if number < len(lines) else 0
+        found.rates += _read_rates(model, dict(rate), found.rates, on)
+
+
+def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line: int) -> list[Rate]:
+    """Return what a table says: a rate for each unit that it names."""
+    starts_on = table.pop("starts_on", None)
+    where = f"model {model.slug}, rate of {starts_on}{_on(line)}"
+    is_date = isinstance(starts_on, date) and not isinstance(starts_on, datetime)
+    _require(is_date, f"{where}: starts_on is a date, like 2026-10-07")
+    start = table.pop("prompt_tokens_from", 0)
+    _require(type(start) is int and start >= 0, f"{where}: prompt_tokens_from is a whole number")
+    said = {name: table.pop(name, "") for name in ("variant", "hours")}
+    for name, text in said.items():
+        _require(isinstance(text, str), f"{where}: {name} is a text")
+    least = _at_least(table.pop("at_least", {}), where)
+    unknown = [name for name in table if name not in UNITS]
+    _require(not unknown, f"{where}: unknown {', '.join(unknown)}")
+    begins_at = datetime.combine(starts_on or date.min, time(), UTC)
+    amounts: dict[str, Decimal | None] = {
+        unit: _price(value, f"{where}: {unit}") for unit, value in table.items()
+    }
+    if not amounts:
+        amounts = _unpriced(model, begins_at, before)
+        _require(start and amounts, f"{where}: it prices nothing")
+    return [
+        _rate(
+            where,
+            model=model,
+            starts_at=begins_at,
+            unit=unit,
+            amount=amount,
+            prompt_tokens_from=start,
+            at_least=least.pop(unit, 0),
+            **said,
+        )
+        for unit, amount in amounts.items()
+    ]
+
+
+def _unpriced(model: AIModel, starts_at: datetime, before: list[Rate]) -> dict[str, Decimal | None]:
+    """Return that what a card prices is known to cost something else from here on, and not what."""
+    same = [rate for rate in before if rate.model_id == model.slug and rate.starts_at == starts_at]
+    return dict.fromkeys(rate.unit for rate in same if rate.unit != REQUESTS)
+
+
+def _at_least(table: Any, where: str) -> dict[str, int]:
+    is_one = isinstance(table, dict) and all(
+        name in UNITS and type(least) is int and least >= 0 for name, least in table.items()
+    )
+    _require(is_one, f"{where}: at_least is a table of units and whole numbers")
+    return dict(table)
+
+
+def _rate(where: str, **fields: Any) -> Rate:
+    rate = Rate(**fields)
+    _require_storable(rate, where)
+    return rate
+
+
+def _require_storable(row: AIModel | Rate, where: str) -> None:
+    """Refuse what is longer or larger than its column."""
+    try:
+        row.clean_fields(exclude=["model"])
+    except ValidationError as error:
+        name, sentences = next(iter(error.message_dict.items()))
+        raise InvalidRateCard(f"{where}: {name}: {sentences[0]}") from error
+
+
+def _price(value: Any, where: str) -> Decimal:
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    price = Decimal(value) if is_number else Decimal("NaN")
+    _require(price.is_finite() and price >= 0, f"{where} is a number, 0 or more")
+    _require(price < 10**13, f"{where} is too large")
+    exponent = price.normalize().as_tuple().exponent
+    _require(
+        isinstance(exponent, int) and exponent >= -PLACES,
+        f"{where} has more than twenty decimal places",
+    )
+    return price
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _on(line: int) -> str:
+    return f" (line {line})" if line else ""
+
+
+def _require(holds: Any, sentence: str) -> None:
+    if not holds:
+        raise InvalidRateCard(sentence)
+
+
+def _require_unique(found: PriceList) -> None:
+    slugs = [model.slug for model in found.models]
+    keys = [(rate.model_id, rate.starts_at, rate.step) for rate in found.rates]
+    providers = [model.provider for model in found.models if model.is_fallback]
+    _require(len(set(slugs)) == len(slugs), "a model is there twice")
+    _require(len(set(keys)) == len(keys), "a model has two prices of one date, unit and band")
+    _require(len(set(providers)) == len(providers), "a provider has two fallbacks")

@@ -61,6 +61,8 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         "hashed_under",
     )
 
+    change_form_outer_before_template = "admin/organizations/apikey/buttons.html"
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         rows: QuerySet[ApiKey] = super().get_queryset(request)
         return rows.defer("secret_hash")

@@ -233,3 +233,30 @@ class TestHistory:
         for row in (organization, key):
             url = reverse(f"admin:organizations_{row._meta.model_name}_history", args=[row.pk])
             assert client.get(url).status_code == 403
+
+
+class TestPage:
+    def url(self, key: ApiKey) -> str:
+        return reverse("admin:organizations_apikey_change", args=[key.pk])
+
+    def test_of_a_key_stops_it(self) -> None:
+        key, _ = make_key(make_organization(), name="gateway")
+        client = staff_who_may("organizations.view_apikey", "organizations.change_apikey")
+
+        html = client.get(self.url(key)).content.decode()
+
+        assert "Rotate gateway…" in html
+        assert f"revoke-key/?api_key={key.pk}" in html
+
+    def test_offers_nothing_of_a_key_that_is_revoked_or_to_who_may_not(self) -> None:
+        key, _ = make_key(make_organization(), name="gateway")
+        looking = staff_who_may("organizations.view_apikey", name="eve")
+        client = staff_who_may("organizations.view_apikey", "organizations.change_apikey")
+
+        seen = looking.get(self.url(key)).content.decode()
+        ApiKey.objects.filter(pk=key.pk).update(revoked_at=NOW)
+        revoked = client.get(self.url(key)).content.decode()
+
+        for html in (seen, revoked):
+            assert "Revoke gateway" not in html
+            assert "Rotate gateway" not in html

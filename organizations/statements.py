@@ -8,6 +8,7 @@ plans each anew.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,8 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.models import Model
 from django.db.models.base import ModelState
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 Row = tuple[Any, ...]
@@ -84,20 +87,20 @@ def fetch_one(sql: str, params: Sequence[Any] = ()) -> Row | None:
 def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """Send a statement and return its rows.
 
-    :param sql: one of few: what sends it is kept for as long as the connection
+    :param sql: one of few: it is kept prepared for as long as the connection
     :raises django.db.Error: as Django's own cursors do, and if it was committed here and may be nowhere else (config/postgresql)
     """
     own: Any = connections[DEFAULT_DB_ALIAS]
     own.ensure_connection()
     written = [value if type(value) is str else text(value) for value in params]
-    sender = _sender(own.connection, sql)
+    prepared = _prepared(own.connection, sql)
     if own.queries_logged or own.execute_wrappers:
         wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
-        return list(wrap(sender).execute(sql, written).fetchall())
+        return list(wrap(prepared).execute(sql, written).fetchall())
     # What Django's cursors do around a statement, once for the statement and its rows.
     own.validate_no_broken_transaction()
     with own.wrap_database_errors:
-        rows: list[Row] = sender.execute(sql, written).fetchall()
+        rows = prepared.execute(sql, written).fetchall()
     if own.in_doubt and not own.in_atomic_block:
         own.require_certainty()
     return rows
@@ -181,19 +184,19 @@ _FORMS: dict[type, Callable[[Any], str | None]] = {
 
 
 KEPT = 100
-"""How many statements' senders a connection keeps at most."""
+"""How many statements a connection keeps at most."""
 
 
-def _sender(session: Any, sql: str) -> "_Prepared":
-    """Return what sends a statement over a connection: it is kept beside the connection, for what it found out of the types of its columns
-    is the same every time. A connection is one thread's."""
-    kept: dict[str, _Prepared] = session.__dict__.setdefault("purser_senders", {})
+def _prepared(session: Any, sql: str) -> "_Prepared":
+    """Return what a session prepared of a statement: it is kept beside the connection, which is one thread's."""
+    kept: dict[str, _Prepared] = session.__dict__.setdefault("purser_prepared", {})
     found = kept.get(sql)
     if found is None:
         if len(kept) >= KEPT:
+            for each in kept.values():
+                each.forget()
             kept.clear()
-        found = kept[sql] = _Prepared(session)
-        found.adapters.register_loader("timestamptz", _Moment)
+        found = kept[sql] = _Prepared(session, sql)
     return found
 
 
@@ -208,13 +211,69 @@ class _Moment(TimestamptzLoader):
         return found.astimezone(UTC) if found.tzinfo is not UTC else found
 
 
-class _Prepared(psycopg.Cursor[Row]):
-    """A cursor whose statements the session prepares when it first sees them."""
+class _Prepared:
+    """A statement that a session prepares when it first sends it, and from then on executes by its name: libpq is called directly, for a
+    cursor would find out each time what is the same each time."""
 
-    def execute(self, query: Any, params: Any = None, **_: Any) -> Any:
-        # Only here: otherwise a session would remember what Django's cursors send, values and all.
-        self.connection.prepare_threshold = 0
-        try:
-            return super().execute(query, params, prepare=True)
-        finally:
-            self.connection.prepare_threshold = None
+    _numbers = count(1)
+    _query = None
+    """Where Django looks for a statement with its values written into it."""
+
+    def __init__(self, session: Any, sql: str) -> None:
+        self._session, self._server = session, session.pgconn
+        self._name = b"purser_%d" % next(self._numbers)
+        self._sql = _numbered(sql).encode()
+        self._is_known = False
+        reads = psycopg.Cursor(
+            session
+        )  # what it reads values by is its own; the session's is Django's
+        reads.adapters.register_loader("timestamptz", _Moment)
+        self._rows = Transformer(reads)
+        self._result: Any = None
+
+    def execute(self, sql: str, params: Sequence[str | None], *_: Any) -> "_Prepared":
+        """Send the statement, as a cursor does.
+
+        :raises psycopg.Error: as a cursor does
+        """
+        values = [None if value is None else value.encode() for value in params]
+        server, session = self._server, self._session
+        if not session.autocommit and server.transaction_status == TransactionStatus.IDLE:
+            self._require(
+                server.exec_(b"BEGIN")
+            )  # as the driver does before the first statement of a transaction
+        if not self._is_known:
+            self._require(server.prepare(self._name, self._sql))
+            self._is_known = True
+        self._result = self._require(server.exec_prepared(self._name, values))
+        return self
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows that were found; none of what returns no rows."""
+        result, self._result = self._result, None
+        self._rows.set_pgresult(result)
+        return self._rows.load_rows(0, result.ntuples, tuple)
+
+    def forget(self) -> None:
+        """Let the session forget it."""
+        if self._is_known:
+            self._server.exec_(b"DEALLOCATE " + self._name)
+
+    def _require(self, result: Any) -> Any:
+        """Return what the server answered, if it is no failure. One that names no state is libpq's own: it lost the server, as a rule."""
+        if result.status in _DONE:
+            return result
+        error = psycopg.errors.error_from_result(result)
+        if error.sqlstate is None:
+            raise psycopg.OperationalError(str(error)) from error
+        raise error
+
+
+def _numbered(sql: str) -> str:
+    """Return a statement with its parameters written as the server numbers them: `$1` for the first `%s`."""
+    first, *others = sql.split("%s")
+    parts = [first, *(f"${number}{part}" for number, part in enumerate(others, start=1))]
+    return "".join(parts).replace("%%", "%")
+
+
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)

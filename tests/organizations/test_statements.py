@@ -104,6 +104,17 @@ class TestFetchOne:
 
         assert trips.count == 1, trips
 
+    def test_lets_the_session_forget_what_is_too_much(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("organizations.statements.KEPT", 2)
+        connection.close()
+
+        for number in range(5):
+            fetch_one(f"SELECT {number}")
+
+        assert fetch_one("SELECT count(*) FROM pg_prepared_statements") == (2,)
+
     def test_is_captured_like_every_other_statement(self) -> None:
         with CaptureQueriesContext(connection) as queries:
             fetch_one("SELECT %s::int", [7])

@@ -100,13 +100,17 @@ ERROR_CODE = "purser.error_code"
 MAX_ERRORS = 100
 """How many errors of one request are told, each with its field; of the rest only how many there are."""
 
-# What PostgreSQL says, by its five characters.
-_DUPLICATE = {"23505"}
-_GONE = {"23503"}
-_UNREPRESENTABLE = {"22003", "22021", "22P02", "22P05"}
-_BUSY = {"40001", "40P01", "55P03", "57014", "25P03", "53300", "57P01", "57P02", "57P03"}
-# Of this session, not of the request: the server became a standby, a part of a cluster failed, a migration changed a column or a function.
-_OF_THE_SESSION = {"25006", "XX000", "0A000", "42883"}
+# What PostgreSQL says by five characters, of which the first two are a class: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_DUPLICATE = "23505"
+_GONE = "23503"
+_UNREPRESENTABLE = ("22003", "22021", "22P02", "22P05")
+# Not of the request: it is waited for in vain, stopped, being restarted, undone for another's sake,
+_BUSY = ("08", "40", "57", "55P03")
+# or lacks memory, room on its disk or connections, or cannot read it;
+_SHORT = ("53", "58")
+# or of this session: the server became a standby, a part of a cluster failed, a migration changed a column or a function, a pool or somebody's
+# mistake left it in a transaction that failed, or without what it had prepared.
+_OF_THE_SESSION = ("25", "26", "34", "XX", "0A000", "42883")
 
 # Where the exception's own words would tell too much, or nothing.
 _NOT_FOUND = "not found"
@@ -135,9 +139,8 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     failure = explain(exc)
     if failure.status == 500:
         log.error("unexpected error on %s %s", request.method, request.path, exc_info=exc)
-    if isinstance(exc, DatabaseError) and idempotency.sqlstate(exc) in _OF_THE_SESSION:
-        log.error("answered 503 to %s %s", request.method, request.path, exc_info=exc)
-        connection.close_at = 0  # the next request connects anew
+    if isinstance(exc, DatabaseError) and failure.status == 503:
+        _complain(exc, request)
     request.META[ERROR_CODE] = failure.code
     contract = getattr(context["view"], "envelope", "layers")
     status, body = envelope(failure, contract=contract, request_id=request_id(request))
@@ -145,6 +148,15 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response:
     # Django would write another line about it; ours stands in the access log.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def _complain(exc: DatabaseError, request: HttpRequest) -> None:
+    """Log what will not pass by itself, though the request is told to come again."""
+    state = idempotency.sqlstate(exc) or ""
+    if state.startswith(_OF_THE_SESSION):
+        connection.close_at = 0  # the next request connects anew
+    if state.startswith(_SHORT + _OF_THE_SESSION):
+        log.error("answered 503 to %s %s", request.method, request.path, exc_info=exc)
 
 
 def explain(exc: Exception) -> Failure:
@@ -225,16 +237,15 @@ def _contract_of(request: HttpRequest) -> str:
 
 
 def _explain_database(exc: DatabaseError) -> Failure:
-    state = idempotency.sqlstate(exc)
-    if state in _DUPLICATE:
+    state = idempotency.sqlstate(exc) or ""
+    if state == _DUPLICATE:
         return Failure(409, "CONFLICT", "somebody else did this at the same moment, or before")
-    if state in _GONE:
+    if state == _GONE:
         return Failure(409, "CONFLICT", "what this refers to was deleted at the same moment")
     if state in _UNREPRESENTABLE:
         return Failure(400, "VALIDATION", "a value cannot be stored")
-    lost = state is None and isinstance(exc, OperationalError | InterfaceError)
-    unavailable = _BUSY | _OF_THE_SESSION
-    if lost or state in unavailable or (state or "").startswith("08"):
+    lost = not state and isinstance(exc, OperationalError | InterfaceError)
+    if lost or state.startswith(_BUSY + _SHORT + _OF_THE_SESSION):
         busy = "the database is busy or restarting; try again"
         return Failure(503, "UNAVAILABLE", busy, headers={"Retry-After": "1"})
     return Failure(500, "INTERNAL", _OUR_FAULT)

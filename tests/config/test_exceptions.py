@@ -33,6 +33,9 @@ class TestExplainDatabase:
         [
             *("40001", "40P01", "55P03", "57014", "25P03", "53300", "57P01", "57P02", "57P03"),
             *("08000", "08003", "08006", "25006", "XX000", "0A000", "42883", None),
+            # no memory, no room, no file; undone; canceled; a transaction that failed; a plan or cursor that is gone
+            *("53000", "53100", "53200", "53400", "58000", "58030", "40002", "40003", "57P04"),
+            *("57P05", "25P02", "25001", "26000", "34000", "XX001", "XX002"),
         ],
     )
     def test_asks_to_come_again_when_it_is_busy_or_gone(self, state: str | None) -> None:

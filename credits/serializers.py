@@ -58,7 +58,9 @@ NOT_BILLED = {"github": False, "website": False, "appstore": False}
 
 
 class WhoAmIShape(serializers.Serializer):
-    """A principal: the key, and the organization it acts for. `balance` comes in the context."""
+    """The key, and the organization it acts for."""
+
+    # Of a `Principal`. The `reading` comes in the context.
 
     organizationId = IdField("org", source="organization.id")
     workspaceId = serializers.SerializerMethodField()
@@ -90,7 +92,9 @@ class CurrentPeriodShape(serializers.Serializer):
 
 
 class CreditsShape(serializers.Serializer):
-    """A `Reading`: a wallet as it is now."""
+    """A wallet as it is now, or as it was."""
+
+    # Of a `Reading`.
 
     organizationId = IdField("org", source="wallet.organization_id")
     balance = CreditsField(source="wallet.balance", min_value=None)
@@ -182,7 +186,9 @@ class TransferMetadata(serializers.DictField):
 
 
 class EventShape(serializers.Serializer):
-    """A ledger entry with its `counterparty_id`. Transfers say a little more than the rest."""
+    """A ledger entry. Transfers say a little more than the rest."""
+
+    # Of an entry with its `counterparty_id`.
 
     eventId = serializers.UUIDField(source="id")
     projectId = MetadataText(allow_null=True)
@@ -245,7 +251,9 @@ class OrganizationShape(serializers.Serializer):
 
 
 class ArchivalShape(serializers.Serializer):
-    """An `Archival`."""
+    """What an archive did: what came back to the parent, and how many keys were revoked."""
+
+    # Of an `Archival`.
 
     id = IdField("org", source="organization.id")
     status = serializers.CharField(source="organization.status")
@@ -255,7 +263,7 @@ class ArchivalShape(serializers.Serializer):
 
 
 class CreditConfigValues(serializers.Serializer):
-    """A `CreditConfig`, as far as this contract has it. Who gives them by this API gives whole ones; staff may give others."""
+    """The terms of a wallet, as far as this contract has them. Who gives them by this API gives whole ones; staff may give others."""
 
     monthlyCreditCap = CreditsField(source="monthly_cap", allow_null=True)
     refillThreshold = CreditsField(source="refill_threshold", allow_null=True)
@@ -272,7 +280,9 @@ class UpdateCreditConfig(StrictSerializer):
 
 
 class CreditConfigShape(serializers.Serializer):
-    """A `Reading`, with the terms of its wallet."""
+    """A wallet with its terms."""
+
+    # Of a `Reading`.
 
     organizationId = IdField("org", source="wallet.organization_id")
     config = CreditConfigValues(source="wallet.config")
@@ -281,7 +291,9 @@ class CreditConfigShape(serializers.Serializer):
 
 
 class SummaryShape(serializers.Serializer):
-    """A `Reading`, as the page of a customer sums it up."""
+    """A wallet, as the page of a customer sums it up."""
+
+    # Of a `Reading`.
 
     projectCount = serializers.SerializerMethodField()
     balance = CreditsField(source="wallet.balance", min_value=None)
@@ -294,7 +306,9 @@ class SummaryShape(serializers.Serializer):
 
 
 class OrganizationSummaryShape(OrganizationShape):
-    """An organization with its wallet in short. The `reading` comes in the context."""
+    """An organization with its wallet in short."""
+
+    # The `reading` comes in the context.
 
     summary = serializers.SerializerMethodField()
 
@@ -311,7 +325,9 @@ class Allocate(StrictSerializer):
 
 
 class AllocationShape(serializers.Serializer):
-    """What an allocation did: both its entries, `sent` and `received`, and the child's `reading`."""
+    """What an allocation did, and what is in the child's wallet after it."""
+
+    # Of both its entries, `sent` and `received`, and the child's `reading`.
 
     id = IdField("txn", source="sent.id")
     created = WalletTime(source="sent.posted_at")
@@ -345,7 +361,9 @@ class Reclaim(StrictSerializer):
 
 
 class ReclaimShape(serializers.Serializer):
-    """What a reclaim did: both its entries, the child's `sent` and the `received` of its parent, and the child's `reading`."""
+    """What a reclaim did, and what is in the child's wallet after it."""
+
+    # Of both its entries, the child's `sent` and the `received` of its parent, and the child's `reading`.
 
     id = IdField("txn", source="received.id")
     created = WalletTime(source="received.posted_at")
@@ -367,7 +385,9 @@ class Recharge(StrictSerializer):
 
 
 class RechargeShape(serializers.Serializer):
-    """What a recharge did: its `entry`, and the `reading` of the wallet after it."""
+    """What a recharge did, and what is in the wallet after it."""
+
+    # Of its `entry` and the `reading` after it.
 
     id = IdField("txn", source="entry.id")
     created = WalletTime(source="entry.posted_at")

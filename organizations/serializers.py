@@ -48,7 +48,9 @@ class RevokeQuery(StrictQuery):
 
 
 class ApiKeyShape(serializers.ModelSerializer):
-    """A key without its secret. Needs `now` in its context, for `status`."""
+    """A key without its secret."""
+
+    # Needs `now` in its context, for `status`.
 
     id = IdField("key")
     organizationId = IdField("org", source="organization_id")

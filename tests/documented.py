@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 import jsonschema_rs
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client
 from django.test.client import RequestFactory
 from django.urls import Resolver404, resolve
@@ -40,7 +41,8 @@ class Exchange:
 
     method: str
     address: str
-    sent: bytes | str
+    sent: bytes | str | None
+    """None where nobody knows any more."""
     status: int
     headers: Mapping[str, str]
     content: bytes
@@ -55,8 +57,9 @@ class Exchange:
 
 @contextmanager
 def watching() -> Iterator[None]:
-    """Check whatever a test client is answered."""
-    send = RequestFactory.generic
+    """Check whatever a test client is answered, at once, and whatever a server in a thread of the test answers, at the end."""
+    send, serve = RequestFactory.generic, WSGIHandler.get_response
+    found: list[Undocumented] = []
 
     def generic(client: Any, method: str, path: str, data: Any = "", *args: Any, **how: Any) -> Any:
         answer: Any = send(client, method, path, data, *args, **how)
@@ -66,9 +69,22 @@ def watching() -> Iterator[None]:
             check(Exchange(method, address, data, *said))
         return answer
 
+    def get_response(handler: Any, request: Any) -> Any:
+        answer: Any = serve(handler, request)
+        try:
+            if request.path.startswith("/api/"):
+                said = answer.status_code, answer.headers, answer.content
+                check(Exchange(request.method, request.path, None, *said))
+        except Undocumented as error:
+            found.append(error)
+        return answer
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RequestFactory, "generic", generic)
+        patch.setattr(WSGIHandler, "get_response", get_response)
         yield
+    if found:
+        raise found[0]
 
 
 def check(what: Exchange) -> None:
@@ -89,7 +105,8 @@ def check(what: Exchange) -> None:
     if what.method != "HEAD":
         _fit(what, f"its answer {what.status}", operation, "responses", str(what.status))
     body = operation.get("requestBody")
-    if what.status < 300 and body and (what.sent or body.get("required")):
+    knows = what.sent is not None
+    if knows and what.status < 300 and body and (what.sent or body.get("required")):
         _fit(what, "the body that it accepted", operation, "requestBody")
 
 
@@ -140,9 +157,9 @@ def _fit(what: Exchange, part: str, operation: dict[str, Any], *steps: str) -> N
     _validate(what, part, pointer, what.sent if steps == ("requestBody",) else what.content)
 
 
-def _validate(what: Exchange, part: str, pointer: str, content: bytes | str) -> None:
+def _validate(what: Exchange, part: str, pointer: str, content: bytes | str | None) -> None:
     try:
-        value = json.loads(content)
+        value = json.loads(content or "")
     except ValueError as error:
         raise Undocumented(f"{what}: {part} is not JSON: {content!r:.300}") from error
     validator = _validator(pointer)

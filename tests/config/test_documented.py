@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
+from pytest_django.live_server_helper import LiveServer
 
 from organizations.doors import REPLAYED, ApiView
 from tests import factories as f
 from tests.callers import Caller, caller_of
-from tests.documented import Exchange, Undocumented, check
+from tests.documented import Exchange, Undocumented, check, watching
 from usage.serializers import reservations as shapes
 
 NOBODYS = "rsv_00000000-0000-7000-8000-000000000000"
@@ -121,3 +123,15 @@ class TestCheck:
         changed(monkeypatch, lambda response: response.data.update(colour="red"))
 
         assert caller.get("/credits").json()["colour"] == "red"
+
+
+@pytest.mark.undocumented
+@pytest.mark.django_db(transaction=True)
+class TestWatching:
+    def test_tells_at_the_end_what_a_server_in_a_thread_answered(
+        self, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        changed(monkeypatch, lambda response: response.data.update(colour="red"))
+
+        with pytest.raises(Undocumented, match="colour"), watching():
+            urllib3.request("GET", f"{live_server.url}/api/v1/credits")

@@ -129,6 +129,15 @@ class TestDocument:
         assert bodies
         assert all(body["additionalProperties"] is False for body in bodies)
 
+    def test_speaks_to_clients_and_not_of_our_code(self, document: Any) -> None:
+        ours = re.compile(r"context|Reading|serializer|`\w+_\w+`")
+        said = {
+            name: schema.get("description", "")
+            for name, schema in document["components"]["schemas"].items()
+        }
+
+        assert [name for name, text in said.items() if ours.search(text)] == []
+
     def test_names_the_headers_of_repeats_and_of_waiting(self, document: Any) -> None:
         answers = document["paths"]["/api/v1/usage/reservations"]["post"]["responses"]
 

@@ -6,7 +6,7 @@ from organizations.fields import CreditsField, IdField
 
 
 class SandboxResetShape(serializers.Serializer):
-    """What a reset did: the new `sandbox`, how many keys went on to it, and the `reading` of its wallet."""
+    """What a reset did: the new sandbox, how many keys went on to it, and what is in its wallet."""
 
     organizationId = IdField("org", source="sandbox.id")
     sandboxOf = IdField("org", source="sandbox.sandbox_of_id")

@@ -206,10 +206,12 @@ class PeriodShape(serializers.Serializer):
 
 
 class CreditControlsShape(PeriodShape):
-    """An organization's `Controls`. Needs `to_child` in its context: whether a key of a child asks.
+    """The thresholds of an organization, its default limits, and what it used this month.
 
     `accountCreditLimit` is 0 where there is none, and to a child: the limit is its parent's business.
     """
+
+    # Of `Controls`. Needs `to_child` in its context: whether a key of a child asks.
 
     accountCreditLimit = serializers.SerializerMethodField()
     creditsUsed = CreditsField(source="used")

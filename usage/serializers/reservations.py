@@ -142,7 +142,9 @@ class Grow(StrictSerializer):
 
 
 class LimitShape(serializers.Serializer):
-    """A limit as `limits_said` tells it."""
+    """A limit on the way of the work, with what it has left; of all of them one binds."""
+
+    # Written by `limits_said`.
 
     scope = serializers.CharField()
     id = serializers.CharField()
@@ -192,11 +194,13 @@ def _reset_said(moment: datetime) -> str:
 
 
 class ReservationShape(serializers.Serializer):
-    """A reservation. Needs `now` in its context, and `to_child`: whether a key of a child asks.
+    """A reservation.
 
     `maxOutputTokens` is what its credits buy, where it was asked in tokens; `ratedAt` from when the prices are that its tokens will be
     charged by, whenever it settles.
     """
+
+    # Needs `now` in its context, and `to_child`: whether a key of a child asks.
 
     id = IdField("rsv")
     status = serializers.ChoiceField(Reservation.Status.choices)
@@ -260,11 +264,13 @@ def _exact(value: Any) -> Any:
 
 
 class DenialShape(serializers.Serializer):
-    """The details of a 402. Needs `to_child` in its context: whether a key of a child asks.
+    """Why nothing may be held, and what would be; null where there is nothing to tell.
 
     A child learns of its cap only that it was the reason: not how far it is, nor when it resets; nor, where another limit was the
     reason, what the cap would have left.
     """
+
+    # Needs `to_child` in its context: whether a key of a child asks.
 
     reason = serializers.CharField()
     limits = serializers.SerializerMethodField()
@@ -302,7 +308,7 @@ class DenialShape(serializers.Serializer):
 
 
 class CheckShape(serializers.Serializer):
-    """What `check` says. Needs `to_child` in its context."""
+    """What a reservation would be, or why there would be none; null is what does not apply."""
 
     decision = serializers.ChoiceField(["allow", "downgrade", "deny"])
     code = serializers.CharField(allow_null=True)

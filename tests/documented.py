@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -29,6 +30,9 @@ TELLING_HEADERS = ("idempotency-replayed", "x-present-status", "retry-after", "w
 """Headers that mean something for who reads them, so the document has to name them. The rest comes with every answer."""
 
 MARKER = "undocumented: gets answers that the document does not have, on purpose; the test says why"
+
+
+_making = Lock()
 
 
 class Undocumented(AssertionError):
@@ -129,9 +133,15 @@ def _operation(method: str, address: str) -> dict[str, Any] | None:
     return found and {**found, "at": ("paths", path, name)}
 
 
-@cache
 def _document() -> dict[str, Any]:
-    """Return the document, with objects that have no other fields."""
+    """Return the document. A race begins with many who want it; whoever is first makes it."""
+    with _making:
+        return _made()
+
+
+@cache
+def _made() -> dict[str, Any]:
+    """Make the document, with objects that have no other fields."""
     said: dict[str, Any] = json.loads(document(OpenApiJsonRenderer.media_type))
     for schema in said["components"]["schemas"].values():
         if "properties" in schema:

@@ -50,6 +50,8 @@ MAY_NOT_SEE_CREDIT_CONFIG = tuple(
     who for who in WITH_KEY if not who.startswith("reseller") or who == "reseller, test"
 )
 
+SETTLED = "settled"
+
 Rule = Mapping[str, int]
 
 
@@ -67,8 +69,9 @@ class Door:
 
     @property
     def names(self) -> set[str]:
-        """What of Nordwind's a request names: `{"org", "key"}`."""
-        return set(re.findall(r"{(\w+)}", f"{self.path} {json.dumps(self.body)}"))
+        """What of Nordwind's a request names: `{"org", "key"}`; and `settled`, if its hold is one that was charged."""
+        named = set(re.findall(r"{(\w+)}", f"{self.path} {json.dumps(self.body)}"))
+        return named | ({SETTLED} if self.path.endswith("/refund") else set())
 
 
 def _rule(*answers: int) -> Rule:
@@ -140,6 +143,7 @@ MATRIX = [
     Door("GET", HOLD, {**READS_A_HOLD, **WORK_THAT_RUNS}),
     Door("POST", f"{HOLD}/settle", {**ENDS_A_HOLD, **WORK_THAT_RUNS}, {"credits": 5}),
     Door("POST", f"{HOLD}/release", {**ENDS_A_HOLD, **WORK_THAT_RUNS}),
+    Door("POST", f"{HOLD}/refund", MANAGES_NORDWINDS, {"credits": 5, "reason": "failed"}),
     Door("POST", f"{HOLD}/extend", ENDS_A_HOLD, {"expiresInSeconds": 60}),
     Door("POST", f"{HOLD}/grow", ENDS_A_HOLD, {"estimatedCredits": 6}),
     Door("GET", "/api/v1/usage/events", READS_USAGE),

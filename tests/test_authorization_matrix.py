@@ -15,9 +15,9 @@ from rest_framework.test import APIClient
 from simple_history.models import HistoricalChanges
 
 from credits import services
-from credits.models import LedgerEntry
+from credits.models import LedgerEntry, Reservation
 from credits.services.calendar import CALENDAR
-from organizations import tokens
+from organizations import ids, tokens
 from organizations.doors import ApiView
 from organizations.ids import new_id, write
 from organizations.models import Actor, ApiKey, Group, Organization, UsageProfile
@@ -32,6 +32,7 @@ from tests.authorization import (
     OK,
     OPEN,
     PRINCIPALS,
+    SETTLED,
     SUSPENDED,
     WITH_KEY,
     Door,
@@ -115,7 +116,11 @@ class World:
             "entity_type": lambda: "app",
             "entity": lambda: "sales",
         }
-        return {name: makers[name]() for name in names}
+        made = {name: makers[name]() for name in names if name != SETTLED}
+        if SETTLED in names:
+            hold = Reservation.objects.get(id=ids.read("rsv", made["rsv"]))
+            f.settle(hold, 5, now=self.now)
+        return made
 
     def foreign_to(self, principal: str) -> Organization:
         """Return an organization that exists, and is not the principal's to act in."""

@@ -62,6 +62,7 @@ INDEXES = {
     "usage_limit (group_id)": "what applies to a group; deleting it",
     "usage_limit (organization_id, created_at, id) WHERE cap IS NOT NULL AND scope = 'resource'": "budgets with a cap: usage",
     "usage_usageevent (actor_id, occurred_at, position) WHERE actor_id IS NOT NULL": "usage/events of an actor",
+    "usage_usageevent (corrects_id) WHERE corrects_id IS NOT NULL": "what corrects an event: refunds, reversals; its page",
     "usage_usageevent (entry_id) WHERE entry_id IS NOT NULL": "taking back what an entry charged; its events",
     "usage_usageevent (group_id) WHERE group_id IS NOT NULL": "deleting a group: the foreign key",
     "usage_usageevent (organization_id, model_id, occurred_at, position) WHERE model_id IS NOT NULL": "usage/events?model=",

@@ -237,8 +237,8 @@ class UsageEvent(models.Model):
     """One piece of work that was done, and what it cost. Append-only.
 
     `(organization, source, external_id)` is unique for ever: the same work told twice is one event. A hold's event has the source
-    `reservation`. A `correction` takes back what an event was charged, a `rerated` one stands for it at another price: both say which
-    event they correct, and count in its month.
+    `reservation`. A `correction` takes back what an event was charged, a `refund` a part of it, a `rerated` one stands for it at another
+    price: all say which event they correct, and count in its month.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -262,7 +262,7 @@ class UsageEvent(models.Model):
     corrects = models.ForeignKey(
         "self", null=True, on_delete=models.PROTECT, related_name="corrected_by", db_index=False
     )
-    """For a correction: the event whose credits it takes back. For work that was priced again: the event it stands for now."""
+    """For a correction or a refund: the event whose credits it takes back. For work that was priced again: the event it stands for now."""
     actor = models.ForeignKey(
         Actor, null=True, on_delete=models.PROTECT, related_name="usage_events", db_index=False
     )
@@ -307,17 +307,19 @@ class UsageEvent(models.Model):
             models.CheckConstraint(
                 name="usageevent_credits_not_negative",
                 condition=Q(credits__gte=0)
-                | Q(source__in=["forgiven", "correction"], credits__lt=0),
+                | Q(source__in=["forgiven", "correction", "refund"], credits__lt=0),
             ),
             models.CheckConstraint(
                 name="usageevent_corrects_by_source",
-                condition=Q(source="correction", corrects__isnull=False, credits__lt=0)
+                condition=Q(
+                    source__in=["correction", "refund"], corrects__isnull=False, credits__lt=0
+                )
                 | Q(source="rerated", corrects__isnull=False)
-                | (~Q(source__in=["correction", "rerated"]) & Q(corrects__isnull=True)),
+                | (~Q(source__in=["correction", "rerated", "refund"]) & Q(corrects__isnull=True)),
             ),
             models.UniqueConstraint(
                 fields=["corrects", "source"],
-                condition=Q(corrects__isnull=False),
+                condition=Q(corrects__isnull=False) & ~Q(source="refund"),
                 name="usageevent_corrected_once",
             ),
             models.CheckConstraint(
@@ -346,6 +348,10 @@ class UsageEvent(models.Model):
                 fields=["organization", "source", "occurred_at", "position"],
                 name="usageevent_of_source",
                 condition=~Q(source="reservation"),
+            ),
+            # What corrects an event; refunds of one are many.
+            models.Index(
+                fields=["corrects"], name="usageevent_beside", condition=Q(corrects__isnull=False)
             ),
             models.Index(
                 fields=["entry"], name="usageevent_of_entry", condition=Q(entry__isnull=False)

@@ -54,7 +54,11 @@ CHECKS: dict[str, str] = credits.CHECKS | {
     "a correction takes back what its event said, in its month": f"""
         SELECT {WALLET_OF_EVENT}, {EVENT}, 'it is a ' || v.source || ' of ' || v.credits || ', of event ' || b.id || ' of ' || b.credits
         FROM usage_usageevent v JOIN usage_usageevent b ON b.id = v.corrects_id
-        WHERE v.source = 'correction' AND v.credits <> -b.credits
+        LEFT JOIN (
+            SELECT corrects_id, sum(credits) AS total FROM usage_usageevent WHERE source = 'refund' GROUP BY 1
+        ) p ON p.corrects_id = b.id
+        WHERE v.source = 'correction' AND v.credits <> -(b.credits + coalesce(p.total, 0))
+            OR v.source = 'refund' AND b.credits + p.total < 0
             OR v.organization_id <> b.organization_id OR v.month <> b.month OR v.counter_ids <> b.counter_ids
             OR v.actor_id IS DISTINCT FROM b.actor_id OR v.occurred_at <> b.occurred_at""",
     "an event is taken back by what takes back its charge": f"""
@@ -63,14 +67,14 @@ CHECKS: dict[str, str] = credits.CHECKS | {
         JOIN usage_usageevent b ON b.id = v.corrects_id
         LEFT JOIN credits_ledgerentry r ON r.id = v.entry_id AND r.kind = 'reversal'
         LEFT JOIN credits_ledgerentry n ON n.id = r.reverses_id
-        WHERE v.source = 'correction' AND (b.entry_id = n.id) IS NOT TRUE
+        WHERE v.source IN ('correction', 'refund') AND (b.entry_id = n.id) IS NOT TRUE
             AND (b.reservation_id = n.reservation_id AND n.reverses_id IS NULL) IS NOT TRUE""",
     "work whose charge was taken back has its events taken back": f"""
         SELECT e.wallet_id, {ENTRY}, 'it returned ' || e.amount || ', its events ' || coalesce(v.total, 0)
         FROM credits_ledgerentry e
         JOIN credits_ledgerentry n ON n.id = e.reverses_id AND n.kind = 'settle'
         LEFT JOIN (
-            SELECT entry_id, -sum(credits) AS total FROM usage_usageevent WHERE source = 'correction' GROUP BY 1
+            SELECT entry_id, -sum(credits) AS total FROM usage_usageevent WHERE source IN ('correction', 'refund') GROUP BY 1
         ) v ON v.entry_id = e.id
         WHERE e.kind = 'reversal' AND e.amount <> coalesce(v.total, 0) AND (
             EXISTS (SELECT FROM usage_usageevent b WHERE b.entry_id = n.id)

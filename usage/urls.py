@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.views import actors, catalogue, events, i5, keys, omni
+from usage.views import actors, catalogue, events, i5, keys, omni, refunds
 from usage.views import reservations as views
 
 _RESERVATION = "usage/reservations/<str:rsv_id>"
@@ -23,6 +23,7 @@ urlpatterns = [
     path("usage/reservations", views.Reservations.as_view()),
     path(_RESERVATION, views.ReservationDetail.as_view()),
     path(f"{_RESERVATION}/settle", views.Settlement.as_view()),
+    path(f"{_RESERVATION}/refund", refunds.Refunds.as_view()),
     path(f"{_RESERVATION}/release", views.Release.as_view()),
     path(f"{_RESERVATION}/extend", views.Extension.as_view()),
     path(f"{_RESERVATION}/grow", views.Growth.as_view()),

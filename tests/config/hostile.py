@@ -483,6 +483,7 @@ DOORS = [
     Door("GET", HOLDS + "/{rsv}"),
     Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS}),
     Door("POST", HOLDS + "/{rsv}/settle", TOKENS),
+    Door("POST", HOLDS + "/{rsv}/refund", {"credits": CREDITS, "reason": ("text", "failed")}),
     Door("POST", HOLDS + "/{rsv}/release"),
     Door("POST", HOLDS + "/{rsv}/extend", {"expiresInSeconds": COUNT}),
     Door("POST", HOLDS + "/{rsv}/grow", {"estimatedCredits": CREDITS}),

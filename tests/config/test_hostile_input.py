@@ -52,6 +52,8 @@ class World:
             "now": now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
 
+        self.settled = f.settle(self.hold(), 5, now=now).public_id
+
     def hold(self) -> Reservation:
         tokens = Tokens(input=1_000, output=1_000)
         work = Work(self.owner, model=self.model, tokens=tokens)
@@ -69,7 +71,8 @@ class World:
         return self.names.get(named[1], value) if named else value
 
     def path(self, door: Door, **changes: str) -> str:
-        return door.path.format(**self.names | changes)
+        settled = {"rsv": self.settled} if door.path.endswith("/refund") else {}
+        return door.path.format(**self.names | settled | changes)
 
     def body(self, door: Door, body: dict[str, Any] | None = None) -> bytes:
         """Return the bytes of a body, by default a good one."""

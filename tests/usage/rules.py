@@ -76,9 +76,10 @@ RULES: dict[str, list[Breach]] = {
         event("source = 'job'", external_id="'x'", corrects_id="id"),
         *(
             event("source = 'job'", external_id="'x'", source=f"'{source}'", credits=credits)
-            for source, credits in (("correction", "-1"), ("rerated", "1"))
+            for source, credits in (("correction", "-1"), ("refund", "-1"), ("rerated", "1"))
         ),
         event("source = 'job'", source="'correction'", corrects_id="id", credits="0"),
+        event("source = 'job'", source="'refund'", corrects_id="id", credits="0"),
     ],
     "usageevent_corrected_once": [event("source = 'correction'", external_id="'x'")],
     "usageevent_byok_is_free": [event("source = 'job'", external_id="'x'", byok="true")],

@@ -18,7 +18,7 @@ from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 from usage.models import RollupMark, UsageEvent, UsageRollup
 from usage.services.corrections import may_reverse
-from usage.services.events import CORRECTION, FORGIVEN, RERATED
+from usage.services.events import CORRECTION, FORGIVEN, REFUND, RERATED
 from usage.services.history import BY
 from usage.services.settling import SOURCE
 
@@ -250,6 +250,7 @@ def marks_of(event: UsageEvent) -> SafeString:
     marks = {
         "forgiven": (event.source == FORGIVEN, "good"),
         "taken back": (event.source == CORRECTION, "warn"),
+        "refunded": (event.source == REFUND, "warn"),
         "priced again": (event.source == RERATED, "warn"),
         "own keys": (event.byok, "info"),
         "free fallback": (is_free and not event.credits, "info"),

@@ -19,6 +19,9 @@ from usage.services.events import Result as Result
 from usage.services.events import Told as Told
 from usage.services.events import forgive as forgive
 from usage.services.events import record as record
+from usage.services.refunds import NotSettled as NotSettled
+from usage.services.refunds import Refund as Refund
+from usage.services.refunds import refund as refund
 from usage.services.settling import Done as Done
 from usage.services.settling import settle as settle
 from usage.services.settling import settle_at_once as settle_at_once

@@ -3,21 +3,38 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Sum
 
 from credits import ledger
 from credits.ledger import Note
 from credits.models import ZERO, LedgerEntry, UsageCounter, Wallet
 from usage.models import UsageEvent
-from usage.services.events import CORRECTION, RERATED
+from usage.services.events import CORRECTION, REFUND, RERATED
 
 
 class ForgivenMeanwhile(Exception):
     """What would be taken off a counter was forgiven before."""
 
 
-def correction(event: UsageEvent, note: Note) -> UsageEvent:
-    """Return an event that takes another's credits back."""
-    return _beside(event, CORRECTION, -event.credits, -event.list_credits, note)
+def correction(event: UsageEvent, note: Note, *, refunded: Decimal = ZERO) -> UsageEvent:
+    """Return an event that takes another's credits back, but for those that were refunded before."""
+    return _beside(event, CORRECTION, refunded - event.credits, -event.list_credits, note)
+
+
+def refund(event: UsageEvent, credits: Decimal, note: Note) -> UsageEvent:
+    """Return an event that takes some of another's credits back. An event may have several, so each has an id of its own."""
+    taken = _beside(event, REFUND, -credits, ZERO, note)
+    taken.external_id = str(taken.id)
+    return taken
+
+
+def refunded_of(events: Iterable[UsageEvent]) -> dict[UUID, Decimal]:
+    """Return how much of each of these events was refunded; nothing of those of which nothing was."""
+    refunds = UsageEvent.objects.filter(corrects__in=[e.id for e in events], source=REFUND)
+    sums = refunds.order_by().values_list("corrects").annotate(sum=Sum("credits"))
+    return {event_id: -credits for event_id, credits in sums}
 
 
 def _beside(

@@ -32,9 +32,10 @@ from usage.services.beside import (
     charge_with,
     correction,
     count,
+    refunded_of,
     rerated,
 )
-from usage.services.events import CORRECTION, FORGIVEN, RERATED
+from usage.services.events import CORRECTION, FORGIVEN, REFUND, RERATED
 from usage.services.storing import store
 
 SETTLE = LedgerEntry.Kind.SETTLE
@@ -114,9 +115,9 @@ def reverse_event(
     done = earlier(wallet, Reference.Namespace.TAKEN_BACK, reference, is_same=is_same)
     if done is not None:
         return done
-    _require_standing(event)
+    require_standing(event)
     note = Note(performed_by, now, reason, entry.metadata, reference)
-    reversal = charges.give_back(wallet, entry, event.credits, note=note)
+    reversal = charges.give_back(wallet, entry, left_of(event), note=note)
     _take_back(wallet, [event], reversal, note)
     charges.lapse_ended(wallet, note=note)
     reclaim_if_archived(wallet, parent, now=now)
@@ -127,29 +128,40 @@ def _take_back(
     wallet: Wallet, events: Sequence[UsageEvent], reversal: LedgerEntry, note: Note
 ) -> None:
     """Write what takes these events back beside them, with the reversal of their charge, and count it. On a locked wallet."""
-    corrections = [correction(event, note) for event in events]
+    refunded = refunded_of(events)
+    corrections = [
+        correction(event, note, refunded=refunded.get(event.id, ZERO)) for event in events
+    ]
     charge_with(corrections, reversal)
     count(wallet, corrections)
     store(wallet, corrections)
 
 
-def _require_standing(event: UsageEvent) -> None:
-    """Refuse what no longer stands for its work.
+def require_standing(event: UsageEvent) -> None:
+    """Refuse what no longer stands for its work, or of which nothing is left.
 
-    :raises AlreadyReversed: if it was taken back, or priced again
+    :raises AlreadyReversed: if it was taken back, or priced again, or refunded whole
     """
-    by = event.corrected_by.select_related("entry").order_by("-position").first()
+    beside = event.corrected_by.exclude(source=REFUND).select_related("entry")
+    by = beside.order_by("-position").first()
     if by is not None and by.source == RERATED:
         raise AlreadyReversed(f"{event.public_id} was priced again: {by.public_id} stands for it")
     if by is not None and by.entry is not None:
         raise AlreadyReversed(f"{event.public_id} was taken back by #{by.entry.number}")
+    if event.credits and not left_of(event):
+        raise AlreadyReversed(f"{event.public_id} was refunded: nothing of it is left")
+
+
+def left_of(event: UsageEvent) -> Decimal:
+    """Return how much of an event was not refunded."""
+    return event.credits - refunded_of([event]).get(event.id, ZERO)
 
 
 def may_reverse(event: UsageEvent) -> bool:
     """Whether there is something of an event to be taken back."""
     try:
         charge_of(event)
-        _require_standing(event)
+        require_standing(event)
     except (NothingToReverse, AlreadyReversed):
         return False
     return True
@@ -162,8 +174,8 @@ def charge_of(event: UsageEvent) -> LedgerEntry:
     """
     if event.source == FORGIVEN:
         raise NothingToReverse("what was forgiven touched no wallet: there is nothing to give back")
-    if event.source == CORRECTION:
-        raise NothingToReverse("a correction gave credits back: it stays")
+    if event.source in (CORRECTION, REFUND):
+        raise NothingToReverse(f"a {event.source} gave credits back: it stays")
     if event.byok:
         raise NothingToReverse("work on the organization's own keys was not charged")
     entry = _charges([event]).get(event.id)
@@ -258,8 +270,8 @@ def rerate(
     """Price the work that a billing period counts by the rate card as it now stands for its moment, and charge it again where it differs.
 
     A hold's moment is that of its reserve, other work's when it occurred. One call replaces `at_most` charges and says where the next
-    goes on: each is a transaction of its own, and whoever begins again does only the rest. Work that was taken back for good is left
-    alone, and so is work in credits, without a model, or free of charge.
+    goes on: each is a transaction of its own, and whoever begins again does only the rest. Work that was taken back for good or refunded,
+    be it in part, is left alone, and so is work in credits, without a model, or free of charge.
     """
     done = Rerating(next=after)
     found: dict[UUID, list[Repriced]] = {}
@@ -332,7 +344,7 @@ def _told_in(organization: Organization, period: BillingPeriod) -> QuerySet[Usag
 
 
 def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
-    """Return which event stands for each of these by now; none for work that was taken back for good."""
+    """Return which event stands for each of these by now; none for work that was taken back for good, or refunded."""
     roots = {event.id: event.id for event in told}
     latest = {event.id: event for event in told}
     asked: set[UUID] = set(roots)
@@ -348,8 +360,8 @@ def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
             root = roots[event.corrects_id]
             if event.source == RERATED:
                 roots[event.id], latest[root] = root, event
-            elif event.corrects_id not in followed:
-                del latest[root]
+            elif event.source == REFUND or event.corrects_id not in followed:
+                latest.pop(root, None)
         asked = {event.id for event in again}
     return latest
 

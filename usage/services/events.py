@@ -24,6 +24,7 @@ from usage.services.terms import Book
 from usage.services.told import COLUMNS, NULL, Priced, read_and_price
 from usage.services.told import CORRECTION as CORRECTION
 from usage.services.told import FORGIVEN as FORGIVEN
+from usage.services.told import REFUND as REFUND
 from usage.services.told import RERATED as RERATED
 from usage.services.told import Told as Told
 

@@ -22,6 +22,7 @@ MAX_AHEAD = timedelta(minutes=5)
 FORGIVEN = "forgiven"
 CORRECTION = "correction"
 RERATED = "rerated"
+REFUND = "refund"
 NULL = r"\N"
 NO_TOKENS = "\t".join([NULL] * len(fields(Tokens)))
 _SPECIAL = re.compile(r"[\\\t\n\r]")
@@ -31,7 +32,7 @@ COLUMNS = [
     *("resource_type", "resource_id", *(f"{each.name}_tokens" for each in fields(Tokens))),
     *("list_credits", "rated_at", "month", "note", "occurred_at"),
 ]
-RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED)
+RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED, REFUND)
 
 
 class Told(NamedTuple):

@@ -12,6 +12,7 @@ CONFIG = "simple"
 """No word is left out or cut: names are in any language."""
 ORGANIZATION = ("name", "billing_email")
 ACTOR = ("name", "email", "external_id")
+GROUP = ("name", "key")
 ENTRY = ("reason",)
 _WORDS = re.compile(r"[\w@.+-]+")
 

@@ -38,6 +38,7 @@ INDEXES = {
     "credits_ledgerentry words of (reason) WHERE NOT reason = ''": "the finder",
     # organizations
     "organizations_actor words of (name, email, external_id)": "the finder",
+    "organizations_group words of (name, key)": "the lists of what groups used",
     "organizations_organization words of (name, billing_email)": "the finder",
     "organizations_actor (organization_id, id DESC)": "actors",
     "organizations_actor (profile_id)": "deleting a profile",

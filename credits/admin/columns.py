@@ -83,6 +83,7 @@ class MoneyAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
     list_filter_submit = True
     list_select_related: ClassVar[Sequence[str]] = ("wallet__organization",)
     search_fields: Sequence[str] = ("wallet__organization__name",)
+    search_by_names: ClassVar[Sequence[str]] = ("wallet__organization",)
     search_help_text = "Name of an organization, or an id as the API writes it"
     public_ids = {"org": "wallet__organization_id"}
 

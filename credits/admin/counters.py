@@ -22,6 +22,8 @@ class UsageCounterAdmin(MoneyAdmin):
     )
     list_select_related = ("wallet__organization", "actor", "group")
     search_fields = ("wallet__organization__name", "actor__name", "group__name", "resource_id")
+    search_by_names = ("wallet__organization", "actor", "group")
+    search_exactly = ("resource_id",)
     search_help_text = (
         "Name of an organization, actor or group, id of an app or dataset; org_…, act_… or grp_…"
     )

@@ -328,6 +328,7 @@ class GrantDrawAdmin(MoneyAdmin):
     list_display = ("number", "organization", "entry_link", "grant_link", "moved")
     list_select_related = ("entry__wallet__organization", "grant")
     search_fields = ("entry__wallet__organization__name",)
+    search_by_names = ("entry__wallet__organization",)
     public_ids = {"txn": "entry_id", "org": "entry__wallet__organization_id"}
     fields = ("organization", "entry_link", "grant_link", "moved")
 

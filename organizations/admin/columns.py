@@ -1,28 +1,47 @@
 """What the admins of all apps share: small labels, links, tables that nobody writes, searches by the API's ids."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
-from organizations import ids
-from organizations.models import Env, Organization
+from organizations import ids, words
+from organizations.idempotency import sqlstate
+from organizations.models import Actor, Env, Group, Organization
 
 TONES = {
     Organization.Status.ACTIVE: "good",
     Organization.Status.SUSPENDED: "warn",
     Organization.Status.ARCHIVED: "quiet",
+}
+
+
+MOST_OWNERS = 1_000
+"""Of how many who are called alike the rows are looked for."""
+LIST_TIMEOUT_MS = 2_000
+CANCELLED = "57014"
+TOO_MUCH = (
+    "That is too much to look through: narrow it down, by an id, a whole name or a shorter time."
+)
+_NAMED: Mapping[str, tuple[type[Model], Sequence[str]]] = {
+    "organization": (Organization, words.ORGANIZATION),
+    "actor": (Actor, words.ACTOR),
+    "group": (Group, words.GROUP),
 }
 
 
@@ -114,6 +133,10 @@ class PublicIdSearch(ModelAdmin):
 
     public_ids: ClassVar[Mapping[str, str]] = {}
     """Which column each prefix names: `{"rsv": "id", "org": "wallet__organization_id"}`."""
+    search_by_names: ClassVar[Sequence[str]] = ()
+    """Of a table that only grows: whose rows a name finds, as paths to organizations, actors and groups."""
+    search_exactly: ClassVar[Sequence[str]] = ()
+    """And the columns that a text finds as it is."""
 
     @property
     def env_column(self) -> str:
@@ -129,9 +152,44 @@ class PublicIdSearch(ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> Any:
         named = self.named_by(search_term)
-        if named is None:
+        if named is not None:
+            return queryset.filter(named), False
+        if not self.search_by_names or not search_term.strip():
             return super().get_search_results(request, queryset, search_term)
-        return queryset.filter(named), False
+        wanted = [
+            *(self._owned_by(request, path, search_term) for path in self.search_by_names),
+            *(Q(**{field: search_term.strip()}) for field in self.search_exactly),
+        ]
+        return queryset.filter(reduce(or_, wanted)), False
+
+    def _owned_by(self, request: HttpRequest, path: str, text: str) -> Q:
+        """Return the rows that belong to those whom a text names: who they are is found first, by an index, and then what is theirs."""
+        model, fields = _NAMED[path.rpartition("__")[2]]
+        found = words.among(model._default_manager.all(), fields, text)
+        owners = list(found.values_list("pk", flat=True)[: MOST_OWNERS + 1])
+        if len(owners) > MOST_OWNERS:
+            messages.warning(request, f"More than {MOST_OWNERS:,} are called so: type more of it.")
+        return Q(**{f"{path}_id__in": owners[:MOST_OWNERS]})
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list; or, where looking for it takes too long, say so. It must not keep others waiting."""
+        if request.method != "GET":
+            done: HttpResponse = super().changelist_view(request, extra_context)
+            return done
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {LIST_TIMEOUT_MS}")
+                page: HttpResponse = super().changelist_view(request, extra_context)
+                if isinstance(page, SimpleTemplateResponse):
+                    page.render()
+                return page
+        except OperationalError as error:
+            if sqlstate(error) != CANCELLED or not request.GET:
+                raise
+            messages.error(request, TOO_MUCH)
+            return redirect(request.path)
 
     def named_by(self, text: str) -> Q | None:
         """Return what an id could name here, or None if the text is not an id."""

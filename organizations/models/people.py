@@ -298,7 +298,10 @@ class Group(models.Model):
                 fields=["id", "organization", "kind"], name="group_of_organization"
             ),
         ]
-        indexes = [models.Index(fields=["organization", "-id"], name="group_newest_first")]
+        indexes = [
+            words.index("group_words", words.GROUP),
+            models.Index(fields=["organization", "-id"], name="group_newest_first"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -57,6 +57,7 @@ class UsedAdmin(MoneyAdmin):
 
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor")
     search_fields: Sequence[str] = ("organization__name", "actor__name")
+    search_by_names: ClassVar[Sequence[str]] = ("organization", "actor")
     search_help_text = "Name of an organization or an actor, org_… or act_…"
     public_ids = {"org": "organization_id", "act": "actor_id"}
 
@@ -110,6 +111,7 @@ class UsageEventAdmin(UsedAdmin):
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "model")
     change_form_outer_before_template = "admin/usage/usageevent/buttons.html"
     search_fields = ("external_id__exact", "organization__name", "actor__name")
+    search_exactly = ("external_id",)
     search_help_text = (
         "External id, name of an organization or an actor; evt_…, rsv_…, org_…, act_… or grp_…"
     )
@@ -305,5 +307,6 @@ class RollupMarkAdmin(UsedAdmin):
     list_select_related: ClassVar[Sequence[str]] = ("organization",)
     ordering = ("-organization_id",)
     search_fields = ("organization__name",)
+    search_by_names = ("organization",)
     public_ids = {"org": "organization_id"}
     fields = ("organization_link", "position", "rolled_up_at")

@@ -16,8 +16,9 @@ from drf_spectacular.utils import OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
 from config.exceptions import ALWAYS_LAYERS, ERRORS
+from organizations import moments
 from organizations.doors import PRESENT_STATUS, REPLAYED, ApiView, Operation
-from organizations.fields import ZULU, CreditsField, StrictSerializer, ZuluDateTimeField
+from organizations.fields import CreditsField, StrictSerializer, ZuluDateTimeField
 
 ANY = (400, 401, 403, 404, 422, 429, 500, 503)
 """What every door may answer: each reads a head, a key, a rate, a scope and a query, and asks the database."""
@@ -149,7 +150,7 @@ class Zulu(OpenApiSerializerFieldExtension):
     target_class = ZuluDateTimeField
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^{ZULU.pattern}$"}
+        return {"type": "string", "pattern": f"^{moments.ZULU.pattern}$"}
 
 
 def add_headers(result: dict[str, Any], **how: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import QueryDict
 from rest_framework import serializers
 
-from organizations import ids, wire
+from organizations import ids, moments, wire
 from organizations.services import MAX_METADATA_BYTES, MAX_METADATA_KEYS
 from organizations.visible import hides
 
@@ -29,8 +29,6 @@ _VALIDATORS_OF_TEXT = 3
 """Of text with a greatest length: that, no NUL, no half of a pair."""
 HIDDEN = "Control and invisible characters are not allowed."
 
-_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-ZULU = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -353,42 +351,37 @@ class MetadataField(serializers.DictField):
         return data
 
 
-class ZuluDateTimeField(serializers.DateTimeField):
-    """A moment, `2026-04-01T00:00:00Z`: with Z only, so nobody has to guess a zone."""
-
-    default_error_messages = {"zulu": "A time like 2026-04-01T00:00:00.000Z is expected."}
-
-    def to_internal_value(self, value: Any) -> datetime:
-        if not isinstance(value, str) or not ZULU.fullmatch(value):
-            self.fail("zulu")
-        try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail("zulu")
-
-
 class OffsetDateTimeField(serializers.DateTimeField):
-    """A moment with its offset from UTC, `2026-04-01T02:00:00+02:00` or with Z: without one nobody knows which moment it is."""
+    """A moment of RFC 3339, with any offset: without one nobody knows which moment it is."""
 
     default_error_messages = {
         "offset": "A time with an offset is expected, like 2026-04-01T00:00:00Z; in a query a + is written %2B."
     }
 
     def to_internal_value(self, value: Any) -> datetime:
-        if not isinstance(value, str) or not _OFFSET.fullmatch(value):
-            self.fail("offset")
         try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return moments.read(value)
+        except moments.NoMoment:
             self.fail("offset")
+
+
+class ZuluDateTimeField(serializers.DateTimeField):
+    """A moment, `2026-04-01T00:00:00Z`: with Z only, where a contract says so."""
+
+    default_error_messages = {"zulu": "A time like 2026-04-01T00:00:00.000Z is expected."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return moments.read(value, form=moments.ZULU)
+        except moments.NoMoment:
+            self.fail("zulu")
 
 
 class WalletTime(serializers.DateTimeField):
-    """Written as Layers' wallet writes it: `2026-04-01T00:00:00.000Z`."""
+    """A moment as it is written: `2026-04-01T00:00:00.000Z`."""
 
     def to_representation(self, value: datetime) -> str:
-        text = value.astimezone(UTC).isoformat(timespec="milliseconds")
-        return text.removesuffix("+00:00") + "Z"
+        return moments.write(value)
 
 
 class OrganizationTime(serializers.DateTimeField):

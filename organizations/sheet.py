@@ -7,10 +7,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
+from organizations import moments
+
 _PASSED_OVER = re.compile(r"""^[\s"'`\u200b-\u200f\u2060\ufeff]+""")
 """What a spreadsheet skips, or takes for the quotes of the file, before it looks for a formula."""
 _OPERATORS = frozenset("=+-@\N{MINUS SIGN}")
 _CONTROLS = frozenset("\t\r\n")
+
+
+MARK = "\ufeff"
+"""By which a spreadsheet knows that a file is UTF-8: without it Excel shows Zoë as ZoÃ«."""
 
 
 class _Echo:
@@ -21,10 +27,16 @@ class _Echo:
 
 
 def lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Yield each row as a line of CSV, one at a time: numbers plain, times in ISO 8601, text never a formula."""
+    """Yield each row as a line of CSV, one at a time: numbers plain, times as the API writes them, text never a formula."""
     writer = csv.writer(_Echo())
     for row in rows:
         yield writer.writerow([cell(value) for value in row])
+
+
+def file(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield a file that people open, or its first lines: the mark, and each row."""
+    yield MARK
+    yield from lines(rows)
 
 
 def cell(value: object) -> str:
@@ -36,7 +48,7 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime):
-        return value.isoformat()
+        return moments.write(value)
     text = str(value)
     return f"'{text}" if computes(text) else text
 

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from credits.admin.columns import MoneyAdmin, amount
 from credits.models import (
@@ -25,6 +24,7 @@ from credits.models import (
 from credits.services.corrections import INSTEAD
 from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
+from organizations.admin.windows import WindowFilter
 
 KIND_TONES = {
     LedgerEntry.Kind.GRANT: "good",
@@ -104,7 +104,7 @@ class LedgerEntryAdmin(MoneyAdmin):
         "numbered",
     )
     list_select_related = ("wallet__organization", "current_reference")
-    list_filter = ("kind", ("posted_at", RangeDateTimeFilter))
+    list_filter = ("kind", ("posted_at", WindowFilter))
     search_fields = ("wallet__organization__name",)
     public_ids = {"txn": "id", "org": "wallet__organization_id", "rsv": "reservation_id"}
     search_help_text = "Reference, name of an organization, txn_…, org_… or rsv_…"
@@ -287,7 +287,7 @@ class GrantAdmin(MoneyAdmin):
         "priority",
         "expires_at",
     )
-    list_filter = ("source", ("expires_at", RangeDateTimeFilter))
+    list_filter = ("source", ("expires_at", WindowFilter))
     inlines = (GrantHistoryRows,)
     fields = (
         "organization",

@@ -6,12 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin import display
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, amount, limits_table
 from credits.models import Reservation
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.admin.windows import WindowFilter
 
 HOLD_TONES = {
     Reservation.Status.OPEN: "info",
@@ -40,7 +41,7 @@ class ReservationAdmin(MoneyAdmin):
         "decision",
         "late",
         ("actor", AutocompleteSelectFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", WindowFilter),
     )
     list_select_related = ("wallet__organization", "actor")
     public_ids = {"rsv": "id", "org": "wallet__organization_id", "act": "actor_id"}

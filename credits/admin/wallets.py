@@ -10,13 +10,13 @@ from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from credits import services
 from credits.admin.columns import MoneyAdmin, amount
 from credits.models import BillingPeriod, StatusChange, Wallet
 from organizations import clock, sheet
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link
+from organizations.admin.windows import WindowFilter
 
 
 class AsOfForm(forms.Form):
@@ -141,7 +141,7 @@ class StatusChangeAdmin(MoneyAdmin):
     """When an organization was suspended, resumed or archived."""
 
     list_display = ("status", "organization", "changed_at")
-    list_filter = ("status", ("changed_at", RangeDateTimeFilter))
+    list_filter = ("status", ("changed_at", WindowFilter))
     fields = ("organization", "status", "changed_at")
 
 
@@ -159,7 +159,7 @@ class BillingPeriodAdmin(MoneyAdmin):
         "closing",
         "closed_at",
     )
-    list_filter = (("closed_at", admin.EmptyFieldListFilter), ("starts_at", RangeDateTimeFilter))
+    list_filter = (("closed_at", admin.EmptyFieldListFilter), ("starts_at", WindowFilter))
     fields = (
         "organization",
         "index",
@@ -197,7 +197,7 @@ class BillingPeriodAdmin(MoneyAdmin):
             raise PermissionDenied
         if period is None:
             raise Http404
-        rows = sheet.lines(services.statement_rows(period))
+        rows = sheet.file(services.statement_rows(period))
         name = f"statement-{period.wallet.organization.public_id}-{period.starts_at:%Y-%m-%d}.csv"
         answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -89,7 +89,8 @@ def ledger_of(
     :param project_id: only those whose metadata names this project
     :param since: only from this moment on
     :param reference: only those that it means
-    :param until: only up to and with this moment, and the rest of its millisecond: that is how finely times are shown
+    :param until: only up to and with this moment, as the contract of this list says, and the rest of its millisecond: that is
+        how finely times are shown
     """
     wallet = Wallet.objects.filter(organization=organization)
     rows = entries(wallet.values("id")[:1])

@@ -6,7 +6,6 @@ is in a renewal twice, out of the old grant and into the new one, and so not in 
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -16,6 +15,7 @@ from django.db.models.functions import Coalesce
 
 from credits.models import ZERO, BillingPeriod, LedgerEntry
 from credits.services.reading import entries
+from organizations import moments
 from organizations.ids import write
 
 Kind = LedgerEntry.Kind
@@ -89,9 +89,9 @@ def statement_rows(period: BillingPeriod) -> Iterator[list[object]]:
     statement = statement_of(period)
     yield ["organization", write("org", period.wallet.organization_id)]
     yield ["period", period.index]
-    yield ["starts_at", _moment(period.starts_at)]
-    yield ["ends_at", _moment(period.ends_at)]
-    yield ["closed_at", _moment(period.closed_at) if period.closed_at else "open"]
+    yield ["starts_at", moments.write(period.starts_at)]
+    yield ["ends_at", moments.write(period.ends_at)]
+    yield ["closed_at", moments.write(period.closed_at) if period.closed_at else "open"]
     yield ["term_days", period.term_days]
     yield ["whole_days", period.whole_days]
     yield ["seats", period.seats]
@@ -112,7 +112,7 @@ def _row(entry: LedgerEntry) -> list[object]:
     return [
         entry.number,
         entry.public_id,
-        _moment(entry.posted_at),
+        moments.write(entry.posted_at),
         entry.kind,
         entry.amount,
         entry.balance_after,
@@ -125,7 +125,3 @@ def _row(entry: LedgerEntry) -> list[object]:
         bytes(entry.hash).hex(),
         entry.reference or None,
     ]
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()

@@ -10,11 +10,11 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from organizations import clock
 from organizations.admin.cells import duration, moment
 from organizations.admin.columns import ViewOnlyAdmin, pill
+from organizations.admin.windows import WindowFilter
 from organizations.models import Finding, Job
 
 ROWS = 50
@@ -63,7 +63,7 @@ class JobAdmin(ViewOnlyAdmin):
         "took",
         "due_by",
     )
-    list_filter = ("kind", JobStateFilter, ("started_at", RangeDateTimeFilter))
+    list_filter = ("kind", JobStateFilter, ("started_at", WindowFilter))
     list_filter_submit = True
     ordering = ("-started_at", "-id")
     search_fields = ("kind",)

@@ -331,7 +331,9 @@ class TestStatement:
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         name = f'attachment; filename="statement-{organization.public_id}-2026-05-01.csv"'
         assert answer.headers["content-disposition"] == name
-        text = answer.getvalue().decode()
+        sent = answer.getvalue()
+        assert sent.startswith(b"\xef\xbb\xbforganization,")
+        text = sent.decode("utf-8-sig")
         assert text == "".join(lines(statement_rows(period)))
 
     def test_is_for_those_who_may_see_the_period(self) -> None:

@@ -323,6 +323,31 @@ class TestLists:
         assert {entry.kind for entry in by_kind.context["cl"].result_list} == {"allocate"}
         assert [e.wallet.organization.name for e in by_time.context["cl"].result_list] == ["Later"]
 
+    @pytest.mark.parametrize(
+        ("window", "amounts"),
+        [
+            ({"to_0": "2026-05-10", "to_1": "12:00:00"}, []),
+            ({"to_0": "2026-05-10", "to_1": "12:00:01"}, [1]),
+            ({"from_0": "2026-05-10", "from_1": "12:00:00"}, [1, 2]),
+            ({"to_0": "2026-05-10"}, [1]),
+            ({"from_0": "2026-05-11"}, [2]),
+            ({"from_0": "2026-05-10", "to_0": "2026-05-11"}, [1, 2]),
+            ({"to_0": "9999-12-31"}, [1, 2]),
+            ({"from_0": "soon", "to_0": "2026-05-40", "to_1": "12:00:00"}, [1, 2]),
+        ],
+    )
+    def test_end_a_window_before_its_end(
+        self, ana: Client, window: dict[str, str], amounts: list[int]
+    ) -> None:
+        one = make_organization()
+        grant(one, 1)
+        grant(one, 2, now=later(days=1))
+
+        asked = {f"posted_at_{name}": value for name, value in window.items()}
+        found = ana.get(list_of(LedgerEntry), asked).context["cl"].result_list
+
+        assert sorted(entry.amount for entry in found) == amounts
+
     def test_filter_reservations_by_status(self, ana: Client) -> None:
         world()
 

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from credits import tasks
 from credits.management.commands import renew as command
 from credits.models import BillingPeriod, CreditConfig, LedgerEntry
-from organizations import jobs
+from organizations import jobs, moments
 from organizations.models import Job, Lease, Organization
 from tests.callers import clock as clock
 from tests.factories import (
@@ -99,11 +99,12 @@ class TestDryRun:
         say("--dry-run", "--csv", str(file))
         renew(acme, now=at("2026-08-15"))
 
-        rows = list(csv.DictReader(file.open()))
+        assert file.read_bytes().startswith(b"\xef\xbb\xbforganization_id,")
+        rows = list(csv.DictReader(file.open(encoding="utf-8-sig")))
         assert [row["name"] for row in rows] == ["'=Acme"] * 3
         assert [row["organization_id"] for row in rows] == [acme.public_id] * 3
         for row, period in zip(rows, periods_of(acme)[1:], strict=True):
-            assert row["starts_at"] == period.starts_at.isoformat()
+            assert row["starts_at"] == moments.write(period.starts_at)
             posted = period.entries.filter(kind="renew").get()
             assert row["balance_after"] == f"{posted.balance_after:.6f}"
             lapsed = LedgerEntry.objects.filter(

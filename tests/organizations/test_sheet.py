@@ -14,7 +14,7 @@ class TestLines:
 
         (line,) = sheet.lines([[Decimal("-1.5"), -3, moment, None, "Acme, Ltd"]])
 
-        assert line == '-1.500000,-3,2026-05-01T12:00:00+00:00,,"Acme, Ltd"\r\n'
+        assert line == '-1.500000,-3,2026-05-01T12:00:00.000Z,,"Acme, Ltd"\r\n'
 
     @pytest.mark.parametrize(
         "text",
@@ -30,6 +30,11 @@ class TestLines:
     @pytest.mark.parametrize("text", ["Acme", "a=b", "日本語", "  padded", '"quoted"', "it's", ""])
     def test_leaves_other_text_alone(self, text: str) -> None:
         assert sheet.cell(text) == text
+
+    def test_begins_a_file_with_the_mark_of_utf_8(self) -> None:
+        whole = "".join(sheet.file([["Zoë"], [1]])).encode()
+
+        assert whole == b"\xef\xbb\xbfZo\xc3\xab\r\n1\r\n"
 
     def test_writes_a_row_at_a_time(self) -> None:
         endless = iter(lambda: ["x"], None)

@@ -26,6 +26,7 @@ WORDS: list[Any] = ["ai", "agent_run", "app", "dataset", "AI", "", None, 1, True
 IDS: list[Any] = [ACTOR, f"act_{ACTOR}", f"org_{ACTOR}", ACTOR.upper(), "", "act_", None, 1, []]
 TIMES: list[Any] = [
     *("2026-05-10T12:00:00Z", "2026-05-10T12:00:00.123456Z", "2026-05-10T12:00:00+00:00"),
+    *("2026-05-10t12:00:00.1234567z", "2026-05-10T12:00:00 00:00"),
     *("2026-05-10", "2026-13-10T12:00:00Z", "0001-01-01T00:00:00Z", "", None, 5, True, []),
 ]
 VALUES: dict[str, list[Any]] = {

@@ -91,7 +91,8 @@ class TestCommand:
 
         rerate(organization, "--dry-run", "--csv", str(file))
 
-        head, *rows = file.read_text().splitlines()
+        assert file.read_bytes().startswith(b"\xef\xbb\xbfevent,")
+        head, *rows = file.read_text("utf-8-sig").splitlines()
         assert head == "event,occurred_at,model,old,new,difference,problem"
         assert [row.split(",")[3:6] for row in rows] == [["10.000000", "7.000000", "-3.000000"]] * 3
 

@@ -11,11 +11,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, MonthFilter, amount
 from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
+from organizations.admin.windows import WindowFilter
 from usage.models import RollupMark, UsageEvent, UsageRollup
 from usage.services.corrections import may_reverse
 from usage.services.events import CORRECTION, FORGIVEN, REFUND, RERATED
@@ -98,7 +99,7 @@ class UsageEventAdmin(UsedAdmin):
     )
     list_filter = (
         MonthFilter,
-        ("occurred_at", RangeDateTimeFilter),
+        ("occurred_at", WindowFilter),
         ("organization", AutocompleteSelectFilter),
         ("actor", AutocompleteSelectFilter),
         ("group", AutocompleteSelectFilter),

@@ -9,7 +9,7 @@ from django.contrib.admin import display
 from django.db.models import DecimalField, Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.edits import EditedAdmin, author
 from credits.admin.forms import CreditsField
@@ -17,6 +17,7 @@ from credits.admin.ledger import Rows
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.actions import sentence
+from organizations.admin.windows import WindowFilter
 from usage.models import AIModel, Rate
 from usage.services import rate_card
 from usage.units import UNITS
@@ -166,7 +167,7 @@ class RateAdmin(Prices, EditedAdmin):
     list_display = ("model", "starts_at", "state", *COLUMNS)
     list_filter = (
         ("model", AutocompleteSelectFilter),
-        ("starts_at", RangeDateTimeFilter),
+        ("starts_at", WindowFilter),
         "unit",
     )
     list_filter_submit = True

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.actions import GrantCredits
 from credits.admin.columns import amount
@@ -23,6 +23,7 @@ from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import pill
 from organizations.admin.actions import Action, may_use
+from organizations.admin.windows import WindowFilter
 from organizations.models import Group
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from usage import services
@@ -61,7 +62,7 @@ class DenialAdmin(UsedAdmin):
     list_filter = (
         ("organization", AutocompleteSelectFilter),
         ("actor", AutocompleteSelectFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", WindowFilter),
     )
     # It has an index of its own there, and a month of rows.
     date_hierarchy = "created_at"

@@ -6,11 +6,11 @@ from rest_framework import serializers
 
 from organizations.fields import (
     IdField,
-    OrganizationTime,
     StrictBoolean,
     StrictChar,
     StrictChoice,
     StrictSerializer,
+    WalletTime,
 )
 from organizations.models import Actor, Group
 from organizations.pagination import PageQuery
@@ -67,8 +67,8 @@ class ActorShape(serializers.Serializer):
     externalId = serializers.CharField(source="external_id", allow_null=True)
     profile = serializers.CharField(source="profile.slug", default=None, allow_null=True)
     active = serializers.BooleanField()
-    createdAt = OrganizationTime(source="created_at")
-    updatedAt = OrganizationTime(source="updated_at")
+    createdAt = WalletTime(source="created_at")
+    updatedAt = WalletTime(source="updated_at")
 
 
 class NewGroup(StrictSerializer):
@@ -107,8 +107,8 @@ class GroupShape(serializers.Serializer):
     profile = serializers.CharField(source="profile.slug", default=None, allow_null=True)
     memberIds = serializers.SerializerMethodField()
     memberCount = serializers.SerializerMethodField()
-    createdAt = OrganizationTime(source="created_at")
-    updatedAt = OrganizationTime(source="updated_at")
+    createdAt = WalletTime(source="created_at")
+    updatedAt = WalletTime(source="updated_at")
 
     def get_memberIds(self, group: Group) -> list[str]:
         fetched: list[Actor] | None = getattr(group, "first_members", None)

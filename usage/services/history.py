@@ -30,13 +30,13 @@ def events_of(
 
     :param own_actor_id: only of this actor, whatever else is asked for
     :param since: only what was done from this moment on
-    :param until: only what was done up to and with this moment
+    :param until: only what was done before this moment
     """
     rows = UsageEvent.objects.filter(organization=organization).select_related("group")
     if since is not None:
         rows = rows.filter(occurred_at__gte=since)
     if until is not None:
-        rows = rows.filter(occurred_at__lte=until)
+        rows = rows.filter(occurred_at__lt=until)
     actors = {id for id in (own_actor_id, actor_id) if id is not None}
     if len(actors) > 1:
         return Listing(rows.none(), BY)

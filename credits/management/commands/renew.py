@@ -101,15 +101,16 @@ class Command(BaseCommand):
             self._table(turns)
             return
         rows = ((turn.organization.public_id, turn.organization.name, *turn[1:]) for turn in turns)
-        lines = sheet.lines([("organization_id", "name", *HEADINGS[1:])])
-        if csv == "-":
-            for text in chain(lines, sheet.lines(rows)):
+        table = chain([("organization_id", "name", *HEADINGS[1:])], rows)
+        if (
+            csv == "-"
+        ):  # for a program, which would take the mark of a file for a part of the first title
+            for text in sheet.lines(table):
                 self.stdout.write(text, ending="")
             return
         try:
-            with Path(csv).open("w", newline="") as file:
-                file.writelines(lines)
-                file.writelines(sheet.lines(rows))
+            with Path(csv).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(sheet.file(table))
         except OSError as error:
             raise CommandError(f"--csv: {error}") from error
 

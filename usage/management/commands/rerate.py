@@ -136,7 +136,7 @@ def _written(differing: Iterable[Repriced], file: Path | None) -> Iterator[Repri
         yield from differing
         return
     with file.open("w", encoding="utf-8", newline="") as opened:
-        opened.writelines(sheet.lines([COLUMNS]))
+        opened.writelines(sheet.file([COLUMNS]))
         for each in differing:
             opened.writelines(sheet.lines([_row(each)]))
             yield each

@@ -1,4 +1,4 @@
-"""What the API says of wallets, their ledger and their organizations, and what it reads to change them."""
+"""What the API says of wallets and their organizations, and what it reads to change them."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,6 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
-from credits.models import LedgerEntry
 from credits.services import Reading
 from organizations import ids, wire
 from organizations.authentication import Principal
@@ -27,29 +26,10 @@ from organizations.fields import (
     TextOrNull,
     WalletTime,
     WholeCreditsField,
-    ZuluDateTimeField,
 )
 from organizations.models import Organization
 from organizations.pagination import DEFAULT_LIMIT, PageQuery
 from organizations.scopes import CREDITS_READ
-
-Kind = LedgerEntry.Kind
-
-EVENT_TYPES = {
-    Kind.SETTLE: "usage",
-    Kind.REVERSAL: "refund",
-    Kind.GRANT: "grant",
-    Kind.RENEW: "grant",
-    Kind.RECHARGE: "purchase",
-    Kind.ADJUST: "adjustment",
-    Kind.LAPSE: "adjustment",
-    Kind.ALLOCATE: "allocation",
-    Kind.REFILL: "allocation",
-    Kind.SWEEP: "allocation",
-    Kind.RECLAIM: "allocation",
-}
-"""What a kind of entry is called in this contract."""
-EVENT_TYPE_NAMES = sorted(set(EVENT_TYPES.values()))
 
 ONCE_FOR_EVER = "Used again for the same it answers what was done, and moves nothing; for anything else it is a conflict."
 
@@ -134,22 +114,6 @@ class ReferenceField(StrictChar):
         super().__init__(**{"max_length": 255, "required": False} | options)
 
 
-class EventQuery(PageQuery):
-    projectId = StrictChar(source="project_id", max_length=500, required=False)
-    eventType = StrictChoice(EVENT_TYPE_NAMES, source="event_type", required=False)
-    reference = ReferenceField(help_text="Only what this payment or order moved.")
-    since = ZuluDateTimeField(required=False)
-    until = ZuluDateTimeField(required=False)
-
-
-class MetadataText(serializers.CharField):
-    """One of the texts that the caller of a command left in its metadata; null if it did not."""
-
-    def get_attribute(self, instance: LedgerEntry) -> str | None:
-        text: str | None = instance.metadata.get(self.field_name)
-        return text
-
-
 class GivenText(serializers.CharField):
     """Text that is only said where somebody gave it."""
 
@@ -161,56 +125,6 @@ class GivenText(serializers.CharField):
         if not text:
             raise SkipField
         return text
-
-
-class TransferDescription(TextOrNull):
-    """What was said of a transfer, or when it was taken back. Other entries do not have the field."""
-
-    def get_attribute(self, instance: LedgerEntry) -> str:
-        if instance.transfer_id is None:
-            raise SkipField
-        return instance.reason
-
-
-class TransferMetadata(serializers.DictField):
-    """The caller's notes of a transfer, and over them ours: which way it went, and to or from whom."""
-
-    child = serializers.CharField()
-
-    def get_attribute(self, instance: Any) -> dict[str, str]:
-        if instance.transfer_id is None:
-            raise SkipField
-        direction = "in" if instance.amount > 0 else "out"
-        counterparty = ids.write("org", instance.counterparty_id)
-        return {**instance.metadata, "direction": direction, "counterpartyOrgId": counterparty}
-
-
-class EventShape(serializers.Serializer):
-    """A ledger entry. Transfers say a little more than the rest."""
-
-    # Of an entry with its `counterparty_id`.
-
-    eventId = serializers.UUIDField(source="id")
-    projectId = MetadataText(allow_null=True)
-    credits = CreditsField(source="amount", min_value=None)
-    eventType = serializers.SerializerMethodField()
-    format = MetadataText(allow_null=True)
-    containerId = MetadataText(allow_null=True)
-    workflowId = MetadataText(allow_null=True)
-    balanceAfterPrepaid = serializers.SerializerMethodField()
-    usageAfterPeriod = CreditsField(source="usage_after", allow_null=True)
-    reference = GivenText(source="means", help_text="Of the payment or order that moved it.")
-    createdAt = WalletTime(source="posted_at")
-    description = TransferDescription(required=False)
-    metadata = TransferMetadata(required=False)
-
-    @extend_schema_field(serializers.ChoiceField(EVENT_TYPE_NAMES))
-    def get_eventType(self, entry: LedgerEntry) -> str:
-        return EVENT_TYPES[Kind(entry.kind)]
-
-    @extend_schema_field(CreditsField(min_value=None))
-    def get_balanceAfterPrepaid(self, entry: LedgerEntry) -> Any:
-        return wire.plain(entry.balance_after - entry.allowance_after)
 
 
 class OrganizationQuery(PageQuery):

@@ -1,4 +1,4 @@
-"""The doors of wallets, their ledger, and the organizations that own them."""
+"""The doors of wallets, and of the organizations that own them."""
 
 from typing import Any
 from uuid import UUID
@@ -10,15 +10,12 @@ from rest_framework.serializers import ValidationError
 
 from credits import serializers as shapes
 from credits import services
-from credits.models import LedgerEntry
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer
 from organizations.models import Organization
 from organizations.pagination import page_of
 from organizations.permissions import ANY_KEY
 from organizations.scopes import CREDITS_READ, MANAGE, ORG_ADMIN
-
-EVENTS = page_of(shapes.EventShape)
 
 
 class WhoAmI(ApiView):
@@ -30,7 +27,7 @@ class WhoAmI(ApiView):
 
 
 class WalletView(ApiView):
-    """What the views of wallets share: saying one, and saying what was posted on it."""
+    """What the views of wallets share: saying one, as it is or was."""
 
     def credits(self, organization: Organization) -> Response:
         reading = self._reading(organization)
@@ -45,25 +42,6 @@ class WalletView(ApiView):
         except services.NotKnownThen as error:
             raise ValidationError({"asOf": [str(error)]}) from error
 
-    def events(self, organization: Organization) -> Response:
-        query = self.query
-        listing = services.ledger_of(
-            organization,
-            kinds=_kinds(query.get("event_type")),
-            project_id=query.get("project_id"),
-            since=query.get("since"),
-            until=query.get("until"),
-            reference=query.get("reference"),
-        )
-        return self.page(shape=shapes.EventShape, **listing._asdict())
-
-
-def _kinds(event_type: str | None) -> list[str] | None:
-    """Return the kinds of entries that are of a type; null for any."""
-    if event_type is None:
-        return None
-    return [kind for kind in LedgerEntry.Kind if shapes.EVENT_TYPES[kind] == event_type]
-
 
 class Credits(WalletView):
     @operation(CREDITS_READ, query=shapes.CreditsQuery, answer=shapes.CreditsShape)
@@ -72,25 +50,11 @@ class Credits(WalletView):
         return self.credits(self.acting)
 
 
-class CreditEvents(WalletView):
-    @operation(CREDITS_READ, query=shapes.EventQuery, answer=EVENTS)
-    def get(self, request: Request) -> Response:
-        """Your ledger, newest first."""
-        return self.events(self.acting)
-
-
 class ChildCredits(WalletView):
     @operation(ORG_ADMIN, query=shapes.CreditsQuery, answer=shapes.CreditsShape)
     def get(self, request: Request, org_id: UUID) -> Response:
         """The wallet of a child, now or as it was at a moment."""
         return self.credits(self.child(org_id))
-
-
-class ChildCreditEvents(WalletView):
-    @operation(ORG_ADMIN, query=shapes.EventQuery, answer=EVENTS)
-    def get(self, request: Request, org_id: UUID) -> Response:
-        """The ledger of a child, newest first."""
-        return self.events(self.child(org_id))
 
 
 class Allocation(ApiView):

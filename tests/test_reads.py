@@ -138,6 +138,11 @@ class Asked:
             "reference": ["payment of Big", "none"],
             "since": [late, early],
             "until": [late, early],
+            "entryId": [
+                big.wallet.entries.get(kind="settle", number=9).public_id,
+                big.wallet.entries.filter(usage_events__isnull=False).earliest("id").public_id,
+            ],
+            "reservationId": [big.wallet.reservations.earliest("id").public_id],
             "actorId": [ada.public_id, idle.public_id],
             "model": ["sonnet", "haiku"],
             "source": ["reservation", "jobs", "none"],

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.views import actors, catalogue, events, i5, keys, omni, refunds
+from usage.views import actors, catalogue, events, i5, keys, ledger, omni, refunds
 from usage.views import reservations as views
 
 _RESERVATION = "usage/reservations/<str:rsv_id>"
@@ -11,6 +11,8 @@ _USAGE = "ai/credit-usage"
 
 urlpatterns = [
     path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
+    path("credits/events", ledger.CreditEvents.as_view()),
+    path("organizations/<str:org_id>/credits/events", ledger.ChildCreditEvents.as_view()),
     path("sandbox/reset", keys.SandboxReset.as_view()),
     path("actors", actors.Actors.as_view()),
     path("actors/<str:act_id>", actors.ActorDetail.as_view()),

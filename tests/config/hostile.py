@@ -493,7 +493,8 @@ DOORS = [
         "GET",
         "/api/v1/usage/events",
         query=PAGE
-        | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"},
+        | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"}
+        | {"entryId": "id", "reservationId": "id"},
     ),
     Door("GET", "/api/v1/models", query={"actorId": "id"}),
     Door(

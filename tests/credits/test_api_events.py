@@ -37,6 +37,7 @@ def one_of_each() -> Organization:
     f.grant(parent, 3, expires_at=f.later(minutes=1))
     f.spend(parent, 2)
     f.allocate(child, 100)
+    f.reclaim(child, 10)
     f.set_terms(child, refill_threshold=200, refill_amount=60)
     f.reserve(child, 30, ttl=timedelta(minutes=1))
     f.archive(child)
@@ -162,6 +163,7 @@ class TestItem:
             "adjustment",  # the lapse of the grant that ended
             "allocation",  # the sweep of the archived child
             "allocation",  # the refill before
+            "allocation",  # what was taken back from the child
             "allocation",
             "usage",
             "grant",
@@ -247,7 +249,7 @@ class TestFilters:
             ("grant", [50, 3, 1_000]),
             ("purchase", [20]),
             ("adjustment", [-1, -5]),
-            ("allocation", [130, -60, -100]),
+            ("allocation", [120, -60, 10, -100]),
         ],
     )
     def test_by_type(self, event_type: str, credits: list[int]) -> None:

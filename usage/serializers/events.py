@@ -85,6 +85,13 @@ class ResultsShape(serializers.Serializer):
 class EventQuery(PageQuery):
     actorId = IdField("act", source="actor_id", required=False)
     model = StrictChar(max_length=80, required=False)
+    entryId = IdField(
+        "txn",
+        source="entry_id",
+        required=False,
+        help_text="Only what this entry of the ledger charged, or took back.",
+    )
+    reservationId = IdField("rsv", source="reservation_id", required=False)
     since = OffsetDateTimeField(required=False)
     until = OffsetDateTimeField(required=False)
 
@@ -99,6 +106,7 @@ class UsageEventShape(serializers.ModelSerializer):
     id = IdField("evt")
     externalId = serializers.CharField(source="external_id")
     reservationId = IdField("rsv", source="reservation_id", allow_null=True)
+    entryId = IdField("txn", source="charge_id", allow_null=True)
     correctsId = IdField("evt", source="corrects_id", allow_null=True)
     actorId = IdField("act", source="actor_id", allow_null=True)
     entity = serializers.CharField(source="group.key", default=None, allow_null=True)
@@ -126,6 +134,7 @@ class UsageEventShape(serializers.ModelSerializer):
             "source",
             "externalId",
             "reservationId",
+            "entryId",
             "correctsId",
             "actorId",
             "entity",

@@ -22,7 +22,7 @@ class Events(ApiView):
     )
     def get(self, request: Request) -> Response:
         """What happened, newest first; to a personal key, what its actor did."""
-        names = ("actor_id", "model", "source", "since", "until")
+        names = ("actor_id", "model", "source", "entry_id", "reservation_id", "since", "until")
         wanted = {name: self.query[name] for name in names if name in self.query}
         listing = history.events_of(self.acting, own_actor_id=self.principal.key.actor_id, **wanted)
         return self.page(shape=shapes.UsageEventShape, **listing._asdict())

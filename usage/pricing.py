@@ -366,7 +366,11 @@ def _place(unit: str) -> int:
 def _dearest(card: RateCard, variant: str) -> RateCard:
     sheet, prices = card.sheet(variant), list[Price]()
     for unit in sheet.steps:
-        within = [unit, *sheet.parts[unit]]
+        # Work may as well have less of a cheap part than was asked: so a part is held by what is beside it too.
+        wholes = [whole for whole in sheet.steps if unit in sheet.parts[whole]]
+        within = [unit, *sheet.parts[unit], *wholes]
+        for whole in wholes:
+            within += sheet.parts[whole]
         least = max(sheet.steps[each][0].at_least for each in within)
         most = ZERO
         for start in sheet.starts:

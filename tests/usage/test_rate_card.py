@@ -16,6 +16,7 @@ from usage.services import rate_card, rate_file, rates
 pytestmark = pytest.mark.django_db(transaction=True)
 
 D = Decimal
+BUNDLED = str(rate_file.BUNDLED)
 LATER = f.at("2026-11-01")
 
 # US dollars per million tokens, as the providers published them; a credit is a cent.
@@ -95,7 +96,7 @@ class TestBundled:
     def test_has_the_published_prices(
         self, slug: str, day: str, dollars: tuple[str | None, ...]
     ) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
         model = AIModel.objects.get(slug=slug)
 
         moment = f.at(day)
@@ -107,7 +108,7 @@ class TestBundled:
     def test_prices_what_is_longer_than_272_000_tokens(
         self, slug: str, dollars: tuple[str, ...]
     ) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
         model = AIModel.objects.get(slug=slug)
 
         card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
@@ -120,12 +121,12 @@ class TestBundled:
         assert long > short * D("1.9")
 
     def test_leaves_no_band_without_prices(self) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
 
         assert not Rate.objects.filter(amount=None).exists()
 
     def test_charges_what_a_cache_of_google_answers_at_its_own_price(self) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
         model = AIModel.objects.get(slug="gemini-3.6-flash")
         card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
 
@@ -134,7 +135,7 @@ class TestBundled:
         assert price(card, tokens) == D("2.325")
 
     def test_prices_a_long_prompt_of_haiku_by_its_second_band(self) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
         model = AIModel.objects.get(slug="claude-haiku-5-5")
         card = rates.in_force(rates.cards_of([model], until=LATER), model, LATER)
 
@@ -144,7 +145,7 @@ class TestBundled:
         assert [short, long] == [D("0.69"), D("3.450005")]
 
     def test_has_one_fallback_per_provider_and_all_three_tiers(self) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
 
         fallbacks = AIModel.objects.filter(is_fallback=True).order_by("provider")
         tiers = dict(AIModel.objects.values_list("slug", "tier"))
@@ -185,7 +186,7 @@ class TestLoad:
         assert "nothing to change" in load(str(file), "--yes")
 
     def test_keeps_what_the_file_does_not_name(self, file: Path) -> None:
-        load("--yes")
+        load(BUNDLED, "--yes")
         before = (AIModel.objects.count(), Rate.objects.count())
         file.write_text(CARD)
 

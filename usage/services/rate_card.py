@@ -1,9 +1,10 @@
 """Changing the rate card: what a list of prices would change, whether work can be charged by it, and changing it."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from itertools import combinations, groupby
 from typing import Any
 
@@ -25,18 +26,38 @@ MODEL_FIELDS = (
     "output_includes_reasoning",
 )
 RATE_FIELDS = ("amount", "at_least")
+AT_ONCE = 2_000
+"""How many rows are written by one statement."""
 Card = tuple[str, datetime]
 """Which card: of which model, from when on."""
+Step = tuple[str, str, str, int]
+"""Which row of a card."""
+Progress = Callable[[int, int], None]
+
+
+def _say_nothing(done: int, of: int) -> None:
+    """Tell nobody how far a load is."""
 
 
 class InvalidRateCard(Exception):
     """The prices cannot be a rate card; the message says where, and what was expected."""
 
 
+class Kind(StrEnum):
+    """What a change does."""
+
+    DEARER = "dearer"
+    CHEAPER = "cheaper"
+    NEW = "new"
+    GONE = "gone"
+    OTHER = "other"
+
+
 @dataclass(frozen=True)
 class Change:
     """One difference between a list and the database: which field of what, from what, to what."""
 
+    kind: Kind
     subject: str
     field: str
     before: str
@@ -49,37 +70,107 @@ class PriceList:
 
     models: list[AIModel]
     rates: list[Rate]
+    left_out: list[str] = field(default_factory=list)
+    """What somebody lists that cannot be a card: which model, and why."""
+    whole_of: set[str] = field(default_factory=set)
+    """The providers of which it lists all models that there are."""
+
+
+class _Cards:
+    """The cards of some models as they are: of each the rates by their step, oldest first."""
+
+    def __init__(self, slugs: Collection[str]) -> None:
+        self._of: dict[str, dict[datetime, dict[Step, Rate]]] = {}
+        ordered = Rate.objects.filter(model__in=slugs).order_by("model", "starts_at")
+        for rate in ordered:
+            self.put(rate)
+
+    def put(self, rate: Rate) -> None:
+        cards = self._of.setdefault(rate.model_id, {})
+        cards.setdefault(rate.starts_at, {})[rate.step] = rate
+
+    def exact(self, card: Card) -> dict[Step, Rate]:
+        """Return the card that begins then."""
+        return self._of.get(card[0], {}).get(card[1], {})
+
+    def in_force(self, card: Card) -> dict[Step, Rate]:
+        """Return the card that is in force then."""
+        slug, moment = card
+        begun = [starts_at for starts_at in self._of.get(slug, {}) if starts_at <= moment]
+        return self._of[slug][max(begun)] if begun else {}
+
+
+def differing(listed: PriceList) -> PriceList:
+    """Return of a list that others keep what it says otherwise than the cards in force. How a model that is there is called, and for whom
+    it is, stays as staff have it.
+
+    :param listed: its cards, those of a model by their beginning
+    """
+    there = set(AIModel.objects.filter(slug__in=_slugs(listed)).values_list("slug", flat=True))
+    cards, rates = _Cards(_slugs(listed)), list[Rate]()
+    for card, group in groupby(listed.rates, key=_card):
+        wanted = list(group)
+        if _said(cards.in_force(card).values()) != _said(wanted):
+            rates += wanted
+            for rate in wanted:
+                cards.put(rate)
+    new = [model for model in listed.models if model.slug not in there]
+    return PriceList(new, rates, listed.left_out, listed.whole_of)
+
+
+def not_listed(listed: PriceList) -> list[str]:
+    """Return the models of the providers that a list has all models of, which it does not have."""
+    there = AIModel.objects.filter(provider__in=listed.whole_of).order_by("slug")
+    slugs = _slugs(listed)
+    return [slug for slug in there.values_list("slug", flat=True) if slug not in slugs]
 
 
 def compare(wanted: PriceList) -> list[Change]:
-    """Return what loading a list would change, in its order. What it does not name stays."""
-    models = AIModel.objects.in_bulk([model.slug for model in wanted.models])
-    changes = []
+    """Return what loading a list would change, in its order. A new card is compared with the one that is in force when it begins. What
+    the list does not name stays."""
+    models = AIModel.objects.in_bulk(_slugs(wanted))
+    cards, changes = _Cards(_slugs(wanted)), list[Change]()
     for model in wanted.models:
         changes += _changes(model.slug, model, models.get(model.slug), MODEL_FIELDS)
-    known = _known(wanted)
-    for rate in wanted.rates:
-        changes += _changes(str(rate), rate, known.pop(_key(rate), None), RATE_FIELDS)
-    return changes + [Change(str(rate), "gone", _text(rate.amount), "–") for rate in known.values()]
+    for card, group in groupby(sorted(wanted.rates, key=_card), key=_card):
+        new = {rate.step: rate for rate in group}
+        own = cards.exact(card)
+        found = _card_changes(new, own or cards.in_force(card))
+        if not own and not found:
+            found = [
+                Change(Kind.OTHER, f"{card[0]} from {card[1]:%Y-%m-%d}", "card", "–", "the same")
+            ]
+        changes += found
+        for rate in new.values():
+            cards.put(rate)
+    return changes
 
 
 @transaction.atomic(savepoint=False)
-def load(wanted: PriceList, *, performed_by: str = UNSAID) -> None:
-    """Make the database say what a list says of its models and cards, with a history of each change."""
+def load(
+    wanted: PriceList, *, performed_by: str = UNSAID, progress: Progress = _say_nothing
+) -> None:
+    """Make the database say what a list says of its models and cards, with a history of each change.
+
+    :param progress: is told how many rows are written, and of how many
+    """
     # Whoever changes the catalogue raises its version: first of all, so that two who load cards do not wait for each other.
     Catalogue.objects.select_for_update(no_key=True).get()
     _load_models(wanted.models, performed_by)
-    known = _known(wanted)
-    new, changed = [], []
-    for rate in wanted.rates:
-        before = known.pop(_key(rate), None)
-        rate.pk = before.pk if before else None
-        if before is None:
-            new.append(rate)
-        elif _changes("", rate, before, RATE_FIELDS):
-            changed.append(rate)
-    delete_signed(list(known.values()), performed_by=performed_by)
-    _write(Rate, new, changed, RATE_FIELDS, performed_by)
+    cards, new, changed, gone = _Cards(_slugs(wanted)), list[Rate](), list[Rate](), list[Rate]()
+    for card, group in groupby(sorted(wanted.rates, key=_card), key=_card):
+        rates = {rate.step: rate for rate in group}
+        known = cards.exact(card)
+        gone += [rate for step, rate in known.items() if step not in rates]
+        for step, rate in rates.items():
+            before = known.get(step)
+            rate.pk = before.pk if before else None
+            if before is None:
+                new.append(rate)
+            elif _values(rate) != _values(before):
+                changed.append(rate)
+    delete_signed(gone, performed_by=performed_by)
+    _write(Rate, new, changed, RATE_FIELDS, performed_by=performed_by, progress=progress)
 
 
 def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
@@ -96,7 +187,7 @@ def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
         for model in models
         if model.slug in there and _changes("", model, there[model.slug], MODEL_FIELDS)
     ]
-    _write(AIModel, new, changed, MODEL_FIELDS, performed_by)
+    _write(AIModel, new, changed, MODEL_FIELDS, performed_by=performed_by)
 
 
 def _write(
@@ -104,14 +195,18 @@ def _write(
     new: Sequence[Any],
     changed: Sequence[Any],
     fields: Sequence[str],
+    *,
     performed_by: str,
+    progress: Progress = _say_nothing,
 ) -> None:
     """Write rows of one kind and their history, many at once."""
-    said = {"batch_size": 1_000, "default_change_reason": performed_by[:LENGTH]}
-    if new:
-        bulk_create_with_history(new, kind, **said)
-    if changed:
-        bulk_update_with_history(changed, kind, list(fields), **said)
+    said, of = {"default_change_reason": performed_by[:LENGTH]}, len(new) + len(changed)
+    for done in range(0, len(new), AT_ONCE):
+        bulk_create_with_history(new[done : done + AT_ONCE], kind, **said)
+        progress(min(done + AT_ONCE, len(new)), of)
+    for done in range(0, len(changed), AT_ONCE):
+        bulk_update_with_history(changed[done : done + AT_ONCE], kind, list(fields), **said)
+        progress(len(new) + min(done + AT_ONCE, len(changed)), of)
 
 
 def beside(rate: Rate) -> QuerySet[Rate]:
@@ -172,19 +267,30 @@ def _steps(card: Iterable[Rate]) -> Iterable[tuple[str, list[Rate]]]:
         yield ", ".join(part for part in step if part), list(rates)
 
 
-def _known(wanted: PriceList) -> dict[Any, Rate]:
-    """Return the rates of the cards that a list names, as they are."""
-    cards = {_card(rate) for rate in wanted.rates}
-    there = Rate.objects.filter(model__in={slug for slug, _ in cards})
-    return {_key(rate): rate for rate in there if _card(rate) in cards}
+def _slugs(listed: PriceList) -> set[str]:
+    return {model.slug for model in listed.models} | {rate.model_id for rate in listed.rates}
 
 
 def _card(rate: Rate) -> Card:
     return rate.model_id, rate.starts_at
 
 
-def _key(rate: Rate) -> tuple[Any, ...]:
-    return *_card(rate), *rate.step
+def _values(rate: Rate) -> tuple[Any, ...]:
+    return tuple(getattr(rate, name) for name in RATE_FIELDS)
+
+
+def _said(rates: Iterable[Rate]) -> dict[Step, tuple[Any, ...]]:
+    return {rate.step: _values(rate) for rate in rates}
+
+
+def _card_changes(new: Mapping[Step, Rate], old: Mapping[Step, Rate]) -> list[Change]:
+    changes = []
+    for step, rate in new.items():
+        changes += _changes(str(rate), rate, old.get(step), RATE_FIELDS)
+    missing = (rate for step, rate in old.items() if step not in new)
+    return changes + [
+        Change(Kind.GONE, str(rate), "amount", _text(rate.amount), "–") for rate in missing
+    ]
 
 
 def _changes(
@@ -192,12 +298,19 @@ def _changes(
 ) -> list[Change]:
     if old is None:
         said = (f"{name} {_text(value)}" for name in names if (value := getattr(new, name)))
-        return [Change(subject, "new", "–", ", ".join(said))]
+        return [Change(Kind.NEW, subject, "new", "–", ", ".join(said))]
+    pairs = ((name, getattr(old, name), getattr(new, name)) for name in names)
     return [
-        Change(subject, name, _text(getattr(old, name)), _text(getattr(new, name)))
-        for name in names
-        if getattr(old, name) != getattr(new, name)
+        Change(_kind(before, after), subject, name, _text(before), _text(after))
+        for name, before, after in pairs
+        if before != after
     ]
+
+
+def _kind(before: Any, after: Any) -> Kind:
+    if isinstance(before, Decimal) and isinstance(after, Decimal):
+        return Kind.DEARER if after > before else Kind.CHEAPER
+    return Kind.OTHER
 
 
 def _text(value: Any) -> str:

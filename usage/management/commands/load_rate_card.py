@@ -1,5 +1,8 @@
-"""`manage.py load_rate_card [FILE]`: show what a rate card would change, then change it."""
+"""`manage.py load_rate_card [FILE]`: show what a list of prices would change on the rate card, then change it."""
 
+from argparse import ArgumentTypeError
+from collections import Counter
+from datetime import date
 from getpass import getuser
 from pathlib import Path
 from typing import Any
@@ -8,44 +11,106 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from usage.services import rate_card, rate_file
+from organizations import clock
+from usage.services import cost_map, price_list, rate_card, rate_file
+from usage.services.rate_card import Change, PriceList
+
+SHOWN = 100
+"""How many changes are shown unless all are asked for."""
 
 
 class Command(BaseCommand):
-    """Load models and their prices from a TOML file. What the file does not name stays as it is."""
+    """Load models and their prices: of the public list that comes with Purser, or of a file. What it does not name stays as it is."""
 
-    help = "Load the rate card: models, their tiers and fallbacks, and what they cost."
+    help = (
+        "Load the rate card: from the public price list (genai-prices), a TOML file, or a LiteLLM cost map (JSON). "
+        "Shows what becomes dearer, cheaper, new and gone, and asks."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", nargs="?", type=Path, default=rate_file.BUNDLED)
+        parser.add_argument(
+            "file", nargs="?", type=Path, help="a .toml or .json file; else the public list"
+        )
         parser.add_argument("--dry-run", action="store_true", help="only show what would change")
         parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--all", action="store_true", help="show every change")
+        parser.add_argument("--provider", action="append", default=[], help="only of this one")
+        parser.add_argument("--only", nargs="+", default=[], metavar="SLUG", help="only these")
+        parser.add_argument(
+            "--from",
+            dest="since",
+            type=_day,
+            metavar="DATE",
+            help="from when on its prices hold, where they have no date of their own; today",
+        )
 
-    def handle(self, *args: Any, file: Path, dry_run: bool, yes: bool, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         try:
-            card = rate_file.read(file)
+            listed, wanted = self._read(**options)
         except rate_card.InvalidRateCard as error:
             raise CommandError(str(error)) from error
-        changes = rate_card.compare(card)
+        for sentence in listed.left_out:
+            self.stdout.write(f"left out: {sentence}")
+        for slug in rate_card.not_listed(listed):
+            self.stdout.write(f"not listed any more, and stays: {slug}")
+        changes = rate_card.compare(wanted)
+        count = len(listed.models)
         if not changes:
-            self.stdout.write(f"{len(card.models)} models, nothing to change")
+            self.stdout.write(f"{count} models, nothing to change")
             return
-        self._show(changes)
-        if dry_run:
+        self._show(changes, all=options["all"])
+        if options["dry_run"]:
             return
-        if not yes and input("Change this? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not options["yes"] and input("Change this? [y/N] ").strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was changed")
-        try:
-            rate_card.load(card, performed_by=f"shell:{getuser()}")
-        except rate_card.InvalidRateCard as error:
-            raise CommandError(f"nothing was changed: {error}") from error
-        self.stdout.write(f"{len(card.models)} models, {len(changes)} changes made")
+        rate_card.load(wanted, performed_by=f"shell:{getuser()}", progress=self._say)
+        self.stdout.write(f"{count} models, {len(changes)} changes made")
 
-    def _show(self, changes: list[rate_card.Change]) -> None:
-        table = Table("model or rate", "field", "now", "then")
-        for change in changes:
-            table.add_row(change.subject, change.field, change.before, change.after)
+    def _read(
+        self,
+        *,
+        file: Path | None,
+        since: date | None,
+        provider: list[str],
+        only: list[str],
+        **options: Any,
+    ) -> tuple[PriceList, PriceList]:
+        """Return what is listed, and what of it is wanted: of a list that others keep only what differs."""
+        day = since or clock.now().date()
+        if file is None:
+            listed = price_list.read(since=day, only=only, of=provider)
+        elif file.suffix == ".json":
+            listed = cost_map.read(file, since=day, only=only, of=provider)
+        else:
+            if since or provider or only:
+                raise CommandError("a TOML file says itself which models, and from when on")
+            listed = rate_file.read(file)
+            return listed, listed
+        missing = sorted(set(only) - {model.slug for model in listed.models})
+        if missing:
+            raise CommandError(f"not in the list: {', '.join(missing)}")
+        return listed, rate_card.differing(listed)
+
+    def _show(self, changes: list[Change], *, all: bool) -> None:
+        table = Table("", "model or rate", "field", "now", "then")
+        for change in changes if all else changes[:SHOWN]:
+            table.add_row(change.kind, change.subject, change.field, change.before, change.after)
         console = Console(width=140)
         with console.capture() as capture:
             console.print(table)
         self.stdout.write(capture.get())
+        if not all and len(changes) > SHOWN:
+            self.stdout.write(f"… and {len(changes) - SHOWN} more: --all shows them")
+        counts = Counter(change.kind for change in changes)
+        self.stdout.write(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+
+    def _say(self, done: int, of: int) -> None:
+        if of > rate_card.AT_ONCE:
+            self.stdout.write(f"{done} of {of} prices written")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text}: a date like 2026-12-01 is expected") from error

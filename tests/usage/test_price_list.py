@@ -1,0 +1,216 @@
+"""The public price list: our charge is its own arithmetic, and what is held covers it."""
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import ROUND_UP, Decimal, localcontext
+from io import StringIO
+from itertools import groupby
+from random import Random
+
+import pytest
+from django.core.management import CommandError, call_command
+from genai_prices.data import providers
+from genai_prices.data_units import unit_data
+from genai_prices.types import ModelInfo, Provider, Usage
+
+from tests import factories as f
+from tests.callers import clock as clock
+from usage.models import AIModel, Rate
+from usage.pricing import RateCard, dearest, price_of, thaw
+from usage.services import price_list, rates
+from usage.services.rate_card import PriceList
+from usage.units import PARTS, UNITS
+
+D = Decimal
+DAY = date(2026, 5, 10)
+USAGES = 20
+
+
+def load(*arguments: str) -> str:
+    out = StringIO()
+    call_command("load_rate_card", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def cards_of(listed: PriceList) -> dict[str, list[RateCard]]:
+    grouped = groupby(listed.rates, key=lambda rate: (rate.model_id, rate.starts_at))
+    cards: dict[str, list[RateCard]] = {}
+    for (slug, _), of_card in grouped:
+        cards.setdefault(slug, []).append(rates.card_of(list(of_card)))
+    return cards
+
+
+def random_counts(random: Random, card: RateCard, variant: str, prompt: int) -> dict[str, int]:
+    """Return counts of everything that a card prices, parts within their wholes and beside each other."""
+    counts: dict[str, int] = {}
+    units = [unit for unit in reversed(list(card.sheet(variant).steps)) if unit != "requests"]
+    if "input_tokens" in units:
+        counts["input_tokens"] = prompt
+    shares: dict[str, int] = {}
+    for unit in units:
+        shares[unit] = random.choice([0, random.randrange(10), random.randrange(50_000)])
+    for unit in units:
+        own = shares[unit] + sum(shares[part] for part in units if part in PARTS[unit])
+        counts[unit] = max(own, prompt) if unit == "input_tokens" else own
+    return counts
+
+
+def listed_price(
+    provider: Provider, info: ModelInfo, variant: str, moment: datetime, counts: dict[str, int]
+) -> Decimal:
+    """Return what the list itself says, in credits, rounded as ours."""
+    context = dict([variant.split("=", 1)]) if variant else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        calculated = info.calc_price(
+            Usage(**counts), provider, genai_request_timestamp=moment, price_context=context
+        )
+    credits = calculated.total_price * price_list.CREDITS_PER_DOLLAR
+    # The list divides to 28 digits, and we exactly: what differs beyond is no difference.
+    with localcontext(prec=60):
+        return credits.quantize(D("1e-22")).quantize(D("0.000001"), rounding=ROUND_UP)
+
+
+def everything() -> Iterator[tuple[str, Provider, ModelInfo]]:
+    for provider in providers:
+        for info in provider.models:
+            yield price_list.slug_of(provider, info), provider, info
+
+
+def compare_with_the_list(every: int) -> int:
+    """Compare our charges with the list's for each model of so many; return how many were compared."""
+    listed, random, compared = price_list.read(since=DAY), Random(11), 0
+    cards = cards_of(listed)
+    for number, (slug, provider, info) in enumerate(everything()):
+        if slug not in cards or number % every:
+            continue
+        for card in cards[slug]:
+            begins = datetime.fromisoformat(card.starts_at)
+            variants = ["", *sorted({each.variant for each in card.prices if each.variant})]
+            for turn in range(USAGES):
+                variant = variants[turn % len(variants)]
+                edges = [each.prompt_from for each in card.prices if each.prompt_from]
+                prompt = random.choice([0, *edges, *(edge - 1 for edge in edges), 150_000])
+                counts = random_counts(random, card, variant, prompt)
+                moment = datetime.combine(begins, time(random.randrange(24), 30), UTC)
+                frozen = thaw(card.at(moment).frozen)
+
+                charged = price_of(frozen, counts, variant=variant, work_is_done=True)
+                asked = {unit: count + random.choice([0, 0, 7]) for unit, count in counts.items()}
+                held = price_of(dearest(frozen, variant), asked)
+
+                expected = listed_price(provider, info, variant, moment, counts)
+                assert charged == expected, (slug, variant, moment, counts)
+                assert charged <= held, (slug, variant, moment, counts, asked)
+                compared += 1
+    return compared
+
+
+class TestArithmetic:
+    def test_is_the_lists_own_for_one_model_of_ten(self) -> None:
+        assert compare_with_the_list(every=10) > 200 * USAGES
+
+    @pytest.mark.slow
+    def test_is_the_lists_own_for_every_model(self) -> None:
+        assert compare_with_the_list(every=1) > 2_100 * USAGES
+
+
+class TestUnits:
+    def test_are_those_of_the_list(self) -> None:
+        for name, said in unit_data.items():
+            assert UNITS[name].per == said["per"]
+            assert UNITS[name].dimensions == frozenset(said["dimensions"].items())
+
+    def test_are_called_otherwise_by_their_prices(self) -> None:
+        assert {said["price_key"]: name for name, said in unit_data.items()} == {
+            said["price_key"]: price_list.unit_of(said["price_key"]) for said in unit_data.values()
+        }
+
+
+class TestRead:
+    def test_leaves_out_only_what_has_no_price(self) -> None:
+        left_out = price_list.read(since=DAY).left_out
+
+        assert len(left_out) < 200
+        assert {said.split(": ", 1)[1] for said in left_out} == {"it has no price"}
+
+    def test_calls_every_model_by_a_name_of_its_own(self) -> None:
+        slugs = [model.slug for model in price_list.read(since=DAY).models]
+
+        assert len(set(slugs)) == len(slugs)
+        assert {"gpt-4o-mini", "claude-opus-5-5", "azure/o1"} <= set(slugs)
+
+    @pytest.mark.parametrize(
+        ("slug", "flags"),
+        [
+            ("claude-opus-5-5", (False, True)),
+            ("gpt-4o-mini", (True, True)),
+            ("gemini-3.6-flash", (True, False)),
+        ],
+    )
+    def test_says_how_a_provider_counts(self, slug: str, flags: tuple[bool, bool]) -> None:
+        (model,) = price_list.read(since=DAY, only=[slug]).models
+
+        assert (model.input_includes_cached, model.output_includes_reasoning) == flags
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock")
+class TestLoad:
+    def test_takes_all_of_it_once(self) -> None:
+        first = load("--yes", "--from", "2026-05-01")
+        again = load("--yes")
+
+        models = AIModel.objects.count()
+        assert models > 2_100
+        assert "prices written" in first
+        assert f"{models} models, nothing to change" in again
+        assert Rate.history.count() == Rate.objects.count()
+
+    def test_takes_one_model_of_it_and_what_is_dated_later(self) -> None:
+        load("--yes", "--only", "gemini-3.6-flash", "--from", "2026-05-01")
+
+        begins = set(Rate.objects.values_list("starts_at", flat=True))
+        assert set(AIModel.objects.values_list("slug", flat=True)) == {"gemini-3.6-flash"}
+        assert min(begins) == f.at("2026-05-01")
+
+    def test_takes_one_provider_of_it(self) -> None:
+        load("--yes", "--provider", "anthropic")
+
+        assert set(AIModel.objects.values_list("provider", flat=True)) == {"anthropic"}
+
+    def test_changes_nothing_in_a_dry_run(self) -> None:
+        shown = load("--dry-run", "--only", "gpt-4o-mini")
+
+        assert "input_tokens" in shown
+        assert "new" in shown
+        assert not AIModel.objects.exists()
+
+    def test_begins_a_new_card_where_the_list_says_otherwise(self) -> None:
+        load("--yes", "--only", "gpt-4o-mini", "--from", "2026-05-01")
+        first = Rate.objects.filter(variant="", starts_at=f.at("2026-05-01"))
+        first.filter(unit="output_tokens").update(amount=7)
+        first.filter(unit="input_tokens").update(amount=70)
+        AIModel.objects.update(tier="strategic", name="Ours")
+
+        shown = load("--yes", "--only", "gpt-4o-mini", "--from", "2026-05-10")
+
+        assert "1 cheaper, 1 dearer" in shown
+        begun = Rate.objects.filter(unit="output_tokens", variant="", starts_at__lte=f.NOW)
+        old, new = begun.order_by("starts_at")
+        assert (old.starts_at, old.amount) == (f.at("2026-05-01"), D(7))
+        assert (new.starts_at, new.amount) == (f.at("2026-05-10"), D(60))
+        model = AIModel.objects.get()
+        assert (model.tier, model.name) == ("strategic", "Ours")
+
+    def test_says_what_the_list_does_not_have_any_more(self) -> None:
+        AIModel.objects.create(slug="claude-0", name="x", provider="anthropic", tier="everyday")
+
+        shown = load("--dry-run", "--provider", "anthropic")
+
+        assert "not listed any more, and stays: claude-0" in shown
+
+    def test_refuses_a_model_that_is_not_there(self) -> None:
+        with pytest.raises(CommandError, match="not in the list: gpt-0"):
+            load("--only", "gpt-0", "gpt-4o-mini")

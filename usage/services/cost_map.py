@@ -1,0 +1,221 @@
+"""A cost map of LiteLLM (`model_prices_and_context_window.json`): US dollars for one of each thing, by the names of its fields."""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import simplejson
+
+from organizations.models import UsageProfile
+from usage.models import AIModel, Rate
+from usage.services.price_list import CREDITS_PER_DOLLAR, TIERS
+from usage.services.rate_card import InvalidRateCard, PriceList, problem_of
+from usage.units import ORDER, UNITS, WHOLES, overlap
+
+FIELDS = {
+    "input_cost_per_token": "input_tokens",
+    "output_cost_per_token": "output_tokens",
+    "cache_read_input_token_cost": "cache_read_tokens",
+    "cache_creation_input_token_cost": "cache_write_tokens",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h_tokens",
+    "output_cost_per_reasoning_token": "output_reasoning_tokens",
+    "input_cost_per_audio_token": "input_audio_tokens",
+    "output_cost_per_audio_token": "output_audio_tokens",
+    "cache_read_input_audio_token_cost": "cache_audio_read_tokens",
+    "cache_read_input_token_cost_per_audio_token": "cache_audio_read_tokens",
+    "cache_read_input_image_token_cost": "cache_image_read_tokens",
+    "cache_creation_input_audio_token_cost": "cache_audio_write_tokens",
+    "input_cost_per_audio_token_cached": "cache_audio_read_tokens",
+    "input_cost_per_image_token": "input_image_tokens",
+    "output_cost_per_image_token": "output_image_tokens",
+    "citation_cost_per_token": "output_citation_tokens",
+    "input_cost_per_image": "input_images",
+    "output_cost_per_image": "output_images",
+    "input_cost_per_pixel": "input_pixels",
+    "output_cost_per_pixel": "output_pixels",
+    "input_cost_per_character": "input_characters",
+    "output_cost_per_character": "output_characters",
+    "input_cost_per_second": "input_audio_seconds",
+    "output_cost_per_second": "output_audio_seconds",
+    "input_cost_per_audio_per_second": "input_audio_seconds",
+    "input_cost_per_video_per_second": "input_video_seconds",
+    "output_cost_per_video_per_second": "output_video_seconds",
+    "ocr_cost_per_page": "input_document_pages",
+    "annotation_cost_per_page": "input_annotated_document_pages",
+    "input_cost_per_query": "rerank_searches",
+    "input_cost_per_request": "requests",
+    "code_interpreter_cost_per_session": "code_executions",
+}
+OF_MODES = {
+    ("video_generation", "output_audio_seconds"): "output_video_seconds",
+    ("chat", "input_audio_seconds"): "compute_seconds",
+    ("completion", "input_audio_seconds"): "compute_seconds",
+    ("embedding", "input_audio_seconds"): "compute_seconds",
+    ("chat", "output_audio_seconds"): "compute_seconds",
+    ("completion", "output_audio_seconds"): "compute_seconds",
+}
+"""What a second is of, where it is of nothing that is heard."""
+SUFFIXES = {
+    "_batches": "processing=batch",
+    "_flex": "service_tier=flex",
+    "_priority": "service_tier=priority",
+}
+SEARCHES = "search_context_cost_per_query"
+_BAND = re.compile(r"_above_(\d+)k_tokens")
+
+
+def read(
+    path: Path, *, since: date, only: Collection[str] = (), of: Collection[str] = ()
+) -> PriceList:
+    """Return what a cost map says, as cards that begin on a day. What it cannot say is left out, and told in `left_out`.
+
+    :raises InvalidRateCard: if it is no cost map
+    """
+    try:
+        content = simplejson.loads(path.read_text(encoding="utf-8"), use_decimal=True)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidRateCard(f"{path}: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
+        raise InvalidRateCard(f"{path}: an object of models expected")
+    found = PriceList([], [])
+    for slug, entry in content.items():
+        provider = str(entry.get("litellm_provider") or "")
+        wanted = (not only or slug in only) and (not of or provider in of)
+        if slug != "sample_spec" and wanted:
+            _read_model(slug, provider, entry, since, found)
+    return found
+
+
+def _read_model(
+    slug: str, provider: str, entry: Mapping[str, Any], since: date, found: PriceList
+) -> None:
+    model = AIModel(
+        slug=slug,
+        name=slug[:120],
+        provider=provider,
+        tier=_tier(entry),
+        input_includes_cached=provider != "anthropic",
+    )
+    if not provider or len(slug) > 80 or len(provider) > 40:
+        found.left_out.append(f"{slug}: no provider, or a name that is too long")
+        return
+    amounts: dict[tuple[str, str, int], Decimal] = {}
+    for field, value in entry.items():
+        problem = _read_field(field, value, str(entry.get("mode") or ""), amounts)
+        if problem is not None:
+            found.left_out.append(f"{slug}: {field}: {problem}")
+    _complete(amounts)
+    begins_at = datetime.combine(since, time(), UTC)
+    rates = [
+        Rate(
+            model=model,
+            starts_at=begins_at,
+            unit=unit,
+            variant=variant,
+            prompt_tokens_from=start,
+            amount=amount,
+        )
+        for (unit, variant, start), amount in sorted(amounts.items())
+    ]
+    problem = problem_of(rates) if rates else "it has no price"
+    if problem is not None:
+        found.left_out.append(f"{slug}: {problem}")
+        return
+    found.models.append(model)
+    found.rates += rates
+
+
+def _read_field(
+    field: str, value: Any, mode: str, amounts: dict[tuple[str, str, int], Decimal]
+) -> str | None:
+    """Take what a field says; return why it cannot be charged, if it cannot."""
+    if "cost" not in field or value in (None, "", {}):
+        return None
+    if field == SEARCHES:
+        value, variant, start = _searches(value), "", 0
+        unit: str | None = "web_searches"
+    else:
+        base, variant, start = _parted(field)
+        unit = FIELDS.get(base)
+    if unit is None:
+        return "a price that has no unit here"
+    unit = OF_MODES.get((mode, unit), unit)
+    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+        return f"{value} is not a number"
+    dollars = Decimal(value)
+    if not dollars.is_finite() or dollars < 0:
+        return f"{value} is not 0 or more"
+    amount = dollars * UNITS[unit].per * CREDITS_PER_DOLLAR
+    if amount >= 10**13 or amount != round(amount, 20):
+        return f"{value} is too large, or has too many decimal places"
+    key = unit, variant, start
+    amounts[key] = max(amount, amounts.get(key, amount))
+    return None
+
+
+def _parted(field: str) -> tuple[str, str, int]:
+    """Return which price a field names, of which variant, and for prompts from which length on."""
+    variant = ""
+    for suffix, name in SUFFIXES.items():
+        if field.endswith(suffix):
+            field, variant = field.removesuffix(suffix), name
+    band = _BAND.search(field)
+    if band is None:
+        return field, variant, 0
+    return _BAND.sub("", field), variant, int(band[1]) * 1_000 + 1
+
+
+def _searches(value: Any) -> Any:
+    """Return what a search costs: the most of what it costs by how much it finds."""
+    costs = value.values() if isinstance(value, dict) else [value]
+    known = [cost for cost in costs if isinstance(cost, int | Decimal)]
+    return max(known, default=value)
+
+
+def _complete(amounts: dict[tuple[str, str, int], Decimal]) -> None:
+    """Add what a map leaves open: a whole costs what it costs without the part, or as much as its part; what is in two parts the dearer; and
+    what has a price for long prompts has one for short ones."""
+    for unit, variant, start in sorted(amounts):
+        if start and (unit, variant, 0) not in amounts:
+            fallback = amounts.get((unit, "", 0), amounts[unit, variant, start])
+            amounts[unit, variant, 0] = fallback
+    by_place = sorted({unit for unit, _, _ in amounts}, key=lambda unit: ORDER[unit])
+    for unit in by_place:
+        for whole in sorted(WHOLES[unit], key=lambda each: -ORDER[each]):
+            if not any(each == whole for each, _, _ in amounts):
+                _copy(_nearest(whole, amounts) or unit, whole, amounts)
+    changed = True
+    while changed:
+        changed = False
+        units = sorted({unit for unit, _, _ in amounts})
+        for one, other in combinations(units, 2):
+            both = overlap(one, other)
+            if both is not None and both not in units:
+                _copy(max(one, other, key=lambda unit: _most(unit, amounts)), both, amounts)
+                changed = True
+
+
+def _nearest(unit: str, amounts: Mapping[tuple[str, str, int], Decimal]) -> str | None:
+    """Return the unit by whose price another is charged that has none: the smallest that contains it."""
+    priced = {each for each, _, _ in amounts} & WHOLES[unit]
+    return min(priced, key=lambda each: ORDER[each], default=None)
+
+
+def _most(unit: str, amounts: Mapping[tuple[str, str, int], Decimal]) -> Decimal:
+    return max(amount for (each, _, _), amount in amounts.items() if each == unit)
+
+
+def _copy(unit: str, to: str, amounts: dict[tuple[str, str, int], Decimal]) -> None:
+    for (each, variant, start), amount in list(amounts.items()):
+        if each == unit:
+            amounts[to, variant, start] = amount
+
+
+def _tier(entry: Mapping[str, Any]) -> str:
+    cost = entry.get("output_cost_per_token")
+    dollars = Decimal(cost) * 10**6 if isinstance(cost, int | Decimal) else Decimal(0)
+    return next((tier for most, tier in TIERS if dollars <= most), UsageProfile.Tier.STRATEGIC)

@@ -6,61 +6,48 @@ with hashes that fit, its wallet and its checksum too: then only somebody who re
 A seal is one file for one day: a first line that names the seal before it, a line for every wallet, and a last one that says how many they
 are. Each line has the hash of the line before it, and the first that of the whole file before it; so lines and files that are changed or
 taken away are found as well, as long as somebody keeps the newest file where nobody can write (docs/operations.md).
+
+Both to check a seal and to write one take a while where there are many wallets, or one with many reservations. So both go on from a place, a
+portion in each statement: it can be kept between two runs of a job. Each line is of the moment at which it is written.
 """
 
-import hashlib
-import json
-import os
-import re
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
+from credits import seal_files as files
+from credits.counting import BEGINNING, COUNTED, MOST, Tally, count
 from credits.models import GENESIS
 from credits.reconcile import known
+from credits.seal_files import Place as Place
+from credits.seal_files import Problem as Problem
+from credits.seal_files import SealBroken as SealBroken
+from credits.seal_files import newest as newest
 from organizations.jobs import Found
 
-BATCH = 2_000
-NOTHING = bytes(32).hex()
-"""The hash before the first line of the first seal."""
-NAME = re.compile(r"\d{4}-\d\d-\d\d\.jsonl")
+BATCH = 500
+"""How many wallets are looked at in one statement."""
 SHOWN = 5
-HEADS = """
-    SELECT w.id::text, w.organization_id::text, w.head_number, encode(w.head_hash, 'hex'), e.posted_at::text,
-        (SELECT count(*) FROM credits_reservation r WHERE r.wallet_id = w.id AND r.created_at <= %s)
-    FROM credits_wallet w LEFT JOIN credits_ledgerentry e ON e.wallet_id = w.id AND e.number = w.head_number
+HEADS = f"""
+    SELECT w.id::text, w.organization_id::text, w.head_number, encode(w.head_hash, 'hex'), e.posted_at::text, r.counted, r.looked_at
+    FROM (SELECT * FROM credits_wallet WHERE id > %(after)s ORDER BY id LIMIT %(batch)s) w
+    LEFT JOIN credits_ledgerentry e ON e.wallet_id = w.id AND e.number = w.head_number
+    CROSS JOIN LATERAL ({COUNTED}) r
     ORDER BY w.id"""
 """Reservations are counted because of one that is deleted nothing else may remain."""
-AS_SEALED = """
-    SELECT w.organization_id, e.hash,
-        (SELECT count(*) FROM credits_reservation r WHERE r.wallet_id = s.wallet AND r.created_at <= %s)
-    FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS s (wallet, number, position)
-    LEFT JOIN credits_wallet w ON w.id = s.wallet
-    LEFT JOIN credits_ledgerentry e ON e.wallet_id = s.wallet AND e.number = s.number
-    ORDER BY s.position"""
-
-
-class SealBroken(Exception):
-    """The newest seal does not fit the database, or itself: nothing is sealed on top of it."""
-
-
-class Problem(NamedTuple):
-    """One line of a seal that is not what was written, or that the database no longer agrees with."""
-
-    seal: str
-    problem: str
-    wallet_id: UUID | None = None
-    number: int | None = None
-    organization_id: UUID | None = None
-    """Whose the wallet was when it was sealed."""
+AS_SEALED = f"""
+    SELECT o.organization_id, e.hash, r.counted, r.looked_at
+    FROM unnest(%(wallets)s::uuid[], %(numbers)s::bigint[]) WITH ORDINALITY AS w (id, number, position)
+    LEFT JOIN credits_wallet o ON o.id = w.id
+    LEFT JOIN credits_ledgerentry e ON e.wallet_id = w.id AND e.number = w.number
+    CROSS JOIN LATERAL ({COUNTED}) r
+    ORDER BY w.position"""
+FIRST = UUID(int=0)
 
 
 class Head(NamedTuple):
@@ -73,39 +60,71 @@ class Head(NamedTuple):
     reservations: int
 
 
+class Step(NamedTuple):
+    """What a portion of the work found, and where the next goes on: None after the last."""
+
+    problems: Sequence[Problem]
+    place: Place | None
+
+
 def seal(now: datetime) -> Path:
     """Write the seal of the day, unless it is there. The newest one before it is checked first.
 
     :raises SealBroken: if that has a problem
     """
-    folder = _folder()
-    path = folder / f"{now.astimezone(UTC):%Y-%m-%d}.jsonl"
-    if path.exists():
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    before = newest()
-    if before is not None and before.name > path.name:
-        raise SealBroken(f"{before.name} is there already, which is of a later day")
-    problems = list(islice(check(), SHOWN))
-    if problems:
-        found = (finding(problem) for problem in problems)
-        raise SealBroken("; ".join(f"{each.subject}: {each.detail}" for each in found))
-    _write(path, before, now)
-    return path
+    place: Place | None = None
+    try:
+        while True:
+            step = seal_on(now, place)
+            if step.problems:
+                found = (finding(problem) for problem in islice(step.problems, SHOWN))
+                raise SealBroken("; ".join(f"{each.subject}: {each.detail}" for each in found))
+            if step.place is None:
+                return files.folder() / files.name_of(now)
+            place = step.place
+    except BaseException:
+        files.forget(place or {})
+        raise
 
 
-def newest() -> Path | None:
-    """Return the newest seal, if there is one."""
-    return max(_seals(), default=None)
+def seal_on(now: datetime, place: Place | None) -> Step:
+    """Do the next portion of checking the newest seal and of writing that of the day on top of it, which is only done if the other fits."""
+    if place is None:
+        return _begin(now)
+    if "checked" not in place:
+        return _write_on(place)
+    step = _check_on(files.folder() / place["before"], place["checked"])
+    broken = bool(place["broken"] or step.problems)
+    if step.place is not None:
+        return Step(step.problems, place | {"checked": step.place, "broken": broken})
+    begun = None if broken else _begin_writing(place["before"], now)
+    return Step(step.problems, begun)
+
+
+def _begin(now: datetime) -> Step:
+    before, name = newest(), files.name_of(now)
+    if (files.folder() / name).exists():
+        return Step((), None)
+    if before is None:
+        return Step((), _begin_writing(None, now))
+    if before.name > name:
+        problem = f"{before.name} is there already, which is of a later day"
+        return Step([Problem(before.name, problem)], None)
+    problems = list(files.broken_chain(before, files.before(before)))
+    place = {"before": before.name, "checked": _after_the_first(before), "broken": bool(problems)}
+    return Step(problems, place)
 
 
 def check(*, every: bool = False) -> Iterator[Problem]:
     """Compare the newest seal, or all of them, with themselves, with the seal before and with the database."""
-    seals = [None, *_seals()]
+    seals = [None, *files.seals()]
     followed = [(before, path) for before, path in pairwise(seals) if path is not None]
     for before, path in followed if every else followed[-1:]:
-        yield from _broken_chain(path, before)
-        yield from _changed_heads(path)
+        yield from files.broken_chain(path, before)
+        place: Place | None = _after_the_first(path)
+        while place is not None:
+            problems, place = _check_on(path, place)
+            yield from problems
 
 
 def finding(problem: Problem) -> Found:
@@ -116,126 +135,87 @@ def finding(problem: Problem) -> Found:
     return Found("what was sealed is still there", subject, detail, known(problem.organization_id))
 
 
-def _folder() -> Path:
-    return Path(settings.SEALS_DIR)
+def _begin_writing(before: str | None, now: datetime) -> Place:
+    """Begin the seal of the day, before its first wallet."""
+    return files.begin(before, now) | {"wallets": 0, "last": str(FIRST)} | BEGINNING.said
 
 
-def _seals() -> list[Path]:
-    """All of them, oldest first."""
-    return sorted(path for path in _folder().glob("*.jsonl") if NAME.fullmatch(path.name))
-
-
-def _write(path: Path, before: Path | None, now: datetime) -> None:
-    """Write a seal beside its place, and put it there whole; if somebody else did meanwhile, theirs stays."""
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".unfinished")
-    try:
-        with os.fdopen(descriptor, "wb") as file, closing(_contents(before, now)) as contents:
-            previous = NOTHING if before is None else _hash_of_file(before)
-            for content in contents:
-                line = _line({"previous": previous} | content)
-                previous = hashlib.sha256(line).hexdigest()
-                file.write(line + b"\n")
-            file.flush()
-            os.fchmod(file.fileno(), 0o444)
-            os.fsync(file.fileno())
-        # A rename would replace what is there; a second name for the file is refused.
-        with suppress(FileExistsError):
-            os.link(unfinished, path)
-    finally:
-        os.unlink(unfinished)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that the name of a new file survives a crash too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _contents(before: Path | None, now: datetime) -> Generator[dict[str, Any]]:
-    """The lines of a seal, a batch of wallets at a time: all of one snapshot, however many they are."""
-    yield {
-        "continues": before.name if before else None,
-        "sealed_at": now.astimezone(UTC).isoformat(),
-    }
-    wallets = 0
-    with transaction.atomic(), connection.chunked_cursor() as cursor:
-        cursor.execute(HEADS, [now])
-        while rows := cursor.fetchmany(BATCH):
-            wallets += len(rows)
-            for row in rows:
-                yield dict(
-                    zip(
-                        ("wallet", "organization", "number", "hash", "at", "reservations"),
-                        row,
-                        strict=True,
-                    )
-                )
-    yield {"wallets": wallets}
-
-
-def _line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
-
-
-def _hash_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Every line of a seal, as it is and as it reads: as nothing, where it is no JSON object."""
-    with path.open("rb") as file:
-        for line in file:
-            raw = line.rstrip(b"\n")
-            yield raw, _read(raw)
-
-
-def _read(raw: bytes) -> dict[str, Any]:
-    with suppress(ValueError, RecursionError):
-        content = json.loads(raw)
-        if isinstance(content, dict):
-            return content
-    return {}
-
-
-def _broken_chain(path: Path, before: Path | None) -> Iterator[Problem]:
-    """Follow the hashes from line to line, beginning with that of the seal before."""
-    previous = NOTHING if before is None else _hash_of_file(before)
-    number = 0
-    content: dict[str, Any] = {}
-    for number, (raw, content) in enumerate(_lines(path), 1):
-        if number == 1 and not _continues(content, before, previous):
-            problem = f"it does not continue {before.name if before else 'nothing'}: one of them was changed, or seals between taken away"
-            yield Problem(path.name, problem)
-        if number > 1 and content.get("previous") != previous:
-            problem = f"line {number} does not follow line {number - 1}: one of them was changed, or lines between taken away"
-            yield Problem(path.name, problem)
-        previous = hashlib.sha256(raw).hexdigest()
-    if number < 2 or content.get("wallets") != number - 2:
-        yield Problem(
-            path.name, f"it has {number} lines and its last one is not there or says otherwise"
+def _write_on(place: Place) -> Step:
+    """Write the lines of the next wallets; after the last of them put the seal in its place."""
+    until = datetime.fromisoformat(place["sealed_at"])
+    if not files.is_as_it_was_left(place):
+        return Step((), _begin_writing(place["before"], until))
+    tally = Tally.read(place)
+    batch = BATCH if tally == BEGINNING else 1
+    asked = {"after": place["last"], "batch": batch, "until": until, "most": MOST}
+    with connection.cursor() as cursor:
+        cursor.execute(HEADS, asked)
+        rows = cursor.fetchall()
+    counts, tally = count([(UUID(row[0]), *row[-2:]) for row in rows], until, tally)
+    names = ("wallet", "organization", "number", "hash", "at")
+    lines = [
+        dict(zip(names, row, strict=False)) | {"reservations": counted}
+        for row, counted in zip(rows, counts, strict=False)
+    ]
+    if rows:
+        last = lines[-1]["wallet"] if lines else place["last"]
+        wallets = place["wallets"] + len(lines)
+        return Step(
+            (), files.append(place, lines) | tally.said | {"last": last, "wallets": wallets}
         )
+    files.put_in_place(files.append(place, [{"wallets": place["wallets"]}]))
+    return Step((), None)
 
 
-def _continues(first: dict[str, Any], before: Path | None, previous: str) -> bool:
-    named = None if before is None else before.name
-    return bool(first.get("continues") == named and first.get("previous") == previous)
+def _after_the_first(path: Path) -> Place:
+    """Return where the wallets of a seal begin."""
+    with path.open("rb") as file:
+        first = files.read(file.readline())
+        place = {"offset": file.tell(), "line": 1, "sealed_at": _moment(first).isoformat()}
+        return place | BEGINNING.said
 
 
-def _changed_heads(path: Path) -> Iterator[Problem]:
-    """Compare what was sealed with what the database says now, a batch of wallets at a time."""
-    lines = enumerate((content for _, content in _lines(path)), 1)
-    _, first = next(lines, (1, {}))
-    heads = ((number, _head(line)) for number, line in lines if "wallets" not in line)
-    while batch := list(islice(heads, BATCH)):
-        for number, head in batch:
-            if head is None:
-                yield Problem(path.name, f"line {number} is not the head of a wallet")
-        yield from _changes(path.name, [head for _, head in batch if head], _moment(first))
+def _check_on(path: Path, place: Place) -> Step:
+    """Compare the next wallets of a seal with what the database says now."""
+    tally = Tally.read(place)
+    lines = files.lines_from(path, place["offset"], BATCH if tally == BEGINNING else 1)
+    if not lines:
+        return Step((), None)
+    heads = [head for _, content in lines if (head := _head(content))]
+    until = datetime.fromisoformat(place["sealed_at"])
+    rows = _as_sealed(heads, until)
+    wallets = [(head.wallet_id, *row[-2:]) for head, row in zip(heads, rows, strict=True)]
+    counts, tally = count(wallets, until, tally)
+    found = iter(
+        [
+            (head, _change(head, organization_id, hash, counted))
+            for head, (organization_id, hash, *_), counted in zip(heads, rows, counts, strict=False)
+        ]
+    )
+    problems, offset, number = [], place["offset"], place["line"]
+    for end, content in lines:
+        if _head(content) is None:
+            if "wallets" not in content:
+                said = f"line {number + 1} is not the head of a wallet"
+                problems.append(Problem(path.name, said))
+        elif (compared := next(found, None)) is None:
+            break  # its reservations are not counted yet
+        else:
+            head, change = compared
+            if change:
+                whose = head.wallet_id, head.number, head.organization_id
+                problems.append(Problem(path.name, change, *whose))
+        offset, number = end, number + 1
+    return Step(problems, place | tally.said | {"offset": offset, "line": number})
+
+
+def _as_sealed(heads: Sequence[Head], until: datetime) -> list[Any]:
+    """Return of each sealed head its wallet's organization and the hash of the entry, as they are now, and its reservations."""
+    wallets, numbers = [head.wallet_id for head in heads], [head.number for head in heads]
+    asked: dict[str, Any] = {"wallets": wallets, "numbers": numbers, "until": until, "most": MOST}
+    with connection.cursor() as cursor:
+        cursor.execute(AS_SEALED, asked)
+        return list(cursor)
 
 
 def _head(line: dict[str, Any]) -> Head | None:
@@ -257,16 +237,6 @@ def _moment(first: dict[str, Any]) -> datetime:
         return datetime.fromisoformat(first["sealed_at"])
     except (KeyError, TypeError, ValueError):
         return datetime.max.replace(tzinfo=UTC)
-
-
-def _changes(name: str, heads: Sequence[Head], sealed_at: datetime) -> Iterator[Problem]:
-    wallets, numbers = [head.wallet_id for head in heads], [head.number for head in heads]
-    with connection.cursor() as cursor:
-        cursor.execute(AS_SEALED, [sealed_at, wallets, numbers])
-        for head, (organization_id, hash, reservations) in zip(heads, cursor, strict=True):
-            problem = _change(head, organization_id, hash, reservations)
-            if problem:
-                yield Problem(name, problem, head.wallet_id, head.number, head.organization_id)
 
 
 def _change(

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from credits import seals, services, verification
 from credits.ledger import EXPIRED_AT_ONCE
 from credits.models import Reservation, Wallet
-from organizations.jobs import Found, Portion, Work
+from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
 
@@ -66,12 +66,10 @@ def _verify(*, organization: Organization, now: datetime, place: dict[str, Any] 
     return Portion([] if walked is None else [verification.finding(walked)], None)
 
 
-def _seal(*, now: datetime) -> list[Found]:
-    try:
-        seals.seal(now)
-    except seals.SealBroken:
-        return [seals.finding(problem) for problem in seals.check()]
-    return []
+def _seal(*, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Check the next wallets of the newest seal, or write them to that of the day."""
+    step = seals.seal_on(now, place)
+    return Portion([seals.finding(problem) for problem in step.problems], step.place)
 
 
 RENEW = Work("renew", services.renew, _with_an_ended_period, do_together=services.renew_together)
@@ -82,7 +80,7 @@ EXPIRE = Work("expire reservations", _expire, _with_expired_holds, in_portions=T
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 
 VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True, in_portions=True)
-SEAL = Work("seal the ledger", _seal, is_audit=True)
+SEAL = Work("seal the ledger", _seal, is_audit=True, in_portions=True)
 
 
 @shared_task(bind=True)

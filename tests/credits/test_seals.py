@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from credits import seals, verification
+from credits import counting, seals, tasks, verification
 from credits.checksums import WALLET, checksum
-from credits.models import LedgerEntry, Wallet
+from credits.models import LedgerEntry, Reservation, Wallet
 from credits.reconcile import reconcile
-from organizations.models import Organization
+from organizations import jobs
+from organizations.models import Finding, Organization
 from tests import factories as f
 from tests.credits.sealing import folder as folder
 from tests.credits.tampering import hash_of, make_world, tamper, tampered
@@ -40,6 +43,12 @@ def forge(path: Path, lines: list[bytes]) -> None:
 
 def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
+
+
+def finish(now: datetime, place: seals.Place | None) -> None:
+    """Go on with a seal from a place to its end."""
+    while place is not None:
+        place = seals.seal_on(now, place).place
 
 
 def rewrite_the_tail(organization: Organization, *, after: int) -> None:
@@ -101,7 +110,7 @@ class TestSeal:
         written = path.read_bytes()
         monkeypatch.setattr(Path, "exists", lambda self: False)
 
-        seals._write(path, None, SECOND)
+        finish(FIRST, seals._begin_writing(None, FIRST))
 
         assert path.read_bytes() == written
         assert [each.name for each in folder.iterdir()] == [path.name]
@@ -287,14 +296,119 @@ class TestCheck:
             "it does not continue nothing: one of them was changed, or seals between taken away"
         ]
 
-    def test_finds_a_seal_before_that_was_written_anew_as_a_whole(self) -> None:
+    def test_finds_a_seal_before_that_was_written_anew_as_a_whole(self, folder: Path) -> None:
         make_world()
         first = seals.seal(FIRST)
-        seals.seal(SECOND)
+        second = seals.seal(SECOND)
         first.unlink()
-        seals._write(first, None, f.at("2026-06-10 01:00"))
+        second.rename(folder / "elsewhere")
+        finish(FIRST, seals._begin_writing(None, f.at("2026-06-10 01:00")))
+        (folder / "elsewhere").rename(second)
 
         assert problems() != []
+
+
+class TestPortions:
+    """However many wallets and reservations there are, no statement looks at more than so many of them."""
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(seals, "BATCH", 2)
+        monkeypatch.setattr(seals, "MOST", 2)
+        monkeypatch.setattr(counting, "MOST", 2)
+        monkeypatch.setattr(counting, "PORTION", 2)
+
+    def test_count_what_one_statement_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, child = make_world()
+        path = seals.seal(FIRST)
+        in_portions = [json.loads(line).get("reservations") for line in lines_of(path)]
+        found = problems()
+        monkeypatch.undo()
+
+        assert Reservation.objects.filter(wallet__organization=child).count() == 6
+        assert sorted(in_portions[1:-1]) == [0, 0, 6]
+        assert found == []
+
+    @pytest.mark.parametrize("after", ["", "AND created_at > '2026-06-10'"], ids=["sealed", "new"])
+    def test_find_what_is_deleted_and_only_what_was_sealed(self, after: str) -> None:
+        _, child = make_world()
+        seals.seal(FIRST)
+        for _ in range(3):
+            f.reserve(child, 1, now=SECOND)
+
+        with tampered(f"DELETE FROM credits_reservation WHERE status <> 'settled' {after}"):
+            found = problems()
+
+        assert len(found) == (0 if after else 1)
+
+    def test_go_on_from_a_place_that_the_job_keeps(self, folder: Path) -> None:
+        make_world()
+        seals.seal(FIRST)
+        place, portions = None, 0
+
+        while not portions or place is not None:
+            with CaptureQueriesContext(connection) as captured:
+                step = seals.seal_on(SECOND, json.loads(json.dumps(place)))
+            counted = [q["sql"] for q in captured.captured_queries if "count(*)" in q["sql"]]
+            assert len(counted) <= 2
+            assert not step.problems
+            place, portions = step.place, portions + 1
+
+        assert portions > 10
+        assert problems(every=True) == []
+        assert [each.name for each in sorted(folder.iterdir())] == [
+            "2026-06-10.jsonl",
+            "2026-06-11.jsonl",
+        ]
+
+    def test_of_a_job_seal_nothing_on_top_of_what_does_not_fit(self, folder: Path) -> None:
+        make_world()
+        seals.seal(FIRST)
+
+        with tampered("DELETE FROM credits_reservation WHERE status = 'expired'"):
+            jobs.run(tasks.SEAL, now=lambda: SECOND, worker="w")
+            (found,) = Finding.objects.all()
+
+        said = "6 reservations were sealed, 5 of them are there (seal 2026-06-10.jsonl)"
+        assert found.detail == said
+        assert [each.name for each in folder.iterdir()] == ["2026-06-10.jsonl"]
+
+    def test_begin_again_where_the_unfinished_seal_is_gone(self, folder: Path) -> None:
+        make_world()
+        place = seals.seal_on(FIRST, seals.seal_on(FIRST, None).place).place
+        (unfinished,) = folder.iterdir()
+        unfinished.unlink()
+
+        finish(FIRST, place)
+
+        assert problems() == []
+
+    def test_forget_what_a_worker_wrote_that_could_not_say_so(self, folder: Path) -> None:
+        make_world()
+        place = seals.seal_on(FIRST, None).place
+        seals.seal_on(FIRST, place)
+
+        finish(FIRST, place)
+
+        assert problems() == []
+
+    def test_put_nothing_in_place_that_was_changed_meanwhile(self, folder: Path) -> None:
+        make_world()
+        place = seals.seal_on(FIRST, seals.seal_on(FIRST, None).place).place
+        (unfinished,) = folder.iterdir()
+        unfinished.write_bytes(unfinished.read_bytes().replace(b'"number":', b'"number":1'))
+
+        with pytest.raises(seals.SealBroken, match="was changed while it was written"):
+            finish(FIRST, place)
+
+        assert list(folder.iterdir()) == []
+
+    def test_of_yesterday_are_swept(self, folder: Path) -> None:
+        seals.seal_on(FIRST, None)
+
+        seals.seal(SECOND)
+
+        assert [each.name for each in folder.iterdir()] == ["2026-06-11.jsonl"]
 
 
 class TestCommands:

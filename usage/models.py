@@ -289,6 +289,8 @@ class UsageEvent(models.Model):
     """The month whose counters carry it."""
     counter_ids = ArrayField(models.BigIntegerField(), default=list)
     byok = models.BooleanField(default=False)
+    charged = models.BooleanField(default=True, db_default=True)
+    """If not, it is history that was told for the reports: no wallet, counter, cap or threshold knows of it."""
     late = models.BooleanField(default=False)
     note = models.CharField(max_length=200, default="", db_default="")
     """What was not as told: counts that contradict each other, of which it was charged what is possible."""
@@ -324,6 +326,17 @@ class UsageEvent(models.Model):
             ),
             models.CheckConstraint(
                 name="usageevent_byok_is_free", condition=Q(byok=False) | Q(credits=0)
+            ),
+            models.CheckConstraint(
+                name="usageevent_history_counts_nowhere",
+                condition=Q(charged=True)
+                | Q(
+                    entry=None,
+                    reservation=None,
+                    corrects=None,
+                    byok=False,
+                    counter_ids__len=0,
+                ),
             ),
             models.UniqueConstraint(
                 fields=["organization", "position"], name="usageevent_one_per_position"

@@ -27,7 +27,7 @@ CHECKS: dict[str, str] = credits.CHECKS | {
             'it costs ' || v.credits || ' and lists ' || cardinality(v.counter_ids) || ' counters; '
                 || v.own || ' of them are its own, which should be ' || v.expected
         FROM (
-            SELECT v.id, v.organization_id, v.credits, v.counter_ids,
+            SELECT v.id, v.organization_id, v.credits, v.charged, v.counter_ids,
                 CASE WHEN v.source = 'forgiven' THEN 1
                     ELSE 1 + num_nonnulls(v.actor_id, v.group_id) + (v.resource_type <> '')::int END AS expected,
                 (
@@ -39,7 +39,7 @@ CHECKS: dict[str, str] = credits.CHECKS | {
                 ) AS own
             FROM usage_usageevent v
         ) v
-        WHERE v.own <> cardinality(v.counter_ids) OR (v.credits <> 0 AND v.own <> v.expected)""",
+        WHERE v.own <> cardinality(v.counter_ids) OR (v.credits <> 0 AND v.charged AND v.own <> v.expected)""",
     "work that was charged is what its entry says": f"""
         SELECT e.wallet_id, {ENTRY}, 'its amount is ' || e.amount || ', its events cost ' || v.total
         FROM credits_ledgerentry e

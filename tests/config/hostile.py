@@ -481,7 +481,7 @@ DOORS = [
     Door("POST", HOLDS, ASK | {"expiresInSeconds": COUNT, "metadata": METADATA}),
     Door("POST", HOLDS, {"estimatedCredits": CREDITS}),
     Door("GET", HOLDS + "/{rsv}"),
-    Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS}),
+    Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS, "metadata": METADATA}),
     Door("POST", HOLDS + "/{rsv}/settle", TOKENS),
     Door("POST", HOLDS + "/{rsv}/refund", {"credits": CREDITS, "reason": ("text", "failed")}),
     Door("POST", HOLDS + "/{rsv}/release"),

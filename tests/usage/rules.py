@@ -83,6 +83,15 @@ RULES: dict[str, list[Breach]] = {
     ],
     "usageevent_corrected_once": [event("source = 'correction'", external_id="'x'")],
     "usageevent_byok_is_free": [event("source = 'job'", external_id="'x'", byok="true")],
+    "usageevent_history_counts_nowhere": [
+        event("source = 'job' AND entry_id IS NOT NULL", external_id="'x'", charged="false"),
+        event(
+            "source = 'job' AND counter_ids <> '{}'",
+            external_id="'x'",
+            charged="false",
+            entry_id="NULL",
+        ),
+    ],
     "usageevent_one_per_position": [
         event("source = 'job'", external_id="'x'", position="position")
     ],

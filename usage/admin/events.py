@@ -107,6 +107,7 @@ class UsageEventAdmin(UsedAdmin):
         WorkTypeFilter,
         ForgivenFilter,
         "byok",
+        "charged",
         "late",
     )
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "model")
@@ -133,7 +134,7 @@ class UsageEventAdmin(UsedAdmin):
                     ("source", "external_id"),
                     ("occurred_at", "created_at", "month"),
                     ("credits_shown", "list_shown", "rated_at"),
-                    ("byok", "late"),
+                    ("byok", "charged", "late"),
                     "note",
                 )
             },
@@ -255,6 +256,7 @@ def marks_of(event: UsageEvent) -> SafeString:
         "taken back": (event.source == CORRECTION, "warn"),
         "refunded": (event.source == REFUND, "warn"),
         "priced again": (event.source == RERATED, "warn"),
+        "history": (not event.charged, "info"),
         "own keys": (event.byok, "info"),
         "free fallback": (is_free and not event.credits, "info"),
         "partly unpaid": (is_free and event.credits > 0, "info"),

@@ -8,7 +8,9 @@ from organizations import wire
 from organizations.fields import (
     CreditsField,
     IdField,
+    MetadataField,
     OffsetDateTimeField,
+    StrictBoolean,
     StrictChar,
     StrictList,
     StrictSerializer,
@@ -40,6 +42,11 @@ class ToldEvent(PlainFirst, WorkFields):
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
     occurredAt = OffsetDateTimeField(source="occurred_at", required=False)
+    metadata = MetadataField(required=False)
+    charge = StrictBoolean(
+        default=True,
+        help_text="`false` is history: of any age, for the reports only. No credits, caps or thresholds know of it.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
@@ -151,6 +158,7 @@ class UsageEventShape(serializers.ModelSerializer):
             "listCredits",
             "ratedAt",
             "byok",
+            "charged",
             "late",
             "note",
             "metadata",

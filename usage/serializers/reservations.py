@@ -114,6 +114,10 @@ class Settle(StrictSerializer):
     cacheWriteTokens = TokensField(source="cache_write", required=False)
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
+    metadata = MetadataField(
+        required=False,
+        help_text='Merges over that of the reservation, key by key: `""` leaves a key out. A repeat says the same.',
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}

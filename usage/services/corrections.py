@@ -178,6 +178,8 @@ def charge_of(event: UsageEvent) -> LedgerEntry:
         raise NothingToReverse(f"a {event.source} gave credits back: it stays")
     if event.byok:
         raise NothingToReverse("work on the organization's own keys was not charged")
+    if not event.charged:
+        raise NothingToReverse("it was told as history, and not charged")
     entry = _charges([event]).get(event.id)
     if entry is None or not event.credits:
         raise NothingToReverse("the work was free: there is nothing to give back")
@@ -337,6 +339,7 @@ def _told_in(organization: Organization, period: BillingPeriod) -> QuerySet[Usag
         organization=organization,
         corrects=None,
         byok=False,
+        charged=True,
         model__isnull=False,
         input_tokens__isnull=False,
     )

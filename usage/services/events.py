@@ -39,7 +39,7 @@ _EARLIER = """
         WHERE organization_id = %s AND source = told.source AND external_id = told.id LIMIT 1
     ) e"""
 _COLUMNS = [
-    *("id", "organization_id", "entry_id", "credits", "counter_ids", "byok", "late", "metadata"),
+    *("id", "organization_id", "entry_id", "credits", "counter_ids", "byok", "late"),
     *("created_at", "position", *COLUMNS),
 ]
 _STORE = f"COPY usage_usageevent ({', '.join(_COLUMNS)}) FROM STDIN"
@@ -63,9 +63,10 @@ class _Event(NamedTuple):
 
     priced: Priced
     credits: Decimal
-    period_id: int
+    period_id: int | None
+    """Null for history, which none counts."""
     counted_in: Sequence[InMonth]
-    """Whose counters carry it: work on own keys counts against none."""
+    """Whose counters carry it: work on own keys counts against none, nor does history."""
 
 
 def record(
@@ -73,7 +74,7 @@ def record(
 ) -> list[Result]:
     """Record and charge work that was done, each piece once for ever, in the order in which it is told.
 
-    Nothing is denied: the work is done. What cannot be recorded is rejected with a reason, and keeps nothing else from it. Pieces are
+    What is not to be charged is history, and only the reports know of it, however old it is. Nothing is denied: the work is done. What cannot be recorded is rejected with a reason, and keeps nothing else from it. Pieces are
     booked in portions of `PORTION`, each a transaction of its own, so that nobody waits for the wallet longer than one takes. A portion
     makes one ledger entry for each billing period that counts some of it. If one fails, those before it stay: told again, they are duplicates.
 
@@ -182,6 +183,8 @@ def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | 
     """Return the event of one piece of work, or why it cannot be recorded."""
     if each.problem is not None:
         return each.problem
+    if not each.told.charge:
+        return _Event(each, each.cost, None, ())
     for period in counted:
         # A few minutes ahead of the open period still count in it.
         if period.starts_at <= each.told.occurred_at:
@@ -200,11 +203,12 @@ def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | 
 def _charge(
     book: Book, events: Sequence[_Event], counted: Sequence[Countable], note: ledger.Note
 ) -> ledger.Charged:
-    """Charge events to a locked wallet: one entry for each period that counts some."""
+    """Charge events to a locked wallet: one entry for each period that counts some. History alone only gets its positions."""
     amounts = {}
     for period in counted:
         if of_period := [event.credits for event in events if event.period_id == period.id]:
             amounts[period.id] = sum(of_period, ZERO)
+    amounts = amounts or {counted[0].id: ZERO}
     return ledger.charge_told(book.wallet_id, amounts, events=len(events), note=note)
 
 
@@ -225,14 +229,15 @@ def _store(
 ) -> None:
     """Write events. As objects of the ORM they would take ten times as long as the database needs to insert them."""
     organization_id = str(book.organization.id)
-    byok = str(book.organization.byok)
+    own_keys = book.organization.byok
     posted_at = charged.posted_at.isoformat()
     lines = []
     for event, position in zip(events, charged.positions, strict=True):
         counters = ",".join([str(counter_ids[each]) for each in event.counted_in])
-        entry_id = charged.entries.get(event.period_id, NULL)
+        entry_id = charged.entries.get(event.period_id, NULL) if event.period_id else NULL
+        byok = own_keys and event.priced.told.charge
         lines.append(
-            f"{new_id()}\t{organization_id}\t{entry_id}\t{event.credits:f}\t{{{counters}}}\t{byok}\tfalse\t{{}}\t"
+            f"{new_id()}\t{organization_id}\t{entry_id}\t{event.credits:f}\t{{{counters}}}\t{byok}\tfalse\t"
             f"{posted_at}\t{position}\t{event.priced.line}\n"
         )
     with connection.cursor() as cursor, cursor.copy(_STORE) as copy:

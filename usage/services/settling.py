@@ -1,4 +1,4 @@
-"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_1`)."""
+"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_2`)."""
 
 import json
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from organizations import statements
 from organizations.idempotency import Earlier, Key
 from organizations.ids import new_id
 from organizations.models import Organization
+from organizations.services import merged_metadata
 from usage.pricing import RateCard, Tokens, contradiction, counts_of, price, thaw
 from usage.services.spending import NotInTokens
 
@@ -30,12 +31,12 @@ SOURCE = "reservation"
 TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
-_PARAMETERS = 16
-_SETTLE = f"SELECT * FROM usage_settle_1({', '.join(['%s'] * _PARAMETERS)})"
+_PARAMETERS = 17
+_SETTLE = f"SELECT * FROM usage_settle_2({', '.join(['%s'] * _PARAMETERS)})"
 
 
 class Outcome(NamedTuple):
-    """What came of it: the columns of `usage_settle_1`, whose comment says what they mean."""
+    """What came of it: the columns of `usage_settle_2`, whose comment says what they mean."""
 
     outcome: str
     charged: Decimal | None
@@ -54,6 +55,8 @@ class Done:
     now: datetime
     credits: Decimal | None = None
     tokens: Tokens | None = None
+    metadata: dict[str, str] | None = None
+    """What is said of the work that was not known when it was reserved."""
     personal: bool = False
 
     @cached_property
@@ -77,9 +80,20 @@ class Done:
     @cached_property
     def given(self) -> dict[str, Any]:
         """The input as it was given, to tell a repeat from a contradiction."""
+        said: dict[str, Any] = {} if self.metadata is None else {"metadata": self.metadata}
         if self.tokens is None:
-            return {"credits": f"{(self.credits or ZERO).normalize():f}"}
-        return counts_of(self.tokens)
+            return {"credits": f"{(self.credits or ZERO).normalize():f}", **said}
+        return {**counts_of(self.tokens), **said}
+
+    @property
+    def merged(self) -> str | None:
+        """The metadata of the reservation and over it that of the settle, as the function of the database takes it; null to keep the first.
+
+        :raises MetadataTooLarge: if both together have too many keys, or are too long
+        """
+        if self.metadata is None:
+            return None
+        return json.dumps(merged_metadata(self.reservation.metadata, self.metadata))
 
     @property
     def note(self) -> str:
@@ -95,6 +109,7 @@ def settle(
     now: datetime,
     credits: Decimal | None = None,
     tokens: Tokens | None = None,
+    metadata: dict[str, str] | None = None,
     personal: bool = False,
 ) -> Reservation:
     """Charge what the work really cost, by credits or by tokens, however it was reserved; give back the rest of its hold.
@@ -105,15 +120,17 @@ def settle(
     on a free fallback what the balance reaches; the event also says what it would have cost. A repeat with the same input returns the
     first result.
 
+    :param metadata: merges over that of the reservation, key by key, in the event and the entry; an empty text leaves a key out
     :param personal: whether a personal key says so: it charges its organization no more than a multiple of what it held
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises NotInTokens: if tokens are given and the hold has no model
+    :raises MetadataTooLarge: if the merged metadata has too many keys, or is too long
     :raises ChargeTooLarge: if it is more than was held, and more than one piece of work may cost
     :raises AlreadySettled: if it was settled with another input
     :raises ReservationClosed: if it was released
     """
     seen = find_hold(organization.id, reservation_id)
-    done = Done(seen, performed_by, now, credits, tokens, personal)
+    done = Done(seen, performed_by, now, credits, tokens, metadata, personal)
     if not connection.in_atomic_block:
         settled = settle_at_once(organization, done)
         if isinstance(settled, Reservation):
@@ -173,8 +190,9 @@ def _send(
             done.performed_by,
             new_id(),
             new_id(),
-            list(done.given.values()) if done.tokens else [],
+            list(counts_of(done.tokens).values()) if done.tokens else [],
             done.note,
+            done.merged,
         ],
     )
     assert row is not None  # a function returns a row

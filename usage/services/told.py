@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 from credits import periods
 from credits.ledger import ORGANIZATION, InMonth, Subject
 from credits.models import ZERO
+from organizations import wire
 from organizations.models import Group
 from usage.models import AIModel
 from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
@@ -30,7 +32,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 COLUMNS = [
     *("source", "external_id", "actor_id", "group_id", "model_id", "work_type"),
     *("resource_type", "resource_id", *(f"{each.name}_tokens" for each in fields(Tokens))),
-    *("list_credits", "rated_at", "month", "note", "occurred_at"),
+    *("list_credits", "rated_at", "month", "note", "occurred_at", "metadata", "charged"),
 ]
 RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED, REFUND)
 
@@ -49,6 +51,9 @@ class Told(NamedTuple):
     work_type: str = "ai"
     resource_type: str = ""
     resource_id: str = ""
+    metadata: Mapping[str, str] = MappingProxyType({})
+    charge: bool = True
+    """Whether it is charged and counted; if not it is history, for the reports."""
 
 
 class Priced(NamedTuple):
@@ -111,9 +116,10 @@ def _line(
         each.source, each.id, each.work_type, each.resource_type, each.resource_id
     )
     tokens = NO_TOKENS if each.tokens is None else "\t".join(map(str, vars(each.tokens).values()))
+    metadata = _escaped(wire.dumps(each.metadata).decode()) if each.metadata else "{}"
     return (
         f"{source}\t{id}\t{each.actor_id or NULL}\t{group_id or NULL}\t{model}\t{work_type}\t{resource_type}\t{resource_id}\t"
-        f"{tokens}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}"
+        f"{tokens}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}\t{metadata}\t{each.charge}"
     )
 
 

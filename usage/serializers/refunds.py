@@ -20,7 +20,7 @@ class AskRefund(StrictSerializer):
 
 
 class RefundShape(serializers.Serializer):
-    """A refund, and the `reading` of the wallet after it. Needs in its context what a reservation does."""
+    """A refund, and the wallet after it."""
 
     id = IdField("txn", source="refund.entry.id")
     eventId = IdField("evt", source="refund.event.id")

@@ -72,7 +72,10 @@ class TestHistory:
         if rolled_up:
             rollups.roll_up(organization=organization, now=NOW)
 
-        days = {"first_day": date(1999, 12, 1), "last_day": date(1999, 12, 31)}
+        days: dict[str, Any] = {
+            "first_day": date(1999, 12, 1),
+            "last_day": date(1999, 12, 31),
+        }
         (of_actor,) = rollups.report(organization, "actor_id", **days)
         (of_month,) = rollups.report(organization, "month", **days)
 
@@ -112,8 +115,11 @@ class TestHistory:
 
         tell(caller, told("1"), told("2", charge=True))
 
-        found = UsageEvent.objects.order_by("position").values_list("byok", "charged", "credits")
-        assert list(found) == [(False, False, 40), (True, True, 0)]
+        found = UsageEvent.objects.order_by("position")
+        assert [(e.byok, e.charged, int(e.credits)) for e in found] == [
+            (False, False, 40),
+            (True, True, 0),
+        ]
 
     def test_above_the_charge_limit_is_history_all_the_same(
         self, caller: Caller, organization: Organization

@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection
-from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F
 
 from credits.ledger.posting import require_exact
-from credits.ledger.wallets import open_period
-from credits.models import ZERO, BillingPeriod, Reservation, UsageCounter, Wallet
+from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
 
 EXPIRED_AT_ONCE = 1_000
 """How many holds one statement ends: a lock that lasts a few hundredths of a second."""
@@ -78,28 +75,6 @@ def expire(wallet: Wallet, *, now: datetime, periods: Iterable[BillingPeriod]) -
     if freed:
         wallet.save(update_fields=["reserved", "open_holds"])
     return sum(count for _, count, _ in freed)
-
-
-def expired_by(now: datetime) -> dict[str, Any]:
-    """Return what to annotate wallets with that are read: what holds whose time has passed have reserved, in all and in the open period."""
-    due = Reservation.objects.filter(
-        wallet=OuterRef("pk"), status=Reservation.Status.OPEN, expires_at__lte=now
-    )
-    of_period = due.filter(period=OuterRef("period"))
-    sums = {"expired": due, "expired_of_period": of_period}
-    return {name: Coalesce(Subquery(_sum(rows)), ZERO) for name, rows in sums.items()}
-
-
-def _sum(holds: QuerySet[Reservation]) -> QuerySet[Any]:
-    return holds.order_by().values("wallet").annotate(sum=Sum("credits")).values("sum")
-
-
-def without_expired(wallet: Any) -> Wallet:
-    """Return a wallet that was read with `expired_by`, and is not written, without what those holds have reserved."""
-    wallet.reserved -= wallet.expired
-    open_period(wallet).reserved -= wallet.expired_of_period
-    read: Wallet = wallet
-    return read
 
 
 def count_work(wallet: Wallet, used: Mapping[UsageCounter, Decimal]) -> None:

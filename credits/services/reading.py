@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform
 
 from credits import ledger
 from credits.models import (
-    ZERO,
     BillingPeriod,
-    Grant,
+    CreditConfig,
     LedgerEntry,
     Reference,
     Reservation,
@@ -29,6 +28,7 @@ from credits.models import (
 )
 from credits.services.calendar import renew
 from credits.services.holds import expire
+from organizations import statements
 from organizations.listing import Listing
 from organizations.models import Organization
 
@@ -47,19 +47,17 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
 
     Usually one look. Where something is due it takes the wallet's lock for a moment, like the command whose place it takes.
     """
-    rows = _wallets().annotate(**ledger.expired_by(now))
-    wallet = rows.get(organization=organization)
-    if not is_due(wallet, now=now):
-        return _read(ledger.without_expired(wallet))
-    with transaction.atomic():
-        renew(organization=organization, now=now)
-        while wallet.organization.status == Organization.Status.ARCHIVED:
-            # What its holds free goes on to the parent.
-            if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
-                break
-        reading = _read(ledger.without_expired(rows.get(organization=organization)))
-        transaction.set_rollback(True)
-    return reading
+    wallet, included = _as_it_stands(organization, now)
+    if is_due(wallet, now=now):
+        with transaction.atomic():
+            renew(organization=organization, now=now)
+            while wallet.organization.status == Organization.Status.ARCHIVED:
+                # What its holds free goes on to the parent.
+                if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
+                    break
+            wallet, included = _as_it_stands(organization, now)
+            transaction.set_rollback(True)
+    return Reading(wallet, ledger.open_period(wallet), included)
 
 
 def entries(wallet: Any) -> QuerySet[LedgerEntry]:
@@ -143,8 +141,41 @@ def _has_expired_holds(wallet: Wallet, *, now: datetime) -> bool:
     return open_holds.filter(expires_at__lte=now).exists()
 
 
-def _read(wallet: Wallet) -> Reading:
-    period = ledger.open_period(wallet)
-    renewals = Grant.objects.filter(wallet=wallet, term_starts_at=period.term_starts_at)
-    included = renewals.aggregate(sum=Sum("amount"))["sum"]
-    return Reading(wallet, period, included or ZERO)
+def _as_it_stands(organization: Organization, now: datetime) -> tuple[Wallet, Decimal]:
+    """Return a wallet that nobody writes, without what holds have reserved whose time has passed, and what its term brought.
+
+    :raises Wallet.DoesNotExist: if the organization has none
+    """
+    row = statements.read_one(_LOOK, [now, organization.id])
+    if row is None:
+        raise Wallet.DoesNotExist(f"organization {organization.id} has no wallet")
+    values = iter(row)
+    wallet, owner, config, period = (each.take(values) for each in _READ)
+    expired, expired_of_period, included = values
+    assert wallet is not None
+    statements.relate(wallet, organization=owner, config=config, period=period)
+    wallet.reserved -= expired
+    if period is not None:
+        period.reserved -= expired_of_period
+    return wallet, included
+
+
+_READ: list[statements.Columns[Any]] = [
+    statements.Columns(Wallet, "w"),
+    statements.Columns(Organization, "o", without=["metadata"]),
+    statements.Columns(CreditConfig, "config"),
+    statements.Columns(BillingPeriod, "period"),
+]
+_EXPIRED = """
+    SELECT coalesce(sum(r.credits), 0) FROM credits_reservation r
+    WHERE r.wallet_id = w.id AND r.status = 'open' AND r.expires_at <= asked.now"""
+_LOOK = f"""
+    SELECT {", ".join(each.sql for each in _READ)}, ({_EXPIRED}), ({_EXPIRED} AND r.period_id = w.period_id),
+        (SELECT coalesce(sum(g.amount), 0) FROM credits_grant g
+            WHERE g.wallet_id = w.id AND g.term_starts_at = period.term_starts_at)
+    FROM credits_wallet w
+        JOIN organizations_organization o ON o.id = w.organization_id
+        JOIN {CreditConfig._meta.db_table} config ON config.wallet_id = w.id
+        LEFT JOIN {BillingPeriod._meta.db_table} period ON period.id = w.period_id
+        CROSS JOIN (SELECT %s::timestamptz AS now) asked
+    WHERE w.organization_id = %s"""

@@ -87,6 +87,11 @@ class TestRequestPath:
     def test_checks_in_two(self, gateway: Gateway) -> None:
         assert trips_of(gateway.check) <= 2
 
+    def test_reads_a_wallet_in_two(self, gateway: Gateway) -> None:
+        gateway.caller.get("/credits")
+
+        assert trips_of(lambda: ok(gateway.caller.get("/credits"))) <= 2
+
     def test_counts_requests_on_the_way(self, gateway: Gateway, settings: Any) -> None:
         settings.RATE_LIMIT_REQUEST_PATH = 1_000_000
         settings.REDIS_URL = ""

@@ -5,6 +5,7 @@ nor many can guess for long. While the pause lasts nothing more is counted: who 
 ever by somebody else.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,6 +31,12 @@ def address_of(request: HttpRequest) -> str | None:
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     count = settings.TRUSTED_PROXIES
     text = hops[-count] if 0 < count <= len(hops) else request.META.get("REMOTE_ADDR", "")
+    return _in_one_spelling(text)
+
+
+@lru_cache(maxsize=1_000)
+def _in_one_spelling(text: str) -> str | None:
+    """Return an address as it is compared, or None where it is none."""
     try:
         return str(ip_address(text.strip()))
     except ValueError:

@@ -121,11 +121,11 @@ MIDDLEWARE = [
     "config.throttling.addressed",
     "config.throttling.slow_logins",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # What follows serves those who are logged in.
+    # What follows serves people with a browser.
     "config.middleware.PagesOnly",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -357,7 +357,6 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "OrganizationStatus": "organizations.models.Organization.Status",
         "ReservationStatus": "credits.models.Reservation.Status",
-        "ReservationDecision": "credits.models.Reservation.Decision",
         "ActorKind": "organizations.models.Actor.Kind",
         "GroupKind": "organizations.models.Group.Kind",
         "SubscriptionStatus": "usage.serializers.i5_shapes.SUBSCRIPTION_STATUS",

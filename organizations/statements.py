@@ -5,10 +5,10 @@ plan serves, whatever is NULL and however large a number is. Elsewhere Django wr
 plans each anew.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
+from itertools import count, islice
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -51,11 +51,13 @@ class Columns(Generic[M]):
 
     def take(self, row: Iterator[Any]) -> M | None:
         """Return the instance that the next values of a row make, or None where a join found nothing: then the first, its id, is NULL."""
-        values = dict(zip(self.names, row, strict=False))
-        return None if values[self.names[0]] is None else stored(self.model, values)
+        values = list(islice(row, len(self.names)))
+        if values[0] is None:
+            return None
+        return stored(self.model, zip(self.names, values, strict=True))
 
 
-def stored(model: type[M], values: Mapping[str, Any]) -> M:
+def stored(model: type[M], values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> M:
     """Return an instance of a row that is stored, by the names of its columns: what `from_db` does, without telling those who listen to
     each instance, for nobody does."""
     instance = model.__new__(model)
@@ -92,7 +94,7 @@ def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """
     own: Any = connections[DEFAULT_DB_ALIAS]
     own.ensure_connection()
-    written = [value if type(value) is str else text(value) for value in params]
+    written = [text(value) for value in params]
     prepared = _prepared(own.connection, sql)
     if own.queries_logged or own.execute_wrappers:
         wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
@@ -131,6 +133,8 @@ def text(value: Any) -> str | None:
 
     :raises TypeError: if it has no form here
     """
+    if value is None or type(value) is str:
+        return value
     write = _FORMS.get(type(value)) or _form_of(value)
     return write(value)
 
@@ -143,7 +147,7 @@ def _form_of(value: Any) -> Callable[[Any], str | None]:
     raise TypeError(f"{type(value).__name__} has no form as a parameter")
 
 
-def _itself(value: str | None) -> str | None:
+def _itself(value: str) -> str:
     return value
 
 
@@ -156,31 +160,42 @@ def _bytes(value: bytes) -> str:
 
 
 def _array(value: Sequence[Any]) -> str:
-    return "{" + ",".join([_element(text(each)) for each in value]) + "}" if value else "{}"
+    if not value:
+        return "{}"
+    return "{" + ",".join([_ELEMENTS.get(type(each), _element)(each) for each in value]) + "}"
 
 
-def _element(value: str | None) -> str:
-    if value is None:
-        return "NULL"
-    if "\\" in value or '"' in value:
-        value = value.replace("\\", r"\\").replace('"', r"\"")
-    return f'"{value}"'
+def _element(value: Any) -> str:
+    written = text(value) or ""
+    if "\\" in written or '"' in written:
+        written = written.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{written}"'
+
+
+def _null(_: None) -> str:
+    return "NULL"
 
 
 _FORMS: dict[type, Callable[[Any], str | None]] = {
     str: _itself,
-    type(None): _itself,
     datetime: datetime.isoformat,
     Decimal: _number,
     bool: str,
     int: str,
-    float: repr,
     UUID: UUID.__str__,
     bytes: _bytes,
     list: _array,
     tuple: _array,
 }
 """How each type is written."""
+_ELEMENTS: dict[type, Callable[[Any], str]] = {
+    type(None): _null,
+    Decimal: _number,
+    bool: str,
+    int: str,
+    UUID: UUID.__str__,
+}
+"""How each is written within an array, where that needs no quotes."""
 
 
 KEPT = 100

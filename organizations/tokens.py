@@ -9,8 +9,8 @@ import hmac
 import re
 import secrets
 import zlib
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -22,8 +22,7 @@ class MalformedToken(ValueError):
     """The text cannot be an API key: wrong form, or wrong checksum."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     env: str
     key_id: UUID
     digest: bytes

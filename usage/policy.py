@@ -4,16 +4,14 @@ The rows of the order of checks that compare no numbers: entitlement, provider a
 the wallet's lock (`credits_decide_1`).
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Refusal = Literal["entitlement", "provider", "tier"]
 """The first row that refused."""
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """A model that could do the work, and what the work would cost on it."""
 
     model: str
@@ -22,8 +20,7 @@ class Offer:
     price: Decimal
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """On what terms an organization and its actor stand at the moment of a decision."""
 
     is_entitled: bool = True

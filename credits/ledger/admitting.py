@@ -183,5 +183,8 @@ def hold(
     return Outcome._make((*row[:-4], Earlier(*row[-4:])))
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else _ENCODER.encode(value)

@@ -228,7 +228,7 @@ class TestDowngrade:
 def with_input(asked: services.Work) -> services.Work:
     """Return the same work with a million input tokens before its output."""
     assert asked.tokens is not None
-    return replace(asked, tokens=replace(asked.tokens, input=p.MILLION))
+    return asked._replace(tokens=replace(asked.tokens, input=p.MILLION))
 
 
 class TestPrice:

@@ -1,6 +1,5 @@
 """Rows 1 and 2 of the order of checks, which compare no numbers: the first that fails names the reason."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +26,7 @@ class TestRows:
         ],
     )
     def test_refuse_by_name(self, broken: dict[str, Any], refusal: str) -> None:
-        assert refuse(replace(OPEN, **broken), SONNET) == refusal
+        assert refuse(OPEN._replace(**broken), SONNET) == refusal
 
     def test_are_asked_in_their_order(self) -> None:
         """With everything broken the first row answers; repaired one by one, each next one does."""
@@ -41,15 +40,15 @@ class TestRows:
         answers = []
         for repair in repairs:
             answers.append(refuse(terms, SONNET))
-            terms = replace(terms, **repair)
+            terms = terms._replace(**repair)
         answers.append(refuse(terms, SONNET))
 
         assert answers == ["entitlement", "provider", "tier", None]
 
     def test_leave_out_the_model_where_none_is_named(self) -> None:
-        closed = replace(OPEN, enabled_providers=frozenset(), tiers=frozenset())
+        closed = OPEN._replace(enabled_providers=frozenset(), tiers=frozenset())
 
         assert refuse(closed, None) is None
 
     def test_leave_out_tiers_where_there_is_no_actor(self) -> None:
-        assert refuse(replace(OPEN, tiers=None), SONNET) is None
+        assert refuse(OPEN._replace(tiers=None), SONNET) is None

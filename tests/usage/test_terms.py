@@ -1,7 +1,6 @@
 """Terms that are kept: they cost no query, and decide nothing that is not true any more."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -227,7 +226,7 @@ class TestObeyed:
         before = terms.stale_count()
 
         self.CHANGES[what](work)
-        outcome = p.ask(replace(work, organization=p.fresh(organization)))
+        outcome = p.ask(work._replace(organization=p.fresh(organization)))
 
         if what in ("own keys", "another group"):
             assert isinstance(outcome, Reservation)
@@ -303,7 +302,7 @@ class TestLeft:
                 Ask(p.work(organization, 1, actor=ada), f.NOW, book)
 
     def test_closes_the_personal_key_of_an_actor_who_left(self, organization: Organization) -> None:
-        work = replace(busy(organization), personal=True)
+        work = busy(organization)._replace(personal=True)
         Actor.objects.update(active=False)
 
         with pytest.raises(Unauthenticated):
@@ -334,7 +333,7 @@ class TestLeft:
     ) -> None:
         work = busy(organization)
         acme = Group.objects.get(key="acme")
-        own = replace(work, personal=True, group=acme)
+        own = work._replace(personal=True, group=acme)
         assert Ask(own, f.NOW, terms.fresh(organization)).group == acme
         assert work.actor is not None
 
@@ -374,7 +373,7 @@ class TestKeptTerms:
     def test_hold_until_the_prices_of_an_hour_end(self, organization: Organization) -> None:
         model = p.make_model("opus")
         p.set_price(model, 4, hours=f"{f.NOW:%H:%M}-{f.later(hours=1):%H:%M}")
-        work = replace(p.work(organization, model=model), tokens=Tokens(output=p.MILLION))
+        work = p.work(organization, model=model)._replace(tokens=Tokens(output=p.MILLION))
 
         now, then = Ask(work, f.NOW), Ask(work, f.later(hours=1))
 
@@ -386,9 +385,8 @@ class TestKeptTerms:
     ) -> None:
         model = p.make_model("opus")
         AIModel.objects.update(input_includes_cached=True)
-        work = replace(
-            p.work(organization, model=model), tokens=Tokens(input=1, cached_input=2, output=1)
-        )
+        tokens = Tokens(input=1, cached_input=2, output=1)
+        work = p.work(organization, model=model)._replace(tokens=tokens)
         with pytest.raises(ImpossibleTokens):
             Ask(work, f.NOW)
 

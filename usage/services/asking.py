@@ -1,11 +1,10 @@
 """What somebody asks for, with all that decides about it: by the terms that are kept, or by those that are true under the wallet's lock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from credits.limits import Capped
 from organizations.authentication import Unauthenticated
@@ -18,8 +17,7 @@ from usage.services import limits, rates, terms
 from usage.services.terms import Book, Versions
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """One piece of work: who does it for whom, on which model, and how much of it there may be.
 
     `credits` or `tokens`, not both; tokens need a model.
@@ -39,8 +37,7 @@ class Work:
     """Whether the actor itself asks, with a key of its own."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A model that could do the work, with its prices."""
 
     model: AIModel
@@ -224,7 +221,7 @@ def _by(book: Book, work: Work) -> Work:
         _require_own_group(book, work, group)
     if actor is work.actor and model is work.model and group is work.group:
         return work
-    return replace(work, actor=actor, model=model, group=group)
+    return work._replace(actor=actor, model=model, group=group)
 
 
 def _actor_by(book: Book, work: Work) -> Actor | None:

@@ -105,6 +105,9 @@ class Book:
         catalogue: Recent[Hashable, Any],
     ) -> None:
         self.versions = versions
+        self._name = str(
+            versions
+        )  # of what is kept besides, which is looked up often: text is hashed once
         self.wallet_id = wallet_id
         self.organization = organization
         """With whom it depends on, its default profile and its thresholds."""
@@ -193,7 +196,7 @@ class Book:
             groups = Group.objects.filter(organization=self.organization, kind=Group.Kind.ENTITY)
             return {group.key: group for group in groups.filter(key__in=missing)}
 
-        return self._look_up_all(_entries, lambda key: (self.versions, ("group", key)), keys, read)
+        return self._look_up_all(_entries, lambda key: (self._name, "group", key), keys, read)
 
     def entity_groups(self, actor_ids: Iterable[UUID]) -> dict[UUID, UUID | None]:
         """Return the entity group of each of these actors; of nobody else's, and of nobody who is not there."""
@@ -207,7 +210,7 @@ class Book:
             return found | dict(of_entity.values_list("actor_id", "group_id"))
 
         return self._look_up_all(
-            _entries, lambda id: (self.versions, ("entity group", id)), actor_ids, read
+            _entries, lambda id: (self._name, "entity group", id), actor_ids, read
         )
 
     def _terms_of(self, actor: Actor | None) -> limits.ActorTerms | None:
@@ -220,9 +223,12 @@ class Book:
         return self._shared("standard", limits.standard_profile)
 
     def _own(
-        self, key: Hashable, read: Callable[[], Kind], keeps: Callable[[Kind], bool] = _exists
+        self,
+        key: tuple[Hashable, ...],
+        read: Callable[[], Kind],
+        keeps: Callable[[Kind], bool] = _exists,
     ) -> Kind:
-        return self._look_up(_entries, (self.versions, key), read, keeps)
+        return self._look_up(_entries, (self._name, *key), read, keeps)
 
     def _shared(
         self, key: Hashable, read: Callable[[], Kind], keeps: Callable[[Kind], bool] = _exists

@@ -48,6 +48,7 @@ RUN_SECONDS = 50.0
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5))
 """How long to wait after the first failure, and after the second. The third is left to staff."""
 ERROR_LENGTH = 2_000
+PRUNE_BATCH = 500
 DATABASE_IS_GONE = ("08", "53", "57P")
 """How the states begin that say so: no connection, no room for one, the server is stopping."""
 
@@ -153,11 +154,14 @@ def tick(task: str, *, now: datetime) -> None:
 
 
 def prune(*, before: datetime, kinds: Iterable[str] = ()) -> int:
-    """Delete the jobs that ended before a moment, with what they found; only of some kinds, if any are named."""
+    """Delete the jobs that ended before a moment, with what they found, a batch at a time; only of some kinds, if any are named."""
     ended = Job.objects.filter(finished_at__lt=before)
     if kinds:
         ended = ended.filter(kind__in=kinds)
-    return ended.delete()[0]
+    deleted = 0
+    while batch := list(ended.values_list("id", flat=True)[:PRUNE_BATCH]):
+        deleted += Job.objects.filter(id__in=batch).delete()[0]
+    return deleted
 
 
 def _open_failures(work: Work) -> QuerySet[Failure]:

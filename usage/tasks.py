@@ -1,5 +1,6 @@
 """What time does to usage, and to the books as a whole: the work that must see all three apps."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models.functions import Coalesce
 from credits.reconcile import reconcile as reconcile_books
 from credits.tasks import SEAL, VERIFY
 from organizations import idempotency, jobs
-from organizations.jobs import Found, Portion, Work
+from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
 from usage.reconcile import CHECKS
@@ -27,16 +28,27 @@ def _with_new_events(now: datetime) -> QuerySet[Organization]:
     return Organization.objects.filter(id__in=behind.values("id"))
 
 
-def _prune(*, now: datetime) -> None:
-    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90."""
-    idempotency.prune(now=now)
-    denials.prune(now=now)
-    jobs.prune(before=now - FREQUENT_JOBS_KEPT, kinds=FREQUENT)
-    jobs.prune(before=now - JOBS_KEPT)
+def _prune_jobs(*, now: datetime) -> int:
+    frequent = jobs.prune(before=now - FREQUENT_JOBS_KEPT, kinds=FREQUENT)
+    return frequent + jobs.prune(before=now - JOBS_KEPT)
 
 
-def _reconcile(*, now: datetime) -> list[Found]:
-    return reconcile_books(CHECKS)
+PRUNED: tuple[Callable[..., int], ...] = (idempotency.prune, denials.prune, _prune_jobs)
+
+
+def _prune(*, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs after 90."""
+    number = place["kind"] if place else 0
+    PRUNED[number](now=now)
+    return Portion((), {"kind": number + 1} if number + 1 < len(PRUNED) else None)
+
+
+def _reconcile(*, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Run the next check of the books: each on a snapshot of its own, for it compares nothing with what another one reads."""
+    names = list(CHECKS)
+    number = place["check"] if place else 0
+    found = reconcile_books({name: CHECKS[name] for name in names[number : number + 1]})
+    return Portion(found, {"check": number + 1} if number + 1 < len(names) else None)
 
 
 def _roll_up(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
@@ -46,8 +58,8 @@ def _roll_up(*, organization: Organization, now: datetime, place: dict[str, Any]
 
 
 ROLL_UP = Work("roll up usage", _roll_up, _with_new_events, in_portions=True)
-PRUNE = Work("prune", _prune)
-RECONCILE = Work("reconcile", _reconcile, is_audit=True)
+PRUNE = Work("prune", _prune, in_portions=True)
+RECONCILE = Work("reconcile", _reconcile, is_audit=True, in_portions=True)
 ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
 

@@ -12,8 +12,9 @@ from uuid import UUID
 import pytest
 import time_machine
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import Q, QuerySet
+from django.test.utils import CaptureQueriesContext
 
 from organizations import clock as time_of
 from organizations import jobs
@@ -699,6 +700,23 @@ def raise_killed(*_: object) -> None:
 
 
 class TestPrune:
+    @pytest.mark.usefixtures("clock")
+    def test_deletes_a_batch_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "PRUNE_BATCH", 2)
+        then = time_of.now() - timedelta(days=1)
+        for number in range(5):
+            Job.objects.create(
+                kind=f"k{number}", due_at=then, total=1, started_at=then, finished_at=then
+            )
+
+        with CaptureQueriesContext(connection) as captured:
+            assert jobs.prune(before=time_of.now()) == 5
+
+        deletes = [
+            q for q in captured.captured_queries if 'DELETE FROM "organizations_job"' in q["sql"]
+        ]
+        assert len(deletes) == 3
+
     def test_deletes_old_jobs_with_their_findings_and_keeps_open_ones(
         self, chores: Chores, clock: Clock
     ) -> None:

@@ -1,5 +1,6 @@
 """The audits as jobs: what they find is kept, an honest database gives them nothing to find."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import time_machine
 from pytest_django import Settings
 
 from credits import tasks as of_credits
+from credits.reconcile import reconcile
+from organizations.jobs import Found
 from organizations.models import Finding, Job
 from tests.callers import clock as clock
 from tests.credits.tampering import make_world, tamper
 from tests.factories import at, wallet_of
 from usage import tasks
+from usage.reconcile import CHECKS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
 
@@ -75,6 +79,38 @@ class TestAudits:
 
         assert [path.name for path in seals_dir.glob("*.jsonl")] == ["2026-06-03.jsonl"]
         assert Finding.objects.filter(organization=parent, job__kind="seal the ledger").exists()
+
+
+class TestPortions:
+    """What grows with the history is one statement for each check, and each kind of what is forgotten: the next run goes on."""
+
+    @pytest.mark.broken_books
+    def test_are_the_checks_of_the_books(self) -> None:
+        parent, _ = make_world()
+        tamper(f"UPDATE credits_wallet SET balance = balance + 1 WHERE id = '{parent.wallet.id}'")
+        found: list[Found] = []
+        place, portions = None, 0
+
+        while not portions or place is not None:
+            portion = tasks._reconcile(now=at("2026-06-03"), place=place)
+            found += portion.found
+            place, portions = portion.place, portions + 1
+
+        assert portions == len(CHECKS)
+        assert sorted(found) == sorted(reconcile(CHECKS))
+
+    def test_are_what_is_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+
+        def forget(kind: str) -> Callable[..., int]:
+            return lambda now: asked.append(kind) or 0  # type: ignore[func-returns-value]
+
+        monkeypatch.setattr(tasks, "PRUNED", tuple(map(forget, "abc")))
+
+        assert tasks.prune() == 1
+
+        assert asked == list("abc")
+        assert tasks._prune(now=at("2026-06-03"), place={"kind": 2}).place is None
 
 
 class TestResume:

@@ -58,6 +58,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     controls.AiNotEnabled: (403, "AI_NOT_CONFIGURED"),
     controls.DowngradeAboveShutoff: (422, "VALIDATION"),
     subjects.UnknownSubject: (404, "NOT_FOUND"),
+    subjects.InexactName: (422, "VALIDATION"),
     groups.InAnotherEntityGroup: (409, "CONFLICT"),
     groups.GroupInUse: (409, "CONFLICT"),
     groups.ProfileIsForTeams: (422, "VALIDATION"),

@@ -127,6 +127,7 @@ FUNCTIONS = frozenset(
         "credits_raise_terms",
         "organizations_answer_1",
         "organizations_count_1",
+        "organizations_is_exact_1",
         "organizations_remember_1",
         "usage_settle_2",
     }

@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from django.core.validators import EmailValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
@@ -21,6 +20,7 @@ from organizations.fields import (
     QueryInteger,
     StrictChar,
     StrictChoice,
+    StrictEmail,
     StrictQuery,
     StrictSerializer,
     TextOrNull,
@@ -130,14 +130,6 @@ class GivenText(serializers.CharField):
 class OrganizationQuery(PageQuery):
     limit = QueryInteger(min_value=1, max_value=200, default=DEFAULT_LIMIT)
     status = StrictChoice(Organization.Status.choices, required=False)
-
-
-class StrictEmail(StrictChar):
-    """An e-mail address."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=254, **options)
-        self.validators.append(EmailValidator("An e-mail address is expected."))
 
 
 class CreateOrganization(StrictSerializer):

@@ -17,7 +17,7 @@ from rest_framework import serializers
 
 from organizations import ids, moments, wire
 from organizations.services import MAX_METADATA_BYTES, MAX_METADATA_KEYS
-from organizations.visible import hides
+from organizations.visible import INEXACT, hides, is_exact, normal
 
 MAX_CREDITS = Decimal(10) ** 13
 MAX_INTEGER = 2**63 - 1
@@ -185,6 +185,34 @@ class StrictChar(serializers.CharField):
         if hides(data, multiline=self.multiline):
             self.fail("hidden")
         return data
+
+
+class NameField(StrictChar):
+    """A name that people match by: a group's key, an id of the product's own. It has one spelling, so that what looks alike is alike.
+
+    Another is refused, and never rewritten: who sent it would not find it. What only looks a name up takes any text."""
+
+    default_error_messages = {"inexact": INEXACT}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 128} | options)
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not is_exact(name):
+            self.fail("inexact")
+        return name
+
+
+class StrictEmail(StrictChar, serializers.EmailField):
+    """An e-mail address, read as it is kept: the same person's is the same text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=254, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        address = super().run_validation(data)
+        return address and normal(address)
 
 
 class StrictList(serializers.ListField):

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+INEXACT = "A name that others may look like: it has to be Unicode NFKC, without spaces around it and invisible characters."
+
 _JOINERS = "\u200c\u200d"
 _SELECTORS = "\ufe00-\ufe0f"
 
@@ -17,6 +19,22 @@ _INVISIBLE = re.compile(
 )
 _CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Controls, formats (zero width, direction, tags), halves of pairs, separators of lines and paragraphs."""
+
+
+def normal(email: str) -> str:
+    """Return an address as it is kept: NFKC, without spaces around it, in lower case."""
+    return unicodedata.normalize("NFKC", email).strip().lower()
+
+
+def is_exact(name: str) -> bool:
+    """Say whether a name that people match by has one spelling: NFKC, no spaces around it, and nothing invisible, joiners included.
+
+    The database says the same (`organizations_is_exact_1`).
+    """
+    if name.isascii() and name.isprintable():
+        return name == name.strip()
+    is_normal = unicodedata.is_normalized("NFKC", name) and name == name.strip()
+    return is_normal and not hides(name) and not _INVISIBLE.search(name)
 
 
 def hides(text: str, *, multiline: bool = False) -> bool:

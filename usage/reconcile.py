@@ -155,6 +155,16 @@ CHECKS: dict[str, str] = credits.CHECKS | {
             AND coalesce(t.actor_id::text, '') = coalesce(v.actor_id::text, '')
         JOIN credits_wallet w ON w.organization_id = coalesce(t.organization_id, v.organization_id)
         WHERE (t.credits, t.events) IS DISTINCT FROM (v.credits, v.events)""",
+    # Nothing is wrong in the books: somebody renames them, or knows why not.
+    "a name that people match by looks like no other": """
+        SELECT w.id, n.subject, 'it may look like another: NFKC, without spaces around it and invisible characters'
+        FROM (
+            SELECT organization_id, 'key of group ' || id, key FROM organizations_group
+            UNION ALL SELECT organization_id, 'external id of actor ' || id, external_id FROM organizations_actor
+            UNION ALL SELECT organization_id, 'resource of limit ' || id, resource_id FROM usage_limit
+        ) n (organization_id, subject, name)
+        JOIN credits_wallet w ON w.organization_id = n.organization_id
+        WHERE NOT organizations_is_exact_1(n.name)""",
     "free work costs nothing": f"""
         SELECT {WALLET_OF_EVENT}, {EVENT}, 'it was free and costs ' || v.credits
         FROM usage_usageevent v WHERE v.byok AND v.credits <> 0""",

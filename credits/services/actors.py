@@ -11,6 +11,7 @@ from credits.services.calendar import CALENDAR
 from credits.services.locking import lock, require_not_archived
 from organizations.history import UNSAID, sign
 from organizations.models import Actor, Organization, UsageProfile
+from organizations.visible import normal
 
 
 class ForeignProfile(Exception):
@@ -44,7 +45,7 @@ def create_actor(
         organization=organization,
         kind=kind,
         name=name,
-        email=email,
+        email=email and normal(email),
         external_id=external_id,
         profile=profile,
         active=active,
@@ -76,7 +77,7 @@ def update_actor(
     current = Actor.objects.get(pk=actor.pk)
     was_counted = _is_counted(current)
     for name, value in changes.items():
-        setattr(current, name, value)
+        setattr(current, name, normal(value) if name == "email" and value else value)
     current.updated_at = now
     sign(current, performed_by=performed_by, now=now)
     current.save(update_fields=[*changes, "updated_at"])

@@ -26,6 +26,7 @@ from organizations.history import UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Env, Organization
 from organizations.services import merged_metadata, require_active
+from organizations.visible import normal
 
 Status = Organization.Status
 
@@ -89,7 +90,7 @@ def create_organization(
         env=parent.env if parent else Env.LIVE,
         name=name,
         metadata=metadata or {},
-        billing_email=billing_email,
+        billing_email=billing_email and normal(billing_email),
         created_at=now,
         updated_at=now,
     )
@@ -131,13 +132,19 @@ def update_organization(
         lock_terms(organization.id)
     current = Organization.objects.select_for_update(no_key=True).get(id=organization.id)
     for name, value in changes.items():
-        new = merged_metadata(current.metadata, value) if name == "metadata" else value
-        setattr(current, name, new)
+        setattr(current, name, _changed(current, name, value))
     if changes:
         current.updated_at = now
         sign(current, performed_by=performed_by, now=now)
         current.save(update_fields=[*changes, "updated_at"])
     return current
+
+
+def _changed(organization: Organization, name: str, value: Any) -> Any:
+    """Return what a field becomes."""
+    if name == "metadata":
+        return merged_metadata(organization.metadata, value)
+    return normal(value) if name == "billing_email" and value else value
 
 
 @transaction.atomic(savepoint=False)

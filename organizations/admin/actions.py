@@ -36,6 +36,7 @@ from organizations.fields import StrictChar
 from organizations.idempotency import Answer, Key
 from organizations.models import IdempotencyKey, Organization
 from organizations.proposals import Moved, SecondPersonNeeded
+from organizations.visible import INEXACT, is_exact
 
 BUSY = (
     "The database did not answer in time, so it is not known whether this was done. "
@@ -53,6 +54,12 @@ def visible(text: str) -> None:
         StrictChar().run_validation(text)
     except ValidationError as error:
         raise forms.ValidationError([str(part) for part in error.args[0]]) from error
+
+
+def exact(name: str) -> None:
+    """Refuse what the API refuses in a name that people match by."""
+    if not is_exact(name):
+        raise forms.ValidationError(INEXACT)
 
 
 class ActionForm(forms.Form):

@@ -418,6 +418,14 @@ RULES: dict[str, list[Breach]] = {
     "membership_actor_fits": [
         Breach(f"UPDATE {ACTOR} SET organization_id = {OTHER}"),
     ],
+    "group_exact_key": [
+        Breach(f"UPDATE {GROUP} SET key = {name}")
+        for name in ("' acme'", "'acme '", "U&'\\FF41cme'", "U&'ac\\200Dme'", "U&'acme\\00A0'")
+    ],
+    "actor_exact_external_id": [
+        Breach(f"UPDATE {ACTOR} SET external_id = {name}")
+        for name in ("' 7'", "U&'\\0065\\0301'", "U&'7\\FE0F'", "U&'7\\200B'", "E'7\\n'")
+    ],
     "apikey_env_known": [Breach("UPDATE organizations_apikey SET env = 'prod'")],
     "apikey_sandbox_tier_for_test_keys": [
         Breach("UPDATE organizations_apikey SET rate_limit_tier = 'sandbox' WHERE env = 'live'"),

@@ -8,6 +8,7 @@ import time_machine
 
 from credits.models import Reservation
 from organizations import services as organizations
+from organizations import wire
 from organizations.models import Actor, Organization
 from organizations.services import OrganizationSuspended
 from tests import factories as f
@@ -473,27 +474,100 @@ class TestEvents:
         assert ok(backend.get("/usage/events", until="2026-05-10T13:29:59+02:00"))["items"] == []
 
     @pytest.mark.parametrize(
-        ("events", "field"),
+        ("fault", "reason"),
         [
-            ([], "events"),
-            ([{"source": "b", "id": "1"}], "events.0.credits"),
-            ([{"source": "b", "id": "1", "credits": 1, "cost": 1}], "events.0.cost"),
-            ([{"source": "b", "id": "", "credits": 1}], "events.0.id"),
-            ([{"source": "b", "id": "1", "credits": "1"}], "events.0.credits"),
-            ([{"source": "b", "id": "1", "outputTokens": 1}], "events.0.model"),
-            (
-                [{"source": "b", "id": "1", "credits": 1, "occurredAt": "2026-05-10"}],
-                "events.0.occurredAt",
-            ),
+            ({"credits": Decimal("0.1234567")}, "credits: At most six decimal places are allowed."),
+            ({"credits": "1"}, "credits: "),
+            ({"credits": True}, "credits: "),
+            ({"credits": -1}, "credits: "),
+            ({"credits": 10**13 + 1}, "credits: "),
+            ({"credits": None}, "credits: "),
+            ({}, "credits: Either this, or token counts."),
+            ({"credits": 1, "inputTokens": 1}, "credits: Either this, or token counts."),
+            ({"outputTokens": 1}, "model: Tokens need a model."),
+            ({"model": "sonnet", "outputTokens": 1.5}, "outputTokens: "),
+            ({"model": "sonnet", "outputTokens": 10**9 + 1}, "outputTokens: "),
+            ({"credits": 1, "model": 5}, "model: "),
+            ({"credits": 1, "actorId": "act_"}, "actorId: "),
+            ({"credits": 1, "entity": ["a"]}, "entity: "),
+            ({"credits": 1, "entityType": "app"}, "entityId: "),
+            ({"credits": 1, "entityType": "app", "entityId": "a\u200bb"}, "entityId: "),
+            ({"credits": 1, "entityType": "app", "entityId": " a"}, "entityId: A name that others"),
+            ({"credits": 1, "entityType": "table", "entityId": "a"}, "entityType: "),
+            ({"credits": 1, "resourceType": "fun"}, "resourceType: "),
+            ({"credits": 1, "occurredAt": "2026-05-10"}, "occurredAt: A time with an offset"),
+            ({"credits": 1, "occurredAt": "2026-02-30T00:00:00Z"}, "occurredAt: "),
+            ({"credits": 1, "cost": 1}, "cost: This field is not known here."),
+            ({"credits": "1", "cost": 1, "model": 5}, "cost: "),
+            ({"credits": 1, "occurredAt": "2027-05-10T12:00:00Z"}, "occurredAt is more than"),
+            ({"credits": 1, "model": "nobody's"}, "unknown model"),
+            ({"credits": 100_001}, "may cost 100000 at most"),
         ],
     )
-    def test_of_another_shape_refuse_the_whole_request_and_name_the_field(
-        self, backend: Caller, events: list[Any], field: str
+    @pytest.mark.usefixtures("sonnet")
+    def test_with_a_fault_keep_nothing_from_the_others(
+        self, backend: Caller, organization: Organization, fault: dict[str, Any], reason: str
     ) -> None:
-        refused = backend.post("/usage/events", {"events": events})
+        """Whatever is wrong with one of them, the others are charged."""
+        good = [{"source": "b", "id": name, "credits": 1} for name in ("first", "last")]
+        bad = {"source": "b", "id": "bad", **fault}
+        text = wire.dumps({"events": [good[0], bad, good[1]]}).decode()
 
-        assert error(refused) == (422, "VALIDATION")
-        assert field in details(refused)["fields"]
+        results = ok(backend.post_text("/usage/events", text))["results"]
+
+        assert [result["id"] for result in results] == ["first", "bad", "last"]
+        assert [result["status"] for result in results] == ["accepted", "rejected", "accepted"]
+        assert reason in results[1]["reason"]
+        assert UsageEvent.objects.count() == 2
+        assert f.wallet_of(organization).balance == 998
+
+    @pytest.mark.parametrize(
+        ("item", "named"),
+        [
+            ({"id": "1", "credits": 1}, (None, "1")),
+            ({"source": "b", "credits": 1}, ("b", None)),
+            ({"source": "b", "id": "", "credits": 1}, ("b", None)),
+            ({"source": "b", "id": "x" * 129, "credits": 1}, ("b", None)),
+            ({"source": 5, "id": "a\u200b", "credits": 1}, (None, None)),
+            *(zip((None, 5, "text", [], [{}], True), [(None, None)] * 6, strict=True)),
+        ],
+    )
+    def test_are_told_by_their_place_what_is_wrong_with_their_names(
+        self, backend: Caller, item: Any, named: tuple[str | None, str | None]
+    ) -> None:
+        good = {"source": "b", "id": "good", "credits": 1}
+
+        first, second = self.tell(backend, item, good)
+
+        assert (first["source"], first["id"], first["status"]) == (*named, "rejected")
+        assert first["reason"]
+        assert second["status"] == "accepted"
+
+    def test_are_told_of_a_few_of_many_faults(self, backend: Caller) -> None:
+        (result,) = self.tell(backend, {f"n{n}": 1 for n in range(100)})
+
+        assert result["reason"].count("This field is not known here.") == 5
+        assert result["reason"].endswith("; and 95 more")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"events":[]}',
+            '{"events":{}}',
+            '{"events":[{"source":"b","id":"1","credits":1}],"more":1}',
+            '{"events":[{"source":"b","id":"1","credits":1,"credits":2}]}',
+            '{"events":[{"source":"b","id":"1","credits":NaN}]}',
+            '{"events":[{"source":"b","id":"1","credits":1}',
+        ],
+    )
+    def test_are_refused_together_where_the_request_itself_is_wrong(
+        self, backend: Caller, text: str
+    ) -> None:
+        """What is no JSON, or is wrong around the pieces, belongs to none of them."""
+        refused = backend.post_text("/usage/events", text)
+
+        assert refused.status_code in (400, 422)
+        assert not UsageEvent.objects.exists()
 
     def test_come_1000_at_a_time_and_not_one_more(self, backend: Caller) -> None:
         many = [{"source": "b", "id": str(n), "credits": 0.001} for n in range(1_001)]

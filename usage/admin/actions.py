@@ -24,6 +24,7 @@ from organizations.admin.actions import (
     Command,
     Figure,
     Outcome,
+    exact,
     visible,
 )
 from organizations.admin.forms import as_id, own_actor
@@ -53,8 +54,9 @@ class ActorForm(ActionForm):
     external_id = forms.CharField(
         max_length=128,
         required=False,
+        strip=False,
         widget=UnfoldAdminTextInputWidget,
-        validators=[visible],
+        validators=[visible, exact],
         help_text="What the product calls it.",
     )
     profile = forms.ModelChoiceField(

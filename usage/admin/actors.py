@@ -25,6 +25,8 @@ from usage.services import budgets
 
 
 class ActorForm(OwnedForm):
+    exact = "external_id"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "profile" in self.fields:

@@ -30,6 +30,8 @@ ROWS = 100
 class GroupForm(OwnedForm):
     """A group with its members, who are found while one types."""
 
+    exact = "key"
+
     people = forms.ModelMultipleChoiceField(queryset=Actor.objects.none(), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

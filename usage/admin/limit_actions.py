@@ -89,6 +89,7 @@ class SetLimit(Action):
     refusals = {
         OrganizationArchived: None,
         subjects.UnknownSubject: "whose",
+        subjects.InexactName: "whose",
         IntegrityError: None,
     }
 

@@ -112,6 +112,8 @@ class ChooseScopeForm(ChooseForm):
 class LimitForm(OwnedForm):
     """A limit whose scope is known: its form has the fields of that scope, and needs them."""
 
+    exact = "resource_id"
+
     scope: ClassVar[str] = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

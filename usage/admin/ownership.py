@@ -18,6 +18,7 @@ from organizations.admin import link
 from organizations.admin.forms import ForgivingSelect, as_id
 from organizations.models import Env, Organization, UsageProfile
 from organizations.services import OrganizationArchived
+from organizations.visible import INEXACT, is_exact
 from usage.services.profiles import profiles_for
 
 Status = Organization.Status
@@ -35,9 +36,14 @@ class OwnedForm(forms.ModelForm):
     """A row of one organization: of the one it has, or of the one that was chosen for it."""
 
     organization: ClassVar[Organization | None] = None
+    exact: ClassVar[str] = ""
+    """The field whose text people match by: nothing new in it may look like another, and nothing in it is rewritten."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        field = self.fields.get(self.exact)
+        if isinstance(field, forms.CharField):
+            field.strip = False
         if self.organization is not None and self.instance._state.adding:
             self.instance.organization = self.organization
 
@@ -51,6 +57,13 @@ class OwnedForm(forms.ModelForm):
                 if self.organization
                 else UsageProfile.objects.none()
             )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        is_new = self.exact in self.changed_data
+        if is_new and not is_exact(cleaned.get(self.exact) or ""):
+            self.add_error(self.exact, INEXACT)
+        return cleaned
 
     def refuse_if_taken(self, field: str, message: str, **same: Any) -> None:
         """Say beside a field that another row of the organization has what only one may have."""

@@ -6,9 +6,11 @@ from rest_framework import serializers
 
 from organizations.fields import (
     IdField,
+    NameField,
     StrictBoolean,
     StrictChar,
     StrictChoice,
+    StrictEmail,
     StrictSerializer,
     WalletTime,
 )
@@ -19,15 +21,11 @@ MAX_MEMBERS = 500
 """How many members a group is told with."""
 
 
-class StrictEmail(StrictChar, serializers.EmailField):
-    """An address, as text."""
-
-
 class NewActor(StrictSerializer):
     kind = StrictChoice(Actor.Kind.choices, default=Actor.Kind.USER)
     name = StrictChar(max_length=128)
-    email = StrictEmail(max_length=254, required=False, allow_null=True)
-    externalId = StrictChar(max_length=128, source="external_id", required=False, allow_null=True)
+    email = StrictEmail(required=False, allow_null=True)
+    externalId = NameField(source="external_id", required=False, allow_null=True)
     profile = StrictChar(max_length=80, required=False, allow_null=True)
     active = StrictBoolean(default=True)
 
@@ -36,8 +34,8 @@ class ActorChanges(StrictSerializer):
     at_least_one = True
 
     name = StrictChar(max_length=128, required=False)
-    email = StrictEmail(max_length=254, required=False, allow_null=True)
-    externalId = StrictChar(max_length=128, source="external_id", required=False, allow_null=True)
+    email = StrictEmail(required=False, allow_null=True)
+    externalId = NameField(source="external_id", required=False, allow_null=True)
     profile = StrictChar(max_length=80, required=False, allow_null=True)
     active = StrictBoolean(required=False)
 
@@ -73,7 +71,7 @@ class ActorShape(serializers.Serializer):
 
 class NewGroup(StrictSerializer):
     kind = StrictChoice(Group.Kind.choices)
-    key = StrictChar(max_length=128)
+    key = NameField()
     name = StrictChar(max_length=128)
     profile = StrictChar(max_length=80, required=False, allow_null=True)
 
@@ -86,7 +84,7 @@ class NewGroup(StrictSerializer):
 class GroupChanges(StrictSerializer):
     at_least_one = True
 
-    key = StrictChar(max_length=128, required=False)
+    key = NameField(required=False)
     name = StrictChar(max_length=128, required=False)
     profile = StrictChar(max_length=80, required=False, allow_null=True)
 

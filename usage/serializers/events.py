@@ -1,6 +1,6 @@
 """What the API says of usage events, and how work that was done is told."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rest_framework import serializers
 
@@ -28,6 +28,8 @@ from usage.serializers.reservations import (
 )
 
 MAX_EVENTS = 1000
+MAX_REASONS = 5
+"""Of how many fields of a piece of work it is told what is wrong."""
 RESULT_STATUS = ["accepted", "duplicate", "rejected"]
 
 
@@ -61,19 +63,70 @@ class ToldEvent(PlainFirst, WorkFields):
         return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
 
 
+class Misread(NamedTuple):
+    """What a piece of work that cannot be read is told: named as far as it names itself, and what is wrong with its fields."""
+
+    source: str | None
+    id: str | None
+    reason: str
+    status: str = "rejected"
+    credits: None = None
+
+
+class ToldEvents(StrictList):
+    """Pieces of work, each read on its own: one that cannot be read keeps nothing from the others."""
+
+    child: ToldEvent
+
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        return [self._read(item) for item in data]
+
+    def _read(self, item: Any) -> Any:
+        try:
+            return self.child.run_validation(item)
+        except serializers.ValidationError as error:
+            named = item if isinstance(item, dict) else {}
+            source, id = (_plainly(self.child.fields[n], named.get(n)) for n in ("source", "id"))
+            return Misread(source, id, _in_words(error.detail))
+
+
+def _plainly(field: serializers.Field, value: Any) -> str | None:
+    """Return a name, if it is one."""
+    try:
+        return str(field.run_validation(value))
+    except serializers.ValidationError:
+        return None
+
+
+def _in_words(detail: Any) -> str:
+    """Return the first of what is wrong with an item, field by field."""
+    if not isinstance(detail, dict):
+        detail = {"non_field_errors": detail}
+    said = [
+        " ".join(str(sentence) for sentence in sentences)
+        if name == "non_field_errors"
+        else f"{name}: {' '.join(str(sentence) for sentence in sentences)}"
+        for name, sentences in detail.items()
+    ]
+    more = len(said) - MAX_REASONS
+    return "; ".join(said[:MAX_REASONS]) + (f"; and {more} more" if more > 0 else "")
+
+
 class TellEvents(StrictSerializer):
-    events = StrictList(child=ToldEvent(), min_length=1, max_length=MAX_EVENTS)
+    events = ToldEvents(child=ToldEvent(), min_length=1, max_length=MAX_EVENTS)
 
 
 class ResultShape(serializers.Serializer):
-    id = serializers.CharField()
+    """What became of a piece of work, in the order in which they were told. `source` and `id` are null where what was sent is neither."""
+
+    id = serializers.CharField(allow_null=True)
     status = serializers.ChoiceField(RESULT_STATUS)
     reason = serializers.CharField(required=False)
     credits = CreditsField(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
-        return {"source": serializers.CharField(), **super().get_fields()}
+        return {"source": serializers.CharField(allow_null=True), **super().get_fields()}
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Say a result without what it does not have: a reason, or credits. By hand, because there are a thousand of them."""

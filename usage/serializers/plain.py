@@ -16,6 +16,7 @@ from rest_framework import serializers
 from organizations.fields import (
     SMALLEST_CREDIT,
     CreditsField,
+    NameField,
     StrictChar,
     StrictChoice,
     StrictInteger,
@@ -78,7 +79,7 @@ def _reader(field: Any) -> Read:
     """Return a function that reads a plain value as the field would. Of a kind that is not known here it is the field's own: a subclass may
     have rules that its base has not."""
     kind = type(field)
-    if kind is StrictChar:
+    if kind in (StrictChar, NameField):
         return functools.partial(_text, field.max_length)
     if kind in (StrictInteger, TokensField):
         return functools.partial(_integer, range(field.min_value or 0, (field.max_value or 0) + 1))

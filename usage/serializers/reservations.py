@@ -20,6 +20,7 @@ from organizations.fields import (
     CreditsField,
     IdField,
     MetadataField,
+    NameField,
     StrictChar,
     StrictChoice,
     StrictInteger,
@@ -68,7 +69,7 @@ class WorkFields(StrictSerializer):
     entity = StrictChar(max_length=128, required=False)
     resourceType = StrictChoice(WORK_TYPES, source="work_type", default="ai")
     entityType = StrictChoice(RESOURCE_TYPES, source="resource_type", required=False)
-    entityId = StrictChar(max_length=128, source="resource_id", required=False)
+    entityId = NameField(source="resource_id", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("resource_type" in attrs) != ("resource_id" in attrs):

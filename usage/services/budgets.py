@@ -15,7 +15,7 @@ from credits.services.reading import Reading, wallet_as_of
 from organizations.history import UNSAID, sign
 from organizations.models import Actor, Organization
 from usage.models import Limit
-from usage.services import limits
+from usage.services import limits, subjects
 
 MAX_BUDGETS = 1_000
 TENTH = Decimal("0.1")
@@ -69,7 +69,10 @@ def budget_of(
     now: datetime,
     performed_by: str = UNSAID,
 ) -> Budget:
-    """Return the budget of a resource. One that was never asked for begins without a cap."""
+    """Return the budget of a resource. One that was never asked for begins without a cap.
+
+    :raises subjects.InexactName: if it was never asked for, and others may look like its name
+    """
     named = Limit(
         organization=organization,
         scope=Limit.Scope.RESOURCE,
@@ -96,6 +99,7 @@ def _found(named: Limit) -> Limit | None:
 
 def _begin(named: Limit) -> Limit:
     """Write the row of a resource, or return that of who came a moment before."""
+    subjects.require_exact(named)
     try:
         with transaction.atomic():
             named.save(force_insert=True)
@@ -120,6 +124,7 @@ def set_budget(
     """Set or remove the cap of a resource. It acts at once; what is used already stays used.
 
     :raises OrganizationArchived: if the organization is archived
+    :raises subjects.InexactName: as `budget_of`
     """
     wallet, _ = lock(organization, now=now)
     require_not_archived(wallet.organization)

@@ -190,6 +190,7 @@ def save_limit(
 
     :param changed: of one that is stored, what is new of it; None of a new one
     :raises subjects.UnknownSubject: if its actor or its group is another organization's
+    :raises subjects.InexactName: if it is a new one of a resource whose name others may look like
     :raises OrganizationArchived: if the organization is archived
     :raises django.db.IntegrityError: if the subject has a limit (`limit_one_per_subject`)
     """
@@ -199,6 +200,7 @@ def save_limit(
             raise subjects.UnknownSubject(f"{subject.public_id} is not of this organization")
     limit.updated_at = now
     if changed is None:
+        subjects.require_exact(limit)
         limit.created_at = now
         _store([limit], author, is_new=True)
     else:

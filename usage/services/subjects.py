@@ -5,6 +5,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from organizations.models import Actor, Group, Organization
+from organizations.visible import INEXACT, is_exact
+from usage.models import Limit
 
 Name = TypeVar("Name", bound=Hashable)
 Found = TypeVar("Found", Actor, Group)
@@ -12,6 +14,23 @@ Found = TypeVar("Found", Actor, Group)
 
 class UnknownSubject(Exception):
     """The organization has no such user or group; of several, the first that was named."""
+
+
+class InexactName(Exception):
+    """A resource is called by a name that another may look like (`organizations.visible.is_exact`)."""
+
+    def __init__(self) -> None:
+        super().__init__(INEXACT)
+        self.details = {"fields": {"entityId": [INEXACT]}}
+
+
+def require_exact(limit: Limit) -> None:
+    """Refuse to begin a limit of a resource under a name that another may look like. One that exists keeps its name.
+
+    :raises InexactName: if its name is one
+    """
+    if not is_exact(limit.resource_id):
+        raise InexactName
 
 
 def users(organization: Organization, ids: Sequence[UUID]) -> list[Actor]:

@@ -36,14 +36,22 @@ class Events(ApiView):
         spends=True,
     )
     def post(self, request: Request) -> Response:
-        """Tell 1 to 1,000 pieces of work that were done. Each is charged once for ever, into debt if need be."""
+        """Tell 1 to 1,000 pieces of work that were done. Each is charged once for ever, into debt if need be.
+
+        What cannot be read or recorded is `rejected` with a reason, and keeps nothing else from it.
+        """
+        events = self.body()["events"]
         told = [
-            services.Told(**{"occurred_at": self.now, **event}) for event in self.body()["events"]
+            services.Told(**{"occurred_at": self.now, **event})
+            for event in events
+            if not isinstance(event, shapes.Misread)
         ]
-        results = services.record(
+        recorded = services.record(
             organization=self.acting,
             told=told,
             performed_by=self.principal.key.public_id,
             now=self.now,
         )
+        others = iter(recorded)
+        results = [e if isinstance(e, shapes.Misread) else next(others) for e in events]
         return Response({"results": shapes.ResultShape(results, many=True).data})

@@ -97,7 +97,7 @@ class Line:
         text = asked if isinstance(asked, str) else asked.decode("latin-1")
         begins = PLAIN_START.match(text)
         if begins and "x-request-id" in headers:
-            check(Exchange(begins["method"], begins["path"], "", status, headers, content))
+            check(Exchange(begins["method"], begins["path"], None, status, headers, content))
 
     def close(self) -> None:
         self.socket.close()

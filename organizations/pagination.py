@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import (
     BooleanField,
+    CharField,
     DateTimeField,
     F,
     Field,
@@ -142,8 +143,9 @@ def _decode(cursor: str, place: str, fields: "Sequence[Field[Any, Any]]") -> lis
     """Return the values in a cursor; whatever does not come back as it went in is not one."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        text = base64.urlsafe_b64decode(padded).decode("ascii").removeprefix(f"{place}:")
-        values = [_read(part, field) for part, field in zip(text.split("|"), fields, strict=True)]
+        text = base64.urlsafe_b64decode(padded).decode().removeprefix(f"{place}:")
+        parts = text.split("|", len(fields) - 1)  # a last one that is text may have any sign
+        values = [_read(part, field) for part, field in zip(parts, fields, strict=True)]
         is_ours = _encode(values, place) == cursor
     except (ValueError, OverflowError, binascii.Error) as error:
         raise serializers.ValidationError({"cursor": [_NOT_OURS]}) from error
@@ -159,6 +161,10 @@ def _read(text: str, field: "Field[Any, Any]") -> Any:
     """
     if isinstance(field, DateTimeField):
         return datetime.fromisoformat(text)
+    if isinstance(field, CharField):
+        if "\0" in text:
+            raise ValueError("no text that is kept has a NUL")
+        return text
     if not isinstance(field, IntegerField):
         return UUID(text)
     number = int(text)

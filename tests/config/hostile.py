@@ -496,7 +496,7 @@ DOORS = [
         | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"}
         | {"entryId": "id", "reservationId": "id"},
     ),
-    Door("GET", "/api/v1/models", query={"actorId": "id"}),
+    Door("GET", "/api/v1/models", query=PAGE | {"actorId": "id"}),
     Door(
         "GET",
         ACTORS,

@@ -1,5 +1,6 @@
 """Our own endpoints for the path of a request: check, reservations in tokens, events, models; and personal keys."""
 
+import base64
 from decimal import Decimal
 from typing import Any
 
@@ -592,6 +593,39 @@ class TestEvents:
 
 
 class TestModels:
+    def test_are_told_a_page_at_a_time(self, organization: Organization) -> None:
+        slugs = sorted(["a", "a:b", "a|b", "gpt-é", "z" * 80, *(f"m{n}" for n in range(30))])
+        for slug in slugs:
+            p.make_model(slug, credits_per_million=None)
+        hidden = p.make_model("m00", provider="openai", is_fallback=True)
+        Organization.objects.filter(pk=organization.pk).update(enabled_providers=["anthropic"])
+        backend = caller_of(organization)
+
+        told: list[str] = []
+        cursor: dict[str, str] = {}
+        pages = 0
+        while pages == 0 or cursor:
+            said = ok(backend.get("/models", limit=3, **cursor))
+            told += [model["id"] for model in said["items"]]
+            cursor = {"cursor": said["nextCursor"]} if said["nextCursor"] else {}
+            pages += 1
+
+        assert hidden.slug not in told
+        assert sorted(told) == slugs
+        assert len(set(told)) == len(told)
+        assert pages == 12
+        assert len(ok(backend.get("/models"))["items"]) == 25
+
+    @pytest.mark.parametrize("place", ["AIModel:slug:a\0b", "Actor:slug:a", "AIModel:slug"])
+    def test_begin_a_page_after_what_is_a_place_of_theirs(
+        self, organization: Organization, place: str
+    ) -> None:
+        cursor = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+        refused = caller_of(organization).get("/models", cursor=cursor)
+
+        assert error(refused) == (422, "VALIDATION")
+
     def test_say_why_they_are_not_available(self, organization: Organization, ada: Actor) -> None:
         p.make_models()
         p.make_model("opus", tier="strategic")
@@ -613,7 +647,8 @@ class TestModels:
             "turbo": "UNPRICED",
             "gpt": "MODEL_NOT_ENABLED",
         }
-        assert listed[0] == {
+        assert [model["id"] for model in listed] == sorted(model["id"] for model in listed)
+        assert listed[1] == {
             "id": "haiku",
             "name": "Haiku",
             "provider": "anthropic",

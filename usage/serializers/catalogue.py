@@ -2,10 +2,12 @@
 
 from rest_framework import serializers
 
-from organizations.fields import IdField, StrictQuery
+from organizations.fields import IdField, StrictChar
+from organizations.pagination import PageQuery
 
 
-class ModelsQuery(StrictQuery):
+class ModelsQuery(PageQuery):
+    cursor = StrictChar(required=False, max_length=600)
     actorId = IdField("act", source="actor_id", required=False)
 
 
@@ -19,7 +21,3 @@ class ModelShape(serializers.Serializer):
     fallback = serializers.BooleanField(source="model.is_fallback")
     available = serializers.BooleanField()
     reason = serializers.CharField(allow_null=True)
-
-
-class ModelsShape(serializers.Serializer):
-    items = ModelShape(many=True)

@@ -1,7 +1,10 @@
 """Which models somebody may use now, and why not the others."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db.models import Q, QuerySet
 
 from credits.models import ZERO, CreditConfig, UsageCounter
 from credits.periods import month_of
@@ -39,21 +42,29 @@ class _Standing:
         return not self.is_empty or is_free(card) or (self.falls_back and model.is_fallback)
 
 
-def models_for(organization: Organization, actor: Actor | None, *, now: datetime) -> list[Listed]:
-    """Return every model, available or not and why. Fallbacks of providers that are not enabled are not shown.
+def shown_to(organization: Organization) -> QuerySet[AIModel]:
+    """Return the models that an organization is shown: all but the fallbacks of providers that it has not enabled."""
+    enabled = organization.enabled_providers
+    if enabled is None:
+        return AIModel.objects.all()
+    return AIModel.objects.filter(Q(is_fallback=False) | Q(provider__in=enabled))
+
+
+def standing_of(
+    models: Iterable[AIModel], organization: Organization, actor: Actor | None, *, now: datetime
+) -> list[Listed]:
+    """Return models, each available or not and why.
 
     `reason` is the code that a reserve would answer, or `UNPRICED`.
     """
     tiers = limits.actor_terms(organization, [actor])[actor.id].tiers if actor else None
     standing = _standing(organization, now=now)
-    models = list(AIModel.objects.order_by("provider", "slug"))
+    models = list(models)
     cards = rates.cards_of(models, until=now)
     listed = []
     for model in models:
         enabled = organization.enables(model.provider)
         card = _card_of(model, cards, now)
-        if model.is_fallback and not enabled:
-            continue
         reasons = (
             (not organization.is_entitled(now), "AI_NOT_CONFIGURED"),
             (not enabled, "MODEL_NOT_ENABLED"),

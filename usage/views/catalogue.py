@@ -4,9 +4,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from organizations.doors import operation
+from organizations.pagination import page, page_of
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage.serializers import catalogue as shapes
-from usage.services.catalogue import models_for
+from usage.services import catalogue
 from usage.views.work import WorkView
 
 
@@ -15,11 +16,19 @@ class Models(WorkView):
         USAGE_READ,
         USAGE_WRITE,
         query=shapes.ModelsQuery,
-        answer=shapes.ModelsShape,
+        answer=page_of(shapes.ModelShape),
         personal=True,
     )
     def get(self, request: Request) -> Response:
-        """Every model, for an actor or for the organization: available, or why not."""
+        """The models, for an actor or for the organization: available, or why not. By their ids; a limit of 100 shows most catalogues whole."""
         actor = self.actor(self.query.get("actor_id"))
-        listed = models_for(self.acting, actor, now=self.now)
-        return Response({"items": shapes.ModelShape(listed, many=True).data})
+        models, cursor = page(
+            catalogue.shown_to(self.acting),
+            limit=self.query["limit"],
+            cursor=self.query.get("cursor"),
+            by="slug",
+            ascending=True,
+        )
+        listed = catalogue.standing_of(models, self.acting, actor, now=self.now)
+        items = shapes.ModelShape(listed, many=True).data
+        return Response({"items": items, "nextCursor": cursor})

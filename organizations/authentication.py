@@ -14,9 +14,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from organizations import clock, scopes, statements, tokens
-from organizations.models import Actor, ApiKey, Organization, UsageProfile
+from organizations.models import Actor, ApiKey, Organization, RateCount, UsageProfile
 
 LAST_USED_EVERY = timedelta(minutes=1)
+PRUNE_BATCH = 5_000
 BUCKETS = "purser.buckets"
 """Where a request says in which buckets it is to be counted: JSON, a list for each tier of keys."""
 COUNT = "purser.count"
@@ -114,6 +115,15 @@ def touch(key: ApiKey, *, now: datetime) -> None:
     if key.last_used_at is None or key.last_used_at <= due:
         stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=due)
         ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now)
+
+
+def prune_counts(*, now: datetime) -> int:
+    """Forget how often was asked in minutes and days that are over, a batch at a time: there is a count for each address that ever came."""
+    over = RateCount.objects.filter(ends_at__lte=now)
+    forgotten = 0
+    while batch := list(over.values_list("name", flat=True)[:PRUNE_BATCH]):
+        forgotten += over.filter(name__in=batch).delete()[0]
+    return forgotten
 
 
 def _hash_anew(key: ApiKey, token: tokens.Token) -> None:

@@ -5,18 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Task, shared_task
+from django.contrib.sessions.models import Session
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
 from credits.reconcile import reconcile as reconcile_books
 from credits.tasks import SEAL, VERIFY
-from organizations import idempotency, jobs
+from organizations import authentication, idempotency, jobs
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
 from usage.reconcile import CHECKS
 from usage.services import denials, rollups
 
+SESSIONS_AT_ONCE = 5_000
 JOBS_KEPT = timedelta(days=90)
 FREQUENT_JOBS_KEPT = timedelta(days=7)
 FREQUENT = ("expire reservations", "end refill cooldowns", "lapse grants", "roll up usage")
@@ -33,11 +35,26 @@ def _prune_jobs(*, now: datetime) -> int:
     return frequent + jobs.prune(before=now - JOBS_KEPT)
 
 
-PRUNED: tuple[Callable[..., int], ...] = (idempotency.prune, denials.prune, _prune_jobs)
+def _prune_sessions(*, now: datetime) -> int:
+    """Forget the logins that are over of whoever never came back, a batch at a time."""
+    over = Session.objects.filter(expire_date__lte=now).order_by("expire_date")
+    forgotten = 0
+    while batch := list(over.values_list("session_key", flat=True)[:SESSIONS_AT_ONCE]):
+        forgotten += over.model.objects.filter(session_key__in=batch).delete()[0]
+    return forgotten
+
+
+PRUNED: tuple[Callable[..., int], ...] = (
+    idempotency.prune,
+    denials.prune,
+    _prune_jobs,
+    authentication.prune_counts,
+    _prune_sessions,
+)
 
 
 def _prune(*, now: datetime, place: dict[str, Any] | None) -> Portion:
-    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs after 90."""
+    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs after 90, counts and logins that are over."""
     number = place["kind"] if place else 0
     PRUNED[number](now=now)
     return Portion((), {"kind": number + 1} if number + 1 < len(PRUNED) else None)
@@ -78,7 +95,7 @@ def reconcile(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def prune(self: "Task[..., int]") -> int:
-    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90."""
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90, counts and logins that are over."""
     return ring(self, PRUNE)
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from django.contrib.sessions.models import Session
 from pytest_django import Settings
 
 from credits import tasks as of_credits
 from credits.reconcile import reconcile
+from organizations import authentication
 from organizations.jobs import Found
-from organizations.models import Finding, Job
+from organizations.models import Finding, Job, RateCount
 from tests.callers import clock as clock
 from tests.credits.tampering import make_world, tamper
 from tests.factories import at, wallet_of
@@ -111,6 +113,23 @@ class TestPortions:
 
         assert asked == list("abc")
         assert tasks._prune(now=at("2026-06-03"), place={"kind": 2}).place is None
+
+
+class TestPrune:
+    def test_forgets_counts_and_logins_that_are_over(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(authentication, "PRUNE_BATCH", 2)
+        monkeypatch.setattr(tasks, "SESSIONS_AT_ONCE", 2)
+        clock.move_to(at("2026-06-03"))
+        for number, moment in enumerate(["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"]):
+            RateCount.objects.create(name=f"pages/{number}", count=1, ends_at=at(moment))
+            Session.objects.create(session_key=f"s{number}", expire_date=at(moment))
+
+        tasks.prune()
+
+        assert RateCount.objects.get().name == "pages/3"
+        assert Session.objects.get().session_key == "s3"
 
 
 class TestResume:

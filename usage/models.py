@@ -280,6 +280,8 @@ class UsageEvent(models.Model):
     cache_write_tokens = models.BigIntegerField(null=True)
     output_tokens = models.BigIntegerField(null=True)
     reasoning_tokens = models.BigIntegerField(null=True)
+    usage = models.JSONField(null=True)
+    """The counts by unit, where it was told so: wholes with their parts in. The columns of tokens are those among them."""
     credits = AmountField()
     list_credits = AmountField()
     """What the work costs by the rate card, also where it was free."""

@@ -139,7 +139,8 @@ class ReservationAdmin(MoneyAdmin):
 
 def _listed(figures: Mapping[str, Any] | None) -> str:
     """Return figures with their names, those that say something."""
-    said = {name: figure for name, figure in (figures or {}).items() if figure}
+    counted = (figures or {}).get("usage", figures) or {}
+    said = {name: figure for name, figure in counted.items() if figure}
     return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in said.items()) or "–"
 
 

@@ -146,6 +146,7 @@ class UsageEventAdmin(UsedAdmin):
                     ("model_link", "work_type", "resource"),
                     ("input_tokens", "cached_input_tokens", "cache_write_tokens"),
                     ("output_tokens", "reasoning_tokens"),
+                    "usage",
                     "metadata",
                 )
             },

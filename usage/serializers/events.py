@@ -24,7 +24,9 @@ from usage.serializers.plain import PlainFirst
 from usage.serializers.reservations import (
     TOKEN_CLASSES,
     TokensField,
+    UsageField,
     WorkFields,
+    require_one_way,
 )
 
 MAX_EVENTS = 1000
@@ -43,6 +45,7 @@ class ToldEvent(PlainFirst, WorkFields):
     cacheWriteTokens = TokensField(source="cache_write", required=False)
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
+    usage = UsageField(required=False)
     occurredAt = OffsetDateTimeField(source="occurred_at", required=False)
     metadata = MetadataField(required=False)
     charge = StrictBoolean(
@@ -56,9 +59,8 @@ class ToldEvent(PlainFirst, WorkFields):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
-        if ("credits" in attrs) == bool(counts):
-            raise serializers.ValidationError({"credits": "Either this, or token counts."})
-        if counts and "model" not in attrs:
+        require_one_way(attrs, counts)
+        if "credits" not in attrs and "model" not in attrs:
             raise serializers.ValidationError({"model": "Tokens need a model."})
         return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
 
@@ -179,6 +181,7 @@ class UsageEventShape(serializers.ModelSerializer):
     cacheWriteTokens = serializers.IntegerField(source="cache_write_tokens", allow_null=True)
     outputTokens = serializers.IntegerField(source="output_tokens", allow_null=True)
     reasoningTokens = serializers.IntegerField(source="reasoning_tokens", allow_null=True)
+    usage = UsageField(allow_null=True)
     credits = CreditsField(min_value=None)
     listCredits = CreditsField(source="list_credits", min_value=None)
     ratedAt = WalletTime(source="rated_at", allow_null=True)
@@ -207,6 +210,7 @@ class UsageEventShape(serializers.ModelSerializer):
             "cacheWriteTokens",
             "outputTokens",
             "reasoningTokens",
+            "usage",
             "credits",
             "listCredits",
             "ratedAt",

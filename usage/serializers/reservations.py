@@ -1,6 +1,6 @@
 """What the API says of reservations and of denials, and what it reads to make and end them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,7 +29,8 @@ from organizations.fields import (
 )
 from organizations.ids import write
 from organizations.models import Organization
-from usage.pricing import Tokens
+from usage.counts import BY_NAME, NAMES, missing_whole
+from usage.pricing import Counts, Tokens
 from usage.services import Decision, Denied
 
 PARENTS_BUSINESS = "organization"
@@ -48,6 +49,52 @@ class TokensField(StrictInteger):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_value": MAX_TOKENS} | options)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_TOKENS},
+        "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
+        "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, …",
+    }
+)
+class UsageField(serializers.Field):
+    """Counts by unit: a whole number of each, and of what is a part of another also the largest that contains it."""
+
+    default_error_messages = {
+        "object": 'Counts by unit are expected, like {{"inputTokens": 1}}.',
+        "unit": "There is no unit {name}.",
+        "count": "{name} is a whole number from 0 to {most}.",
+        "whole": "{name} needs {whole} beside it, of which it is a part.",
+    }
+
+    def to_internal_value(self, data: Any) -> Counts:
+        if type(data) is not dict or not data:
+            self.fail("object")
+        counts = {}
+        for name, count in data.items():
+            unit = BY_NAME.get(name)
+            if unit is None:
+                self.fail("unit", name=ascii(name[:40]))
+            if type(count) is not int or not 0 <= count <= MAX_TOKENS:
+                self.fail("count", name=name, most=MAX_TOKENS)
+            counts[unit] = count
+        missing = missing_whole(counts)
+        if missing is not None:
+            self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
+        return counts
+
+    def to_representation(self, value: Counts) -> dict[str, int]:
+        return {NAMES[unit]: count for unit, count in value.items()}
+
+
+def require_one_way(attrs: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+    """Refuse work that does not say once what it cost: in credits, tokens or counts by unit."""
+    said = ["credits" in attrs, bool(counts), "usage" in attrs]
+    if sum(said) != 1:
+        raise serializers.ValidationError({"credits": "Either this, or token counts, or usage."})
 
 
 class SecondsField(StrictInteger):
@@ -107,7 +154,7 @@ class Reserve(Ask):
 
 
 class Settle(StrictSerializer):
-    """What work cost: credits, or its tokens by class as its provider counts them."""
+    """What work cost: credits, or its tokens by class as its provider counts them, or `usage`: counts of any unit, wholes with their parts in."""
 
     credits = CreditsField(required=False)
     inputTokens = TokensField(source="input", required=False)
@@ -115,6 +162,7 @@ class Settle(StrictSerializer):
     cacheWriteTokens = TokensField(source="cache_write", required=False)
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
+    usage = UsageField(required=False)
     metadata = MetadataField(
         required=False,
         help_text='Merges over that of the reservation, key by key: `""` leaves a key out. A repeat says the same.',
@@ -122,8 +170,7 @@ class Settle(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
-        if ("credits" in attrs) == bool(counts):
-            raise serializers.ValidationError({"credits": "Either this, or token counts."})
+        require_one_way(attrs, counts)
         missing = [n for n in ("input", "output") if n not in counts] if counts else []
         if missing:
             raise serializers.ValidationError({f"{name}Tokens": REQUIRED for name in missing})

@@ -24,8 +24,9 @@ from credits.services.ending import reclaim_if_archived
 from credits.services.locking import is_archived, lock
 from credits.services.references import earlier
 from organizations.models import Organization
+from usage.counts import completed
 from usage.models import AIModel, UsageEvent
-from usage.pricing import Tokens, Unpriced, price
+from usage.pricing import Tokens, Unpriced, price, price_of
 from usage.services import rates
 from usage.services.beside import (
     ForgivenMeanwhile,
@@ -374,7 +375,10 @@ def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards) -> Repriced
     moment = hold.created_at if hold else told.occurred_at
     try:
         card = rates.in_force(cards, _model_of(told), moment)
-        new = price(card, _tokens_of(told), work_is_done=True)
+        if told.usage is None:
+            new = price(card, _tokens_of(told), work_is_done=True)
+        else:
+            new = price_of(card, completed(told.usage), work_is_done=True)
     except Unpriced as error:
         return Repriced(told, latest, latest.credits, latest.rated_at, f"{told.public_id}: {error}")
     return Repriced(told, latest, new, datetime.fromisoformat(card.starts_at))

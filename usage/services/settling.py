@@ -1,4 +1,4 @@
-"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_2`)."""
+"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_3`)."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,17 @@ from organizations.idempotency import Earlier, Key
 from organizations.ids import new_id
 from organizations.models import Organization
 from organizations.services import merged_metadata
-from usage.pricing import RateCard, Tokens, contradiction, counts_of, price, thaw
+from usage.counts import completed, remarks, tokens_of
+from usage.pricing import (
+    Counts,
+    RateCard,
+    Tokens,
+    contradiction,
+    counts_of,
+    price,
+    price_of,
+    thaw,
+)
 from usage.services.spending import NotInTokens
 
 SOURCE = "reservation"
@@ -31,12 +41,12 @@ SOURCE = "reservation"
 TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
-_PARAMETERS = 17
-_SETTLE = f"SELECT * FROM usage_settle_2({', '.join(['%s'] * _PARAMETERS)})"
+_PARAMETERS = 18
+_SETTLE = f"SELECT * FROM usage_settle_3({', '.join(['%s'] * _PARAMETERS)})"
 
 
 class Outcome(NamedTuple):
-    """What came of it: the columns of `usage_settle_2`, whose comment says what they mean."""
+    """What came of it: the columns of `usage_settle_3`, whose comment says what they mean."""
 
     outcome: str
     charged: Decimal | None
@@ -48,7 +58,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Done:
-    """Work that was done: what its hold is, and what it cost, in credits or in tokens."""
+    """Work that was done: what its hold is, and what it cost, in credits, in tokens or in counts by unit."""
 
     reservation: Reservation
     performed_by: str
@@ -57,6 +67,7 @@ class Done:
     tokens: Tokens | None = None
     metadata: dict[str, str] | None = None
     """What is said of the work that was not known when it was reserved."""
+    usage: Counts | None = None
     personal: bool = False
 
     @cached_property
@@ -69,18 +80,22 @@ class Done:
     def cost(self) -> Decimal:
         """What it costs.
 
-        :raises NotInTokens: if tokens are given and the hold has no model
+        :raises NotInTokens: if tokens or counts are given and the hold has no model
         """
-        if self.tokens is None:
+        if self.tokens is None and self.usage is None:
             return self.credits or ZERO
         if self.card is None:
             raise NotInTokens("it was reserved without a model: settle it in credits")
+        if self.tokens is None:
+            return price_of(self.card, completed(self.usage or {}), work_is_done=True)
         return price(self.card, self.tokens, work_is_done=True)
 
     @cached_property
     def given(self) -> dict[str, Any]:
         """The input as it was given, to tell a repeat from a contradiction."""
         said: dict[str, Any] = {} if self.metadata is None else {"metadata": self.metadata}
+        if self.usage is not None:
+            return {"usage": self.usage, **said}
         if self.tokens is None:
             return {"credits": f"{(self.credits or ZERO).normalize():f}", **said}
         return {**counts_of(self.tokens), **said}
@@ -96,8 +111,17 @@ class Done:
         return json.dumps(merged_metadata(self.reservation.metadata, self.metadata))
 
     @property
+    def classes(self) -> list[int]:
+        """The tokens of each class, as their provider counts them."""
+        if self.card and self.usage is not None:
+            return list(counts_of(tokens_of(self.card, self.usage)).values())
+        return list(counts_of(self.tokens).values()) if self.tokens else []
+
+    @property
     def note(self) -> str:
-        """Where the counts contradict each other."""
+        """Where the counts contradict each other, or have no price."""
+        if self.card and self.usage is not None:
+            return remarks(self.card, self.usage)
         return contradiction(self.card, self.tokens) if self.card and self.tokens else ""
 
 
@@ -110,9 +134,10 @@ def settle(
     credits: Decimal | None = None,
     tokens: Tokens | None = None,
     metadata: dict[str, str] | None = None,
+    usage: Counts | None = None,
     personal: bool = False,
 ) -> Reservation:
-    """Charge what the work really cost, by credits or by tokens, however it was reserved; give back the rest of its hold.
+    """Charge what the work really cost, by credits, tokens or counts, however it was reserved; give back the rest of its hold.
 
     Less, equal or more than was held: the work is done, so what the wallet lacks becomes debt. After its expiry a hold is gone but the
     work is still charged, and marked late. Tokens are charged by the prices of the moment of the reserve; where their counts contradict
@@ -130,7 +155,7 @@ def settle(
     :raises ReservationClosed: if it was released
     """
     seen = find_hold(organization.id, reservation_id)
-    done = Done(seen, performed_by, now, credits, tokens, metadata, personal)
+    done = Done(seen, performed_by, now, credits, tokens, metadata, usage, personal)
     if not connection.in_atomic_block:
         settled = settle_at_once(organization, done)
         if isinstance(settled, Reservation):
@@ -190,9 +215,10 @@ def _send(
             done.performed_by,
             new_id(),
             new_id(),
-            list(counts_of(done.tokens).values()) if done.tokens else [],
+            done.classes,
             done.note,
             done.merged,
+            None if done.usage is None else json.dumps(done.usage),
         ],
     )
     assert row is not None  # a function returns a row

@@ -1,5 +1,6 @@
 """Work as it is told after it was done, read and priced before any lock: what it refers to, what it costs, or why it cannot be recorded."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -14,8 +15,9 @@ from credits.ledger import ORGANIZATION, InMonth, Subject
 from credits.models import ZERO
 from organizations import wire
 from organizations.models import Group
+from usage.counts import completed, remarks, tokens_of
 from usage.models import AIModel
-from usage.pricing import RateCard, Tokens, Unpriced, contradiction, price
+from usage.pricing import Counts, RateCard, Tokens, Unpriced, contradiction, price, price_of
 from usage.services import rates
 from usage.services.settling import SOURCE
 from usage.services.terms import Book
@@ -32,13 +34,13 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 COLUMNS = [
     *("source", "external_id", "actor_id", "group_id", "model_id", "work_type"),
     *("resource_type", "resource_id", *(f"{each.name}_tokens" for each in fields(Tokens))),
-    *("list_credits", "rated_at", "month", "note", "occurred_at", "metadata", "charged"),
+    *("usage", "list_credits", "rated_at", "month", "note", "occurred_at", "metadata", "charged"),
 ]
 RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED, REFUND)
 
 
 class Told(NamedTuple):
-    """One piece of work as a product tells it: `credits`, or `tokens` of a model."""
+    """One piece of work as a product tells it: `credits`, or `tokens` of a model, or counts by unit (`usage`)."""
 
     source: str
     id: str
@@ -54,6 +56,7 @@ class Told(NamedTuple):
     metadata: Mapping[str, str] = MappingProxyType({})
     charge: bool = True
     """Whether it is charged and counted; if not it is history, for the reports."""
+    usage: Counts | None = None
 
 
 class Priced(NamedTuple):
@@ -110,16 +113,21 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
 def _line(
     each: Told, card: RateCard | None, cost: Decimal, group_id: UUID | None, month: date
 ) -> str:
-    note = contradiction(card, each.tokens) if card and each.tokens else ""
+    note, tokens = "", each.tokens
+    if card and each.usage is not None:
+        note, tokens = remarks(card, each.usage), tokens_of(card, each.usage)
+    elif card and tokens:
+        note = contradiction(card, tokens)
+    usage = NULL if each.usage is None else json.dumps(each.usage)
     model = NULL if each.model is None else _escaped(each.model)
     source, id, work_type, resource_type, resource_id = _all_escaped(
         each.source, each.id, each.work_type, each.resource_type, each.resource_id
     )
-    tokens = NO_TOKENS if each.tokens is None else "\t".join(map(str, vars(each.tokens).values()))
+    classes = NO_TOKENS if tokens is None else "\t".join(map(str, vars(tokens).values()))
     metadata = _escaped(wire.dumps(each.metadata).decode()) if each.metadata else "{}"
     return (
         f"{source}\t{id}\t{each.actor_id or NULL}\t{group_id or NULL}\t{model}\t{work_type}\t{resource_type}\t{resource_id}\t"
-        f"{tokens}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}\t{metadata}\t{each.charge}"
+        f"{classes}\t{usage}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}\t{metadata}\t{each.charge}"
     )
 
 
@@ -154,10 +162,12 @@ def _card(each: Told, known: _Known) -> RateCard | None:
 
 
 def _cost(each: Told, card: RateCard | None) -> Decimal:
-    if each.tokens is None:
+    if each.tokens is None and each.usage is None:
         return each.credits or ZERO
     if card is None:
         raise Unpriced("tokens without a model have no price")
+    if each.tokens is None:
+        return price_of(card, completed(each.usage or {}), work_is_done=True)
     return price(card, each.tokens, work_is_done=True)
 
 

@@ -64,7 +64,7 @@ class ReservationView(ApiView):
         try:
             yield
         except (credits_services.ChargeTooLarge, services.NothingHeld) as error:
-            field = credits if "credits" in body else tokens
+            field = credits if "credits" in body else "usage" if "usage" in body else tokens
             error.details = {"fields": {field: [str(error)]}}
             raise
 

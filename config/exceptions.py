@@ -70,6 +70,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.ForeignProfile: (422, "VALIDATION"),
     credits.RechargeLimitReached: (422, "VALIDATION"),
     credits.InvalidAmount: (422, "VALIDATION"),
+    credits.InvalidExpiry: (422, "VALIDATION"),
     credits.NotARoot: (422, "VALIDATION"),
     credits.RefillRequiresThresholdAndAmount: (422, "VALIDATION"),
     credits.HasActiveChildren: (409, "CONFLICT"),

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
-from credits.services import Reading
+from credits.services import Opening, Reading
 from organizations import ids, wire
 from organizations.authentication import Principal
 from organizations.fields import (
@@ -132,10 +132,23 @@ class OrganizationQuery(PageQuery):
     status = StrictChoice(Organization.Status.choices, required=False)
 
 
+class OpeningBalance(StrictSerializer):
+    """Credits that a child begins with, out of its parent's prepaid ones. What of those ends sooner than `expiresAt` still does."""
+
+    credits = CreditsField(source="amount", positive=True)
+    expiresAt = OffsetDateTimeField(source="expires_at", required=False)
+    description = StrictChar(max_length=500, required=False, allow_blank=True, multiline=True)
+    reference = ReferenceField(help_text=f"Of the order. {ONCE_FOR_EVER}")
+
+    def validate(self, attrs: dict[str, Any]) -> Any:
+        return Opening(**attrs)
+
+
 class CreateOrganization(StrictSerializer):
     name = StrictChar(max_length=128)
     metadata = MetadataField(required=False)
     billingEmail = StrictEmail(source="billing_email", required=False, allow_null=True)
+    openingBalance = OpeningBalance(source="opening", required=False)
 
 
 class UpdateOrganization(StrictSerializer):

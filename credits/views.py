@@ -167,16 +167,20 @@ class Organizations(ApiView):
         return self.page(children, shapes.OrganizationShape)
 
     @operation(
-        ORG_ADMIN, body=shapes.CreateOrganization, answer=shapes.OrganizationShape, status=201
+        ORG_ADMIN,
+        body=shapes.CreateOrganization,
+        answer=shapes.OrganizationShape,
+        denial=shapes.ShortageShape,
+        status=201,
     )
     def post(self, request: Request) -> HttpResponse:
-        """A new child, active, with an empty wallet."""
+        """A new child, active, with an empty wallet, or with what you give it of your prepaid credits."""
 
         def create(body: Body) -> Answer:
-            child = services.create_organization(
+            child = services.open_child(
                 parent=self.acting, performed_by=self.performed_by, now=self.now, **body
             )
-            return Answer(201, shapes.OrganizationShape(child).data)
+            return Answer(201, shapes.OrganizationShape(child.organization).data)
 
         return self.once(create)
 

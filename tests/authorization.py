@@ -122,6 +122,12 @@ MATRIX = [
     Door("POST", "/api/v1/credits/recharge", BUYS_CREDITS, {"credits": 5}),
     Door("GET", "/api/v1/organizations", LISTS_CHILDREN),
     Door("POST", "/api/v1/organizations", MAKES_A_CHILD, {"name": "New"}),
+    Door(
+        "POST",
+        "/api/v1/organizations/bulk",
+        MAKES_A_CHILD,
+        {"organizations": [{"name": "New"}]},
+    ),
     Door("GET", ORG, GOVERNS_A_CHILD),
     Door("PATCH", ORG, GOVERNS_A_CHILD, {"name": "New"}),
     Door("DELETE", ORG, GOVERNS_A_CHILD),

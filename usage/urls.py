@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.views import actors, catalogue, events, i5, keys, ledger, omni, refunds
+from usage.views import actors, catalogue, children, events, i5, keys, ledger, omni, refunds
 from usage.views import reservations as views
 
 _RESERVATION = "usage/reservations/<str:rsv_id>"
@@ -10,6 +10,7 @@ _CONTROLS = "ai/credit-controls"
 _USAGE = "ai/credit-usage"
 
 urlpatterns = [
+    path("organizations/bulk", children.Children.as_view()),
     path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
     path("credits/events", ledger.CreditEvents.as_view()),
     path("organizations/<str:org_id>/credits/events", ledger.ChildCreditEvents.as_view()),

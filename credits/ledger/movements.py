@@ -186,10 +186,17 @@ def _next_to_return(entry: LedgerEntry, amount: Decimal) -> tuple[Decimal, list[
 
 
 def transfer(
-    source: Wallet, target: Wallet, amount: Decimal, *, kind: Kind, note: Note
+    source: Wallet,
+    target: Wallet,
+    amount: Decimal,
+    *,
+    kind: Kind,
+    note: Note,
+    expires_at: datetime | None = None,
 ) -> tuple[LedgerEntry, LedgerEntry]:
     """Move prepaid credits between a parent and its child; they keep their priority and expiry.
 
+    :param expires_at: when they end at the latest; what ends sooner still does
     :returns: the entry of the source and that of the target
     :raises InsufficientCredits: if the source has less than `amount` that may leave
     """
@@ -203,17 +210,23 @@ def transfer(
     sent, received = post(
         Posting(source, kind, note, draws=draws, amount=-amount, transfer_id=transfer_id),
         Posting(
-            target, kind, note, lots=_moved_lots(draws), amount=amount, transfer_id=transfer_id
+            target,
+            kind,
+            note,
+            lots=_moved_lots(draws, expires_at),
+            amount=amount,
+            transfer_id=transfer_id,
         ),
     )
     return sent, received
 
 
-def _moved_lots(draws: Sequence[Draw]) -> list[Lot]:
+def _moved_lots(draws: Sequence[Draw], latest: datetime | None) -> list[Lot]:
     """One lot for each priority and expiry among the draws, soonest first as they were."""
     amounts: dict[tuple[int, datetime | None], Decimal] = {}
     for moved in draws:
-        terms = (moved.grant.priority, moved.grant.expires_at)
+        ends = [end for end in (moved.grant.expires_at, latest) if end is not None]
+        terms = (moved.grant.priority, min(ends, default=None))
         amounts[terms] = amounts.get(terms, ZERO) - moved.amount
     return [
         Lot(amount, Grant.Source.ALLOCATION, expires_at=expires_at, priority=priority)

@@ -11,6 +11,11 @@ from credits.services.admission import BillingExhausted as BillingExhausted
 from credits.services.admission import ChargeTooLarge as ChargeTooLarge
 from credits.services.calendar import renew as renew
 from credits.services.calendar import renew_together as renew_together
+from credits.services.children import Child as Child
+from credits.services.children import NewKey as NewKey
+from credits.services.children import Opening as Opening
+from credits.services.children import open_child as open_child
+from credits.services.children import require_root as require_root
 from credits.services.corrections import AlreadyReversed as AlreadyReversed
 from credits.services.corrections import NotReversible as NotReversible
 from credits.services.corrections import reverse as reverse

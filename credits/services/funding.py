@@ -225,13 +225,16 @@ def allocate(
     description: str = "",
     metadata: dict[str, Any] | None = None,
     reference: str = "",
+    expires_at: datetime | None = None,
 ) -> tuple[LedgerEntry, LedgerEntry]:
     """Move prepaid credits that no open hold needs from a parent to its child.
 
+    :param expires_at: when they end at the latest; what ends sooner at the parent ends then
     :param reference: of the parent's order: used again for the same child and amount, it returns the first entries
     :returns: the entry of the parent and that of the child
     :raises InvalidAmount: if the amount is not positive, or too large
     :raises ReferenceTaken: if the reference means another allocation of the parent
+    :raises InvalidExpiry: if they would have expired already
     :raises InsufficientCredits: if the parent has less than that transferable
     :raises OrganizationSuspended: if the parent is suspended
     :raises OrganizationArchived: if the parent or the child is archived
@@ -247,12 +250,16 @@ def allocate(
         received = _other_side(done)
         received.replayed = True
         return done, received
+    if expires_at is not None and expires_at <= now:
+        raise InvalidExpiry(f"expires {expires_at:%Y-%m-%d %H:%M} UTC, which has passed")
     require_active(parent.organization)
     require_not_archived(wallet.organization)
     if amount > parent.transferable:
         expire_due(parent, now=now)
     note = Note(performed_by, now, description, metadata or {}, reference)
-    return ledger.transfer(parent, wallet, amount, kind=Kind.ALLOCATE, note=note)
+    return ledger.transfer(
+        parent, wallet, amount, kind=Kind.ALLOCATE, note=note, expires_at=expires_at
+    )
 
 
 @transaction.atomic(savepoint=False)

@@ -330,13 +330,21 @@ def _change(wallet: Wallet, changes: dict[str, Any], *, performed_by: str, now: 
     config = wallet.config
     for name, value in changes.items():
         setattr(config, name, value)
-    if (config.refill_threshold is None) != (config.refill_amount is None):
-        raise RefillRequiresThresholdAndAmount(
-            "set both refillThreshold and refillAmount, or neither"
-        )
+    require_whole_rule(config.refill_threshold, config.refill_amount)
     if changes:
         sign(config, performed_by=performed_by, now=now)
         config.save(update_fields=list(changes))
+
+
+def require_whole_rule(threshold: Decimal | None, amount: Decimal | None) -> None:
+    """Refuse half a refill rule.
+
+    :raises RefillRequiresThresholdAndAmount: if only one of the two is set
+    """
+    if (threshold is None) != (amount is None):
+        raise RefillRequiresThresholdAndAmount(
+            "set both refillThreshold and refillAmount, or neither"
+        )
 
 
 def _cancellation(

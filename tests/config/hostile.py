@@ -84,6 +84,7 @@ VALUES: Mapping[str, list[Any]] = {
         *(None, "", "*", 5, True, {}, [], [[]], [{}], [None], [5], [True], ["nobody knows"]),
         *([""], ["\0"], ["\ud800"], ["*"] * 65, ["*", 5]),
     ],
+    "objects": [None, "", 5, True, {}, [], [[]], [None], [5], ["a"], [{}, 5], [{}] * 501],
     "names": [
         None,
         "",
@@ -449,6 +450,7 @@ DOORS = [
     Door("POST", "/api/v1/credits/recharge", {"credits": CREDITS}),
     Door("GET", ORGS, query=PAGE | {"status": "choice"}),
     Door("POST", ORGS, ORGANIZATION),
+    Door("POST", ORGS + "/bulk", {"organizations": ("objects", [{"name": "Acme"}])}),
     Door("GET", ORGS + "/{org}"),
     Door("PATCH", ORGS + "/{org}", ORGANIZATION),
     Door("DELETE", ORGS + "/{org}"),

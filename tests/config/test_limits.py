@@ -25,8 +25,10 @@ from tests.organizations.people import client
 from tests.usage import people as p
 from usage.models import Limit, RollupMark, UsageEvent, UsageTotal
 from usage.serializers.actors import MAX_MEMBERS
+from usage.serializers.children import MAX_CHILDREN
 from usage.services.budgets import MAX_BUDGETS
 from usage.services.rollups import TAIL
+from usage.views import children as many
 from usage.views.i5 import MAX_DAYS, MAX_DAYS_BY_MONTH, MAX_ROWS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +38,7 @@ TABLE = re.findall(
     (settings.BASE_DIR / Path("docs/limits.md")).read_text(),
     re.MULTILINE,
 )
+CHILDREN = "/api/v1/organizations/bulk"
 HOLDS, EVENTS = "/api/v1/usage/reservations", "/api/v1/usage/events"
 BULK, PROFILES = "/api/v1/ai/credit-controls/users", "/api/usage-profiles"
 FIRST = date(2026, 1, 1)
@@ -48,9 +51,11 @@ class World:
         self.tenant = f.make_organization("Tenant", funded=1_000)
         self.caller: Any = client(f.make_key(self.tenant, scopes=["*", ORG_ADMIN])[1])
 
-    def send(self, path: str, body: Any, method: str = "POST") -> Any:
+    def send(self, path: str, body: Any, method: str = "POST", **headers: str) -> Any:
         content = body if isinstance(body, str) else json.dumps(body)
-        return self.caller.generic(method, path, content, content_type="application/json")
+        return self.caller.generic(
+            method, path, content, content_type="application/json", **headers
+        )
 
     def get(self, path: str, **query: Any) -> Any:
         return self.caller.get(path, query)
@@ -395,14 +400,37 @@ def at_a_wallet(*, is_stuck: bool) -> Callable[[World, int], tuple[int, int]]:
     return case
 
 
+def children(world: World, most: int) -> tuple[int, int]:
+    assert most == MAX_CHILDREN
+    # Each is refused by itself, before a transaction is open.
+    few, many_more = (
+        world.send(CHILDREN, {"organizations": [{"name": ""}] * n}, HTTP_IDEMPOTENCY_KEY="k")
+        for n in (most, most + 1)
+    )
+    assert few.status_code == 200
+    return few.status_code, many_more.status_code
+
+
+def seconds_of_children(world: World, most: int) -> tuple[int, int]:
+    assert most == many.SECONDS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(many, "SECONDS", -1)
+        sent = {"organizations": [{"name": "Acme"}]}
+        answer = world.send(CHILDREN, sent, HTTP_IDEMPOTENCY_KEY="k")
+    assert answer.json() == {"results": [{"status": "not_done"}]}
+    return answer.status_code, 400
+
+
 CASES: dict[str, Any] = {
     "bytes of a body": body_of,
-    "bytes of a body of `usage/events` or a bulk route of `ai/…`": bulk_body,
+    "bytes of a body of `usage/events`, `organizations/bulk` or a bulk route of `ai/…`": bulk_body,
     "objects and lists in a body": objects,
     "names of fields in a body": names,
     "depth of a body": depth,
     "digits of a number": digits,
     "events in a batch": listed(EVENTS, lambda n: {"events": [event(i) for i in range(n)]}),
+    "children of `organizations/bulk`": children,
+    "seconds in which `organizations/bulk` begins new children": seconds_of_children,
     "entries of a bulk route": listed(
         BULK, lambda n: {"users": [user(i) for i in range(n)]}, "PATCH"
     ),

@@ -190,7 +190,17 @@ class TestTell:
         event = self.event()
         del event["model"]
 
-        assert error(backend.post("/usage/events", {"events": [event]}))[0] == 422
+        (result,) = ok(backend.post("/usage/events", {"events": [event]}))["results"]
+
+        assert (result["status"], result["reason"]) == ("rejected", "model: Tokens need a model.")
+
+    def test_is_rejected_by_name_where_it_is_impossible(self, backend: Caller) -> None:
+        event = self.event(usage={"cacheReadTokens": 1})
+
+        (result,) = ok(backend.post("/usage/events", {"events": [event]}))["results"]
+
+        assert result["status"] == "rejected"
+        assert "cacheReadTokens needs inputTokens beside it" in result["reason"]
 
     def test_is_priced_again_by_its_units(
         self, backend: Caller, organization: Organization

@@ -102,8 +102,12 @@ class TestTold:
         told = UsageEvent.objects.order_by("position").values_list("metadata", flat=True)
         assert list(told) == [{"a": "x\\y", "b": "line\nbreak\té"}, {}, {}]
 
+    @pytest.mark.undocumented  # one bad event is told of alone, in an answer of 200
     @pytest.mark.parametrize("metadata", [{"a": 5}, {"k" * 41: "v"}, {"k": "v" * 501}, "x", None])
     def test_refuses_what_is_no_metadata(self, caller: Caller, metadata: Any) -> None:
         event = {"source": "job", "id": "1", "credits": 1, "metadata": metadata}
 
-        assert error(caller.post("/usage/events", {"events": [event]})) == (422, "VALIDATION")
+        (result,) = ok(caller.post("/usage/events", {"events": [event]}))["results"]
+
+        assert result["status"] == "rejected"
+        assert "metadata" in result["reason"]

@@ -364,7 +364,7 @@ def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
             root = roots[event.corrects_id]
             if event.source == RERATED:
                 roots[event.id], latest[root] = root, event
-            elif event.source == REFUND or event.corrects_id not in followed:
+            elif event.corrects_id not in followed:
                 latest.pop(root, None)
         asked = {event.id for event in again}
     return latest

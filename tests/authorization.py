@@ -145,6 +145,7 @@ MATRIX = [
     Door("POST", f"{ORG}/api-keys/{{key}}/rotate", KEEPS_KEYS),
     Door("POST", "/api/v1/sandbox/reset", MANAGES_OWN),
     Door("POST", "/api/v1/usage/check", ASKS, {"estimatedCredits": 5}),
+    Door("GET", "/api/v1/usage/reservations", READS_USAGE),
     Door("POST", "/api/v1/usage/reservations", SPENDS, {"estimatedCredits": 5}),
     Door("GET", HOLD, {**READS_A_HOLD, **WORK_THAT_RUNS}),
     Door("POST", f"{HOLD}/settle", {**ENDS_A_HOLD, **WORK_THAT_RUNS}, {"credits": 5}),

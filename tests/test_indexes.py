@@ -30,6 +30,8 @@ INDEXES = {
     "credits_reservation (wallet_id, credits_lasted_1(created_at, closed_at, expires_at), created_at) WHERE closed_at IS NOT NULL AND credits > 0::numeric": (
         "asOf: what was held"
     ),
+    "credits_reservation (wallet_id, created_at, id)": "usage/reservations, since and until; seals",
+    "credits_reservation (wallet_id, status, created_at, id) WHERE NOT status = 'settled'": "usage/reservations?status=",
     "credits_statuschange (wallet_id, changed_at)": "asOf",
     "credits_usagecounter (group_id) WHERE group_id IS NOT NULL": "deleting a group: whether work was counted",
     "credits_wallet (lapse_at) WHERE lapse_at IS NOT NULL": "credits.tasks: whose grants have expired",

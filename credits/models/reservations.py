@@ -130,6 +130,13 @@ class Reservation(models.Model):
                 condition=Q(status="open", actor__isnull=False),
             ),
             models.Index(fields=["wallet", "-id"], name="reservation_of_wallet"),
+            models.Index(fields=["wallet", "created_at", "id"], name="reservation_newest_first"),
+            # Settled holds are nearly everything there is. What became of the others is found by their status.
+            models.Index(
+                fields=["wallet", "status", "created_at", "id"],
+                name="reservation_of_status",
+                condition=~Q(status="settled"),
+            ),
             models.Index(
                 fields=["group"], name="reservation_of_group", condition=Q(group__isnull=False)
             ),

@@ -482,6 +482,11 @@ DOORS = [
     Door("POST", "/api/v1/usage/check", ASK),
     Door("POST", HOLDS, ASK | {"expiresInSeconds": COUNT, "metadata": METADATA}),
     Door("POST", HOLDS, {"estimatedCredits": CREDITS}),
+    Door(
+        "GET",
+        HOLDS,
+        query=PAGE | {"status": "choice", "actorId": "id", "since": "time", "until": "time"},
+    ),
     Door("GET", HOLDS + "/{rsv}"),
     Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS, "metadata": METADATA}),
     Door("POST", HOLDS + "/{rsv}/settle", TOKENS),

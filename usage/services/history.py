@@ -1,4 +1,4 @@
-"""The work that was done, as a list: the newest first, by when it was done. And between it and the ledger, who charged what."""
+"""What was held and what was done, as lists: the newest first. And between them and the ledger: what charged which work."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,13 +7,16 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from credits.models import LedgerEntry
+from credits.models import LedgerEntry, Reservation, Wallet
 from organizations.listing import Listing
 from organizations.models import Organization
 from usage.models import UsageEvent
 from usage.services.settling import SOURCE as OF_HOLDS
 
+Status = Reservation.Status
+
 BY = ("occurred_at", "position")
+HOLDS_BY = ("created_at", "id")
 EVENTS_OF_AN_ENTRY = 10
 """How many of the events of an entry are named with it: work that was told together has many."""
 
@@ -66,11 +69,71 @@ def events_of(
     return Listing(rows.filter(first), BY, sifted=sifted)
 
 
+def holds_of(
+    organization: Organization,
+    *,
+    now: datetime,
+    status: str | None = None,
+    own_actor_id: UUID | None = None,
+    actor_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Listing:
+    """Return the reservations of an organization, by the moments when they were made, each with the ids of its event and its charge.
+
+    :param status: only of this status as of `now`: what time has ended is expired, swept or not
+    :param own_actor_id: only of this actor, whatever else is asked for
+    :param since: only what was made from this moment on
+    :param until: only what was made before this moment
+    """
+    rows = Reservation.objects.filter(wallet__in=Wallet.objects.filter(organization=organization))
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(created_at__lt=until)
+    actors = {id for id in (own_actor_id, actor_id) if id is not None}
+    if len(actors) > 1:
+        return Listing(rows.none(), HOLDS_BY)
+    return _of_status(_with_outcome(rows), status, now, [Q(actor=id) for id in actors])
+
+
+def _of_status(
+    rows: QuerySet[Reservation], status: str | None, now: datetime, wanted: list[Q]
+) -> Listing:
+    """Return those of these reservations that are of a status at `now`, and of which else is wanted what no index knows."""
+    running, over = Q(expires_at__gt=now), Q(expires_at__lte=now)
+    if status == Status.OPEN:
+        return Listing(rows.filter(status=Status.OPEN), HOLDS_BY, sifted=Q(running, *wanted))
+    if status == Status.EXPIRED and not wanted:
+        swept, not_yet = Q(status=Status.EXPIRED), Q(over, status=Status.OPEN)
+        return Listing(rows, HOLDS_BY, either=[swept, not_yet])
+    if status == Status.EXPIRED:
+        ended = Q(status=Status.EXPIRED) | Q(over, status=Status.OPEN)
+        return Listing(rows, HOLDS_BY, sifted=Q(ended, *wanted))
+    if status == Status.RELEASED:
+        rows = rows.filter(status=status)
+    elif status is not None:
+        wanted = [Q(status=status), *wanted]
+    return Listing(rows, HOLDS_BY, sifted=Q(*wanted) if wanted else None)
+
+
+def _with_outcome(holds: QuerySet[Reservation]) -> QuerySet[Reservation]:
+    """Return reservations, each with its group, the `event_id` of its work and the `charge_id` of the entry that charged it."""
+    event = UsageEvent.objects.filter(reservation=OuterRef("pk")).values("id")
+    charge = _charge_of(OuterRef("pk")).values("id")
+    return holds.select_related("group").annotate(
+        event_id=Subquery(event[:1]), charge_id=Subquery(charge[:1])
+    )
+
+
+def _charge_of(reservation: OuterRef) -> QuerySet[LedgerEntry]:
+    settled = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.SETTLE, reverses=None)
+    return settled.filter(reservation=reservation)
+
+
 def with_entry(events: QuerySet[UsageEvent]) -> QuerySet[UsageEvent]:
     """Return events, each with its group and with the `charge_id` of the entry that charged it, or took back: null if none did."""
-    charge = LedgerEntry.objects.filter(
-        reservation=OuterRef("reservation"), kind=LedgerEntry.Kind.SETTLE, reverses=None
-    )
+    charge = _charge_of(OuterRef("reservation"))
     charged_with = Coalesce("entry", Subquery(charge.values("id")[:1]))
     return events.select_related("group").annotate(charge_id=charged_with)
 

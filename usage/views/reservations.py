@@ -19,11 +19,13 @@ from organizations import ids, wire
 from organizations.doors import ApiView, AtOnce, Body, operation
 from organizations.idempotency import Answer, Denied, Earlier, Key, Stored
 from organizations.models import Organization
+from organizations.pagination import page_of
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage import services
 from usage.models import AIModel
 from usage.serializers import reservations as shapes
-from usage.services import denials
+from usage.serializers.holds import HoldQuery, HoldShape
+from usage.services import denials, history
 from usage.views.work import WorkView
 
 REQUEST_PATH = "request-path"
@@ -89,6 +91,15 @@ class ReservationView(ApiView):
 
 
 class Reservations(WorkView, ReservationView):
+    @operation(USAGE_READ, query=HoldQuery, answer=page_of(HoldShape), personal=True)
+    def get(self, request: Request) -> Response:
+        """Your reservations, newest first; to a personal key, its actor's own."""
+        names = ("status", "actor_id", "since", "until")
+        wanted = {name: self.query[name] for name in names if name in self.query}
+        own = self.principal.key.actor_id
+        listing = history.holds_of(self.acting, own_actor_id=own, now=self.now, **wanted)
+        return self.page(shape=HoldShape, **listing._asdict())
+
     @operation(
         USAGE_WRITE,
         body=shapes.Reserve,

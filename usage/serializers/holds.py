@@ -1,0 +1,53 @@
+"""What the API says of many reservations at once, and how they are asked for."""
+
+from rest_framework import serializers
+
+from credits.models import Reservation
+from organizations.fields import (
+    CreditsField,
+    IdField,
+    OffsetDateTimeField,
+    StrictChoice,
+    TextOrNull,
+    WalletTime,
+)
+from organizations.pagination import PageQuery
+
+
+class HoldQuery(PageQuery):
+    status = StrictChoice(
+        Reservation.Status.choices,
+        required=False,
+        help_text="As of now: what time has ended is expired, and may still be settled.",
+    )
+    actorId = IdField("act", source="actor_id", required=False)
+    since = OffsetDateTimeField(required=False, help_text="Made from this moment on.")
+    until = OffsetDateTimeField(required=False, help_text="Made before this moment.")
+
+
+class HoldShape(serializers.Serializer):
+    """A reservation in a list. `entryId` is the entry of the ledger that charged it, `eventId` its usage event; null where there is none."""
+
+    id = IdField("rsv")
+    status = serializers.SerializerMethodField()
+    credits = CreditsField()
+    settledCredits = CreditsField(source="settled_credits", allow_null=True)
+    actorId = IdField("act", source="actor_id", allow_null=True)
+    entity = serializers.CharField(source="group.key", default=None, allow_null=True)
+    requestedModel = TextOrNull(source="requested_model")
+    effectiveModel = TextOrNull(source="effective_model")
+    decision = serializers.ChoiceField(Reservation.Decision.choices)
+    byok = serializers.BooleanField()
+    resourceType = serializers.CharField(source="work_type")
+    entityType = TextOrNull(source="resource_type")
+    entityId = TextOrNull(source="resource_id")
+    metadata = serializers.DictField(child=serializers.CharField())
+    late = serializers.BooleanField()
+    eventId = IdField("evt", source="event_id", allow_null=True)
+    entryId = IdField("txn", source="charge_id", allow_null=True)
+    createdAt = WalletTime(source="created_at")
+    expiresAt = WalletTime(source="expires_at")
+    closedAt = WalletTime(source="closed_at", allow_null=True)
+
+    def get_status(self, hold: Reservation) -> Reservation.Status:
+        return Reservation.Status(hold.status_at(self.context["now"]))

@@ -357,6 +357,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "OrganizationStatus": "organizations.models.Organization.Status",
         "ReservationStatus": "credits.models.Reservation.Status",
+        "ReservationDecision": "credits.models.Reservation.Decision",
         "ActorKind": "organizations.models.Actor.Kind",
         "GroupKind": "organizations.models.Group.Kind",
         "SubscriptionStatus": "usage.serializers.i5_shapes.SUBSCRIPTION_STATUS",

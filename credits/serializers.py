@@ -7,7 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
-from credits.services import Opening, Reading
+from credits.models import Grant
+from credits.services import Opening, Reading, wallet_shown
+from credits.services.reading import MOMENTS
 from organizations import ids, wire
 from organizations.authentication import Principal
 from organizations.fields import (
@@ -17,6 +19,7 @@ from organizations.fields import (
     MetadataField,
     OffsetDateTimeField,
     OrganizationTime,
+    QueryBoolean,
     QueryInteger,
     StrictChar,
     StrictChoice,
@@ -32,6 +35,8 @@ from organizations.pagination import DEFAULT_LIMIT, PageQuery
 from organizations.scopes import CREDITS_READ
 
 ONCE_FOR_EVER = "Used again for the same it answers what was done, and moves nothing; for anything else it is a conflict."
+
+GRANT_STATES = ["live", "spent", "expired"]
 
 NOT_BILLED = {"github": False, "website": False, "appstore": False}
 """Reading sources costs nothing here: the contract has the field, nothing fills it."""
@@ -71,6 +76,24 @@ class CurrentPeriodShape(serializers.Serializer):
     usedCredits = CreditsField(source="used")
 
 
+class ExpiringShape(serializers.Serializer):
+    """How many credits end at a moment, unless they are spent before."""
+
+    credits = CreditsField()
+    expiresAt = WalletTime(source="expires_at")
+
+
+class ExpiringField(serializers.ListField):
+    """What ends next. Not said where nothing does."""
+
+    child = ExpiringShape()
+
+    def get_attribute(self, instance: Reading) -> Any:
+        if not instance.expiring:
+            raise SkipField
+        return instance.expiring
+
+
 class CreditsShape(serializers.Serializer):
     """A wallet as it is now, or as it was."""
 
@@ -85,6 +108,9 @@ class CreditsShape(serializers.Serializer):
     includedThisPeriod = CreditsField(source="included")
     usedThisPeriod = CreditsField(source="period.used")
     currentPeriod = CurrentPeriodShape(source="period")
+    expiring = ExpiringField(
+        required=False, help_text=f"At the next {MOMENTS} moments. All grants: credits/grants"
+    )
     subscriptionTier = AlwaysNull()
     billingStatus = serializers.CharField(source="wallet.organization.status")
     estimatedCreditsPerFormat = serializers.SerializerMethodField()
@@ -107,13 +133,6 @@ class CreditsQuery(StrictQuery):
     )
 
 
-class ReferenceField(StrictChar):
-    """The id of a payment or an order, kept and compared to the letter."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_length": 255, "required": False} | options)
-
-
 class GivenText(serializers.CharField):
     """Text that is only said where somebody gave it."""
 
@@ -125,6 +144,62 @@ class GivenText(serializers.CharField):
         if not text:
             raise SkipField
         return text
+
+
+class GrantQuery(PageQuery):
+    live = QueryBoolean(
+        source="is_live",
+        required=False,
+        help_text="Only those that can be spent now, or only the others.",
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Add `source`, which as an attribute would hide the serializer's own."""
+        choices = StrictChoice(Grant.Source.choices, required=False)
+        return {**super().get_fields(), "source": choices}
+
+
+class GrantShape(serializers.Serializer):
+    """A lot of credits: where it came from, when it ends, and what remains of it. Those of the lowest priority are spent first; of one priority, what ends first."""
+
+    id = IdField("grn")
+    state = serializers.SerializerMethodField()
+    granted = CreditsField(source="amount")
+    remaining = serializers.SerializerMethodField()
+    priority = serializers.IntegerField()
+    entryId = IdField("txn", source="entry_id", help_text="The entry of the ledger it came by.")
+    reference = GivenText(source="entry.reference", help_text="Of the payment or order.")
+    expiresAt = WalletTime(source="expires_at", allow_null=True)
+    createdAt = WalletTime(source="created_at")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Add `source`, which as an attribute would hide the serializer's own."""
+        fields = super().get_fields()
+        return {
+            "id": fields["id"],
+            "source": serializers.ChoiceField(Grant.Source.choices),
+            **fields,
+        }
+
+    @extend_schema_field(serializers.ChoiceField(GRANT_STATES))
+    def get_state(self, grant: Grant) -> str:
+        if self._has_ended(grant):
+            return "expired"
+        return "live" if grant.remaining else "spent"
+
+    @extend_schema_field(CreditsField())
+    def get_remaining(self, grant: Grant) -> Any:
+        return wire.plain(Decimal(0) if self._has_ended(grant) else grant.remaining)
+
+    def _has_ended(self, grant: Grant) -> bool:
+        return grant.expires_at is not None and grant.expires_at <= self.context["now"]
+
+
+class ReferenceField(StrictChar):
+    """The id of a payment or an order, kept and compared to the letter."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 255, "required": False} | options)
 
 
 class OrganizationQuery(PageQuery):
@@ -167,6 +242,24 @@ class OrganizationShape(serializers.Serializer):
     archivedAt = OrganizationTime(source="archived_at", allow_null=True)
     createdAt = OrganizationTime(source="created_at")
     updatedAt = OrganizationTime(source="updated_at")
+
+
+class WalletInShortShape(serializers.Serializer):
+    balance = CreditsField(min_value=None)
+    available = CreditsField()
+    reservedCredits = CreditsField(source="reserved")
+    debt = CreditsField()
+
+
+class ListedOrganizationShape(OrganizationShape):
+    """An organization, with what it has."""
+
+    wallet = serializers.SerializerMethodField()
+
+    @extend_schema_field(WalletInShortShape)
+    def get_wallet(self, organization: Organization) -> Any:
+        wallet = wallet_shown(organization, now=self.context["now"])
+        return WalletInShortShape(wallet).data
 
 
 class ArchivalShape(serializers.Serializer):

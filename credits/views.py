@@ -17,6 +17,8 @@ from organizations.pagination import page_of
 from organizations.permissions import ANY_KEY
 from organizations.scopes import CREDITS_READ, MANAGE, ORG_ADMIN
 
+GRANTS = page_of(shapes.GrantShape)
+
 
 class WhoAmI(ApiView):
     @operation(ANY_KEY, answer=shapes.WhoAmIShape)
@@ -36,11 +38,16 @@ class WalletView(ApiView):
     def _reading(self, organization: Organization) -> services.Reading:
         then = self.query.get("as_of")
         if then is None:
-            return services.wallet_as_of(organization, now=self.now)
+            return services.wallet_as_of(organization, now=self.now, looks_ahead=True)
         try:
             return services.wallet_then(organization, then=then, now=self.now)
         except services.NotKnownThen as error:
             raise ValidationError({"asOf": [str(error)]}) from error
+
+    def grants(self, organization: Organization) -> Response:
+        is_live, source = self.query.get("is_live"), self.query.get("source")
+        listing = services.grants_of(organization, now=self.now, is_live=is_live, source=source)
+        return self.page(shape=shapes.GrantShape, **listing._asdict())
 
 
 class Credits(WalletView):
@@ -55,6 +62,20 @@ class ChildCredits(WalletView):
     def get(self, request: Request, org_id: UUID) -> Response:
         """The wallet of a child, now or as it was at a moment."""
         return self.credits(self.child(org_id))
+
+
+class Grants(WalletView):
+    @operation(CREDITS_READ, query=shapes.GrantQuery, answer=GRANTS)
+    def get(self, request: Request) -> Response:
+        """The lots that your credits came in, newest first, and what remains of each."""
+        return self.grants(self.acting)
+
+
+class ChildGrants(WalletView):
+    @operation(ORG_ADMIN, query=shapes.GrantQuery, answer=GRANTS)
+    def get(self, request: Request, org_id: UUID) -> Response:
+        """The lots that the credits of a child came in, newest first."""
+        return self.grants(self.child(org_id))
 
 
 class Allocation(ApiView):
@@ -158,13 +179,15 @@ class ChildCreditConfig(ApiView):
 
 
 class Organizations(ApiView):
-    @operation(ORG_ADMIN, query=shapes.OrganizationQuery, answer=page_of(shapes.OrganizationShape))
+    @operation(
+        ORG_ADMIN, query=shapes.OrganizationQuery, answer=page_of(shapes.ListedOrganizationShape)
+    )
     def get(self, request: Request) -> Response:
         """Your children, newest first."""
-        children = self.acting.children.all()
+        children = services.with_wallets(self.acting.children.all(), now=self.now)
         if status := self.query.get("status"):
             children = children.filter(status=status)
-        return self.page(children, shapes.OrganizationShape)
+        return self.page(children, shapes.ListedOrganizationShape)
 
     @operation(
         ORG_ADMIN,

@@ -446,3 +446,10 @@ class QueryInteger(StrictInteger):
         if not isinstance(data, str) or not _DIGITS.fullmatch(data):
             self.fail("invalid")
         return int(data)
+
+
+class QueryBoolean(StrictBoolean):
+    """`true` or `false` in a query."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        return super().to_internal_value({"true": True, "false": False}.get(data, data))

@@ -11,6 +11,7 @@ INDEXES = {
     # credits
     "credits_billingperiod (ends_at) WHERE closed_at IS NULL": "credits.tasks: whose period has ended",
     "credits_grant (entry_id)": "credits.ledger: taking back what an entry brought; its page",
+    "credits_grant (wallet_id, expires_at) WHERE expires_at IS NOT NULL AND live": "credits: what ends next",
     "credits_grant (wallet_id, id DESC)": "the list of grants of an organization",
     "credits_grant (wallet_id, priority, expires_at, created_at, id) WHERE live": "credits.ledger: charging",
     "credits_grantdraw (grant_id, id DESC)": "the page of a grant; a chargeback: what was left of it",

@@ -139,14 +139,17 @@ class Asked:
             "since": [late, early],
             "until": [late, early],
             "entryId": [
-                big.wallet.entries.get(kind="settle", number=9).public_id,
-                big.wallet.entries.filter(usage_events__isnull=False).earliest("id").public_id,
+                big.wallet.entries.filter(kind="settle").earliest("number").public_id,
+                big.wallet.entries.filter(kind="settle", reservation=None)
+                .latest("number")
+                .public_id,
             ],
             "reservationId": [big.wallet.reservations.earliest("id").public_id],
             "actorId": [ada.public_id, idle.public_id],
             "model": ["sonnet", "haiku"],
             "source": ["reservation", "jobs", "none"],
             "active": ["true", "false"],
+            "live": ["true", "false"],
             "externalId": ["ada", "none"],
             "groupId": [groups.get(key=key).public_id for key in ("sales", "atlas")],
             "key": ["sales", "none"],

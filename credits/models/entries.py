@@ -89,6 +89,11 @@ class Grant(models.Model):
                 name="grant_live",
                 condition=Q(live=True),
             ),
+            models.Index(
+                fields=["wallet", "expires_at"],
+                name="grant_ending",
+                condition=Q(live=True, expires_at__isnull=False),
+            ),
             models.Index(fields=["wallet", "-id"], name="grant_of_wallet"),
         ]
 

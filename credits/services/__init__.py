@@ -53,8 +53,11 @@ from credits.services.organizations import update_organization as update_organiz
 from credits.services.organizations import update_terms as update_terms
 from credits.services.organizations import upgrade_terms as upgrade_terms
 from credits.services.reading import Reading as Reading
+from credits.services.reading import grants_of as grants_of
 from credits.services.reading import ledger_of as ledger_of
 from credits.services.reading import wallet_as_of as wallet_as_of
+from credits.services.reading import wallet_shown as wallet_shown
+from credits.services.reading import with_wallets as with_wallets
 from credits.services.references import NotReferable as NotReferable
 from credits.services.references import ReferenceTaken as ReferenceTaken
 from credits.services.references import move_reference as move_reference

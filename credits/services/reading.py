@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.db.models.fields.json import KeyTextTransform
 
 from credits import ledger
 from credits.models import (
+    ZERO,
     BillingPeriod,
     CreditConfig,
+    Grant,
     LedgerEntry,
     Reference,
     Reservation,
@@ -32,6 +34,17 @@ from organizations import statements
 from organizations.listing import Listing
 from organizations.models import Organization
 
+MOMENTS = 5
+"""How many moments at which credits end a reading names."""
+
+
+class Expiring(NamedTuple):
+    """How many credits end at a moment."""
+
+    credits: Decimal
+    expires_at: datetime | None
+    """Never null here: the field of a grant may be."""
+
 
 class Reading(NamedTuple):
     """A wallet as it is at a moment: for looking at, never for writing."""
@@ -40,12 +53,18 @@ class Reading(NamedTuple):
     period: BillingPeriod
     included: Decimal
     """The allowance granted for the current term, with what rolled over and what came in mid-term."""
+    expiring: Sequence[Expiring] = ()
+    """What ends next, as far as nobody spends it before; of a moment that has passed nobody asks."""
 
 
-def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
+def wallet_as_of(
+    organization: Organization, *, now: datetime, looks_ahead: bool = False
+) -> Reading:
     """Return what an organization holds at `now`, as the next command would find it.
 
     Usually one look. Where something is due it takes the wallet's lock for a moment, like the command whose place it takes.
+
+    :param looks_ahead: whether it says what ends next, for which it looks once more
     """
     wallet, included = _as_it_stands(organization, now)
     if is_due(wallet, now=now):
@@ -56,8 +75,30 @@ def wallet_as_of(organization: Organization, *, now: datetime) -> Reading:
                 if expire(organization=organization, now=now) < ledger.EXPIRED_AT_ONCE:
                     break
             wallet, included = _as_it_stands(organization, now)
+            expiring = _expiring(wallet) if looks_ahead else []
             transaction.set_rollback(True)
-    return Reading(wallet, ledger.open_period(wallet), included)
+    else:
+        expiring = _expiring(wallet) if looks_ahead else []
+    return Reading(wallet, ledger.open_period(wallet), included, expiring)
+
+
+def with_wallets(organizations: QuerySet[Organization], *, now: datetime) -> QuerySet[Organization]:
+    """Return organizations with their wallets, all of them read at once, for `wallet_shown`."""
+    over = Reservation.objects.filter(
+        wallet=OuterRef("pk"), status=Reservation.Status.OPEN, expires_at__lte=now
+    )
+    held = over.order_by().values("wallet").annotate(sum=Sum("credits")).values("sum")
+    wallets = Wallet.objects.select_related("period").annotate(expired=Subquery(held))
+    return organizations.prefetch_related(Prefetch("wallet", wallets))
+
+
+def wallet_shown(organization: Organization, *, now: datetime) -> Wallet:
+    """Return the wallet of one of `with_wallets` as `wallet_as_of` does: by itself only where something is due."""
+    wallet: Wallet = organization.wallet
+    if is_due(wallet, now=now):
+        return wallet_as_of(organization, now=now).wallet
+    wallet.reserved -= vars(wallet)["expired"] or ZERO
+    return wallet
 
 
 def entries(wallet: Any) -> QuerySet[LedgerEntry]:
@@ -111,6 +152,31 @@ def ledger_of(
     return Listing(rows, by, either=[Q(kind=kind) for kind in kinds])
 
 
+GRANTS_BY = ("id",)
+
+
+def grants_of(
+    organization: Organization,
+    *,
+    now: datetime,
+    is_live: bool | None = None,
+    source: str | None = None,
+) -> Listing:
+    """Return the grants of an organization, newest first, each with its entry.
+
+    :param is_live: only those that can be spent at `now`, or only the others
+    :param source: only of this source
+    """
+    rows = Grant.objects.filter(wallet__in=Wallet.objects.filter(organization=organization))
+    rows = rows.select_related("entry")
+    wanted = [] if source is None else [Q(source=source)]
+    unexpired = Q(expires_at=None) | Q(expires_at__gt=now)
+    if is_live is not None:
+        live = Q(live=True) & unexpired
+        wanted.append(live if is_live else ~live)
+    return Listing(rows, GRANTS_BY, sifted=Q(*wanted) if wanted else None)
+
+
 def _meant_by(text: str, wallet: QuerySet[Wallet]) -> list[UUID]:
     """Return which entries of a wallet a reference means: one of each namespace at most."""
     meant = Reference.objects.filter(
@@ -137,8 +203,19 @@ def is_due(wallet: Wallet, *, now: datetime) -> bool:
 
 
 def _has_expired_holds(wallet: Wallet, *, now: datetime) -> bool:
+    if not wallet.open_holds:
+        return False
     open_holds = wallet.reservations.filter(status=Reservation.Status.OPEN)
     return open_holds.filter(expires_at__lte=now).exists()
+
+
+def _expiring(wallet: Wallet) -> list[Expiring]:
+    """Return what ends at the next moments at which something does."""
+    if wallet.lapse_at is None:
+        return []
+    ending = Grant.objects.filter(wallet=wallet, live=True, expires_at__isnull=False)
+    moments = ending.order_by("expires_at").values("expires_at").annotate(credits=Sum("remaining"))
+    return [Expiring(row["credits"], row["expires_at"]) for row in moments[:MOMENTS]]
 
 
 def _as_it_stands(organization: Organization, now: datetime) -> tuple[Wallet, Decimal]:

@@ -447,6 +447,7 @@ DOORS = [
     Door("GET", "/api/v1/whoami"),
     Door("GET", "/api/v1/credits", query={"asOf": "moment"}),
     Door("GET", "/api/v1/credits/events", query=EVENTS),
+    Door("GET", "/api/v1/credits/grants", query=PAGE | {"live": "choice", "source": "choice"}),
     Door("POST", "/api/v1/credits/recharge", {"credits": CREDITS}),
     Door("GET", ORGS, query=PAGE | {"status": "choice"}),
     Door("POST", ORGS, ORGANIZATION),
@@ -458,6 +459,9 @@ DOORS = [
     Door("POST", ORGS + "/{org}/resume"),
     Door("GET", ORGS + "/{org}/credits", query={"asOf": "moment"}),
     Door("GET", ORGS + "/{org}/credits/events", query=EVENTS),
+    Door(
+        "GET", ORGS + "/{org}/credits/grants", query=PAGE | {"live": "choice", "source": "choice"}
+    ),
     Door(
         "POST",
         ORGS + "/{org}/credits/allocate",

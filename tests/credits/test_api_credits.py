@@ -63,6 +63,7 @@ class TestOwnCredits:
 
         body = ok(caller_of(organization).get("/credits"))
 
+        assert body.pop("expiring") == [{"credits": 600, "expiresAt": "2026-05-01T00:00:00.000Z"}]
         assert body == {"organizationId": organization.public_id, **EXAMPLE}
 
     def test_writes_fractions_exactly_and_whole_numbers_as_integers(self) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from credits.models import Wallet
 from organizations.models import ApiKey, Organization
@@ -31,6 +33,9 @@ def child(parent: Organization) -> Organization:
 @pytest.fixture
 def boss(parent: Organization) -> Caller:
     return caller_of(parent)
+
+
+EMPTY = {"balance": 0, "available": 0, "reservedCredits": 0, "debt": 0}
 
 
 def describe(child: Organization, **changes: Any) -> dict[str, Any]:
@@ -149,7 +154,38 @@ class TestList:
         assert body["nextCursor"] is None
 
     def test_answers_each_as_it_is(self, boss: Caller, child: Organization) -> None:
-        assert ok(boss.get("/organizations"))["items"] == [describe(child)]
+        assert ok(boss.get("/organizations"))["items"] == [describe(child) | {"wallet": EMPTY}]
+
+    def test_says_what_each_has(self, boss: Caller, parent: Organization) -> None:
+        rich = f.make_organization("Rich", parent=parent, funded=50)
+        f.reserve(rich, 20)
+        late = f.make_organization("Late", parent=parent, funded=50)
+        f.reserve(late, 20, ttl=timedelta(minutes=1), now=f.later(minutes=-5))
+        poor = f.make_organization("Poor", parent=parent, funded=10)
+        f.settle(f.reserve(poor, 10), 15)
+        ended = f.make_organization("Ended", parent=parent)
+        f.grant(ended, 5, expires_at=f.NOW, now=f.later(days=-1))
+
+        wallets = {item["name"]: item["wallet"] for item in ok(boss.get("/organizations"))["items"]}
+
+        assert wallets == {
+            "Rich": {"balance": 50, "available": 30, "reservedCredits": 20, "debt": 0},
+            "Late": {"balance": 50, "available": 50, "reservedCredits": 0, "debt": 0},
+            "Poor": {"balance": -5, "available": 0, "reservedCredits": 0, "debt": 5},
+            "Ended": EMPTY,
+        }
+
+    def test_asks_as_often_for_many_as_for_one(self, boss: Caller, parent: Organization) -> None:
+        counts = []
+        boss.get("/organizations")
+        for _ in range(2):
+            f.archive(f.make_organization(parent=parent))
+            f.make_organization(parent=parent, funded=5)
+            with CaptureQueriesContext(connection) as queries:
+                ok(boss.get("/organizations"))
+            counts.append(len(queries))
+
+        assert counts[0] == counts[1]
 
     def test_goes_a_page_at_a_time(self, boss: Caller, parent: Organization) -> None:
         for name in "ABCDE":
@@ -317,7 +353,7 @@ class TestPatch:
         self, boss: Caller, child: Organization, body: dict[str, Any]
     ) -> None:
         assert error(boss.patch(child_path(child), body)) == (422, "VALIDATION")
-        assert ok(boss.get("/organizations"))["items"] == [describe(child)]
+        assert ok(boss.get("/organizations"))["items"] == [describe(child) | {"wallet": EMPTY}]
 
     def test_refuses_to_go_without_a_body(self, boss: Caller, child: Organization) -> None:
         assert error(boss.patch(child_path(child))) == (422, "VALIDATION")

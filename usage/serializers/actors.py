@@ -7,6 +7,7 @@ from rest_framework import serializers
 from organizations.fields import (
     IdField,
     NameField,
+    QueryBoolean,
     StrictBoolean,
     StrictChar,
     StrictChoice,
@@ -38,13 +39,6 @@ class ActorChanges(StrictSerializer):
     externalId = NameField(source="external_id", required=False, allow_null=True)
     profile = StrictChar(max_length=80, required=False, allow_null=True)
     active = StrictBoolean(required=False)
-
-
-class QueryBoolean(StrictBoolean):
-    """`true` or `false` in a query."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        return super().to_internal_value({"true": True, "false": False}.get(data, data))
 
 
 class ActorQuery(PageQuery):

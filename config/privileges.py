@@ -119,9 +119,10 @@ FUNCTIONS = frozenset(
         "credits_draws_text_1",
         "credits_entry_hash_1",
         "credits_fields_1",
+        "credits_figures_1",
         "credits_grant_text_1",
         "credits_held_1",
-        "credits_hold_1",
+        "credits_hold_2",
         "credits_lasted_1",
         "credits_post_1",
         "credits_raise_terms",
@@ -129,7 +130,7 @@ FUNCTIONS = frozenset(
         "organizations_count_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
-        "usage_settle_3",
+        "usage_settle_4",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

@@ -89,7 +89,7 @@ class Limit(NamedTuple):
 def limits_of(figures: Sequence[Decimal | None], names: Mapping[str, str]) -> list[Limit]:
     """Return the limits that a decision looked at.
 
-    :param figures: five of each limit, as `credits_hold_1` returns and a reservation keeps them: the number of its scope, its cap, what is
+    :param figures: five of each limit, as `credits_hold_2` returns and a reservation keeps them: the number of its scope, its cap, what is
         used and reserved of it, and when it resets in seconds since 1970
     :param names: what each scope is the limit of
     """

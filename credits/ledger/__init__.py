@@ -13,6 +13,7 @@ from credits.ledger.admitting import Candidate as Candidate
 from credits.ledger.admitting import Outcome as Outcome
 from credits.ledger.admitting import Versions as Versions
 from credits.ledger.admitting import Wanted as Wanted
+from credits.ledger.admitting import decide as decide
 from credits.ledger.admitting import hold as hold
 from credits.ledger.counting import ORGANIZATION as ORGANIZATION
 from credits.ledger.counting import Charged as Charged
@@ -25,6 +26,7 @@ from credits.ledger.holds import EXPIRED_AT_ONCE as EXPIRED_AT_ONCE
 from credits.ledger.holds import count_work as count_work
 from credits.ledger.holds import expire as expire
 from credits.ledger.holds import free as free
+from credits.ledger.holds import read_figures as read_figures
 from credits.ledger.movements import InsufficientCredits as InsufficientCredits
 from credits.ledger.movements import charge as charge
 from credits.ledger.movements import draw as draw

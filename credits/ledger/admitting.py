@@ -1,6 +1,6 @@
 """The one admission, as Python asks it: what is wanted of a wallet in one round trip, and what came of it.
 
-The rules are in `credits_hold_1` and `credits_decide_1` (credits/migrations/sql), which everybody asks: a reserve, a check, a hold that
+The rules are in `credits_hold_2` and `credits_decide_1` (credits/migrations/sql), which everybody asks: a reserve, a check, a hold that
 grows. Nothing here decides anything.
 """
 
@@ -81,7 +81,7 @@ class Wanted:
 
 
 class Outcome(NamedTuple):
-    """What came of it: the columns of `credits_hold_1`, whose comment says what they mean."""
+    """What came of it: the columns of `credits_hold_2`, whose comment says what they mean."""
 
     outcome: str
     model: int | None
@@ -123,7 +123,7 @@ class Made(NamedTuple):
 
 
 _PARAMETERS = 35
-_HOLD = f"SELECT * FROM credits_hold_1({', '.join(['%s'] * _PARAMETERS)})"
+_HOLD = f"SELECT * FROM credits_hold_2({', '.join(['%s'] * _PARAMETERS)})"
 
 
 def hold(
@@ -181,6 +181,55 @@ def hold(
     )
     assert row is not None  # a function returns a row
     return Outcome._make((*row[:-4], Earlier(*row[-4:])))
+
+
+_DECIDE = f"SELECT outcome FROM credits_decide_1({', '.join(['%s'] * 17)})"
+
+
+def decide(
+    wanted: Wanted,
+    *,
+    needs: Sequence[Decimal] | None = None,
+    settled: Decimal,
+    charge_limit: Decimal | None,
+    caps: Sequence[Decimal | None],
+    taken: Sequence[Decimal],
+    unreserved: Decimal,
+    overdraft: Decimal | None,
+    refill_threshold: Decimal | None,
+    falls_back: bool,
+    free_limit: Decimal | None,
+    free_taken: Decimal,
+) -> str:
+    """Ask what an admission would decide by these figures; nothing is held.
+
+    :param needs: the prices, if they are not those of the candidates
+    """
+    candidates = wanted.candidates
+    row = statements.fetch_one(
+        _DECIDE,
+        [
+            needs or [each.need for each in candidates],
+            [each.least for each in candidates],
+            [each.is_free for each in candidates],
+            wanted.up_to,
+            wanted.must_hold,
+            settled,
+            wanted.downgrade,
+            wanted.shutoff,
+            charge_limit,
+            caps,
+            taken,
+            unreserved,
+            overdraft,
+            refill_threshold,
+            falls_back,
+            free_limit,
+            free_taken,
+        ],
+    )
+    assert row is not None  # a function returns a row
+    return str(row[0])
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)

@@ -8,7 +8,8 @@ from django.db import connection
 from django.db.models import F
 
 from credits.ledger.posting import require_exact
-from credits.models import ZERO, BillingPeriod, UsageCounter, Wallet
+from credits.models import ZERO, BillingPeriod, Reservation, UsageCounter, Wallet
+from organizations.statements import fetch_one
 
 EXPIRED_AT_ONCE = 1_000
 """How many holds one statement ends: a lock that lasts a few hundredths of a second."""
@@ -75,6 +76,18 @@ def expire(wallet: Wallet, *, now: datetime, periods: Iterable[BillingPeriod]) -
     if freed:
         wallet.save(update_fields=["reserved", "open_holds"])
     return sum(count for _, count, _ in freed)
+
+
+def read_figures(reservation: Reservation) -> Reservation:
+    """Give a hold, in memory, the figures of its limits as they are by now."""
+    row = fetch_one(
+        "SELECT credits_figures_1(figures, wallet_id, period_id, counter_ids) FROM credits_reservation"
+        " WHERE id = %s",
+        [reservation.id],
+    )
+    assert row is not None  # no hold is ever deleted
+    reservation.figures = row[0]
+    return reservation
 
 
 def count_work(wallet: Wallet, used: Mapping[UsageCounter, Decimal]) -> None:

@@ -83,7 +83,8 @@ class Reservation(models.Model):
     figures = ArrayField(
         models.DecimalField(max_digits=24, decimal_places=6, null=True), default=list
     )
-    """The figures of the limits that its admission looked at, five of each: see `credits.limits.limits_of`."""
+    """The figures of the limits that its admission looked at, five of each, as the last command on it left them: see
+    `credits.limits.limits_of`."""
     metadata = models.JSONField(default=dict)
     performed_by = models.CharField(max_length=200)
     expires_at = models.DateTimeField()
@@ -159,7 +160,7 @@ class Reservation(models.Model):
 
     @property
     def limits_asked(self) -> list[Limit]:
-        """The limits that its admission was asked of, as they stood then."""
+        """The limits that its admission was asked of, as the last command on it left them."""
         return limits_of(self.figures, self._names())
 
     @property

@@ -48,16 +48,16 @@ class ChargeTooLarge(Exception):
     """Which field says it, filled in by the door that read it."""
 
 
-def denial(wanted: Wanted, outcome: Outcome) -> BillingExhausted:
+def denial(wanted: Wanted, outcome: Outcome, unblocks_at: datetime | None) -> BillingExhausted:
     """Return why an admission denied what was wanted, by which limit, what would be affordable, and when it ends."""
     shutoff, limits = looked_at(wanted, outcome)
     number = outcome.denied_by or 0
     if number == 0:
-        return _deny(shutoff, shutoff[0], _need(wanted, outcome))
+        return _deny(shutoff, shutoff[0], _need(wanted, outcome), unblocks_at)
     is_by_free_limit = number == len(limits)
     shown = limits if is_by_free_limit else limits[:-1]
     need = outcome.held or ZERO if wanted.kind == "grow" else _need(wanted, outcome)
-    return _deny(shown, limits[number - 1], need)
+    return _deny(shown, limits[number - 1], need, unblocks_at)
 
 
 def looked_at(wanted: Wanted, outcome: Outcome) -> tuple[list[Limit], list[Limit]]:
@@ -67,7 +67,9 @@ def looked_at(wanted: Wanted, outcome: Outcome) -> tuple[list[Limit], list[Limit
     return shutoff, limits[len(shutoff) :]
 
 
-def _deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingExhausted:
+def _deny(
+    limits: Sequence[Limit], denied_by: Limit, need: Decimal, unblocks_at: datetime | None
+) -> BillingExhausted:
     # The message names no number of the limit: a child may read it, and the cap is its parent's business.
     return BillingExhausted(
         f"{need.normalize():f} credits are more than is left ({denied_by.reason})",
@@ -75,7 +77,7 @@ def _deny(limits: Sequence[Limit], denied_by: Limit, need: Decimal) -> BillingEx
         needed=need,
         limits=limits,
         affordable_credits=affordable(limits),
-        unblocks_at=denied_by.resets_at,
+        unblocks_at=unblocks_at,
     )
 
 

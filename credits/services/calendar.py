@@ -147,7 +147,7 @@ def _lapse(wallets: Sequence[Wallet], draws: Draws, *, note: ledger.Note) -> Non
 def _turn(wallets: Sequence[Wallet], *, now: datetime) -> None:
     """Close the open periods, which ended, and open the next; at the end of a term, renew the allowance."""
     carried = _end_grants(wallets, now=now)
-    opening = [_next_period(wallet) for wallet in wallets]
+    opening = [next_period(wallet) for wallet in wallets]
     new_terms = [period for period in opening if period.starts_at == period.term_starts_at]
     begin_terms(new_terms)
     turn(opening, now=now)
@@ -179,7 +179,8 @@ def _lapsing(wallet: Wallet, expired: Sequence[Grant]) -> list[ledger.Draw]:
     ]
 
 
-def _next_period(wallet: Wallet) -> BillingPeriod:
+def next_period(wallet: Wallet) -> BillingPeriod:
+    """Return the period after the open one, not yet written."""
     ending, config = ledger.open_period(wallet), wallet.config
     term = _term_after(ending, config)
     boundary = periods.boundary_after(ending.ends_at, config.anchored_on.day)

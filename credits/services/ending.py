@@ -31,7 +31,7 @@ def close(reservation: Reservation, status: Status, *, now: datetime) -> None:
     reservation.status = status
     reservation.closed_at = ledger.moment(now, reservation.wallet)
     reservation.save(
-        update_fields=["status", "settled_credits", "settled_with", "late", "closed_at"]
+        update_fields=["status", "settled_credits", "settled_with", "late", "closed_at", "figures"]
     )
 
 
@@ -45,7 +45,7 @@ def give_back(wallet: Wallet, reservation: Reservation, status: Status, *, now: 
         free_credits=reservation.free_credits,
         was_open=True,
     )
-    close(reservation, status, now=now)
+    close(ledger.read_figures(reservation), status, now=now)
 
 
 def expire_due(wallet: Wallet, *, now: datetime, counted_in: BillingPeriod | None = None) -> int:

@@ -3,6 +3,7 @@
 import json
 from uuid import UUID
 
+from credits import ledger
 from credits.models import Reservation, Wallet
 from organizations import statements
 
@@ -35,3 +36,13 @@ def find_hold(
             values[name] = json.loads(values[name])
     statements.relate(found, wallet=wallet)
     return found
+
+
+def find_hold_now(
+    organization_id: UUID, reservation_id: UUID, *, actor_id: UUID | None = None
+) -> Reservation:
+    """Return a reservation as `find_hold` does, with its limits as they are by now.
+
+    :raises Reservation.DoesNotExist: if there is none
+    """
+    return ledger.read_figures(find_hold(organization_id, reservation_id, actor_id=actor_id))

@@ -133,7 +133,7 @@ def extend(
     require_active(wallet.organization)
     reservation = find_open(wallet, reservation_id, now=now)
     reservation.expires_at = max(reservation.expires_at, now + time_to_live)
-    reservation.save(update_fields=["expires_at"])
+    ledger.read_figures(reservation).save(update_fields=["expires_at", "figures"])
     return reservation
 
 

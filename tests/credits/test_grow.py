@@ -104,7 +104,7 @@ class TestGrow:
 
         reservation.refresh_from_db()
         pool = reservation.limits[1]
-        assert (pool["reserved"], pool["remaining"]) == ("3.000000", "7.000000")
+        assert (pool["reserved"], pool["remaining"]) == ("8.000000", "2.000000")
 
     @pytest.mark.parametrize(
         ("end", "state"),

@@ -40,8 +40,10 @@ class TestExplanation:
 
     def test_says_when_an_allowance_will_bring_relief(self) -> None:
         organization = make_organization(allowance=10)
+        settle(reserve(organization, 4), 4)
 
-        assert refused(organization, 11).unblocks_at == at("2026-06-01")
+        assert refused(organization, 10).unblocks_at == at("2026-06-01")
+        assert refused(organization, 11).unblocks_at is None
 
     def test_knows_no_relief_where_no_allowance_comes(self) -> None:
         organization = make_organization(funded=10)
@@ -66,8 +68,9 @@ class TestExplanation:
         reservation = Reservation.objects.get(id=reserve(organization, 4).id)
 
         cap, pool = reservation.limits
-        assert (cap["cap"], cap["remaining"], cap["binding"]) == ("10.000000", "10.000000", True)
-        assert (pool["cap"], pool["remaining"], pool["binding"]) == ("50.000000",) * 2 + (False,)
+        assert (cap["cap"], cap["remaining"], cap["binding"]) == ("10.000000", "6.000000", True)
+        assert (pool["cap"], pool["remaining"]) == ("50.000000", "46.000000")
+        assert pool["binding"] is False
 
 
 class TestExpiredHolds:

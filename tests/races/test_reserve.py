@@ -153,7 +153,7 @@ class TestReserve:
             assert is_held.wait(60)
             return try_to_reserve(organization, 10)
 
-        with edited("credits_hold_1", edits):
+        with edited("credits_hold_2", edits):
             outcomes = together(let_all_read, *[ask] * 8)
 
         assert len(of(Reservation, outcomes)) == 8

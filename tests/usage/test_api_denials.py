@@ -61,7 +61,7 @@ class TestDenial:
             ],
             "affordableCredits": 120,
             "affordableOutputTokens": None,
-            "unblocksAt": "2026-06-01T00:00:00.000Z",
+            "unblocksAt": "2026-05-10T12:15:00.000Z",
         }
 
     def test_knows_no_relief_where_no_allowance_comes(self) -> None:

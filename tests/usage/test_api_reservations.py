@@ -60,6 +60,17 @@ def uncapped(organization: Organization, **changes: Any) -> dict[str, Any]:
     }
 
 
+def after(
+    organization: Organization, *, used: float = 0, reserved: float = 0
+) -> list[dict[str, Any]]:
+    """Return the limits of a wallet of 1,000 credits once so much of it is used and reserved."""
+    left = 1_000 - used
+    return [
+        uncapped(organization, used=used, reserved=reserved),
+        pool(organization, left, reserved=reserved, remaining=left - reserved),
+    ]
+
+
 class TestReserve:
     def test_answers_the_hold(self, backend: Caller, organization: Organization) -> None:
         body = ok(backend.reserve(120), 201)
@@ -76,7 +87,7 @@ class TestReserve:
             "byok": False,
             "maxOutputTokens": None,
             "ratedAt": None,
-            "limits": [uncapped(organization), pool(organization)],
+            "limits": after(organization, reserved=120),
             "expiresAt": "2026-05-10T12:15:00.000Z",
             "late": False,
         }
@@ -93,12 +104,12 @@ class TestReserve:
         limits = ok(backend.reserve(1), 201)["limits"]
 
         assert limits == [
-            uncapped(organization, cap=500, used=100.5, reserved=50, remaining=349.5, binding=True),
+            uncapped(organization, cap=500, used=100.5, reserved=51, remaining=348.5, binding=True),
             pool(
                 organization,
                 899.5,
-                reserved=50,
-                remaining=849.5,
+                reserved=51,
+                remaining=848.5,
                 resetsAt="2026-06-01T00:00:00.000Z",
                 binding=False,
             ),
@@ -280,7 +291,9 @@ class TestSettle:
 
         body = ok(backend.settle(held["id"], credits))
 
-        assert body == held | {"status": "settled", "settledCredits": credits}
+        limits = after(organization, used=credits)
+        assert body == held | {"status": "settled", "settledCredits": credits, "limits": limits}
+        assert ok(backend.get(f"/usage/reservations/{held['id']}")) == body
         assert f.money_of(organization) == f.amounts(f"{1000 - credits}", 0, f"{1000 - credits}")
 
     def test_repeated_answers_the_same_and_charges_once(
@@ -320,7 +333,8 @@ class TestSettle:
 
         body = ok(backend.settle(held["id"], 100))
 
-        assert body == held | {"status": "settled", "settledCredits": 100, "late": True}
+        changed = {"status": "settled", "settledCredits": 100, "late": True}
+        assert body == held | changed | {"limits": after(organization, used=100)}
         assert f.wallet_of(organization).balance == 900
 
     def test_takes_an_idempotency_key(self, backend: Caller, organization: Organization) -> None:
@@ -349,7 +363,7 @@ class TestRelease:
 
         body = ok(backend.post(verb(held["id"], "release"), {}))
 
-        assert body == held | {"status": "released"}
+        assert body == held | {"status": "released", "limits": after(organization)}
         assert f.money_of(organization) == f.amounts(1_000, 0, 1_000)
 
     def test_takes_no_body_or_an_empty_one(self, backend: Caller) -> None:

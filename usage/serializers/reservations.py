@@ -194,7 +194,11 @@ class Grow(StrictSerializer):
 
 
 class LimitShape(serializers.Serializer):
-    """A limit on the way of the work, with what it has left; of all of them one binds."""
+    """A limit on the way of the work, with what it has left; of all of them one binds.
+
+    An answer that holds, charges or gives back shows it as it is after that; a check, a refusal and a read as it is then. Of a
+    reservation, `cap` is the one by which it was admitted.
+    """
 
     # Written by `limits_said`.
 
@@ -317,6 +321,8 @@ def _exact(value: Any) -> Any:
 
 class DenialShape(serializers.Serializer):
     """Why nothing may be held, and what would be; null where there is nothing to tell.
+
+    `unblocksAt` is the first moment at which the same request would pass if nobody did anything; null, if time alone never lets it pass.
 
     A child learns of its cap only that it was the reason: not how far it is, nor when it resets; nor, where another limit was the
     reason, what the cap would have left.

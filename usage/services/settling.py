@@ -1,4 +1,4 @@
-"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_3`)."""
+"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_4`)."""
 
 import json
 from dataclasses import dataclass
@@ -42,16 +42,17 @@ TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
 _PARAMETERS = 18
-_SETTLE = f"SELECT * FROM usage_settle_3({', '.join(['%s'] * _PARAMETERS)})"
+_SETTLE = f"SELECT * FROM usage_settle_4({', '.join(['%s'] * _PARAMETERS)})"
 
 
 class Outcome(NamedTuple):
-    """What came of it: the columns of `usage_settle_3`, whose comment says what they mean."""
+    """What came of it: the columns of `usage_settle_4`, whose comment says what they mean."""
 
     outcome: str
     charged: Decimal | None
     late: bool | None
     moment: datetime | None
+    figures: list[Decimal | None] | None
     earlier: Earlier
     """What was found under the key; of nulls, if the outcome is another."""
 
@@ -232,6 +233,7 @@ def _settled(done: Done, outcome: Outcome) -> Reservation:
     reservation.settled_with = done.given
     reservation.late = bool(outcome.late)
     reservation.closed_at = outcome.moment
+    reservation.figures = outcome.figures or []
     return reservation
 
 

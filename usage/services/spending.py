@@ -25,6 +25,7 @@ from credits.services import (
 from credits.services.admission import denial, looked_at, more_than, too_large
 from credits.services.crowding import too_many
 from credits.services.holds import Asked, admit
+from credits.services.relief import Later, unblocks_at
 from organizations import statements
 from organizations.gates import WalletBusy
 from organizations.idempotency import Earlier, Key
@@ -126,7 +127,7 @@ def with_care(request: Request) -> Reservation | Denied | Left:
         return refusal
     if asked.outcome.outcome == "held":
         return _made(ask, asked.wanted, asked.outcome)
-    return _refusal(ask, asked)
+    return _refusal(request, ask, asked)
 
 
 def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
@@ -159,7 +160,7 @@ def check_with_care(request: Request) -> Decision | Denied:
         return refusal
     if asked.outcome.outcome == "held":
         return _decision(ask, asked.wanted, asked.outcome)
-    return _refusal(ask, asked)
+    return _refusal(request, ask, asked)
 
 
 def _admit(request: Request) -> tuple[Ask, Asked]:
@@ -178,7 +179,7 @@ def _admit(request: Request) -> tuple[Ask, Asked]:
     return asks[-1], asked
 
 
-def _refusal(ask: Ask, asked: Asked) -> Denied:
+def _refusal(request: Request, ask: Ask, asked: Asked) -> Denied:
     """Return why nothing is held, or raise it, if the request was wrong.
 
     :raises ChargeTooLarge: if it is more than one piece of work may cost
@@ -187,9 +188,10 @@ def _refusal(ask: Ask, asked: Asked) -> Denied:
     """
     wallet, wanted, outcome = asked
     if outcome.outcome == "denied":
-        return with_tokens(denial(wanted, outcome), ask, chosen_of(ask, outcome))
+        at = unblocks_at(wanted, _later(request, ask))
+        return with_tokens(denial(wanted, outcome, at), ask, chosen_of(ask, outcome))
     if outcome.outcome == "crowded":
-        return too_many(wallet, wanted, outcome)
+        return too_many(wallet, wanted, outcome, unblocks_at(wanted, _later(request, ask)))
     if outcome.outcome == "ending":
         return HoldsAreEnding()
     if outcome.outcome == "too_large":
@@ -199,6 +201,20 @@ def _refusal(ask: Ask, asked: Asked) -> Denied:
     if outcome.outcome == "stale":
         raise WalletBusy("the terms are being edited; try again")
     raise AssertionError(f"{outcome.outcome}: not under the lock")
+
+
+def _later(request: Request, ask: Ask) -> Later:
+    """Return what a request wants at a later moment, by the terms that are known now. What a hold grows by is priced already."""
+
+    def later(moment: datetime) -> tuple[Wanted | None, datetime | None]:
+        then = replace(request, now=moment)
+        try:
+            asked = then.ask(ask.book) if request.kind != "grow" else ask
+        except _SAID_BY_TERMS:
+            return None, None
+        return then.wanted(asked), asked.valid_until if asked is not ask else None
+
+    return later
 
 
 def _made(ask: Ask, wanted: Wanted, outcome: Outcome) -> Reservation:
@@ -304,13 +320,14 @@ def grow(
     asked = admit(organization, asking, now=now)
     outcome = asked.outcome.outcome
     if outcome in ("held", "enough"):
-        return Reservation.objects.select_related("wallet").get(id=reservation_id)
+        grown = Reservation.objects.select_related("wallet").get(id=reservation_id)
+        return grown if outcome == "held" else ledger.read_figures(grown)
     if outcome == "closed":
         seen.refresh_from_db()
         raise ReservationClosed(f"{seen.status_at(now)}: the reservation is not open")
     if outcome == "too_large":
         raise more_than(total, asked.wallet.config.charge_limit or ZERO)
-    return _refusal(asks[-1], asked)
+    return _refusal(request, asks[-1], asked)
 
 
 def _total(reservation: Reservation, credits: Decimal | None, output: int | None) -> Decimal:

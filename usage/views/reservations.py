@@ -1,6 +1,6 @@
 """Reservations, which hold credits while work runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from credits import services as credits_services
 from credits.models import Reservation
 from credits.services import BillingExhausted, HoldsAreEnding
-from credits.services.finding import find_hold
+from credits.services.finding import find_hold, find_hold_now
 from organizations import ids, wire
 from organizations.doors import ApiView, AtOnce, Body, operation
 from organizations.idempotency import Answer, Denied, Earlier, Key, Stored
@@ -42,9 +42,12 @@ class ReservationView(ApiView):
 
         :raises Http404: if there is none
         """
+        return self._found(find_hold, rsv_id)
+
+    def _found(self, find: Callable[..., Reservation], rsv_id: UUID) -> Reservation:
         own = self.principal.key.actor_id
         try:
-            return find_hold(self.acting.id, rsv_id, actor_id=own)
+            return find(self.acting.id, rsv_id, actor_id=own)
         except Reservation.DoesNotExist as error:
             raise Http404 from error
 
@@ -149,7 +152,7 @@ class Check(WorkView, ReservationView):
         personal=True,
     )
     def post(self, request: Request) -> Response:
-        """What a reservation would be: the model, the price, the limits, or why not. Nothing is held."""
+        """What a reservation would be: the model, the price, the limits as they are before it, or why not. Nothing is held."""
         body = self.body()
         requested = body.get("model")
         work, rest = self.work(body)
@@ -174,8 +177,8 @@ class ReservationDetail(ReservationView):
         personal=True,
     )
     def get(self, request: Request, rsv_id: UUID) -> Response:
-        """A reservation, as it is now."""
-        return Response(self.shape(self.reservation(rsv_id)))
+        """A reservation, as it is now, and its limits as they are now."""
+        return Response(self.shape(self._found(find_hold_now, rsv_id)))
 
 
 class Settlement(ReservationView):

@@ -75,7 +75,7 @@ class ReservationAdmin(MoneyAdmin):
                 )
             },
         ),
-        ("Limits of that moment", {"fields": ("limits_shown",)}),
+        ("Limits after the last command on it", {"fields": ("limits_shown",)}),
     )
 
     @display(description="Made (UTC)", ordering="id")

@@ -162,7 +162,7 @@ class TestCap:
 
         assert denial.reason == "cap"
         assert denial.affordable_credits == 3
-        assert denial.unblocks_at == at("2026-06-01")
+        assert denial.unblocks_at == later(minutes=15)
         assert money_of(organization) == amounts(96, 3, 93)
 
     @pytest.mark.parametrize("credits", [0, "0.000001", 5])

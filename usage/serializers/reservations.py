@@ -196,7 +196,7 @@ class Grow(StrictSerializer):
 class LimitShape(serializers.Serializer):
     """A limit on the way of the work, with what it has left; of all of them one binds.
 
-    An answer that holds, charges or gives back shows it as it is after that; a check, a refusal and a read as it is then. Of a
+    An answer that holds, charges or gives back shows it as it is after that; a check, a refusal and a read as it is then; a list as the last of those answers did. Of a
     reservation, `cap` is the one by which it was admitted.
     """
 

@@ -10,7 +10,7 @@ def function(name):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0015_counts_of_any_unit"), ("credits", "0017_limits_after")]
+    dependencies = [("usage", "0015_counts_of_any_unit"), ("credits", "0019_limits_after")]
     operations = [
         migrations.RunSQL(function("usage_settle_4"), "DROP FUNCTION usage_settle_4"),
         migrations.RunSQL("DROP FUNCTION usage_settle_3", function("usage_settle_3")),

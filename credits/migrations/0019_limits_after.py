@@ -10,7 +10,7 @@ def function(name):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0016_reclaim")]
+    dependencies = [("credits", "0018_grants_that_end")]
     operations = [
         migrations.RunSQL(function("credits_figures_1"), "DROP FUNCTION credits_figures_1"),
         migrations.RunSQL(function("credits_hold_2"), "DROP FUNCTION credits_hold_2"),

@@ -214,7 +214,7 @@ class TestApi:
 
 def at_random(dice: random.Random) -> services.Work:
     """Make an organization in some state, and return work for it that may be refused."""
-    terms = {
+    terms: dict[str, Any] = {
         "monthly_cap": dice.choice([None, None, 30, 80]),
         "allowance": dice.choice([0, 20, 60]),
         "rollover_limit": dice.choice([0, 10]),

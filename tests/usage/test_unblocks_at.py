@@ -50,7 +50,7 @@ class TestByHolds:
         for seconds in (90, 30, 60):
             hold(organization, 30, seconds)
 
-        assert refused_until(p.work(organization, 10.5)) == f.later(seconds=30)
+        assert refused_until(p.work(organization, "10.5")) == f.later(seconds=30)
         assert refused_until(p.work(organization, 41)) == f.later(seconds=60)
         assert refused_until(p.work(organization, 100)) == f.later(seconds=90)
 

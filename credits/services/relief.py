@@ -292,8 +292,8 @@ def _lapses(wallet: Wallet) -> list[Event]:
         return []
     term_ends_at = ledger.open_period(wallet).term_ends_at
     # By the index, and no further: a wallet may have thousands.
-    grants = Grant.objects.filter(wallet=wallet, live=True)
-    next_ones = grants.order_by("priority", "expires_at", "created_at", "id")[:LAPSES]
+    grants = Grant.objects.filter(wallet=wallet, live=True, expires_at__isnull=False)
+    next_ones = grants.order_by("expires_at", "id")[:LAPSES]
     return [
         _lapse(grant)
         for grant in next_ones

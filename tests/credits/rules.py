@@ -74,6 +74,12 @@ RULES: dict[str, list[Breach]] = {
         Breach("INSERT INTO credits_catalogue (id) VALUES (2)"),
         Breach("UPDATE credits_catalogue SET id = 0"),
     ],
+    "clockmark_only_one": [
+        Breach(
+            "INSERT INTO organizations_clockmark (id, believed_at, said_at, counted, machine, decisions)"
+            " VALUES (2, now(), now(), 0, 'here', 0)"
+        )
+    ],
     "creditconfig_no_truncate": [Breach("TRUNCATE credits_creditconfig")],
     "organization_no_truncate": [Breach(f"TRUNCATE {ORGANIZATION} CASCADE")],
     "usageprofile_no_truncate": [Breach(f"TRUNCATE {PROFILE} CASCADE")],

@@ -22,6 +22,7 @@ from tests.factories import (
     make_organization,
     move_reference,
     recharge,
+    reclaim,
     renew,
     reserve,
     reverse,
@@ -49,6 +50,7 @@ def make_world() -> tuple[Organization, Organization]:
     renew(parent, now=at("2026-06-01"))
     sibling = make_organization("Old Quay", parent=parent, now=at("2026-06-01"))
     allocate(sibling, 10, now=at("2026-06-01"))
+    reclaim(sibling, 4, now=at("2026-06-02"))
     archive(sibling, now=at("2026-06-02"))
     settle(reserve(child, 3, now=at("2026-06-02")), 2, now=at("2026-06-02"))
     make_corrections(parent, child)

@@ -92,7 +92,16 @@ class BigWorld:
             self._busy(f"Other {number}", 300, 20)
         with connection.cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")
-            multiply(self.big, PEOPLE, id=id_of("children", self.parent))
+            children = id_of("children", self.parent)
+            multiply(self.big, PEOPLE, id=children)
+            wallet, wallets = f.wallet_of(self.big), id_of("wallets", self.parent)
+            of_children = {"id": wallets, "organization_id": children, "period_id": "NULL"}
+            multiply(wallet, PEOPLE, **of_children)
+            multiply(f.periods_of(self.big)[-1], PEOPLE, wallet_id=wallets)
+            cursor.execute(
+                "UPDATE credits_wallet w SET period_id = p.id FROM credits_billingperiod p"
+                " WHERE p.wallet_id = w.id AND w.period_id IS NULL"
+            )
             cursor.execute("SET session_replication_role = origin")
             cursor.execute("ANALYZE")
 

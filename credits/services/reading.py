@@ -167,7 +167,9 @@ def grants_of(
     :param is_live: only those that can be spent at `now`, or only the others
     :param source: only of this source
     """
-    rows = Grant.objects.filter(wallet__in=Wallet.objects.filter(organization=organization))
+    # The planner has to know whose they are: some have many, and are read in their order.
+    wallet_id = Wallet.objects.values_list("id", flat=True).get(organization=organization)
+    rows = Grant.objects.filter(wallet=wallet_id)
     rows = rows.select_related("entry")
     wanted = [] if source is None else [Q(source=source)]
     unexpired = Q(expires_at=None) | Q(expires_at__gt=now)

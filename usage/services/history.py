@@ -86,7 +86,8 @@ def holds_of(
     :param since: only what was made from this moment on
     :param until: only what was made before this moment
     """
-    rows = Reservation.objects.filter(wallet__in=Wallet.objects.filter(organization=organization))
+    wallet = Wallet.objects.filter(organization=organization).values("id")
+    rows = Reservation.objects.filter(wallet=wallet[:1])
     if since is not None:
         rows = rows.filter(created_at__gte=since)
     if until is not None:

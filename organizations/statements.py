@@ -182,6 +182,7 @@ _FORMS: dict[type, Callable[[Any], str | None]] = {
     Decimal: _number,
     bool: str,
     int: str,
+    float: repr,
     UUID: UUID.__str__,
     bytes: _bytes,
     list: _array,
@@ -193,6 +194,7 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
     Decimal: _number,
     bool: str,
     int: str,
+    float: repr,
     UUID: UUID.__str__,
 }
 """How each is written within an array, where that needs no quotes."""

@@ -56,6 +56,9 @@ class Killer:
         return reconciled(self.session.cursor())
 
 
+TIMEOUT = "DO $$BEGIN RAISE 'statement timeout' USING ERRCODE = '57014'; END$$"
+
+
 @dataclass
 class Death:
     """Counts the statements that are sent, and strikes before the one whose turn it is.
@@ -85,8 +88,9 @@ class Death:
             if self.way == RAISES:
                 raise Died(sql)
             if self.way == TIMES_OUT:
-                timeout = "DO $$BEGIN RAISE 'statement timeout' USING ERRCODE = '57014'; END$$"
-                return execute(timeout, None, False, context)
+                # Over the driver: what is prepared executes nothing else in its place.
+                with connection.wrap_database_errors:
+                    connection.connection.execute(TIMEOUT)
             self.killer.kill()
         return execute(sql, params, many, context)
 

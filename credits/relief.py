@@ -46,7 +46,8 @@ class Ending(NamedTuple):
 class State:
     """What an admission compares, at a moment."""
 
-    balance: Decimal
+    pool: Decimal
+    """The balance of the wallet."""
     allowance: Decimal
     reserved: Decimal
     settled: Decimal
@@ -63,7 +64,7 @@ class State:
             return self
         taken = zip(self.subjects_taken, ended.of_subjects, strict=True)
         return State(
-            self.balance,
+            self.pool,
             self.allowance,
             self.reserved - ended.credits,
             self.settled,
@@ -112,13 +113,13 @@ class Course:
         """Let what is left of the allowance lapse, but for what rolls over, and bring the next: debt takes of it first."""
         state = self.state
         rolled = min(state.allowance, most_rolled_over)
-        before = state.balance - state.allowance
-        state.balance = before + rolled + brings
+        before = state.pool - state.allowance
+        state.pool = before + rolled + brings
         debt = max(ZERO, -(before + rolled))
         state.allowance = max(ZERO, rolled + brings - debt)
 
     def lapse(self, credits: Decimal, *, of_allowance: bool) -> None:
-        self.state.balance -= credits
+        self.state.pool -= credits
         if of_allowance:
             self.state.allowance -= credits
 

@@ -121,3 +121,10 @@ def _count(
         UsageCounter.objects.filter(id__in=counter_ids).update(
             reserved=F("reserved") + reserved, used=F("used") + used
         )
+
+
+def without_expired(wallet: Wallet, expired: Decimal, of_period: Decimal = ZERO) -> None:
+    """Take off a wallet that is read, and not written, what holds whose time has passed have reserved: in all, and in its period."""
+    wallet.reserved -= expired
+    if wallet.period is not None:
+        wallet.period.reserved -= of_period

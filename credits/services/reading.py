@@ -97,7 +97,7 @@ def wallet_shown(organization: Organization, *, now: datetime) -> Wallet:
     wallet: Wallet = organization.wallet
     if is_due(wallet, now=now):
         return wallet_as_of(organization, now=now).wallet
-    wallet.reserved -= vars(wallet)["expired"] or ZERO
+    ledger.without_expired(wallet, vars(wallet)["expired"] or ZERO)
     return wallet
 
 
@@ -233,9 +233,7 @@ def _as_it_stands(organization: Organization, now: datetime) -> tuple[Wallet, De
     expired, expired_of_period, included = values
     assert wallet is not None
     statements.relate(wallet, organization=owner, config=config, period=period)
-    wallet.reserved -= expired
-    if period is not None:
-        period.reserved -= expired_of_period
+    ledger.without_expired(wallet, expired, expired_of_period)
     return wallet, included
 
 

@@ -139,7 +139,7 @@ class _Asked:
             charge_limit=None if grows else config.charge_limit,
             caps=[*(each.cap for each in self.wanted.capped), config.monthly_cap],
             taken=[*state.subjects_taken, state.period_taken],
-            unreserved=state.balance - state.reserved + more,
+            unreserved=state.pool - state.reserved + more,
             overdraft=config.overdraft_limit,
             refill_threshold=config.refill_threshold if refills else None,
             falls_back=falls_back,
@@ -197,7 +197,7 @@ def _state(wallet: Wallet, wanted: Wanted, counted: _Counted, *, now: datetime) 
     own, period = counted.own, counted.period
     cooldown_ends_at = wallet.refill_cooldown_ends_at
     return State(
-        balance=wallet.balance,
+        pool=wallet.balance,
         allowance=wallet.allowance_remaining,
         reserved=wallet.reserved,
         settled=own.used,

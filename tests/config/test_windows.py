@@ -78,6 +78,10 @@ def ask_events(name: str) -> Callable[[World, str], Any]:
     return lambda world, at: world.backend.get("/usage/events", **{name: at})
 
 
+def ask_reservations(name: str) -> Callable[[World, str], Any]:
+    return lambda world, at: world.backend.get("/usage/reservations", **{name: at})
+
+
 def ask_balance(world: World, at: str) -> Any:
     return world.backend.get("/credits", asOf=at)
 
@@ -107,6 +111,8 @@ _KEYS = "api/v1/organizations/<str:org_id>/api-keys"
 ASKED: dict[tuple[str, str, str], Callable[[World, str], Any]] = {
     ("GET", "api/v1/usage/events", "since"): ask_events("since"),
     ("GET", "api/v1/usage/events", "until"): ask_events("until"),
+    ("GET", "api/v1/usage/reservations", "since"): ask_reservations("since"),
+    ("GET", "api/v1/usage/reservations", "until"): ask_reservations("until"),
     ("GET", "api/v1/credits", "asOf"): ask_balance,
     ("GET", "api/v1/organizations/<str:org_id>/credits", "asOf"): ask_child,
     ("POST", "api/v1/usage/events", "occurredAt"): tell,

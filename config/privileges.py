@@ -135,3 +135,6 @@ FUNCTIONS = frozenset(
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs
 no right; the rest are the owner's."""
+
+APP_FUNCTIONS = frozenset({"organizations_erase_1"})
+"""Those that only the application calls, with the rights of their owner: each does one narrow thing, and looks first whether it may."""

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import connection, transaction
 from psycopg import sql
 
-from config.privileges import APP, EVERY_COLUMN, FUNCTIONS, READER, TABLES
+from config.privileges import APP, APP_FUNCTIONS, EVERY_COLUMN, FUNCTIONS, READER, TABLES
 
 # What the connected user owns, so that an extension's tables and functions are left to whoever brought them.
 OWN_TABLES = """
@@ -140,3 +140,7 @@ def _on_functions(functions: list[tuple[str, str]], roles: set[str]) -> Iterator
         for role in sorted(roles):
             to = sql.Identifier(role)
             yield sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(function, to)
+        if name in APP_FUNCTIONS and APP in roles:
+            yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(
+                function, sql.Identifier(APP)
+            )

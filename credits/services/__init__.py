@@ -6,6 +6,7 @@ Each is one business action: keyword-only, in one transaction that it owns or jo
 
 from credits.services.actors import ForeignProfile as ForeignProfile
 from credits.services.actors import create_actor as create_actor
+from credits.services.actors import erase_actor as erase_actor
 from credits.services.actors import update_actor as update_actor
 from credits.services.admission import BillingExhausted as BillingExhausted
 from credits.services.admission import ChargeTooLarge as ChargeTooLarge

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from credits.models import Wallet
 from credits.services.allowances import raise_seats
@@ -84,6 +84,29 @@ def update_actor(
     # Who was active when the term began is in its allowance already, whatever a share was then.
     if not was_counted:
         _take_seat(wallet, current, now=now)
+    return current
+
+
+@transaction.atomic(savepoint=False)
+def erase_actor(*, actor: Actor, now: datetime, performed_by: str = UNSAID) -> Actor:
+    """Let an actor go for good, and forget what names it: in its row, its history, its keys, stored answers and the log of the admin.
+
+    What it did stays under its id. That it was erased, when and by whom is the last row of its history. Also where the organization is
+    archived; who is erased already stays as they are.
+
+    :param performed_by: who does it, for the history
+    """
+    lock(actor.organization, now=now)
+    current = Actor.objects.get(pk=actor.pk)
+    if not current.is_erased:
+        current.name, current.email, current.external_id = Actor.ERASED, None, None
+        current.active = False
+        current.updated_at = now
+        sign(current, performed_by=performed_by, now=now)
+        current.save(update_fields=["name", "email", "external_id", "active", "updated_at"])
+    # Histories are not the application's to change: this function is, and does it only for who is erased.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT organizations_erase_1(%s)", [current.pk])
     return current
 
 

@@ -140,7 +140,7 @@ class Mint(Action):
             now=command.now,
             **{name: command.data[name] for name in fields},
         )
-        return Outcome(f"The key {key.name} ({key.prefix}) is minted.", secret)
+        return Outcome(f"The key {_said(key)} is minted.", secret)
 
 
 class KeyForm(ActionForm):
@@ -198,14 +198,15 @@ class Rotate(Action):
         return [_live_keys(organization, now=now)]
 
     def perform(self, command: Command) -> Outcome:
+        old = command.data["api_key"]
         key, secret = services.rotate_key(
-            key=command.data["api_key"],
+            key=old,
             leaked=command.data["leaked"] == LEAKED,
             reach=delegable_scopes(command.user),
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"{key.name} is rotated; the new key is {key.prefix}.", secret)
+        return Outcome(f"The key {_said(old)} is rotated; the new key is {key.prefix}.", secret)
 
 
 class Revoke(Action):
@@ -230,7 +231,12 @@ class Revoke(Action):
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"The key {key.name} ({key.prefix}) is revoked.")
+        return Outcome(f"The key {_said(key)} is revoked.")
+
+
+def _said(key: ApiKey) -> str:
+    """Return what a log calls a key. The name of a personal one may be a person's, which no log of an organization forgets."""
+    return str(key) if key.actor_id is None else key.prefix
 
 
 def _live_keys(organization: Organization, *, now: datetime) -> Figure:

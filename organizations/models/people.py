@@ -216,6 +216,9 @@ class Actor(models.Model):
         USER = "user"
         AGENT = "agent"
 
+    ERASED = "erased"
+    """The name of whoever is erased: inactive, and nothing else names them. SQL knows the word too (`organizations_erase_1`)."""
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, related_name="actors", db_index=False
@@ -255,6 +258,12 @@ class Actor(models.Model):
     @property
     def public_id(self) -> str:
         return write("act", self.id)
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing names them any more."""
+        named = (self.name, self.email, self.external_id)
+        return named == (self.ERASED, None, None) and not self.active
 
 
 class Group(models.Model):

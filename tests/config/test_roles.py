@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from config import embedded, roles
-from config.privileges import APP, APPEND, FUNCTIONS, READER, TABLES
+from config.privileges import APP, APP_FUNCTIONS, APPEND, FUNCTIONS, READER, TABLES
 from tests import factories as f
 from tests.credits import test_archive, test_renew, test_reserve, test_reverse, test_settle
 from tests.test_dump import tool
@@ -163,13 +163,20 @@ class TestEverythingElse:
         assert not usable
 
     def test_calls_no_other_function(self) -> None:
-        for role in (APP, READER):
+        for role, functions in ((APP, FUNCTIONS | APP_FUNCTIONS), (READER, FUNCTIONS)):
             callable_ = ask(
                 "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
                 " AND has_function_privilege(%s, oid, 'EXECUTE')",
                 role,
             )
-            assert set(callable_) == FUNCTIONS
+            assert set(callable_) == functions
+
+    def test_acts_as_its_owner_only_where_the_application_calls_it(self) -> None:
+        of_the_owner = ask(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+        )
+
+        assert set(of_the_owner) & (FUNCTIONS | APP_FUNCTIONS) == APP_FUNCTIONS
 
     def test_runs_as_nobody_else_without_a_fixed_search_path(self) -> None:
         assert not ask(

@@ -16,7 +16,7 @@ from unfold.widgets import (
 
 from credits import services as credits_services
 from credits.admin.actions import AmountForm, posted_by_hand, wallet_figures
-from credits.models import ZERO, BillingPeriod
+from credits.models import ZERO, BillingPeriod, Reservation
 from credits.templatetags.amounts import credits, signed
 from organizations.admin.actions import (
     Action,
@@ -115,7 +115,8 @@ class NewActor(Action):
         except IntegrityError as error:
             # Only the external id can be taken: everything else of an actor is its own.
             raise ExternalIdTaken(f"another actor is {data['external_id']}") from error
-        return Outcome(f"{actor.name} is one of the actors of {command.organization.name}.")
+        # By the id: what the log of the organization says, nobody can erase.
+        return Outcome(f"{actor.public_id} is one of the actors of {command.organization.name}.")
 
 
 class ForgiveForm(AmountForm):
@@ -174,15 +175,72 @@ class Forgive(Action):
         return reverse("admin:organizations_actor_change", args=[named])
 
     def perform(self, command: Command) -> Outcome:
+        actor: Actor = command.data["actor"]
         event = services.forgive(
             organization=command.organization,
-            actor=command.data["actor"],
+            actor=actor,
             credits=command.data["amount"],
             reason=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"{credits(-event.credits)} credits forgiven to {command.data['actor']}.")
+        return Outcome(f"{credits(-event.credits)} credits forgiven to {actor.public_id}.")
+
+
+class EraseForm(ActionForm):
+    actor = forms.ModelChoiceField(queryset=Actor.objects.none())
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, organization=organization, **kwargs)
+        self.fields["actor"] = own_actor(organization)
+        self.fields["reason"].help_text = "Kept for good, beside your name: do not name the person."
+        self.order_fields(["actor", "reason"])
+
+
+class Erase(Action):
+    slug = "erase-person"
+    title = "Erase person"
+    icon = "person_off"
+    explanation = (
+        "For good: takes name, email and external id out of the actor, its history, its personal keys, the answers stored for repeats "
+        "and the log of its page. It spends no more, its personal keys open nothing. What it did stays under its id."
+    )
+    permission = "organizations.change_actor"
+    form = EraseForm
+    dangerous = True
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each actor
+
+    def figures_of(self, command: Command) -> list[Figure]:
+        actor = Actor.objects.get(pk=command.data["actor"].pk)
+        current = actor.api_keys.filter(revoked_at=None)
+        keys = current.count() if actor.active else 0
+        held = actor.reservations.filter(status=Reservation.Status.OPEN).count()
+        seats = command.organization.actors.filter(active=True, kind=Actor.Kind.USER).count()
+        whose = actor.public_id
+        return [
+            Figure(whose, "Name", actor.name),
+            Figure(whose, "Email", actor.email or "–"),
+            Figure(whose, "External id", actor.external_id or "–"),
+            Figure(whose, "Active", "yes" if actor.active else "no"),
+            Figure(whose, "Personal keys that open something", str(keys)),
+            Figure(whose, "Open reservations, which may still settle", str(held)),
+            Figure(command.organization.name, "Active users", str(seats)),
+            *wallet_figures(command.organization, now=command.now),
+        ]
+
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
+        named = as_id(form["actor"].value())
+        if named is None or not organization.actors.filter(pk=named).exists():
+            return super().leads_to(organization, form)
+        return reverse("admin:organizations_actor_change", args=[named])
+
+    def perform(self, command: Command) -> Outcome:
+        erased = credits_services.erase_actor(
+            actor=command.data["actor"], performed_by=command.performed_by, now=command.now
+        )
+        return Outcome(f"{erased.public_id} is erased.")
 
 
 def used_in(period_id: int | None) -> list[Figure]:
@@ -284,5 +342,6 @@ class Rerate(Action):
 ACTIONS: tuple[Action, ...] = (
     NewActor(),
     Forgive(),
+    Erase(),
     Rerate(),
 )

@@ -100,9 +100,14 @@ class ActorDetail(ManagedView):
 
     @operation(MANAGE, answer=shapes.ActorShape)
     def delete(self, request: Request, act_id: UUID) -> HttpResponse:
-        """Let an actor go: it spends no more, and its personal keys open nothing. What it did stays."""
+        """Erase an actor for good: its name, email and external id, in histories too. It spends no more; what it did stays."""
         actor = self.actor(act_id)
-        return self.once(lambda body: self._change(actor, {"active": False}))
+
+        def erase(body: Body) -> Answer:
+            erased = credits_services.erase_actor(actor=actor, **self.stamp)
+            return Answer(200, shapes.ActorShape(erased).data)
+
+        return self.once(erase)
 
     def _change(self, actor: Actor, changes: dict[str, Any]) -> Answer:
         changed = credits_services.update_actor(actor=actor, changes=changes, **self.stamp)

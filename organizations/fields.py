@@ -352,6 +352,23 @@ class IdField(serializers.CharField):
         return ids.write(self.prefix, value)
 
 
+class NamesActor(StrictSerializer):
+    """What may name an actor, by its id here or by the product's own."""
+
+    actorId = IdField("act", source="actor_id", required=False)
+    actorExternalId = StrictChar(
+        max_length=128,
+        source="actor_external_id",
+        required=False,
+        help_text="The actor by its `externalId`, in place of `actorId`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "actor_id" in attrs and "actor_external_id" in attrs:
+            raise serializers.ValidationError({"actorExternalId": ["Either this, or actorId."]})
+        return attrs
+
+
 class MetadataField(serializers.DictField):
     """A caller's own notes: text to text, at most 50 keys of 40 and values of 500 characters, 16 kB."""
 

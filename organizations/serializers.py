@@ -8,6 +8,7 @@ from rest_framework import serializers
 from organizations import scopes
 from organizations.fields import (
     IdField,
+    NamesActor,
     OffsetDateTimeField,
     OrganizationTime,
     StrictBoolean,
@@ -20,13 +21,12 @@ from organizations.fields import (
 from organizations.models import ApiKey, Env
 
 
-class MintApiKey(StrictSerializer):
+class MintApiKey(NamesActor):
     name = StrictChar(max_length=120)
     scopes = StrictList(child=StrictChoice(sorted(scopes.KNOWN)), min_length=1, max_length=64)
     env = StrictChoice(
         Env.choices, required=False, help_text="Live unless said; from a test key, test."
     )
-    actorId = IdField("act", source="actor_id", required=False)
     expiresAt = OffsetDateTimeField(source="expires_at", required=False, allow_null=True)
 
 

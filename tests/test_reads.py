@@ -146,6 +146,7 @@ class Asked:
             ],
             "reservationId": [big.wallet.reservations.earliest("id").public_id],
             "actorId": [ada.public_id, idle.public_id],
+            "actorExternalId": ["ada", "idle"],
             "model": ["sonnet", "haiku"],
             "source": ["reservation", "jobs", "none"],
             "active": ["true", "false"],
@@ -174,6 +175,8 @@ class Asked:
         for name, values in fields.items():
             yield from (Read(url, {name: value}) for value in values)
         for one, other in combinations(fields, 2):
+            if (one, other) == ("actorId", "actorExternalId"):
+                continue  # either of them, not both
             for value, another in product(fields[one], fields[other]):
                 yield Read(url, {one: value, other: another})
 

@@ -393,6 +393,7 @@ DAYS = {"startDate": "day", "endDate": "day"}
 OMNI_PAGE = {"pageSize": "limit", "cursor": "cursor"}
 
 NAME = ("name", "Nordwind")
+CALLED = ("name", "u-1")
 MAYBE = ("label", "standard")
 FLAG = ("flag", True)
 EMAIL = ("email", "ana@nordwind.example")
@@ -430,6 +431,8 @@ WORK = {
 TOKENS = {
     f"{kind}Tokens": COUNT for kind in ("input", "cachedInput", "cacheWrite", "output", "reasoning")
 }
+NAMED = {n: kind for n, kind in WORK.items() if n != "actorId"} | {"actorExternalId": CALLED}
+"""Work whose actor is named the other way."""
 ASK = WORK | {"inputTokens": COUNT, "maxOutputTokens": COUNT, "mode": ("choice", "exact")}
 EVENT = WORK | TOKENS | {"source": NAME, "id": NAME, "occurredAt": ("time", "{now}")}
 
@@ -483,13 +486,18 @@ DOORS = [
     Door("DELETE", KEYS + "/{key}"),
     Door("POST", KEYS + "/{key}/rotate"),
     Door("POST", "/api/v1/sandbox/reset"),
+    Door("POST", KEYS, {"name": NAME, "scopes": ("words", ["*"]), "actorExternalId": CALLED}),
     Door("POST", "/api/v1/usage/check", ASK),
+    Door("POST", "/api/v1/usage/check", NAMED | {"estimatedCredits": CREDITS}),
     Door("POST", HOLDS, ASK | {"expiresInSeconds": COUNT, "metadata": METADATA}),
     Door("POST", HOLDS, {"estimatedCredits": CREDITS}),
+    Door("POST", HOLDS, NAMED | {"estimatedCredits": CREDITS}),
     Door(
         "GET",
         HOLDS,
-        query=PAGE | {"status": "choice", "actorId": "id", "since": "time", "until": "time"},
+        query=PAGE
+        | {"status": "choice", "actorId": "id", "since": "time", "until": "time"}
+        | {"actorExternalId": "text"},
     ),
     Door("GET", HOLDS + "/{rsv}"),
     Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS, "metadata": METADATA}),
@@ -501,13 +509,19 @@ DOORS = [
     Door("POST", HOLDS + "/{rsv}/grow", {"maxOutputTokens": COUNT}),
     Door("POST", "/api/v1/usage/events", EVENT, within="events"),
     Door(
+        "POST",
+        "/api/v1/usage/events",
+        NAMED | {"source": NAME, "id": NAME, "credits": CREDITS},
+        within="events",
+    ),
+    Door(
         "GET",
         "/api/v1/usage/events",
         query=PAGE
         | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"}
-        | {"entryId": "id", "reservationId": "id"},
+        | {"entryId": "id", "reservationId": "id", "actorExternalId": "text"},
     ),
-    Door("GET", "/api/v1/models", query=PAGE | {"actorId": "id"}),
+    Door("GET", "/api/v1/models", query=PAGE | {"actorId": "id", "actorExternalId": "text"}),
     Door(
         "GET",
         ACTORS,

@@ -93,6 +93,8 @@ OF_THE_ORGANIZATION: dict[str, Callable[[World], object]] = {
     "a profile's cap": lambda w: rows_of(UsageProfile, slug="own").update(credit_cap_per_month=1),
     "a profile's tiers": lambda w: rows_of(UsageProfile, slug="own").update(allowed_model_tiers=[]),
     "an actor's profile": lambda w: rows_of(Actor).update(profile=w.profile),
+    "an actor's external id": lambda w: rows_of(Actor).update(external_id="u-2"),
+    "an actor without an external id": lambda w: rows_of(Actor).update(external_id=None),
     "an actor who leaves": lambda w: rows_of(Actor).update(active=False),
     "a group's profile": lambda w: rows_of(Group, key="blue").update(profile=None),
     "a group's key": lambda w: rows_of(Group, key="acme").update(key="acme-2"),
@@ -125,7 +127,7 @@ OF_NOBODY: dict[str, Callable[[World], object]] = {
     "the same terms": lambda w: rows_of(CreditConfig).update(monthly_cap=F("monthly_cap")),
     "an actor who comes": lambda w: p.make_actor(w.organization, "Bob"),
     "an actor's name": lambda w: rows_of(Actor).update(
-        name="Ada L.", email="ada@b.example", external_id="u-2", updated_at=f.NOW
+        name="Ada L.", email="ada@b.example", updated_at=f.NOW
     ),
     "an agent": lambda w: rows_of(Actor).update(kind="agent"),
     "a group that comes": lambda w: p.make_group(w.organization, "red"),

@@ -2,13 +2,12 @@
 
 from rest_framework import serializers
 
-from organizations.fields import IdField, StrictChar
+from organizations.fields import NamesActor, StrictChar
 from organizations.pagination import PageQuery
 
 
-class ModelsQuery(PageQuery):
+class ModelsQuery(NamesActor, PageQuery):
     cursor = StrictChar(required=False, max_length=600)
-    actorId = IdField("act", source="actor_id", required=False)
 
 
 class ModelShape(serializers.Serializer):

@@ -9,6 +9,7 @@ from organizations.fields import (
     CreditsField,
     IdField,
     MetadataField,
+    NamesActor,
     OffsetDateTimeField,
     StrictBoolean,
     StrictChar,
@@ -144,8 +145,7 @@ class ResultsShape(serializers.Serializer):
     results = ResultShape(many=True)
 
 
-class EventQuery(PageQuery):
-    actorId = IdField("act", source="actor_id", required=False)
+class EventQuery(NamesActor, PageQuery):
     model = StrictChar(max_length=80, required=False)
     entryId = IdField(
         "txn",

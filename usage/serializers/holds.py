@@ -6,6 +6,7 @@ from credits.models import Reservation
 from organizations.fields import (
     CreditsField,
     IdField,
+    NamesActor,
     OffsetDateTimeField,
     StrictChoice,
     TextOrNull,
@@ -14,13 +15,12 @@ from organizations.fields import (
 from organizations.pagination import PageQuery
 
 
-class HoldQuery(PageQuery):
+class HoldQuery(NamesActor, PageQuery):
     status = StrictChoice(
         Reservation.Status.choices,
         required=False,
         help_text="As of now: what time has ended is expired, and may still be settled.",
     )
-    actorId = IdField("act", source="actor_id", required=False)
     since = OffsetDateTimeField(required=False, help_text="Made from this moment on.")
     until = OffsetDateTimeField(required=False, help_text="Made before this moment.")
 

@@ -21,6 +21,7 @@ from organizations.fields import (
     IdField,
     MetadataField,
     NameField,
+    NamesActor,
     StrictChar,
     StrictChoice,
     StrictInteger,
@@ -108,10 +109,9 @@ class SecondsField(StrictInteger):
         return timedelta(seconds=super().run_validation(data))
 
 
-class WorkFields(StrictSerializer):
+class WorkFields(NamesActor):
     """What a piece of work says of itself, before or after it is done."""
 
-    actorId = IdField("act", source="actor_id", required=False)
     model = StrictChar(max_length=80, required=False)
     entity = StrictChar(max_length=128, required=False)
     resourceType = StrictChoice(WORK_TYPES, source="work_type", default="ai")
@@ -122,7 +122,7 @@ class WorkFields(StrictSerializer):
         if ("resource_type" in attrs) != ("resource_id" in attrs):
             missing = "entityId" if "resource_type" in attrs else "entityType"
             raise serializers.ValidationError({missing: "entityType and entityId go together."})
-        return attrs
+        return super().validate(attrs)
 
 
 class Ask(WorkFields):

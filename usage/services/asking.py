@@ -28,6 +28,8 @@ class Work(NamedTuple):
     tokens: Tokens | None = None
     model: AIModel | None = None
     actor: Actor | None = None
+    actor_called: str | None = None
+    """The external id by which the request names the actor, if it does: whose that is may change before it is the work's turn."""
     group: Group | None = None
     """The entity group that the request names; else it is the actor's."""
     work_type: str = "ai"
@@ -228,13 +230,15 @@ def _actor_by(book: Book, work: Work) -> Actor | None:
     before = work.actor
     if before is None:
         return None
-    actor = book.actor(before.id)
+    called = work.actor_called
+    actor = book.actor(before.id) if called is None else book.actor_called(called)
     if actor is None:
         raise ActorGone("not found")
     if before.active and not actor.active:
         if work.personal:
             raise Unauthenticated("the API key is not valid")
-        raise Left.of("actorId", "This actor is not active.")
+        field = "actorId" if called is None else "actorExternalId"
+        raise Left.of(field, "This actor is not active.")
     return actor
 
 

@@ -6,8 +6,10 @@ import simplejson
 
 from credits.limits import explain
 from credits.services import BillingExhausted, HoldsAreEnding
+from organizations.models import Actor
 from organizations.statements import fetch_one
 from usage.models import Denial
+from usage.services import terms
 from usage.services.asking import Work
 from usage.services.decisions import Denied
 
@@ -37,11 +39,12 @@ def record(work: Work, error: Denied, *, now: datetime, request_id: str = "") ->
     if isinstance(error, HoldsAreEnding):
         return
     by_limits = error if isinstance(error, BillingExhausted) else None
+    actor = _actor_of(work)
     limits = explain(by_limits.limits, error.reason) if by_limits else []
     fetch_one(
         _WRITE,
         [
-            *(work.organization.id, work.actor.id if work.actor else None, now),
+            *(work.organization.id, actor.id if actor else None, now),
             *(error.reason, error.code, str(error)[:500], work.model.slug if work.model else ""),
             work.credits if error.needed is None else error.needed,
             by_limits.affordable_credits if by_limits else None,
@@ -51,6 +54,13 @@ def record(work: Work, error: Denied, *, now: datetime, request_id: str = "") ->
             now,
         ],
     )
+
+
+def _actor_of(work: Work) -> Actor | None:
+    """Return who was refused: whose an external id is by the terms that refused, not by those that the door went by."""
+    if work.actor_called is None:
+        return work.actor
+    return terms.book_of(work.organization).actor_called(work.actor_called)
 
 
 def prune(*, now: datetime) -> int:

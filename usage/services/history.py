@@ -17,6 +17,7 @@ Status = Reservation.Status
 
 BY = ("occurred_at", "position")
 HOLDS_BY = ("created_at", "id")
+NOBODY = UUID(int=0)
 EVENTS_OF_AN_ENTRY = 10
 """How many of the events of an entry are named with it: work that was told together has many."""
 
@@ -26,6 +27,7 @@ def events_of(
     *,
     own_actor_id: UUID | None = None,
     actor_id: UUID | None = None,
+    actor_external_id: str | None = None,
     model: str | None = None,
     source: str | None = None,
     entry_id: UUID | None = None,
@@ -48,7 +50,7 @@ def events_of(
         rows = rows.filter(occurred_at__gte=since)
     if until is not None:
         rows = rows.filter(occurred_at__lt=until)
-    actors = {id for id in (own_actor_id, actor_id) if id is not None}
+    actors = _actors(organization, own_actor_id, actor_id, actor_external_id)
     if len(actors) > 1:
         return Listing(rows.none(), BY)
     wanted = [Q(actor=id) for id in actors]
@@ -76,6 +78,7 @@ def holds_of(
     status: str | None = None,
     own_actor_id: UUID | None = None,
     actor_id: UUID | None = None,
+    actor_external_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Listing:
@@ -92,10 +95,20 @@ def holds_of(
         rows = rows.filter(created_at__gte=since)
     if until is not None:
         rows = rows.filter(created_at__lt=until)
-    actors = {id for id in (own_actor_id, actor_id) if id is not None}
+    actors = _actors(organization, own_actor_id, actor_id, actor_external_id)
     if len(actors) > 1:
         return Listing(rows.none(), HOLDS_BY)
     return _of_status(_with_outcome(rows), status, now, [Q(actor=id) for id in actors])
+
+
+def _actors(
+    organization: Organization, own: UUID | None, id: UUID | None, external_id: str | None
+) -> set[UUID]:
+    """Return whose work is asked for: of more than one, there is none. An external id that is nobody's stands for nobody's id."""
+    if external_id is not None:
+        called = organization.actors.filter(external_id=external_id)
+        id = called.values_list("id", flat=True).first() or NOBODY
+    return {each for each in (own, id) if each is not None}
 
 
 def _of_status(

@@ -133,6 +133,26 @@ class Book:
 
         return self._own(("actor", id), read, keeps=_is_active)
 
+    def actor_called(self, external_id: str) -> Actor | None:
+        """Return the actor of the organization that the product calls so, if there is one; kept as `actor` is."""
+
+        def read() -> Actor | None:
+            actors = Actor.objects.filter(organization=self.organization)
+            return actors.select_related("profile").filter(external_id=external_id).first()
+
+        return self._own(("actor called", external_id), read, keeps=_is_active)
+
+    def actors_called(self, external_ids: Iterable[str]) -> dict[str, UUID]:
+        """Return the ids of those actors that there are, by what the product calls them."""
+
+        def read(missing: list[str]) -> dict[str, UUID]:
+            own = Actor.objects.filter(organization=self.organization, external_id__in=missing)
+            return {name: id for name, id in own.values_list("external_id", "id") if name}
+
+        return self._look_up_all(
+            _entries, lambda name: (self._name, "id of actor", name), external_ids, read
+        )
+
     def actor_terms(self, id: UUID) -> limits.ActorTerms | None:
         """Return what applies to an actor of the organization, if there is one."""
         return self._own(("terms", id), lambda: self._terms_of(self.actor(id)))

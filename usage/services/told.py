@@ -49,6 +49,8 @@ class Told(NamedTuple):
     tokens: Tokens | None = None
     model: str | None = None
     actor_id: UUID | None = None
+    actor_external_id: str | None = None
+    """What the product calls the actor; then `actor_id` is whose that is by the terms that were read."""
     entity: str | None = None
     work_type: str = "ai"
     resource_type: str = ""
@@ -84,6 +86,7 @@ class _Known(NamedTuple):
 
 def read_and_price(book: Book, told: Sequence[Told], *, now: datetime) -> list[Priced]:
     """Return what each piece of work costs by these terms, in the order in which it is told."""
+    told = _with_actors(book, told)
     models = book.models({each.model for each in told if each.model is not None})
     known = _Known(
         models=models,
@@ -92,6 +95,20 @@ def read_and_price(book: Book, told: Sequence[Told], *, now: datetime) -> list[P
         groups=book.groups({each.entity for each in told if each.entity is not None}),
     )
     return [_priced(each, known, now=now) for each in told]
+
+
+def _with_actors(book: Book, told: Sequence[Told]) -> Sequence[Told]:
+    """Return told work with the ids of the actors that it names by their external ids, as a book has them."""
+    names = {each.actor_external_id for each in told if each.actor_external_id is not None}
+    if not names:
+        return told
+    ids = book.actors_called(names)
+    return [
+        each
+        if each.actor_external_id is None
+        else each._replace(actor_id=ids.get(each.actor_external_id))
+        for each in told
+    ]
 
 
 def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
@@ -148,7 +165,8 @@ def _problem(each: Told, known: _Known, *, now: datetime) -> str | None:
         return "occurredAt is more than 5 minutes ahead"
     if each.model is not None and each.model not in known.models:
         return "unknown model"
-    if each.actor_id is not None and each.actor_id not in known.actors:
+    names_actor = each.actor_id is not None or each.actor_external_id is not None
+    if names_actor and each.actor_id not in known.actors:
         return "unknown actor"
     if each.entity is not None and each.entity not in known.groups:
         return "unknown entity"

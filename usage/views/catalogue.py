@@ -1,5 +1,7 @@
 """The models that somebody may use now."""
 
+from functools import cached_property
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -7,11 +9,16 @@ from organizations.doors import operation
 from organizations.pagination import page, page_of
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage.serializers import catalogue as shapes
-from usage.services import catalogue
+from usage.services import catalogue, terms
 from usage.views.work import WorkView
 
 
 class Models(WorkView):
+    @cached_property
+    def book(self) -> terms.Book:
+        """The terms as they are now: nobody looks at a list again under a lock."""
+        return terms.current(self.acting)
+
     @operation(
         USAGE_READ,
         USAGE_WRITE,
@@ -21,7 +28,7 @@ class Models(WorkView):
     )
     def get(self, request: Request) -> Response:
         """The models, for an actor or for the organization: available, or why not. By their ids; a limit of 100 shows most catalogues whole."""
-        actor = self.actor(self.query.get("actor_id"))
+        actor = self.actor(self.query)
         models, cursor = page(
             catalogue.shown_to(self.acting),
             limit=self.query["limit"],

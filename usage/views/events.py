@@ -22,8 +22,8 @@ class Events(ApiView):
     )
     def get(self, request: Request) -> Response:
         """What happened, newest first; to a personal key, what its actor did."""
-        names = ("actor_id", "model", "source", "entry_id", "reservation_id", "since", "until")
-        wanted = {name: self.query[name] for name in names if name in self.query}
+        pages = ("limit", "cursor")
+        wanted = {name: value for name, value in self.query.items() if name not in pages}
         listing = history.events_of(self.acting, own_actor_id=self.principal.key.actor_id, **wanted)
         return self.page(shape=shapes.UsageEventShape, **listing._asdict())
 

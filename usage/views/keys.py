@@ -12,7 +12,7 @@ from organizations import services as organizations
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer, Key
 from organizations.ids import write
-from organizations.models import Env
+from organizations.models import Actor, Env, Organization
 from organizations.pagination import PageQuery, page_of
 from organizations.permissions import ForbiddenScope
 from organizations.scopes import MANAGE, ORG_ADMIN
@@ -30,10 +30,10 @@ class ApiKeys(ApiKeyView):
 
     @operation(MANAGE, ORG_ADMIN, body=MintApiKey, answer=NewApiKeyShape, status=201)
     def post(self, request: Request, org_id: UUID) -> HttpResponse:
-        """A new key, with scopes of yours; with `actorId` a personal one. It ends no later than yours. Its secret is said once.
+        """A new key, with scopes of yours; with `actorId` or `actorExternalId` a personal one. It ends no later than yours. Its secret is said once.
 
-        A test key (`env: "test"`) is one of the sandbox, an organization of its own that is made with the first: so its `actorId` is an
-        actor of the sandbox. A test key makes test keys only.
+        A test key (`env: "test"`) is one of the sandbox, an organization of its own that is made with the first: so its actor is one
+        of the sandbox. A test key makes test keys only.
         """
         organization = self.organization(org_id)
         delegable = self.principal.scopes - {ORG_ADMIN}
@@ -51,19 +51,28 @@ class ApiKeys(ApiKeyView):
                 owner = sandbox.sandbox_for(
                     organization=organization, performed_by=self.performed_by, now=self.now
                 )
-            actor_id = body.pop("actor_id", None)
+            actor = self._actor_of(owner, body)
             key, text = organizations.mint_key(
                 organization=owner,
                 now=self.now,
                 tier=self.principal.key.rate_limit_tier,
                 minter=self.principal.key,
                 delegable=delegable,
-                actor=get_object_or_404(owner.actors, id=actor_id) if actor_id else None,
+                actor=actor,
                 **body,
             )
             return self.shape_once(key, text, status=201)
 
         return self.once(mint, allowed=may_give)
+
+    def _actor_of(self, owner: Organization, body: Body) -> Actor | None:
+        """Take out of a body whose key it asks for.
+
+        :raises Http404: if the owner of the key has no such actor
+        """
+        names = {"actor_id": "id", "actor_external_id": "external_id"}
+        named = {names[name]: body.pop(name) for name in names if name in body}
+        return get_object_or_404(owner.actors, **named) if named else None
 
 
 class SandboxReset(ApiView):

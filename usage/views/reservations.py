@@ -97,7 +97,7 @@ class Reservations(WorkView, ReservationView):
     @operation(USAGE_READ, query=HoldQuery, answer=page_of(HoldShape), personal=True)
     def get(self, request: Request) -> Response:
         """Your reservations, newest first; to a personal key, its actor's own."""
-        names = ("status", "actor_id", "since", "until")
+        names = ("status", "actor_id", "actor_external_id", "since", "until")
         wanted = {name: self.query[name] for name in names if name in self.query}
         own = self.principal.key.actor_id
         listing = history.holds_of(self.acting, own_actor_id=own, now=self.now, **wanted)

@@ -4,6 +4,7 @@ They are taken from the terms that are kept. What is not found there is asked of
 what was true a moment ago.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -33,7 +34,7 @@ class WorkView(ApiView):
 
         :raises ForbiddenScope: if it names another actor or entity group than its own, or an app or dataset, which are nobody's own
         """
-        self._require_own_actor(body.get("actor_id"))
+        self._require_own_actor(body)
         own = self.principal.key.actor_id
         if own is None:
             return
@@ -52,28 +53,35 @@ class WorkView(ApiView):
         """
         self.require_own(body)
         rest = dict(body)
+        rest.pop("actor_id", None)
+        called = rest.pop("actor_external_id", None)
+        personal = self.principal.key.actor_id is not None
         named = {name: rest.pop(name) for name in WORK_FIELDS if name in rest}
         work = Work(
             self.acting,
-            actor=self.actor(rest.pop("actor_id", None)),
+            actor=self.actor(body),
+            actor_called=None if personal else called,
             model=self._model(rest.pop("model", None)),
             group=self._entity_group(rest.pop("entity", None)),
-            personal=self.principal.key.actor_id is not None,
+            personal=personal,
             **named,
         )
         return work, rest
 
-    def actor(self, actor_id: Any) -> Actor | None:
-        """Return the actor of a request: the one it names, else the one whose key it is."""
-        self._require_own_actor(actor_id)
+    def actor(self, said: Mapping[str, Any]) -> Actor | None:
+        """Return the actor of a request: the one that its body or query names, else the one whose key it is."""
+        self._require_own_actor(said)
         own = self.principal.key.actor_id
-        if own is None and actor_id is None:
+        if own is not None or "actor_id" in said:
+            field, found = "actorId", self.book.actor(own or said["actor_id"])
+        elif "actor_external_id" in said:
+            field, found = "actorExternalId", self.book.actor_called(said["actor_external_id"])
+        else:
             return None
-        found = self.book.actor(own or actor_id)
         if found is None:
             raise Http404
         if own is None and not found.active:
-            raise serializers.ValidationError({"actorId": ["This actor is not active."]})
+            raise serializers.ValidationError({field: ["This actor is not active."]})
         return found
 
     def _is_own_entity_group(self, own: UUID, key: str) -> bool:
@@ -84,9 +92,13 @@ class WorkView(ApiView):
         groups = self.acting.groups.filter(kind=Group.Kind.ENTITY, key=key)
         return groups.filter(memberships__actor=own).exists()
 
-    def _require_own_actor(self, actor_id: Any) -> None:
-        own = self.principal.key.actor_id
-        if own is not None and actor_id not in (None, own):
+    def _require_own_actor(self, said: Mapping[str, Any]) -> None:
+        """Refuse a personal key that names another actor. What its own is called was read with the key, so it is never stale."""
+        own = self.principal.key.actor
+        if own is None:
+            return
+        id, called = said.get("actor_id", own.id), said.get("actor_external_id", own.external_id)
+        if (id, called) != (own.id, own.external_id):
             raise ForbiddenScope("a personal key speaks for its own actor only")
 
     def _entity_group(self, key: str | None) -> Group | None:

@@ -70,7 +70,7 @@ class I5Error(serializers.Serializer):
 
 
 class InvalidDetails(serializers.Serializer):
-    """What was wrong with which field: sentences by its path, `events.0.credits`. Of very many only some, and how many were left out."""
+    """What was wrong with which field, or in conflict: sentences by its path, `events.0.credits`. Of very many only some, and how many were left out."""
 
     omitted = serializers.IntegerField(required=False)
     code = serializers.CharField(required=False)
@@ -183,8 +183,8 @@ def _errors(contract: str, declared: Operation, method: str) -> Iterator[tuple[i
 
 def _layers(status: int, denial: type[serializers.Serializer] | None) -> serializers.Serializer:
     """Return the envelope of Layers, with the details of a status."""
-    if status == 422:
-        return _enveloped("InvalidError", InvalidDetails)
+    if status in (409, 422):
+        return _enveloped("InvalidError" if status == 422 else "ConflictError", InvalidDetails)
     if denial is not None and status in (DENIED, 429):
         # A rate says nothing more, and too many holds say when one of them ends.
         always, name = status == DENIED, denial.__name__.removesuffix("Shape")

@@ -25,7 +25,15 @@ from config.bodies import BodyIncomplete, BodyTooLong, BodyTooSlow, TooManyBodie
 from config.parsers import BodyTooLarge, MalformedJson
 from credits import services as credits
 from credits.ledger import InsufficientCredits
-from organizations import authentication, gates, idempotency, permissions, services, wire
+from organizations import (
+    authentication,
+    external_ids,
+    gates,
+    idempotency,
+    permissions,
+    services,
+    wire,
+)
 from usage import services as usage
 from usage.pricing import ImpossibleTokens, Unpriced
 from usage.services import asking, controls, groups, profiles, rollups, sandbox, subjects
@@ -42,6 +50,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     services.KeyNotCurrent: (409, "CONFLICT"),
     services.KeyOutlivesMinter: (422, "VALIDATION"),
     services.MetadataTooLarge: (422, "VALIDATION"),
+    external_ids.ExternalIdTaken: (409, "CONFLICT"),
     InsufficientCredits: (402, "BILLING_EXHAUSTED"),
     credits.BillingExhausted: (402, credits.BillingExhausted.code),
     credits.TooManyHolds: (429, credits.TooManyHolds.code),

@@ -17,6 +17,7 @@ from organizations.fields import (
     CreditsField,
     IdField,
     MetadataField,
+    NameField,
     OffsetDateTimeField,
     OrganizationTime,
     QueryBoolean,
@@ -205,6 +206,7 @@ class ReferenceField(StrictChar):
 class OrganizationQuery(PageQuery):
     limit = QueryInteger(min_value=1, max_value=200, default=DEFAULT_LIMIT)
     status = StrictChoice(Organization.Status.choices, required=False)
+    externalId = StrictChar(max_length=128, source="external_id", required=False)
 
 
 class OpeningBalance(StrictSerializer):
@@ -223,6 +225,7 @@ class CreateOrganization(StrictSerializer):
     name = StrictChar(max_length=128)
     metadata = MetadataField(required=False)
     billingEmail = StrictEmail(source="billing_email", required=False, allow_null=True)
+    externalId = NameField(source="external_id", required=False, allow_null=True)
     openingBalance = OpeningBalance(source="opening", required=False)
 
 
@@ -230,6 +233,7 @@ class UpdateOrganization(StrictSerializer):
     name = StrictChar(max_length=128, required=False)
     metadata = MetadataField(required=False, allow_null=True)
     billingEmail = StrictEmail(source="billing_email", required=False, allow_null=True)
+    externalId = NameField(source="external_id", required=False, allow_null=True)
 
 
 class OrganizationShape(serializers.Serializer):
@@ -239,6 +243,7 @@ class OrganizationShape(serializers.Serializer):
     status = serializers.ChoiceField(Organization.Status.choices)
     metadata = serializers.DictField(child=serializers.CharField())
     billingEmail = serializers.EmailField(source="billing_email", allow_null=True)
+    externalId = serializers.CharField(source="external_id", allow_null=True)
     archivedAt = OrganizationTime(source="archived_at", allow_null=True)
     createdAt = OrganizationTime(source="created_at")
     updatedAt = OrganizationTime(source="updated_at")

@@ -183,10 +183,12 @@ class Organizations(ApiView):
         ORG_ADMIN, query=shapes.OrganizationQuery, answer=page_of(shapes.ListedOrganizationShape)
     )
     def get(self, request: Request) -> Response:
-        """Your children, newest first."""
+        """Your children, newest first; by your own id of one with `externalId`."""
         children = services.with_wallets(self.acting.children.all(), now=self.now)
-        if status := self.query.get("status"):
-            children = children.filter(status=status)
+        wanted = {
+            name: self.query[name] for name in ("status", "external_id") if name in self.query
+        }
+        children = children.filter(**wanted)
         return self.page(children, shapes.ListedOrganizationShape)
 
     @operation(

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 CONFIG = "simple"
 """No word is left out or cut: names are in any language."""
-ORGANIZATION = ("name", "billing_email")
+ORGANIZATION = ("name", "billing_email", "external_id")
 ACTOR = ("name", "email", "external_id")
 GROUP = ("name", "key")
 ENTRY = ("reason",)

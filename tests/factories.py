@@ -53,6 +53,7 @@ def make_organization(
     *,
     funded: Amount = 0,
     parent: Organization | None = None,
+    external_id: str | None = None,
     anchored_on: date | None = None,
     now: datetime = NOW,
     **terms: Any,
@@ -64,6 +65,7 @@ def make_organization(
     organization = services.create_organization(
         name=name,
         parent=parent,
+        external_id=external_id,
         anchored_on=anchored_on,
         now=now,
         **_exact({"first_term_full": True} | terms),

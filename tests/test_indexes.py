@@ -42,7 +42,7 @@ INDEXES = {
     # organizations
     "organizations_actor words of (name, email, external_id)": "the finder",
     "organizations_group words of (name, key)": "the lists of what groups used",
-    "organizations_organization words of (name, billing_email)": "the finder",
+    "organizations_organization words of (name, billing_email, external_id)": "the finder",
     "organizations_actor (organization_id, id DESC)": "actors",
     "organizations_actor (profile_id)": "deleting a profile",
     "organizations_apikey (actor_id)": "the page of an actor",
@@ -55,6 +55,7 @@ INDEXES = {
     "organizations_job (started_at DESC)": "the list of jobs; the pulse",
     "organizations_membership (actor_id)": "what applies to an actor",
     "organizations_organization (default_profile_id)": "deleting a profile",
+    "organizations_organization (parent_id, external_id, id DESC) WHERE external_id IS NOT NULL": "organizations?externalId=",
     "organizations_organization (parent_id, id DESC)": "organizations",
     "organizations_organization (parent_id, status, id DESC)": "organizations?status=",
     "organizations_organization (sandbox_of_id)": "the sandboxes of an organization, archived ones too: its keys",

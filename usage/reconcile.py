@@ -160,6 +160,7 @@ CHECKS: dict[str, str] = credits.CHECKS | {
         SELECT w.id, n.subject, 'it may look like another: NFKC, without spaces around it and invisible characters'
         FROM (
             SELECT organization_id, 'key of group ' || id, key FROM organizations_group
+            UNION ALL SELECT id, 'external id of organization ' || id, external_id FROM organizations_organization
             UNION ALL SELECT organization_id, 'external id of actor ' || id, external_id FROM organizations_actor
             UNION ALL SELECT organization_id, 'resource of limit ' || id, resource_id FROM usage_limit
         ) n (organization_id, subject, name)

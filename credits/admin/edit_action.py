@@ -23,10 +23,12 @@ from organizations.admin.actions import (
     Action,
     ActionForm,
     Command,
+    ExternalIdField,
     Figure,
     Outcome,
     visible,
 )
+from organizations.external_ids import ExternalIdTaken
 from organizations.fields import MetadataField
 from organizations.models import Organization, UsageProfile
 from organizations.services import MetadataTooLarge
@@ -86,6 +88,7 @@ def providers_shown(names: list[str] | None) -> str:
 class EditForm(ActionForm):
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget, validators=[visible])
     billing_email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
+    external_id = ExternalIdField()
     ai_enabled = forms.BooleanField(
         label="AI enabled",
         required=False,
@@ -126,6 +129,7 @@ class EditForm(ActionForm):
         current = {
             "name": organization.name,
             "billing_email": organization.billing_email,
+            "external_id": organization.external_id,
             "metadata": organization.metadata,
         } | {name: getattr(organization, name) for name in TERMS_OF_USE}
         kwargs["initial"] = {**current, **(initial or {})}
@@ -146,7 +150,7 @@ class Edit(Action):
     )
     permission = "organizations.change_organization"
     form = EditForm
-    refusals = {MetadataTooLarge: "metadata"}
+    refusals = {MetadataTooLarge: "metadata", ExternalIdTaken: "external_id"}
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         notes = ", ".join(f"{name}: {text}" for name, text in sorted(organization.metadata.items()))
@@ -154,6 +158,7 @@ class Edit(Action):
         values = {
             "Name": organization.name,
             "Billing email": organization.billing_email or "none",
+            "External id": organization.external_id or "none",
             "AI enabled": "yes" if organization.ai_enabled else "no",
             "Entitled until": f"{until:%Y-%m-%d %H:%M} UTC" if until else "no end",
             "Own provider keys": "yes" if organization.byok else "no",
@@ -169,6 +174,7 @@ class Edit(Action):
         gone = dict.fromkeys(set(command.organization.metadata) - set(wanted), "")
         changes = {name: command.data[name] for name in ("name", *TERMS_OF_USE)} | {
             "billing_email": command.data["billing_email"] or None,
+            "external_id": command.data["external_id"],
             "metadata": gone | wanted,
         }
         organization = services.update_organization(

@@ -71,6 +71,7 @@ def open_child(
     :param config: terms of its `CreditConfig` that are not as usual
     :param fields: what else `create_organization` takes
     :raises NotARoot: if the parent has a parent
+    :raises ExternalIdTaken: if another child has its external id
     :raises RefillRequiresThresholdAndAmount: if only one of the two is given
     :raises InvalidExpiry: if the opening balance would have expired already
     :raises InsufficientCredits: if the parent has less than that transferable

@@ -22,6 +22,7 @@ from credits.services.locking import (
     require_not_archived,
 )
 from organizations import services as organizations
+from organizations.external_ids import one_of_each
 from organizations.history import UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Env, Organization
@@ -65,6 +66,7 @@ def create_organization(
     parent: Organization | None = None,
     metadata: dict[str, str] | None = None,
     billing_email: str | None = None,
+    external_id: str | None = None,
     anchored_on: date | None = None,
     performed_by: str = UNSAID,
     **terms: Any,
@@ -75,6 +77,7 @@ def create_organization(
     :param anchored_on: where its periods begin; the first of the month unless said
     :param terms: other fields of `CreditConfig`; an allowance begins at once, by days from today on, unless `first_term_full`
     :raises NotARoot: if the parent has a parent
+    :raises ExternalIdTaken: if another beside it has its external id
     :raises OrganizationSuspended: if the parent is suspended
     :raises OrganizationArchived: if the parent is archived
     """
@@ -91,11 +94,13 @@ def create_organization(
         name=name,
         metadata=metadata or {},
         billing_email=billing_email and normal(billing_email),
+        external_id=external_id,
         created_at=now,
         updated_at=now,
     )
     sign(organization, performed_by=performed_by, now=now)
-    organization.save(force_insert=True)
+    with one_of_each():
+        organization.save(force_insert=True)
     first = anchored_on or now.date().replace(day=1)
     open_wallet(organization, anchored_on=first, performed_by=performed_by, now=now, **terms)
     return organization
@@ -127,6 +132,7 @@ def update_organization(
     which comes before that.
 
     :raises MetadataTooLarge: if the merged metadata has too many keys, or is too long
+    :raises ExternalIdTaken: if another beside it has its external id
     """
     if not changes.keys().isdisjoint(TERMS_OF_USE):
         lock_terms(organization.id)
@@ -136,7 +142,8 @@ def update_organization(
     if changes:
         current.updated_at = now
         sign(current, performed_by=performed_by, now=now)
-        current.save(update_fields=[*changes, "updated_at"])
+        with one_of_each():
+            current.save(update_fields=[*changes, "updated_at"])
     return current
 
 

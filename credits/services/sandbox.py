@@ -9,6 +9,7 @@ from django.db import transaction
 from credits import ledger
 from credits.models import CreditConfig, Grant, LedgerEntry
 from credits.services.organizations import open_wallet
+from organizations.external_ids import holder
 from organizations.history import sign
 from organizations.models import Env, Organization
 
@@ -30,8 +31,8 @@ def open_sandbox(
 ) -> Organization:
     """Make the sandbox of a live organization: its terms as they are now, copied, and a million test credits.
 
-    Later changes of either side leave the other alone. The caller has the live organization's row locked, and has seen that it has
-    no sandbox in use.
+    Later changes of either side leave the other alone. Its external id is that of the live one, unless another in the sandbox has it
+    by now. The caller has the live organization's row locked, and has seen that it has no sandbox in use.
 
     :param parent: the sandbox of its parent
     """
@@ -39,6 +40,7 @@ def open_sandbox(
         parent=parent,
         env=Env.TEST,
         sandbox_of=live,
+        external_id=_free(live.external_id, parent),
         name=live.name[: 128 - len(_NAME_ENDS)] + _NAME_ENDS,
         created_at=now,
         updated_at=now,
@@ -51,6 +53,12 @@ def open_sandbox(
     lot = ledger.Lot(TEST_CREDITS, Grant.Source.GRANT)
     ledger.fund(wallet, [lot], kind=LedgerEntry.Kind.GRANT, note=note)
     return sandbox
+
+
+def _free(external_id: str | None, parent: Organization | None) -> str | None:
+    """Return an external id, if nobody beside a sandbox to be has it."""
+    taken = external_id is not None and holder(external_id, parent=parent, env=Env.TEST)
+    return None if taken else external_id
 
 
 def _terms_of(live: Organization) -> dict[str, Any]:

@@ -62,6 +62,21 @@ def exact(name: str) -> None:
         raise forms.ValidationError(INEXACT)
 
 
+class ExternalIdField(forms.CharField):
+    """What its parent calls an organization; None where nobody said."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            max_length=128,
+            strip=False,
+            empty_value=None,
+            widget=UnfoldAdminTextInputWidget,
+            validators=[visible, exact],
+            help_text="What its parent calls it. Of those beside each other that are not archived, each has its own.",
+        )
+
+
 class ActionForm(forms.Form):
     """What every action asks for: a reason, and the idempotency key that makes it happen once."""
 

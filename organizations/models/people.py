@@ -60,6 +60,8 @@ class Organization(models.Model):
     name = models.CharField(max_length=128)
     status = models.CharField(max_length=9, choices=Status, default=Status.ACTIVE)
     billing_email = models.EmailField(null=True, blank=True)
+    external_id = models.CharField(max_length=128, null=True, blank=True)
+    """What its parent calls it, or for one without a parent who runs this. An archived one keeps it, and another may have it too."""
     metadata = models.JSONField(default=dict, blank=True)
     ai_enabled = models.BooleanField("AI enabled", default=True)
     entitled_until = models.DateTimeField(null=True, blank=True, help_text="Empty: no end.")
@@ -112,11 +114,22 @@ class Organization(models.Model):
                 name="organization_one_sandbox",
             ),
             models.UniqueConstraint(fields=["id", "env"], name="organization_of_env"),
+            models.UniqueConstraint(
+                fields=["parent", "env", "external_id"],
+                condition=Q(external_id__isnull=False) & ~Q(status="archived"),
+                nulls_distinct=False,
+                name="organization_one_per_external_id",
+            ),
         ]
         indexes = [
             words.index("organization_words", words.ORGANIZATION),
             models.Index(fields=["parent", "-id"], name="organization_children"),
             models.Index(fields=["parent", "status", "-id"], name="organization_by_status"),
+            models.Index(
+                fields=["parent", "external_id", "-id"],
+                condition=Q(external_id__isnull=False),
+                name="organization_by_external_id",
+            ),
         ]
 
     def __str__(self) -> str:

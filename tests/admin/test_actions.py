@@ -452,6 +452,22 @@ class TestEdit:
         assert (organization.name, organization.billing_email) == ("New name", "pay@example.org")
         assert organization.metadata == {"plan": "gold"}
 
+    def test_changes_the_external_id(self, ana: Client) -> None:
+        make_organization(external_id="acme-7")
+        organization = make_organization()
+
+        use(ana, "edit", organization, external_id="acme-8")
+        taken = send(
+            ana, "edit", organization, fill_in(ana, "edit", organization, external_id="acme-7")
+        )
+
+        organization.refresh_from_db()
+        assert organization.external_id == "acme-8"
+        assert list(taken.context["form"].errors) == ["external_id"]
+        use(ana, "edit", organization, external_id="")
+        organization.refresh_from_db()
+        assert organization.external_id is None
+
     def test_removes_what_is_no_longer_there(self, ana: Client) -> None:
         organization = make_organization()
         use(ana, "edit", organization, metadata='{"plan": "gold", "region": "north"}')

@@ -43,6 +43,16 @@ class TestCreate:
 
         assert wallet_of(Organization.objects.get()).balance == 220
 
+    def test_gives_it_an_external_id_that_nobody_beside_it_has(self, ana: Client) -> None:
+        ana.post(URL, fill_in(ana, external_id="acme-7"))
+
+        again = ana.post(URL, fill_in(ana, external_id="acme-7"))
+        inexact = ana.post(URL, fill_in(ana, external_id="acme-8 "))
+
+        assert [made.external_id for made in Organization.objects.all()] == ["acme-7"]
+        for answer in (again, inexact):
+            assert list(answer.context["form"].errors) == ["external_id"]
+
     def test_makes_a_child(self, ana: Client) -> None:
         parent = make_organization("Parent")
 

@@ -53,6 +53,11 @@ def staff() -> Client:
 
 
 class TestWords:
+    def test_find_an_organization_by_its_external_id(self, staff: Client) -> None:
+        f.make_organization("Nordwind", external_id="crm-7718")
+
+        assert find(staff, "crm-77") == [("Organizations", "Nordwind")]
+
     @pytest.mark.parametrize("text", ["nordwind", "NORD", "games nord", "  Nordwind  Games "])
     def test_find_an_organization_from_their_beginnings(
         self, staff: Client, nordwind: Organization, text: str

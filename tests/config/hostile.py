@@ -403,7 +403,12 @@ CREDITS = ("credits", 5)
 CREDITS_OR_NULL = ("credits or null", 5)
 METADATA = ("metadata", {"plan": "pro"})
 
-ORGANIZATION = {"name": NAME, "metadata": METADATA, "billingEmail": EMAIL}
+ORGANIZATION = {
+    "name": NAME,
+    "metadata": METADATA,
+    "billingEmail": EMAIL,
+    "externalId": ("label", "7"),
+}
 ACTOR = {
     "name": NAME,
     "email": EMAIL,

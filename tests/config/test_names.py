@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from organizations.models import Actor, Group
+from organizations.models import Actor, Group, Organization
 from organizations.visible import is_exact
 from tests import factories as f
 from tests.admin.browser import fill_in_page
@@ -52,6 +52,16 @@ def rename_actor(caller: Caller, name: str) -> Any:
     return caller.patch(f"/actors/{actor.public_id}", {"externalId": name})
 
 
+def make_child(caller: Caller, name: str) -> Any:
+    return caller.post("/organizations", {"name": "Acme", "externalId": name})
+
+
+def rename_child(caller: Caller, name: str) -> Any:
+    child = Organization.objects.filter(parent__isnull=False).first()
+    id = child.public_id if child else ok(make_child(caller, "a"), 201)["id"]
+    return caller.patch(f"/organizations/{id}", {"externalId": name})
+
+
 def of_resource(path: str) -> Callable[[Caller, str], Any]:
     asked = {"estimatedCredits": 1, "entityType": "app"}
     return lambda caller, name: caller.post(path, asked | {"entityId": name})
@@ -62,6 +72,8 @@ WRITES: dict[str, tuple[str, Callable[[Caller, str], Any]]] = {
     "PATCH groups": ("key", rename_group),
     "POST actors": ("externalId", make_actor),
     "PATCH actors": ("externalId", rename_actor),
+    "POST organizations": ("externalId", make_child),
+    "PATCH organizations": ("externalId", rename_child),
     "POST check": ("entityId", of_resource("/usage/check")),
     "POST reservations": ("entityId", of_resource("/usage/reservations")),
 }
@@ -140,6 +152,7 @@ class TestOldNames:
             cursor.execute("SET session_replication_role = replica")
             cursor.execute("UPDATE organizations_group SET key = %s", [self.NAME])
             cursor.execute("UPDATE organizations_actor SET external_id = %s", [self.NAME])
+            cursor.execute("UPDATE organizations_organization SET external_id = %s", [self.NAME])
             cursor.execute("SET session_replication_role = origin")
         group.refresh_from_db()
         actor.refresh_from_db()
@@ -167,7 +180,10 @@ class TestOldNames:
             cursor.execute(check)
             subjects = sorted(subject.rsplit(" ", 1)[0] for _, subject, _ in cursor)
 
-        assert subjects == ["external id of actor", "key of group", "resource of limit"]
+        assert subjects == [
+            *("external id of actor", "external id of organization"),
+            *("key of group", "resource of limit"),
+        ]
 
     @pytest.mark.broken_books
     def test_are_kept_by_the_console(self, old: Group, plain_static_files: None) -> None:

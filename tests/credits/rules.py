@@ -373,6 +373,13 @@ RULES: dict[str, list[Breach]] = {
             sandbox_of_id="NULL",
         ),
     ],
+    "organization_one_per_external_id": [
+        Breach(f"UPDATE {ORGANIZATION} SET external_id = 'acme' WHERE parent_id IS NULL"),
+    ],
+    "organization_exact_external_id": [
+        Breach(f"UPDATE {ORGANIZATION} SET external_id = {name}")
+        for name in ("' 7'", "U&'\\0065\\0301'", "U&'7\\200B'", "E'7\\n'")
+    ],
     "organization_one_sandbox": [like(ORGANIZATION, "env = 'test'")],
     "organization_sandbox_in_its_place": [
         like(ORGANIZATION, "env = 'test'", sandbox_of_id="id"),

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.models import Wallet
+from organizations.external_ids import ExternalIdTaken
 from organizations.models import ApiKey, Organization
 from tests import factories as f
 from tests.callers import Caller, caller_of, child_path, error, ok
@@ -47,6 +48,7 @@ def describe(child: Organization, **changes: Any) -> dict[str, Any]:
         "status": "active",
         "metadata": {},
         "billingEmail": None,
+        "externalId": None,
         "archivedAt": None,
         "createdAt": STOPPED,
         "updatedAt": STOPPED,
@@ -372,6 +374,89 @@ class TestPatch:
 
         for other in (parent, stranger):
             assert error(boss.patch(child_path(other), {"name": "X"})) == (404, "NOT_FOUND")
+
+
+class TestExternalId:
+    """What its parent calls a child: each has its own, and is found by it."""
+
+    def make(self, boss: Caller, name: str | None, **fields: Any) -> Any:
+        return boss.post("/organizations", {"name": "A", "externalId": name, **fields})
+
+    def found(self, boss: Caller, name: str, **query: Any) -> list[str]:
+        items = ok(boss.get("/organizations", externalId=name, **query))["items"]
+        return [item["id"] for item in items]
+
+    def test_is_said_wherever_the_child_is(self, boss: Caller) -> None:
+        made = ok(self.make(boss, "acme-7"), 201)
+
+        read = ok(boss.get(f"/organizations/{made['id']}"))
+        (listed,) = ok(boss.get("/organizations"))["items"]
+        assert [body["externalId"] for body in (made, read, listed)] == ["acme-7"] * 3
+
+    def test_finds_the_child_of_whoever_asks(self, boss: Caller) -> None:
+        made = ok(self.make(boss, "acme-7"), 201)
+        ok(self.make(boss, "acme-8"), 201)
+        stranger = caller_of(f.make_organization("Stranger"))
+
+        assert self.found(boss, "acme-7") == [made["id"]]
+        assert self.found(boss, "acme-7", status="suspended") == []
+        assert self.found(boss, "acme") == []
+        assert self.found(stranger, "acme-7") == []
+
+    def test_is_one_childs_of_a_parent(self, boss: Caller) -> None:
+        ok(self.make(boss, "acme-7"), 201)
+        other = ok(self.make(boss, None), 201)
+        refused = (
+            self.make(boss, "acme-7"),
+            boss.patch(f"/organizations/{other['id']}", {"externalId": "acme-7"}),
+        )
+
+        for answer in refused:
+            assert error(answer) == (409, "CONFLICT")
+            assert list(answer.json()["error"]["details"]["fields"]) == ["externalId"]
+        assert len(ok(boss.get("/organizations"))["items"]) == 2
+        assert ok(self.make(caller_of(f.make_organization("Stranger")), "acme-7"), 201)
+
+    def test_of_several_at_once_one_gets_it(self, parent: Organization) -> None:
+        children = [f.make_organization(parent=parent) for _ in range(4)]
+        callers = [caller_of(parent) for _ in range(4)]
+
+        answers = at_once(
+            4, lambda n: callers[n].patch(child_path(children[n]), {"externalId": "acme-7"})
+        )
+
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+
+    def test_changes_and_goes(self, boss: Caller) -> None:
+        path = f"/organizations/{ok(self.make(boss, 'a'), 201)['id']}"
+
+        for name in ("b", "b", None):
+            assert ok(boss.patch(path, {"externalId": name}))["externalId"] == name
+        assert ok(self.make(boss, "b"), 201)
+
+    def test_of_an_archived_child_is_free_again(self, boss: Caller) -> None:
+        old = ok(self.make(boss, "acme-7"), 201)
+        ok(boss.delete(f"/organizations/{old['id']}"))
+
+        new = ok(self.make(boss, "acme-7"), 201)
+
+        assert self.found(boss, "acme-7") == [new["id"], old["id"]]
+        assert self.found(boss, "acme-7", status="archived") == [old["id"]]
+
+    def test_is_one_roots_of_all(self) -> None:
+        f.make_organization("Acme", external_id="acme-7")
+
+        with pytest.raises(ExternalIdTaken):
+            f.make_organization("Bolt", external_id="acme-7")
+
+    @pytest.mark.parametrize("name", ["", " a", "a ", "ﬁne", "a\u200db", "n" * 129, 7])
+    def test_has_one_spelling(self, boss: Caller, child: Organization, name: Any) -> None:
+        for answer in (
+            self.make(boss, name),
+            boss.patch(child_path(child), {"externalId": name}),
+        ):
+            assert error(answer) == (422, "VALIDATION")
+            assert list(answer.json()["error"]["details"]["fields"]) == ["externalId"]
 
 
 class TestSuspend:

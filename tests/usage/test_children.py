@@ -122,6 +122,29 @@ class TestBulk:
         assert again[0]["apiKey"] == before[0]["apiKey"] | {"secret": None}
         assert parent.children.count() == 3
 
+    def test_knows_a_child_by_its_external_id_a_week_later(
+        self, boss: Caller, parent: Organization
+    ) -> None:
+        sent = [whole("Acme") | {"externalId": "c-1"}, {"name": "Bolt", "externalId": "c-2"}]
+        before = results(boss, *sent)
+
+        again = results(boss, *sent, {"name": "Core", "externalId": "c-1"}, key="another")
+
+        assert [result["status"] for result in again] == ["replayed", "replayed", "failed"]
+        assert again[0]["organization"] == before[0]["organization"]
+        assert again[0]["apiKey"] == before[0]["apiKey"] | {"secret": None}
+        assert again[1] == before[1] | {"status": "replayed"}
+        assert again[2]["error"]["code"] == "CONFLICT"
+        assert list(again[2]["error"]["details"]["fields"]) == ["externalId"]
+        assert parent.children.count() == 2
+        assert f.wallet_of(parent).balance == f.amounts("87.654322")[0]
+
+    def test_makes_no_twins_within_one_call(self, boss: Caller, parent: Organization) -> None:
+        told = results(boss, *[{"name": "Acme", "externalId": "c-1"}] * 2)
+
+        assert [result["status"] for result in told] == ["created", "replayed"]
+        assert parent.children.count() == 1
+
     def test_refuses_another_child_in_a_place_that_is_taken(
         self, boss: Caller, parent: Organization
     ) -> None:

@@ -56,6 +56,19 @@ class TestMake:
         assert f.money_of(made) == f.amounts(MILLION, 0, MILLION)
         assert f.money_of(organization) == f.amounts(100, 0, 100)
 
+    def test_has_the_external_id_unless_another_in_the_sandbox_has_it(self) -> None:
+        parent = f.make_organization(external_id="harbour", funded=10)
+        first, second = (
+            f.make_organization(name, parent=parent, external_id=name) for name in ("a", "b")
+        )
+        play = f.sandbox_of(parent)
+        f.make_organization("made in it", parent=play, external_id="b")
+
+        twins = [f.sandbox_of(live) for live in (parent, first, second)]
+
+        assert [twin.external_id for twin in twins] == ["harbour", "a", None]
+        assert reset(first).external_id == "a"
+
     def test_is_made_once(self) -> None:
         organization = f.make_organization()
 

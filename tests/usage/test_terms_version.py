@@ -122,7 +122,9 @@ OF_THE_CATALOGUE: dict[str, Callable[[World], object]] = {
     "no profile of the system": lambda w: p.make_profile(None, "unused", cap=1).delete(),
 }
 OF_NOBODY: dict[str, Callable[[World], object]] = {
-    "a name": lambda w: edit(w, name="Nordwind", billing_email="a@b.example", metadata={"a": "b"}),
+    "a name": lambda w: edit(
+        w, name="Nordwind", billing_email="a@b.example", external_id="n-1", metadata={"a": "b"}
+    ),
     "the same again": lambda w: edit(w, byok=False, status="active"),
     "the same terms": lambda w: rows_of(CreditConfig).update(monthly_cap=F("monthly_cap")),
     "an actor who comes": lambda w: p.make_actor(w.organization, "Bob"),

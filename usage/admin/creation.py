@@ -31,7 +31,8 @@ from credits.admin.forms import CreditsField
 from credits.models import ZERO, CreditConfig
 from credits.templatetags.amounts import credits
 from organizations import clock
-from organizations.admin.actions import log, sentence, staff, visible
+from organizations.admin.actions import ExternalIdField, log, sentence, staff, visible
+from organizations.external_ids import ExternalIdTaken
 from organizations.idempotency import again
 from organizations.ids import new_id
 from organizations.models import Organization
@@ -51,6 +52,7 @@ class CreateForm(forms.Form):
     )
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget, validators=[visible])
     billing_email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
+    external_id = ExternalIdField()
     allowance = CreditsField(
         min_value=ZERO,
         initial=ZERO,
@@ -123,6 +125,8 @@ class CreateView(View):
             return self._show(Organization.objects.get(id=form.cleaned_data["once"]))
         except (services.NotARoot, OrganizationSuspended, OrganizationArchived) as refusal:
             form.add_error(None, sentence(refusal))
+        except ExternalIdTaken as refusal:
+            form.add_error("external_id", sentence(refusal))
         return self._ask(form)
 
     @transaction.atomic(durable=True)
@@ -132,6 +136,7 @@ class CreateView(View):
             parent=data["parent"],
             name=data["name"],
             billing_email=data["billing_email"] or None,
+            external_id=data["external_id"],
             anchored_on=data["anchored_on"],
             allowance=data["allowance"],
             first_term_full=data["first_term_full"],

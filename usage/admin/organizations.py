@@ -89,8 +89,8 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         "wallet__config",
     )
     ordering = ("-id",)
-    search_fields = ("name", "billing_email")
-    search_help_text = "Name, billing email or org_…"
+    search_fields = ("name", "billing_email", "external_id")
+    search_help_text = "Name, billing email, external id or org_…"
     public_ids = {"org": "id"}
     object_history_list_template = "admin/organizations/organization/history_list.html"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import simplejson
@@ -9,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from credits import services
-from organizations import idempotency, wire
+from organizations import external_ids, idempotency, wire
 from organizations.doors import ApiView, operation
 from organizations.gates import gates
 from organizations.idempotency import Answer, Key
-from organizations.models import Organization
+from organizations.models import ApiKey, Organization
 from organizations.scopes import ORG_ADMIN
 from organizations.services import require_delegable, require_end_under
 from usage.serializers import children as shapes
@@ -35,7 +36,8 @@ class Children(ApiView):
     def post(self, request: Request) -> Response:
         """Up to 500 new children with what each begins with: balance, cap and refill rule, key. Each is made whole or not at all, whatever
         becomes of the others, and has a result in its place. Sent again with the same key, those that are there are `replayed`, their
-        secrets null, and only the rest is made.
+        secrets null, and only the rest is made. With any other key, those whose `externalId` a child of the same name has already are
+        `replayed` as they are now, and nothing more is done for them.
         """
         services.require_root(self.acting)
         key, sent = self._key(), self.body()["organizations"]
@@ -71,10 +73,31 @@ class Children(ApiView):
             unsaid = {"apiKey": parts["apiKey"] | {"secret": None}} if child.key else {}
             return Answer(201, parts, replay=unsaid)
 
-        with gates.through(self.acting.id):
-            stored = idempotency.run(opened, key=key, now=self.now)
+        try:
+            with gates.through(self.acting.id):
+                stored = idempotency.run(opened, key=key, now=self.now)
+        except external_ids.ExternalIdTaken:
+            return self._found(body)
         status = "replayed" if stored.replayed else "created"
         return {"status": status, **simplejson.loads(stored.body, use_decimal=True)}
+
+    def _found(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the child that has the external id of one that is sent: with the same name it is the same, made long before.
+
+        :raises ExternalIdTaken: if it has another name
+        """
+        parent = self.acting
+        found = external_ids.holder(body["external_id"], parent=parent, env=parent.env)
+        if found is None or found.name != body["name"]:
+            raise external_ids.ExternalIdTaken
+        key = _newest_key(found, body["key"].name) if "key" in body else None
+        parts = shapes.said(services.Child(found, key=key), now=self.now)
+        return {"status": "replayed", **parts}
+
+
+def _newest_key(child: Organization, name: str) -> ApiKey | None:
+    """Return the newest key of a child with this name that is not revoked."""
+    return child.api_keys.filter(name=name, revoked_at=None).order_by("-id").first()
 
 
 def _key_of(key: Key, acting: Organization, number: int, sent: Any) -> Key:

@@ -114,7 +114,8 @@ class TestOneClock:
         answer = caller.delete(f"{keys_path(acme)}/{NOBODY}")
 
         assert answer.status_code == 429
-        assert 50 <= int(answer["Retry-After"]) <= 60
+        # Redis tells what is left in whole seconds, so one is added: as of the counters above.
+        assert 50 <= int(answer["Retry-After"]) <= 62
 
 
 def refuse(*_: object) -> None:

@@ -130,7 +130,7 @@ FUNCTIONS = frozenset(
         "organizations_count_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
-        "usage_settle_4",
+        "usage_settle_2",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

@@ -1,6 +1,7 @@
 """The buttons that change a rule of an organization: its cap. A form, what it would do today, and one service call, as for money."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from credits import services
 from credits.admin.forms import CreditsField
@@ -11,11 +12,11 @@ from organizations.models import Organization
 from organizations.services import OrganizationArchived
 
 
-def cap_in_words(cap: object) -> str:
+def cap_in_words(cap: Decimal | None) -> str:
     """Return a cap as a preview says it: an empty field and a 0 are opposites, so neither is left blank."""
     if cap is None:
         return "no cap"
-    return "nothing may be spent" if cap == 0 else credits(cap)  # type: ignore[arg-type]
+    return "nothing may be spent" if cap == 0 else credits(cap)
 
 
 class CapForm(ActionForm):

@@ -1,4 +1,4 @@
-"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_4`)."""
+"""After the work: what it really cost, charged once, and told in one usage event. All of it in one statement (`usage_settle_2`)."""
 
 import json
 from dataclasses import dataclass
@@ -42,11 +42,11 @@ TIMES_HOLD = 10
 """How many times its hold work may have cost, if a personal key says so."""
 
 _PARAMETERS = 18
-_SETTLE = f"SELECT * FROM usage_settle_4({', '.join(['%s'] * _PARAMETERS)})"
+_SETTLE = f"SELECT * FROM usage_settle_2({', '.join(['%s'] * _PARAMETERS)})"
 
 
 class Outcome(NamedTuple):
-    """What came of it: the columns of `usage_settle_4`, whose comment says what they mean."""
+    """What came of it: the columns of `usage_settle_2`, whose comment says what they mean."""
 
     outcome: str
     charged: Decimal | None

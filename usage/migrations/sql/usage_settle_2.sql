@@ -1,7 +1,7 @@
 -- Charge what the work of a hold really cost, and tell it in one usage event: in one round trip, once.
 --
 -- outcome:
---   settled    done; `charged` of it, `late` if the hold had expired
+--   settled    done; `charged` of it, `late` if the hold had expired, and in `figures` the limits as they are then (credits_figures_1)
 --   earlier    there is an answer under the idempotency key, in earlier_*
 --   due        a period or a grant has ended, which must be posted first
 --   archived   what the hold frees goes on to the parent: lock it first (p_archived says that it is)
@@ -28,10 +28,12 @@ CREATE FUNCTION usage_settle_2(
     p_tokens bigint[],
     p_note text,
     p_metadata text,
+    p_usage text,
     OUT outcome text,
     OUT charged numeric,
     OUT late boolean,
     OUT moment timestamptz,
+    OUT figures numeric[],
     OUT earlier_fingerprint bytea,
     OUT earlier_status integer,
     OUT earlier_format integer,
@@ -134,16 +136,18 @@ BEGIN
                 free_reserved = c.free_reserved - CASE WHEN c.id = r.counter_ids[1] THEN v_free_freed ELSE 0 END
             WHERE c.id = ANY (r.counter_ids);
     END IF;
+    figures := credits_figures_1(r.figures, v_wallet, r.period_id, r.counter_ids);
     UPDATE credits_reservation SET
-            status = 'settled', settled_credits = charged, settled_with = p_given::jsonb, late = usage_settle_2.late, closed_at = moment
+            status = 'settled', settled_credits = charged, settled_with = p_given::jsonb, late = usage_settle_2.late, closed_at = moment,
+            figures = usage_settle_2.figures
         WHERE id = p_reservation;
     INSERT INTO usage_usageevent (
         id, organization_id, source, external_id, reservation_id, actor_id, group_id, model_id, work_type, resource_type, resource_id,
-        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, credits, list_credits, rated_at, month,
+        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage, credits, list_credits, rated_at, month,
         counter_ids, byok, late, note, metadata, occurred_at, created_at, position
     ) VALUES (
         p_event, p_organization, 'reservation', p_reservation::text, p_reservation, r.actor_id, r.group_id, nullif(r.effective_model, ''),
-        r.work_type, r.resource_type, r.resource_id, p_tokens[1], p_tokens[2], p_tokens[3], p_tokens[4], p_tokens[5], charged, p_cost,
+        r.work_type, r.resource_type, r.resource_id, p_tokens[1], p_tokens[2], p_tokens[3], p_tokens[4], p_tokens[5], p_usage::jsonb, charged, p_cost,
         (r.rate_card ->> 'starts_at')::timestamptz, date_trunc('month', r.created_at AT TIME ZONE 'UTC')::date, r.counter_ids, r.byok, late,
         p_note, v_metadata, moment, moment, v_position
     );

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('credits', '0016_reclaim'),
         ('organizations', '0008_what_the_workers_count'),
-        ('usage', '0013_metadata_of_settle'),
+        ('usage', '0012_refunds'),
     ]
 
     operations = [

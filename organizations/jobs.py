@@ -5,8 +5,8 @@ was killed may have done more than it could say. A job hands out its organizatio
 a batch has a lease on it and keeps extending it, and what a dead worker left is taken over when its lease runs out.
 
 An organization for which the work fails keeps nobody waiting: it is tried again after a minute and after five more, and then left to
-staff. So is one that the time of a task is not enough for: the task ends, and the next one goes on with the others. A lost connection is
-nobody's failure: it ends the run, and the next one goes on.
+staff. One that the time of a task is not enough for ends the task, and the next one goes on with the others; it is tried again every five
+minutes, because what was done of it stays done. A lost connection is nobody's failure: it ends the run, and the next one goes on.
 """
 
 import logging
@@ -46,8 +46,9 @@ EXTEND_SECONDS = 4.0
 RUN_SECONDS = 50.0
 """How long one run may take: then the worker is free for other work, and the next ring goes on."""
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5))
-"""How long to wait after the first failure, and after the second. The third is left to staff."""
+"""How long to wait after the first failure, and after the second. The third is left to staff, unless only the time was too short."""
 ERROR_LENGTH = 2_000
+MOST_ATTEMPTS = 32_767
 PRUNE_BATCH = 500
 DATABASE_IS_GONE = ("08", "53", "57P")
 """How the states begin that say so: no connection, no room for one, the server is stopping."""
@@ -92,7 +93,7 @@ class Work:
 
 
 class Run(NamedTuple):
-    """What one run came to: the job it worked on, and for how many organizations it did something."""
+    """What one run came to: the job it worked on last, and for how many organizations it did something."""
 
     job: Job
     done: int
@@ -109,14 +110,34 @@ def run(
 ) -> Run | None:
     """Do what is due of a kind of work, together with whoever else does. Returns None if there was nothing to do.
 
+    A run that finds a job open goes on with it, and then begins one with what has become due since.
+
     :param seconds: after which it stops, between two organizations or two portions of them; the next run goes on
     :param begin: whether to begin a job if none is open, or only go on with one
     :param report: called with the job after each batch
     """
     until = time.monotonic() + seconds
-    job = _open_job(work, now=now(), begin=begin)
-    if job is None:
-        return None
+    found = _jobs(work).first()
+    done = _work_on(work, found, now=now, worker=worker, until=until, report=report) if found else 0
+    # An audit that has just ended would only look at the same again.
+    is_enough = bool(found and work.is_audit) or time.monotonic() >= until
+    job = None if is_enough else _begin(work, now=now(), begin=begin)
+    if job is not None:
+        done += _work_on(work, job, now=now, worker=worker, until=until, report=report)
+    last = job or found
+    return Run(last, done) if last else None
+
+
+def _work_on(
+    work: Work,
+    job: Job,
+    *,
+    now: Now,
+    worker: str,
+    until: float,
+    report: Callable[[Job], None],
+) -> int:
+    """Do batches of a job until there is none left or the time is over. Returns for how many organizations it did something."""
     done = 0
     while time.monotonic() < until:
         lease = _claim(work, job, worker=worker, now=now())
@@ -126,7 +147,7 @@ def run(
         job.refresh_from_db()
         report(job)
     _finish(job, now=now())
-    return Run(job, done)
+    return done
 
 
 def preview(work: Work, *, now: datetime) -> QuerySet[Organization]:
@@ -168,10 +189,14 @@ def _open_failures(work: Work) -> QuerySet[Failure]:
     return Failure.objects.filter(kind=work.kind, resolved_at__isnull=True)
 
 
-def _open_job(work: Work, *, now: datetime, begin: bool) -> Job | None:
-    """Return the open job of this kind, or begin one if there is anything to do."""
-    open_jobs = Job.objects.filter(kind=work.kind, finished_at__isnull=True)
-    job = open_jobs.first()
+def _jobs(work: Work) -> QuerySet[Job]:
+    """Return the open job of this kind: at most one."""
+    return Job.objects.filter(kind=work.kind, finished_at__isnull=True)
+
+
+def _begin(work: Work, *, now: datetime, begin: bool) -> Job | None:
+    """Begin a job if there is anything to do, or return the one that is open: somebody else's."""
+    job = _jobs(work).first()
     if job is not None:
         return job
     total = _total(work, now=now, begin=begin)
@@ -181,7 +206,7 @@ def _open_job(work: Work, *, now: datetime, begin: bool) -> Job | None:
         with transaction.atomic():
             return Job.objects.create(kind=work.kind, due_at=now, total=total, started_at=now)
     except IntegrityError:
-        return open_jobs.first()
+        return _jobs(work).first()
 
 
 def _total(work: Work, *, now: datetime, begin: bool) -> int:
@@ -437,14 +462,17 @@ def _record(
     if failure.job_id != job.pk:
         Lease.objects.filter(pk=lease.pk, token=lease.token).update(failed=F("failed") + 1)
     failure.job = job
-    failure.attempts += 1
+    failure.attempts = min(failure.attempts + 1, MOST_ATTEMPTS)
     failure.error = f"{type(error).__name__}: {error}".replace("\0", "")[:ERROR_LENGTH]
     failure.last_failed_at = now
-    left_to_staff = failure.attempts > len(PAUSES)
-    failure.next_try_at = None if left_to_staff else now + PAUSES[failure.attempts - 1]
+    is_last = failure.attempts > len(PAUSES)
+    left_to_staff = is_last and not isinstance(error, SoftTimeLimitExceeded)
+    pause = PAUSES[min(failure.attempts, len(PAUSES)) - 1]
+    failure.next_try_at = None if left_to_staff else now + pause
     failure.save()
-    if left_to_staff:
-        logger.error("%s has failed %d times and waits for staff", failure, failure.attempts)
+    if is_last:
+        what = "waits for staff" if left_to_staff else "takes longer than a task may"
+        logger.error("%s has failed %d times and %s", failure, failure.attempts, what)
 
 
 def _keep_findings(work: Work, job: Job, found: object) -> None:

@@ -79,7 +79,10 @@ class Lease(models.Model):
 
 
 class Failure(models.Model):
-    """That a kind of work fails for an organization: tried three times with growing pauses, then left to staff."""
+    """That a kind of work fails for an organization: tried three times with growing pauses, then left to staff.
+
+    One that only takes longer than a task may is tried every five minutes, for ever: what is done of it stays done.
+    """
 
     kind = models.CharField(max_length=40)
     organization = models.ForeignKey(

@@ -504,21 +504,43 @@ class TestTimeLimit:
         assert (failure.organization, failure.attempts) == (due[0], 1)
         assert "SoftTimeLimitExceeded" in failure.error
 
-    def test_is_left_to_staff_after_the_third_time(self, chores: Chores, clock: Clock) -> None:
+    def test_is_tried_again_and_again_after_the_others(self, chores: Chores, clock: Clock) -> None:
+        """What was done of it stays done, so it gets on; and nobody behind it waits."""
+        due = make(5)
+
+        def too_slow(organization: Organization) -> None:
+            if organization == due[0]:
+                raise SoftTimeLimitExceeded
+
+        chores.before = too_slow
+        for _ in range(20):
+            with pytest.raises(SoftTimeLimitExceeded):
+                chores.run()
+            clock.shift(600)
+
+        assert chores.asked == [one.id for one in due[1:]]
+        assert Failure.objects.get().attempts == 20
+        assert Job.objects.filter(finished_at__isnull=True).count() == 1
+
+        chores.before = lambda organization: None
+        chores.run()
+        assert chores.asked[-1] == due[0].id
+        assert not Failure.objects.filter(resolved_at__isnull=True).exists()
+
+    def test_keeps_the_count_of_its_tries_in_bounds(self, chores: Chores, clock: Clock) -> None:
         make(1)
 
         def too_slow(organization: Organization) -> None:
             raise SoftTimeLimitExceeded
 
         chores.before = too_slow
-        for _ in range(3):
+        for _ in range(2):
             with pytest.raises(SoftTimeLimitExceeded):
                 chores.run()
-            chores.run()  # it is over: what failed waits for the next job
+            Failure.objects.update(attempts=jobs.MOST_ATTEMPTS)
             clock.shift(600)
 
-        assert chores.run() is None
-        assert Failure.objects.get().next_try_at is None
+        assert Failure.objects.get().attempts == jobs.MOST_ATTEMPTS
 
     def test_of_several_at_once_has_them_done_one_by_one(self, clock: Clock) -> None:
         together = Together()

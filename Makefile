@@ -2,6 +2,7 @@
 #
 #   make run     serve on this machine: web, worker, beat and a PostgreSQL of its own; Ctrl-C stops all
 #   make test    run the tests, on a PostgreSQL of their own
+#   make test-browser  do what staff do, in Chromium; on Debian, root need not install it first
 #   make test-clients  go through the API with clients made of its document; installs them, one of them needs Node 20
 #   make bench   measure what the path of a request costs; docs/scale.md says what the lines mean
 #   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
@@ -17,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
 
-.PHONY: run test test-slow test-clients check lock scale bench
+.PHONY: run test test-slow test-clients test-browser check lock scale bench
 
 # One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
 run: .venv/requirements.lock
@@ -33,6 +34,12 @@ test-slow: .venv/requirements-dev.lock
 # What cannot be installed here is left out, and said.
 test-clients: .venv/requirements-dev.lock
 	@exec $(BIN)/python -m pytest -n 0 -rs tests/clients/check_clients.py $(ARGS)
+
+# The tasks of a day of the staff, in a browser. Where there is none, and none can be installed, that is said.
+test-browser: .venv/requirements-dev.lock
+	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || test `id -u` != 0 || \
+		{ apt-get update -q && apt-get install -q -y chromium; } >/dev/null 2>&1 || true
+	@exec $(BIN)/python -m pytest -n 0 -rs tests/browser/check_*.py $(ARGS)
 
 # Figures for docs/scale.md, on a database of its own that it removes first.
 ORGANIZATIONS ?= 10000

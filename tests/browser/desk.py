@@ -1,0 +1,129 @@
+"""Somebody of the staff at a browser: what they click, and what their browser complains of."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+
+from tests.config.test_run import House
+
+FIRST_PAGE = "/admin/"
+PATIENCE_MS = 60_000
+"""How long to wait for a page: the machine may be busy."""
+
+
+class View(NamedTuple):
+    """How somebody looks at the console."""
+
+    name: str
+    width: int
+    height: int
+    theme: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LIGHT = View("light", 1440, 900, "light")
+DARK = View("dark", 1440, 900, "dark")
+PHONE = View("phone", 390, 844, "light")
+VIEWS = (LIGHT, DARK, PHONE)
+
+
+class Desk:
+    """A page of a browser, with a count of its clicks: each press of the mouse, and each Enter. What is typed is none."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.clicks = 0
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("request", self._see)
+
+    def go(self, path: str) -> None:
+        """Open a page by its path, which is no click."""
+        self.page.goto(self.address + path, wait_until="load")
+
+    def click(self, what: str | Locator, *, role: Any = None, exact: bool = False) -> None:
+        """Click on a link or button by its words, or on what was found."""
+        self.clicks += 1
+        self._named(what, role=role, exact=exact).click()
+
+    def choose(self, label: str, value: str) -> None:
+        """Choose from a list: a click that opens it, and one on what it offers."""
+        self.clicks += 2
+        self.page.get_by_label(label).select_option(value)
+
+    def type(self, label: str, text: str) -> None:
+        """Fill in a field by its label."""
+        self.page.get_by_label(label, exact=True).first.fill(text)
+
+    def press(self, key: str) -> None:
+        self.clicks += key == "Enter"
+        self.page.keyboard.press(key)
+
+    def find(self, text: str) -> None:
+        """Find something by Ctrl-K, and go to the first thing found."""
+        self.page.keyboard.press("Control+k")
+        self.page.locator("#search-input-command").fill(text)
+        self.page.locator("#command-results-list li a").first.wait_for()
+        before = self.page.url
+        self.press("Enter")
+        self.page.wait_for_url(lambda url: url != before)
+
+    def see(self, text: str | re.Pattern[str]) -> None:
+        """Wait until a text is there."""
+        self.page.get_by_text(text).first.wait_for()
+
+    def sign_in(self, username: str, password: str) -> None:
+        self.go(FIRST_PAGE)
+        self.page.fill("#id_username", username)
+        self.page.fill("#id_password", password)
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(lambda url: "/login" not in url)
+        self.clicks = 0
+
+    def is_overflown(self) -> bool:
+        """Say whether the page is broader than the window."""
+        return bool(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            )
+        )
+
+    def _named(self, what: str | Locator, *, role: Any, exact: bool) -> Locator:
+        if isinstance(what, Locator):
+            return what
+        if role:
+            return self.page.get_by_role(role, name=what, exact=exact).first
+        link = self.page.get_by_role("link", name=what, exact=exact)
+        return self.page.get_by_role("button", name=what, exact=exact).or_(link).first
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        self.complaints.append(f"{message.type}: {message.text}")
+
+    def _see(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https") and not request.url.startswith(self.address):
+            self.complaints.append(f"a request to {address.netloc}")
+
+
+@contextmanager
+def desk(browser: Browser, house: House, view: View = LIGHT) -> Iterator[Desk]:
+    """Open a window of a browser, before the house."""
+    context = browser.new_context(
+        viewport={"width": view.width, "height": view.height},
+        color_scheme=view.theme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    # The theme remembers what somebody chose, and shows its own otherwise.
+    context.add_init_script(f"localStorage.setItem('adminTheme', '\"{view.theme}\"')")
+    try:
+        yield Desk(context.new_page(), f"http://127.0.0.1:{house.port}")
+    finally:
+        context.close()

@@ -75,6 +75,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     profiles.SystemProfile: (409, "CONFLICT"),
     profiles.ProfileInUse: (409, "CONFLICT"),
     Unpriced: (422, "VALIDATION"),
+    usage.NoPrice: (422, usage.NoPrice.code),
     ImpossibleTokens: (422, "VALIDATION"),
     credits.ForeignProfile: (422, "VALIDATION"),
     credits.RechargeLimitReached: (422, "VALIDATION"),

@@ -16,8 +16,8 @@ from rest_framework.parsers import BaseParser
 MAX_BYTES = 64 * 1024
 MAX_CONTAINERS = 20_000
 """Objects and lists in one body: the largest batch of events has a thousand."""
-MAX_NAMES = 20_000
-"""Names of fields in one body: an event has at most fourteen."""
+MAX_NAMES = 50_000
+"""Names of fields in one body: an event has some twenty, and its provider's answer some thirty."""
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 """Of one number, point and exponent included: more than any amount needs."""

@@ -130,7 +130,8 @@ FUNCTIONS = frozenset(
         "organizations_count_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
-        "usage_settle_2",
+        "usage_settle_3",
+        "usage_settled_answer_1",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

@@ -1,6 +1,11 @@
 """What work used, counted by unit as the price list counts: wholes with their parts in, whoever the provider is. Pure."""
 
-from usage.pricing import Counts, RateCard, Tokens
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from organizations import wire
+from usage.pricing import Count, Counts, RateCard, Tokens
 from usage.units import (
     CACHE_READ,
     CACHE_WRITE,
@@ -10,6 +15,7 @@ from usage.units import (
     PARTS,
     REASONING,
     REQUESTS,
+    TOKENS,
     UNITS,
     WHOLES,
 )
@@ -26,16 +32,16 @@ NAMES = {unit: name for name, unit in BY_NAME.items()}
 
 
 def missing_whole(counts: Counts) -> tuple[str, str] | None:
-    """Return a unit that is counted without the largest that contains it, and that one."""
+    """Return tokens that are counted without the largest count that contains them, and that one."""
     for unit in counts:
-        for whole in WHOLES[unit]:
+        for whole in WHOLES[unit] & TOKENS:
             if not WHOLES[whole] and whole not in counts:
                 return unit, whole
     return None
 
 
 def completed(counts: Counts) -> Counts:
-    """Return counts with those between a part and the whole that are not told: as much as their parts that are."""
+    """Return counts with those that contain a part and are not told: as much as their parts that are."""
     full = dict(counts)
     for unit, count in counts.items():
         for whole in WHOLES[unit]:
@@ -45,10 +51,21 @@ def completed(counts: Counts) -> Counts:
     return full
 
 
-def remarks(card: RateCard, counts: Counts) -> str:
-    """Return in words where a part is larger than what contains it, and what has no price; nothing where none is."""
+def exactly(count: Any) -> Count:
+    """Return a count as it is said in JSON, whatever read it: whole, or a decimal without zeros at its end."""
+    exact = count if isinstance(count, Decimal) else Decimal(repr(count))
+    return wire.plain(exact)
+
+
+def counts_in(said: Mapping[str, Any] | None) -> Counts:
+    """Return counts by unit from JSON that was stored."""
+    return {unit: exactly(count) for unit, count in (said or {}).items()}
+
+
+def remarks(counts: Counts) -> str:
+    """Return in words where a part is larger than what contains it; nothing where none is."""
     said = [
-        f"{counts[part]} {_words(part)} of {counts[whole]} {_words(whole)}"
+        f"{counts[part]} {words(part)} of {counts[whole]} {words(whole)}"
         for part in sorted(counts, key=lambda unit: ORDER[unit])
         for whole in sorted(WHOLES[part])
         if whole in counts and counts[part] > counts[whole]
@@ -56,29 +73,26 @@ def remarks(card: RateCard, counts: Counts) -> str:
     cached = counts.get(CACHE_READ, 0) + counts.get(CACHE_WRITE, 0)
     if not said and INPUT in counts and cached > counts[INPUT]:
         said.append(f"{cached} cached tokens of {counts[INPUT]} input tokens")
-    priced = card.sheet().steps
-    said += [
-        f"no price for {count} {_words(unit)}"
-        for unit, count in counts.items()
-        if count and unit not in priced and not any(whole in priced for whole in WHOLES[unit])
-    ]
-    return ", ".join(said)[:200]
+    return ", ".join(said)
 
 
 def tokens_of(card: RateCard, counts: Counts) -> Tokens:
     """Return the tokens among counts, as the provider of a card counts them."""
-    cached, written = counts.get(CACHE_READ, 0), counts.get(CACHE_WRITE, 0)
-    reasoning = counts.get(REASONING, 0)
+    tokens = {unit: int(counts.get(unit, 0)) for unit in (INPUT, OUTPUT)}
+    cached, written, reasoning = (
+        int(counts.get(unit, 0)) for unit in (CACHE_READ, CACHE_WRITE, REASONING)
+    )
     beside_input = 0 if card.input_includes_cached else cached + written
     beside_output = 0 if card.output_includes_reasoning else reasoning
     return Tokens(
-        input=max(0, counts.get(INPUT, 0) - beside_input),
+        input=max(0, tokens[INPUT] - beside_input),
         cached_input=cached,
         cache_write=written,
-        output=max(0, counts.get(OUTPUT, 0) - beside_output),
+        output=max(0, tokens[OUTPUT] - beside_output),
         reasoning=reasoning,
     )
 
 
-def _words(unit: str) -> str:
+def words(unit: str) -> str:
+    """Return how a unit is called in a sentence."""
     return unit.replace("_", " ")

@@ -282,6 +282,8 @@ class UsageEvent(models.Model):
     reasoning_tokens = models.BigIntegerField(null=True)
     usage = models.JSONField(null=True)
     """The counts by unit, where it was told so: wholes with their parts in. The columns of tokens are those among them."""
+    variant = models.CharField(max_length=40, default="", db_default="")
+    """How it was served, like `service_tier=flex`, where that has prices of its own."""
     credits = AmountField()
     list_credits = AmountField()
     """What the work costs by the rate card, also where it was free."""

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from usage.hours import is_within, next_edge
 from usage.units import (
+    BESIDE,
     CACHE_READ,
     CACHE_WRITE,
+    DIRECTIONS,
     EVERY_PER,
     INPUT,
     ORDER,
@@ -25,7 +28,9 @@ from usage.units import (
     PARTS,
     REASONING,
     REQUESTS,
+    TOOLS,
     UNITS,
+    WHOLES,
 )
 
 SMALLEST_CREDIT = Decimal("0.000001")
@@ -33,8 +38,15 @@ ZERO = Decimal(0)
 EXACT = Context(prec=80, rounding=ROUND_UP)
 """Sums are exact, and their one division ends above the true value rather than below it."""
 
-Counts = Mapping[str, int]
+Count = int | Decimal
+"""Seconds may have parts of one; all else is whole."""
+Counts = Mapping[str, Count]
 """What was used, by unit: wholes with their parts counted in."""
+NOTHING: Counts = MappingProxyType({})
+
+
+STANDARD = ("", "default", "standard")
+"""What providers call the way of being served that is nothing special."""
 
 
 class Unpriced(Exception):
@@ -88,9 +100,12 @@ class Sheet:
             unit: [part for part in self.steps if part in PARTS.get(unit, ())]
             for unit in self.steps
         }
-        self.is_priced = any(
-            each.amount is not None for rows in self.steps.values() for each in rows
-        )
+        self.known = {
+            unit
+            for unit, rows in self.steps.items()
+            if any(each.amount is not None for each in rows)
+        }
+        """What has a price, at least for some prompts."""
 
     @property
     def starts(self) -> list[int]:
@@ -98,7 +113,8 @@ class Sheet:
         return sorted({each.prompt_from for rows in self.steps.values() for each in rows})
 
     def of(self, unit: str, prompt: int, *, work_is_done: bool) -> Decimal:
-        """Return the price of a unit for a prompt of this length; of done work, where it has none, the dearest that it has.
+        """Return the price of a unit for a prompt of this length; of done work, where it has none, the dearest that it has, or what it is
+        a part of.
 
         :raises Unpriced: if it has none
         """
@@ -106,7 +122,9 @@ class Sheet:
         if found is not None and found.amount is not None:
             return found.amount
         if work_is_done:
-            known = [each.amount for each in self.steps[unit] if each.amount is not None]
+            known = self._amounts(unit) or [
+                amount for whole in WHOLES[unit] & self.known for amount in self._amounts(whole)
+            ]
             if known:
                 return max(known)
         raise Unpriced(f"no price for {unit} of a prompt of {prompt} tokens")
@@ -120,12 +138,39 @@ class Sheet:
             reached = each
         return reached
 
-    def shares(self, counts: Counts) -> dict[str, int]:
+    def _amounts(self, unit: str) -> list[Decimal]:
+        return [each.amount for each in self.steps[unit] if each.amount is not None]
+
+    def unpriced(self, counts: Counts) -> list[str]:
+        """Return what is counted and would be charged by nothing: it has no price, is no part of what has one, and is not the same work in
+        another measure. A request that has a price is all that is done in it."""
+        if REQUESTS in self.known:
+            return []
+        return [
+            unit
+            for unit, count in counts.items()
+            if count and unit not in self.known and not self._is_charged(unit, counts)
+        ]
+
+    def _is_charged(self, unit: str, counts: Counts) -> bool:
+        """Whether something else charges a unit: its whole, or a measure of the same work, if it is counted too. Where only what goes in
+        is sold, what comes out is in its price, and the other way round."""
+        if not WHOLES[unit].isdisjoint(self.known):
+            return True
+        if unit in BESIDE:
+            return False
+        direction, measures = DIRECTIONS[unit], self.known - TOOLS
+        same = {each for each in measures if not direction or DIRECTIONS[each] in ("", direction)}
+        if direction and not same:
+            return bool(measures)
+        return any(counts.get(each) for each in same)
+
+    def shares(self, counts: Counts) -> dict[str, Count]:
         """Return how much of each unit is charged by its own price: what is in no part that has one.
 
         Of parts that are more than their whole, as much counts as it contains.
         """
-        shares: dict[str, int] = {}
+        shares: dict[str, Count] = {}
         for unit, parts in self.parts.items():
             inside = sum(shares[part] for part in parts)
             told = counts.get(unit)
@@ -137,11 +182,11 @@ class Sheet:
             shares[REQUESTS] = 1
         return shares
 
-    def _billed(self, unit: str, count: int) -> int:
+    def _billed(self, unit: str, count: Count) -> Count:
         return max(count, self.steps[unit][0].at_least) if count else 0
 
 
-def _shrink(shares: dict[str, int], parts: Sequence[str], excess: int) -> None:
+def _shrink(shares: dict[str, Count], parts: Sequence[str], excess: Count) -> None:
     for part in reversed(parts):
         taken = min(shares[part], excess)
         shares[part] -= taken
@@ -208,6 +253,13 @@ class RateCard:
         )
         return (*instead, *rest)
 
+    def served(self, variant: str) -> str | None:
+        """Return by which prices work is charged that was served so: those of the variant, or the standard ones if it is called standard;
+        None if it has no prices of this variant."""
+        if any(each.variant == variant for each in self.prices):
+            return variant
+        return "" if variant.partition("=")[2] in STANDARD else None
+
     def dearest(self, variant: str = "") -> "RateCard":
         """Return what `dearest` returns: computed once."""
         found: RateCard | None = self._made.get(("dearest", variant))
@@ -229,17 +281,29 @@ class RateCard:
             ],
         }
 
-    @cached_property
-    def frozen_text(self) -> str:
-        """The same as JSON text."""
-        return json.dumps(self.frozen)
+    def frozen_for(self, variant: str) -> dict[str, Any]:
+        """The same, with the variant that was asked for, if one was."""
+        return {**self.frozen, "variant": variant} if variant else self.frozen
+
+    def frozen_text(self, variant: str = "") -> str:
+        """The same as JSON text: written once."""
+        found: str | None = self._made.get(("text", variant))
+        if found is None:
+            found = self._made[("text", variant)] = json.dumps(self.frozen_for(variant))
+        return found
 
 
 def price(
-    card: RateCard, tokens: Tokens, *, variant: str = "", work_is_done: bool = False
+    card: RateCard,
+    tokens: Tokens,
+    *,
+    units: Counts = NOTHING,
+    variant: str = "",
+    work_is_done: bool = False,
 ) -> Decimal:
     """Return what this work costs in credits, rounded up.
 
+    :param units: what there is of it besides tokens
     :param work_is_done: rather than refuse, charge: for a prompt without prices by the dearest that there are, and of a part that is larger
         than the count that contains it as much as it contains
     :raises Unpriced: if there is no price for this work
@@ -248,7 +312,8 @@ def price(
     problem = contradiction(card, tokens)
     if problem and not work_is_done:
         raise ImpossibleTokens(problem)
-    return price_of(card, counted(card, tokens), variant=variant, work_is_done=work_is_done)
+    counts = {**counted(card, tokens), **units}
+    return price_of(card, counts, variant=variant, work_is_done=work_is_done)
 
 
 def price_of(
@@ -256,7 +321,7 @@ def price_of(
 ) -> Decimal:
     """Return what so many of each unit cost in credits, rounded up.
 
-    :raises Unpriced: if there is no price for this work
+    :raises Unpriced: if there is no price for this work, or for a unit of it
     """
     with localcontext(EXACT):
         exact = _sum(card.sheet(variant), counts, work_is_done=work_is_done) / EVERY_PER
@@ -304,12 +369,14 @@ def dearest(card: RateCard, variant: str = "") -> RateCard:
     return card.dearest(variant)
 
 
-def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
-    """Return how many output tokens `budget` buys after the whole input; less than 1 is none.
+def affordable_output(
+    card: RateCard, tokens: Tokens, budget: Decimal, *, units: Counts = NOTHING
+) -> int:
+    """Return how many output tokens `budget` buys after the whole input and all other units; less than 1 is none.
 
     :raises Unpriced: if there is no price for this work
     """
-    counts = counted(card, replace(tokens, output=0, reasoning=0))
+    counts = {**counted(card, replace(tokens, output=0, reasoning=0)), **units}
     sheet = card.sheet()
     with localcontext(EXACT):
         left = budget * EVERY_PER - _sum(sheet, counts, work_is_done=False)
@@ -317,7 +384,7 @@ def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
             return 0
         each = ZERO
         if OUTPUT in sheet.steps:
-            each = _factor(OUTPUT, sheet.of(OUTPUT, counts[INPUT], work_is_done=False))
+            each = _factor(OUTPUT, sheet.of(OUTPUT, int(counts[INPUT]), work_is_done=False))
         if not each:
             return tokens.output
         count = (left / each).quantize(Decimal(1), rounding=ROUND_DOWN)
@@ -326,28 +393,16 @@ def affordable_output(card: RateCard, tokens: Tokens, budget: Decimal) -> int:
 
 def _sum(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:
     """Return the exact price, times `EVERY_PER`."""
-    if not sheet.is_priced:
+    if not sheet.known:
         raise Unpriced("no price for any work")
-    if not work_is_done:
-        _require_prices(sheet, counts)
-    prompt, total = counts.get(INPUT, 0), ZERO
+    for unit in sheet.unpriced(counts):
+        raise Unpriced(f"no price for {unit}")
+    prompt, total = int(counts.get(INPUT, 0)), ZERO
     for unit, share in sheet.shares(counts).items():
         if share or not work_is_done:
             each = sheet.of(unit, prompt, work_is_done=work_is_done)
             total += share * _factor(unit, each)
     return total
-
-
-def _require_prices(sheet: Sheet, counts: Counts) -> None:
-    """Refuse to begin what could not be charged. What only has a price for what goes in, or for a request, costs that and no more."""
-    if REQUESTS in sheet.steps:
-        return
-    for unit, count in counts.items():
-        is_charged = unit in sheet.steps or any(
-            unit in PARTS.get(whole, ()) for whole in sheet.steps
-        )
-        if count and not is_charged and unit not in PARTS[OUTPUT] | {OUTPUT}:
-            raise Unpriced(f"no price for {unit}")
 
 
 def _factor(unit: str, amount: Decimal) -> Decimal:
@@ -397,6 +452,11 @@ def counts_of(tokens: Tokens) -> dict[str, int]:
 def freeze(card: RateCard) -> dict[str, Any]:
     """Return a rate card as JSON that is kept with a hold: amounts as text, so that none turns into a float. Nobody changes it."""
     return card.frozen
+
+
+def asked_variant(frozen: Mapping[str, Any]) -> str:
+    """Return the variant that was asked for with a card that was frozen; empty if none was."""
+    return str(frozen.get("variant", ""))
 
 
 def thaw(frozen: dict[str, Any]) -> RateCard:

@@ -26,6 +26,16 @@ class Unit:
     per: int
     dimensions: frozenset[tuple[str, str]]
 
+    @property
+    def family(self) -> str:
+        """What is counted: tokens, durations, tool_calls, …"""
+        return dict(self.dimensions)["family"]
+
+    @property
+    def direction(self) -> str:
+        """Whether it goes in or comes out; empty where that is not told."""
+        return dict(self.dimensions).get("direction", "")
+
     def contains(self, other: "Unit") -> bool:
         """Whether the other is a part of this one."""
         return self.dimensions < other.dimensions
@@ -119,6 +129,17 @@ WHOLES: dict[str, frozenset[str]] = {
     part: frozenset(whole for whole, parts in PARTS.items() if part in parts) for part in UNITS
 }
 """Of each unit: all that it is a part of."""
+DIRECTIONS: dict[str, str] = {name: unit.direction for name, unit in UNITS.items()}
+"""Of each unit: `input`, `output` or nothing."""
+TOKENS = frozenset(name for name, unit in UNITS.items() if unit.family == "tokens")
+FRACTIONAL = frozenset(
+    name for name, unit in UNITS.items() if unit.family in ("durations", "compute")
+)
+"""What is measured, and not counted one by one: seconds. There may be parts of one."""
+TOOLS = frozenset(name for name, unit in UNITS.items() if unit.family == "tool_calls")
+"""What a model does besides answering."""
+BESIDE = TOOLS | {"rerank_searches"}
+"""What no measure of the work stands for: each costs by itself."""
 EVERY_PER = 9 * 10**9
 """What every `per` divides, so that a sum of prices is divided once."""
 _BY_DIMENSIONS = {unit.dimensions: unit.name for unit in UNITS.values()}

@@ -139,7 +139,9 @@ class ReservationAdmin(MoneyAdmin):
 
 def _listed(figures: Mapping[str, Any] | None) -> str:
     """Return figures with their names, those that say something."""
-    counted = (figures or {}).get("usage", figures) or {}
+    counted = {name: figure for name, figure in (figures or {}).items() if name != "metadata"}
+    for whole in ("usage", "units"):
+        counted |= counted.pop(whole, {})
     said = {name: figure for name, figure in counted.items() if figure}
     return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in said.items()) or "–"
 

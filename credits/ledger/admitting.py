@@ -4,7 +4,6 @@ The rules are in `credits_hold_2` and `credits_decide_1` (credits/migrations/sql
 grows. Nothing here decides anything.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from uuid import UUID
 
 from credits.ledger.posting import require_exact
 from credits.limits import EPOCH, SCOPES, ZERO, Capped, names_of
-from organizations import statements
+from organizations import statements, wire
 from organizations.idempotency import Earlier, Key
 from organizations.ids import new_id
 
@@ -69,7 +68,7 @@ class Wanted:
     reservation_id: UUID = field(default_factory=new_id)
     work_type: str = "ai"
     requested_model: str = ""
-    estimate: dict[str, int] | None = None
+    estimate: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     performed_by: str = ""
     time_to_live: timedelta = timedelta()
@@ -232,8 +231,5 @@ def decide(
     return str(row[0])
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
-
-
 def _json(value: Any) -> str | None:
-    return None if value is None else _ENCODER.encode(value)
+    return None if value is None else wire.dumps(value).decode()

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -90,6 +91,8 @@ class Reservation(models.Model):
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    settled_entry_id: UUID | None
+    """The entry that charged it, if one did: set by who looked for it, and not there otherwise."""
 
     class Meta:
         constraints = [

@@ -4,7 +4,7 @@ import json
 from uuid import UUID
 
 from credits import ledger
-from credits.models import Reservation, Wallet
+from credits.models import LedgerEntry, Reservation, Wallet
 from organizations import statements
 
 _HOLD = statements.Columns(Reservation, "r")
@@ -41,8 +41,13 @@ def find_hold(
 def find_hold_now(
     organization_id: UUID, reservation_id: UUID, *, actor_id: UUID | None = None
 ) -> Reservation:
-    """Return a reservation as `find_hold` does, with its limits as they are by now.
+    """Return a reservation as `find_hold` does, with its limits as they are by now, and what charged it.
 
     :raises Reservation.DoesNotExist: if there is none
     """
-    return ledger.read_figures(find_hold(organization_id, reservation_id, actor_id=actor_id))
+    found = ledger.read_figures(find_hold(organization_id, reservation_id, actor_id=actor_id))
+    if found.status == Reservation.Status.SETTLED:
+        charged = LedgerEntry.objects.filter(reservation=found.id, kind=LedgerEntry.Kind.SETTLE)
+        entry_ids = charged.filter(reverses=None).values_list("id", flat=True)
+        found.settled_entry_id = entry_ids.first()
+    return found

@@ -40,7 +40,7 @@ class Calls:
         return self.began <= datetime.fromisoformat(text) <= self.began + SLACK
 
 
-HOLD, SETTLE = "credits_hold_2", "usage_settle_2"
+HOLD, SETTLE = "credits_hold_2", "usage_settle_3"
 FUNCTIONS = (HOLD, SETTLE)
 KEY = "recorded"
 """With this the idempotency keys of what is recorded begin."""

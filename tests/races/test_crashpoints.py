@@ -294,14 +294,14 @@ class TestTheProofItself:
         parent, _ = make_family(funded=1_000)
         held = reserve(parent, 10)
         request = Request(Work(parent, credits=Decimal(5)), NOW)
-        done = Done(held, STAFF, NOW, Decimal(5))
+        done = Done(parent, held, STAFF, NOW, Decimal(5))
         careful: dict[str, Callable[[], object]] = {
             "reserve": lambda: bare(spending.with_care)(request),
             "check": lambda: bare(spending.check_with_care)(replace(request, kind="check")),
             "grow": lambda: bare(spending.grow)(
                 organization=parent, reservation_id=held.id, now=NOW, credits=Decimal(15)
             ),
-            "settle": lambda: bare(settling.settle_with_care)(parent, done),
+            "settle": lambda: bare(settling.settle_with_care)(done),
         }
 
         with pytest.raises(TransactionManagementError):

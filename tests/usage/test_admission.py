@@ -198,5 +198,5 @@ class TestKept:
 
         assert caller.post("/usage/reservations", work, key="r").content == held.content
         assert caller.post(path, cost, key="s").content == settled.content
-        assert set(IdempotencyKey.objects.values_list("format", flat=True)) == {1}
+        assert set(IdempotencyKey.objects.values_list("format", flat=True)) == {1, 2}
         assert Reservation.objects.count() == 1

@@ -292,7 +292,14 @@ class TestSettle:
         body = ok(backend.settle(held["id"], credits))
 
         limits = after(organization, used=credits)
-        assert body == held | {"status": "settled", "settledCredits": credits, "limits": limits}
+        entry = LedgerEntry.objects.filter(kind="settle").first()
+        assert body == held | {
+            "status": "settled",
+            "settledCredits": credits,
+            "limits": limits,
+            "entryId": entry.public_id if entry else None,
+        }
+        assert (entry is not None) == bool(credits)
         assert ok(backend.get(f"/usage/reservations/{held['id']}")) == body
         assert f.money_of(organization) == f.amounts(f"{1000 - credits}", 0, f"{1000 - credits}")
 
@@ -333,7 +340,8 @@ class TestSettle:
 
         body = ok(backend.settle(held["id"], 100))
 
-        changed = {"status": "settled", "settledCredits": 100, "late": True}
+        entry_id = LedgerEntry.objects.get(kind="settle").public_id
+        changed = {"status": "settled", "settledCredits": 100, "late": True, "entryId": entry_id}
         assert body == held | changed | {"limits": after(organization, used=100)}
         assert f.wallet_of(organization).balance == 900
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from credits.models import Reservation
+from credits.models import LedgerEntry, Reservation
 from organizations import services as organizations
 from organizations import wire
 from organizations.models import Actor, Organization
@@ -384,7 +384,10 @@ class TestEvents:
 
         assert [result["status"] for result in first] == ["accepted", "accepted", "duplicate"]
         assert [result["credits"] for result in first] == [2.5, 10, 2.5]
-        assert again == [{"source": "batch", "id": "2", "status": "duplicate", "credits": 10}]
+        entry_id = LedgerEntry.objects.get(kind="settle").public_id
+        duplicate = {"status": "duplicate", "credits": 10, "entryId": entry_id}
+        assert again == [{"source": "batch", "id": "2", **duplicate}]
+        assert {result["entryId"] for result in first} == {entry_id}
         assert f.money_of(organization)[0] == Decimal("987.5")
         assert f.wallet_of(organization).head_number == 2
         assert p.counted(organization, "2026-05", actor=ada)[0] == 2.5
@@ -485,8 +488,8 @@ class TestEvents:
             ({"credits": -1}, "credits: "),
             ({"credits": 10**13 + 1}, "credits: "),
             ({"credits": None}, "credits: "),
-            ({}, "credits: Either this, or token counts"),
-            ({"credits": 1, "inputTokens": 1}, "credits: Either this, or token counts"),
+            ({}, "credits: Exactly one of credits, token counts, usage and response"),
+            ({"credits": 1, "inputTokens": 1}, "inputTokens: Exactly one of credits"),
             ({"outputTokens": 1}, "model: Tokens need a model."),
             ({"model": "sonnet", "outputTokens": 1.5}, "outputTokens: "),
             ({"model": "sonnet", "outputTokens": 10**9 + 1}, "outputTokens: "),

@@ -68,15 +68,13 @@ class TestCounts:
         within = told | {"cache_audio_write_1h_tokens": 1}
         assert completed(within)["cache_write_tokens"] == 5
 
-    def test_say_what_cannot_be_and_what_has_no_price(self) -> None:
+    def test_say_what_cannot_be(self) -> None:
         told = {"input_tokens": 5, "cache_read_tokens": 6, "code_executions": 2}
 
-        assert remarks(card(False), told) == (
-            "6 cache read tokens of 5 input tokens, no price for 2 code executions"
-        )
+        assert remarks(told) == "6 cache read tokens of 5 input tokens"
         both = {"input_tokens": 5, "cache_read_tokens": 4, "cache_write_tokens": 4}
-        assert remarks(card(False), both) == "8 cached tokens of 5 input tokens"
-        assert not remarks(card(False), {"input_tokens": 5, "cache_read_tokens": 5})
+        assert remarks(both) == "8 cached tokens of 5 input tokens"
+        assert not remarks({"input_tokens": 5, "cache_read_tokens": 5})
 
 
 @pytest.fixture
@@ -125,13 +123,13 @@ class TestSettle:
     def test_notes_what_contradicts_itself_and_charges_what_is_possible(
         self, backend: Caller, held: Any
     ) -> None:
-        usage = {"inputTokens": MILLION, "cacheReadTokens": MILLION + 1, "codeExecutions": 1}
+        usage = {"inputTokens": MILLION, "cacheReadTokens": MILLION + 1}
 
         done = ok(backend.post(f"{RESERVATIONS}/{held['id']}/settle", {"usage": usage}))
 
         assert done["settledCredits"] == 30
         assert UsageEvent.objects.get().note == (
-            "1000001 cache read tokens of 1000000 input tokens, no price for 1 code executions"
+            "1000001 cache read tokens of 1000000 input tokens"
         )
 
     @pytest.mark.parametrize(

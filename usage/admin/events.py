@@ -18,6 +18,7 @@ from credits.templatetags.amounts import credits
 from organizations.admin import link, pill
 from organizations.admin.windows import WindowFilter
 from usage.models import RollupMark, UsageEvent, UsageRollup
+from usage.pricing import asked_variant
 from usage.services.corrections import may_reverse
 from usage.services.events import CORRECTION, FORGIVEN, REFUND, RERATED
 from usage.services.history import BY
@@ -143,7 +144,8 @@ class UsageEventAdmin(UsedAdmin):
             "The work",
             {
                 "fields": (
-                    ("model_link", "work_type", "resource"),
+                    ("model_link", "served_so", "models_of_hold"),
+                    ("work_type", "resource"),
                     ("input_tokens", "cached_input_tokens", "cache_write_tokens"),
                     ("output_tokens", "reasoning_tokens"),
                     "usage",
@@ -187,6 +189,19 @@ class UsageEventAdmin(UsedAdmin):
     @display(description="Model")
     def model_link(self, event: UsageEvent) -> SafeString | str:
         return link(event.model) if event.model else "–"
+
+    @display(description="Served")
+    def served_so(self, event: UsageEvent) -> str:
+        return event.variant.replace("=", ": ").replace("_", " ") or "as standard"
+
+    @display(description="Asked for → held for")
+    def models_of_hold(self, event: UsageEvent) -> str:
+        hold = event.reservation
+        if hold is None or not hold.requested_model:
+            return "–"
+        variant = asked_variant(hold.rate_card or {})
+        held = f"{hold.requested_model} → {hold.effective_model}"
+        return f"{held}, {variant.replace('=', ': ')}" if variant else held
 
     @display(description="Work")
     def kind(self, event: UsageEvent) -> str:

@@ -18,15 +18,18 @@ from organizations.fields import (
     TextOrNull,
     WalletTime,
 )
+from organizations.ids import write
 from organizations.pagination import PageQuery
 from usage.models import UsageEvent
 from usage.pricing import Tokens
 from usage.serializers.plain import PlainFirst
-from usage.serializers.reservations import (
+from usage.serializers.reservations import WorkFields
+from usage.serializers.telling import (
     TOKEN_CLASSES,
+    ResponseField,
     TokensField,
     UsageField,
-    WorkFields,
+    VariantField,
     require_one_way,
 )
 
@@ -47,6 +50,8 @@ class ToldEvent(PlainFirst, WorkFields):
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
     usage = UsageField(required=False)
+    response = ResponseField(required=False)
+    variant = VariantField(required=False)
     occurredAt = OffsetDateTimeField(source="occurred_at", required=False)
     metadata = MetadataField(required=False)
     charge = StrictBoolean(
@@ -61,8 +66,9 @@ class ToldEvent(PlainFirst, WorkFields):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
         require_one_way(attrs, counts)
-        if "credits" not in attrs and "model" not in attrs:
-            raise serializers.ValidationError({"model": "Tokens need a model."})
+        if "model" not in attrs and ("credits" not in attrs or "variant" in attrs):
+            said = "Variants" if "credits" in attrs else "Tokens"
+            raise serializers.ValidationError({"model": f"{said} need a model."})
         return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
 
 
@@ -120,24 +126,27 @@ class TellEvents(StrictSerializer):
 
 
 class ResultShape(serializers.Serializer):
-    """What became of a piece of work, in the order in which they were told. `source` and `id` are null where what was sent is neither."""
+    """What became of a piece of work, in the order in which they were told. `source` and `id` are null where what was sent is neither;
+    `entryId` is the entry of the ledger that charged it, null where nothing was charged."""
 
     id = serializers.CharField(allow_null=True)
     status = serializers.ChoiceField(RESULT_STATUS)
     reason = serializers.CharField(required=False)
     credits = CreditsField(required=False)
+    entryId = IdField("txn", required=False, allow_null=True)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
         return {"source": serializers.CharField(allow_null=True), **super().get_fields()}
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Say a result without what it does not have: a reason, or credits. By hand, because there are a thousand of them."""
+        """Say a result without what it does not have: a reason, or credits and what charged them. By hand, because there are a thousand of them."""
         said = {"source": instance.source, "id": instance.id, "status": instance.status}
         if instance.reason is not None:
             said["reason"] = instance.reason
         if instance.credits is not None:
             said["credits"] = wire.plain(instance.credits)
+            said["entryId"] = instance.entry_id and write("txn", instance.entry_id)
         return said
 
 
@@ -162,8 +171,15 @@ class EventQuery(NamesActor, PageQuery):
         return {**super().get_fields(), "source": StrictChar(max_length=64, required=False)}
 
 
+class VariantOrNull(VariantField):
+    """How work was served, where that has prices of its own."""
+
+    def to_representation(self, value: str) -> dict[str, str] | None:  # type: ignore[override]
+        return super().to_representation(value) if value else None
+
+
 class UsageEventShape(serializers.ModelSerializer):
-    """One piece of work that was done, or with `correctsId` the correction of one. `listCredits` is what it costs by the rate card, also where it was free. `note` says where its counts contradict each other: it was charged as far as they can be true."""
+    """One piece of work that was done, or with `correctsId` the correction of one. `model` and `variant` are what served it; of a hold, `requestedModel` was asked for and `heldModel` was held for. `listCredits` is what it costs by the rate card, also where it was free. `note` says where its counts contradict each other: it was charged as far as they can be true."""
 
     id = IdField("evt")
     externalId = serializers.CharField(source="external_id")
@@ -173,6 +189,9 @@ class UsageEventShape(serializers.ModelSerializer):
     actorId = IdField("act", source="actor_id", allow_null=True)
     entity = serializers.CharField(source="group.key", default=None, allow_null=True)
     model = serializers.CharField(source="model_id", allow_null=True)
+    requestedModel = TextOrNull(source="requested_model")
+    heldModel = TextOrNull(source="held_model")
+    variant = VariantOrNull(allow_null=True)
     resourceType = serializers.CharField(source="work_type")
     entityType = TextOrNull(source="resource_type")
     entityId = TextOrNull(source="resource_id")
@@ -202,6 +221,9 @@ class UsageEventShape(serializers.ModelSerializer):
             "actorId",
             "entity",
             "model",
+            "requestedModel",
+            "heldModel",
+            "variant",
             "resourceType",
             "entityType",
             "entityId",

@@ -22,7 +22,7 @@ from organizations.fields import (
     StrictInteger,
     StrictSerializer,
 )
-from usage.serializers.reservations import TokensField
+from usage.serializers.telling import TokensField
 
 Read = Callable[[Any], Any]
 

@@ -1,7 +1,6 @@
 """What the API says of reservations and of denials, and what it reads to make and end them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -30,8 +29,16 @@ from organizations.fields import (
 )
 from organizations.ids import write
 from organizations.models import Organization
-from usage.counts import BY_NAME, NAMES, missing_whole
-from usage.pricing import Counts, Tokens
+from usage.pricing import Tokens
+from usage.serializers.telling import (
+    TOKEN_CLASSES,
+    MaxUnitsField,
+    ResponseField,
+    TokensField,
+    UsageField,
+    VariantField,
+    require_one_way,
+)
 from usage.services import Decision, Denied
 
 PARENTS_BUSINESS = "organization"
@@ -40,62 +47,7 @@ PARENTS_BUSINESS = "organization"
 
 WORK_TYPES = ["ai", "agent_run", "app_compute", "job_compute"]
 RESOURCE_TYPES = ["app", "dataset"]
-TOKEN_CLASSES = tuple(field.name for field in fields(Tokens))
 REQUIRED = "This field is required."
-MAX_TOKENS = 10**9
-
-
-class TokensField(StrictInteger):
-    """A number of tokens: a whole one, up to a thousand million."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_value": MAX_TOKENS} | options)
-
-
-@extend_schema_field(
-    {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_TOKENS},
-        "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
-        "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, …",
-    }
-)
-class UsageField(serializers.Field):
-    """Counts by unit: a whole number of each, and of what is a part of another also the largest that contains it."""
-
-    default_error_messages = {
-        "object": 'Counts by unit are expected, like {{"inputTokens": 1}}.',
-        "unit": "There is no unit {name}.",
-        "count": "{name} is a whole number from 0 to {most}.",
-        "whole": "{name} needs {whole} beside it, of which it is a part.",
-    }
-
-    def to_internal_value(self, data: Any) -> Counts:
-        if type(data) is not dict or not data:
-            self.fail("object")
-        counts = {}
-        for name, count in data.items():
-            unit = BY_NAME.get(name)
-            if unit is None:
-                self.fail("unit", name=ascii(name[:40]))
-            if type(count) is not int or not 0 <= count <= MAX_TOKENS:
-                self.fail("count", name=name, most=MAX_TOKENS)
-            counts[unit] = count
-        missing = missing_whole(counts)
-        if missing is not None:
-            self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
-        return counts
-
-    def to_representation(self, value: Counts) -> dict[str, int]:
-        return {NAMES[unit]: count for unit, count in value.items()}
-
-
-def require_one_way(attrs: Mapping[str, Any], counts: Mapping[str, int]) -> None:
-    """Refuse work that does not say once what it cost: in credits, tokens or counts by unit."""
-    said = ["credits" in attrs, bool(counts), "usage" in attrs]
-    if sum(said) != 1:
-        raise serializers.ValidationError({"credits": "Either this, or token counts, or usage."})
 
 
 class SecondsField(StrictInteger):
@@ -126,24 +78,31 @@ class WorkFields(NamesActor):
 
 
 class Ask(WorkFields):
-    """Credits, or the tokens of a model: `maxOutputTokens` may be left out where what comes out of it costs nothing."""
+    """Credits, or how much of a model: its tokens, and of what is no token `maxUnits`. `maxOutputTokens` may be left out where what comes
+    out of it costs nothing, or where there are other units."""
 
     estimatedCredits = CreditsField(source="credits", required=False)
     inputTokens = TokensField(source="input", required=False)
     maxOutputTokens = TokensField(source="output", required=False)
+    maxUnits = MaxUnitsField(source="units", required=False)
+    variant = VariantField(required=False)
     mode = StrictChoice(Reservation.Mode.choices, default=Reservation.Mode.EXACT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         counts = {name: attrs.pop(name) for name in ("input", "output") if name in attrs}
-        if ("credits" in attrs) == bool(counts):
+        is_counted = bool(counts) or "units" in attrs
+        if ("credits" in attrs) == is_counted:
             raise serializers.ValidationError(
-                {"estimatedCredits": "Either this, or inputTokens and maxOutputTokens."}
+                {
+                    "estimatedCredits": "Either this, or inputTokens and maxOutputTokens, or maxUnits."
+                }
             )
         if counts and "input" not in counts:
             raise serializers.ValidationError({"inputTokens": REQUIRED})
-        if counts and "model" not in attrs:
-            raise serializers.ValidationError({"model": "Tokens need a model."})
-        return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
+        if (is_counted or "variant" in attrs) and "model" not in attrs:
+            said = "Tokens" if counts else "Units" if is_counted else "Variants"
+            raise serializers.ValidationError({"model": f"{said} need a model."})
+        return super().validate(attrs) | ({"tokens": Tokens(**counts)} if is_counted else {})
 
 
 class Reserve(Ask):
@@ -154,7 +113,8 @@ class Reserve(Ask):
 
 
 class Settle(StrictSerializer):
-    """What work cost: credits, or its tokens by class as its provider counts them, or `usage`: counts of any unit, wholes with their parts in."""
+    """What work cost: credits, or its tokens by class as its provider counts them, or `usage`: counts of any unit, wholes with their parts
+    in; or `response`: what its provider said of it. `model` and `variant` are what really served it, where that is not what is held for."""
 
     credits = CreditsField(required=False)
     inputTokens = TokensField(source="input", required=False)
@@ -163,6 +123,9 @@ class Settle(StrictSerializer):
     outputTokens = TokensField(source="output", required=False)
     reasoningTokens = TokensField(source="reasoning", required=False)
     usage = UsageField(required=False)
+    response = ResponseField(required=False)
+    model = StrictChar(max_length=80, required=False)
+    variant = VariantField(required=False)
     metadata = MetadataField(
         required=False,
         help_text='Merges over that of the reservation, key by key: `""` leaves a key out. A repeat says the same.',
@@ -182,13 +145,16 @@ class Extend(StrictSerializer):
 
 
 class Grow(StrictSerializer):
+    """The new total: in credits, or of what was asked for."""
+
     estimatedCredits = CreditsField(source="credits", required=False)
     maxOutputTokens = TokensField(source="max_output_tokens", required=False, min_value=1)
+    maxUnits = MaxUnitsField(source="units", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if len(attrs) != 1:
+        if not attrs or ("credits" in attrs and len(attrs) > 1):
             raise serializers.ValidationError(
-                {"estimatedCredits": "Either this or maxOutputTokens."}
+                {"estimatedCredits": "Either this, or maxOutputTokens and maxUnits."}
             )
         return attrs
 
@@ -253,7 +219,7 @@ class ReservationShape(serializers.Serializer):
     """A reservation.
 
     `maxOutputTokens` is what its credits buy, where it was asked in tokens; `ratedAt` from when the prices are that its tokens will be
-    charged by, whenever it settles.
+    charged by, whenever it settles. Once it is settled `entryId` is the entry of the ledger that charged it, null where nothing was charged.
     """
 
     # Needs `now` in its context, and `to_child`: whether a key of a child asks.
@@ -271,6 +237,7 @@ class ReservationShape(serializers.Serializer):
     limits = LimitShape(many=True)
     expiresAt = WalletTime()
     late = serializers.BooleanField()
+    entryId = IdField("txn", allow_null=True, required=False)
 
     def to_representation(self, instance: Reservation) -> dict[str, Any]:
         return said(instance, now=self.context["now"], to_child=self.context["to_child"])
@@ -279,7 +246,7 @@ class ReservationShape(serializers.Serializer):
 def said(reservation: Reservation, *, now: datetime, to_child: bool) -> dict[str, Any]:
     """Write a reservation as the API tells it: the fields of `ReservationShape`."""
     estimate, card = reservation.estimate, reservation.rate_card
-    return {
+    told = {
         "id": write("rsv", reservation.id),
         "status": reservation.status_at(now),
         "credits": reservation.credits,
@@ -294,17 +261,22 @@ def said(reservation: Reservation, *, now: datetime, to_child: bool) -> dict[str
         "expiresAt": _time(reservation.expires_at),
         "late": reservation.late,
     }
+    if reservation.settled_credits is not None and hasattr(reservation, "settled_entry_id"):
+        entry_id = reservation.settled_entry_id
+        told["entryId"] = entry_id and write("txn", entry_id)
+    return told
 
 
 def remembered(answer: str, organization: Organization) -> Reservation:
     """Return a reservation of an organization as it was when an answer spoke of it, from what is kept of that answer.
 
-    :param answer: in format 1: what `credits_answer_1` writes
+    :param answer: in format 1: what `credits_answer_1` writes; or in format 2: what `usage_settled_answer_1` does
     """
     kept = simplejson.loads(answer, use_decimal=True)
     output, rated, expires_at = (kept.pop(name) for name in ("output", "rated_at", "expires_at"))
     ids = {name: kept.pop(name) for name in ("id", "actor_id", "group_id")}
-    return Reservation(
+    entry_ids = [kept.pop("entry_id")] if "entry_id" in kept else []
+    reservation = Reservation(
         wallet=Wallet(organization=organization),
         estimate=None if output is None else {"output": output},
         rate_card=None if rated is None else {"starts_at": rated},
@@ -312,6 +284,9 @@ def remembered(answer: str, organization: Organization) -> Reservation:
         **{name: id and UUID(id) for name, id in ids.items()},
         **{name: _exact(value) for name, value in kept.items()},
     )
+    for entry_id in entry_ids:
+        reservation.settled_entry_id = entry_id and UUID(entry_id)
+    return reservation
 
 
 def _exact(value: Any) -> Any:

@@ -22,6 +22,7 @@ from usage.services.events import record as record
 from usage.services.refunds import NotSettled as NotSettled
 from usage.services.refunds import Refund as Refund
 from usage.services.refunds import refund as refund
+from usage.services.served import NoPrice as NoPrice
 from usage.services.settling import Done as Done
 from usage.services.settling import settle as settle
 from usage.services.settling import settle_at_once as settle_at_once

@@ -10,9 +10,19 @@ from credits.limits import Capped
 from organizations.authentication import Unauthenticated
 from organizations.models import Actor, Group, Organization
 from organizations.permissions import ForbiddenScope
+from usage.counts import NAMES, completed
 from usage.models import AIModel, Thresholds
 from usage.policy import Offer, Terms
-from usage.pricing import ImpossibleTokens, RateCard, Tokens, Unpriced, dearest, price
+from usage.pricing import (
+    NOTHING,
+    Counts,
+    ImpossibleTokens,
+    RateCard,
+    Tokens,
+    Unpriced,
+    dearest,
+    price,
+)
 from usage.services import limits, rates, terms
 from usage.services.terms import Book, Versions
 
@@ -26,6 +36,10 @@ class Work(NamedTuple):
     organization: Organization
     credits: Decimal | None = None
     tokens: Tokens | None = None
+    units: Counts = NOTHING
+    """How much there may be besides tokens, by unit."""
+    variant: str = ""
+    """How it is to be served, like `service_tier=flex`; empty is the standard way."""
     model: AIModel | None = None
     actor: Actor | None = None
     actor_called: str | None = None
@@ -46,11 +60,13 @@ class Candidate(NamedTuple):
     card: RateCard
     price: Decimal
     """The most that the work can cost on it."""
+    variant: str = ""
+    """How it is to be served, if that has prices of its own."""
 
     @property
     def held(self) -> RateCard:
         """The prices by which the work is held."""
-        return dearest(self.card)
+        return dearest(self.card, self.variant)
 
     @property
     def offer(self) -> Offer:
@@ -159,10 +175,9 @@ class Ask:
     def _candidates(self, model: AIModel) -> tuple[Candidate, Candidate | None]:
         fallback = self.book.fallback(model.provider)
         cards = self._cards = self.book.cards([model, *([fallback] if fallback else [])])
+        self._require_prices_of_units(rates.in_force(cards, model, self.now), model)
         asked = self._candidate(model, cards)
-        tokens = self.work.tokens
-        if tokens is not None and not tokens.output and asked.card.prices_output:
-            raise Left.of("maxOutputTokens", "It is required: what comes out of this model costs.")
+        self._require_sense(asked)
         if fallback is None or fallback == model:
             return asked, asked if fallback else None
         try:
@@ -172,9 +187,43 @@ class Ask:
 
     def _candidate(self, model: AIModel, cards: rates.Cards) -> Candidate:
         """Price the work on a model: the most that its tokens can cost, or the credits that were asked for."""
-        card = rates.in_force(cards, model, self.now)
-        priced = price(dearest(card), self.work.tokens or Tokens())
-        return Candidate(model, card, priced if self.work.credits is None else self.work.credits)
+        work, card = self.work, rates.in_force(cards, model, self.now)
+        # A fallback that has no such way of being served does the work in its own.
+        variant = card.served(work.variant) or ""
+        if work.credits is not None:
+            price(dearest(card, variant), Tokens())
+            return Candidate(model, card, work.credits, variant)
+        held = dearest(card, variant)
+        priced = price(held, work.tokens or Tokens(), units=self.units)
+        return Candidate(model, card, priced, variant)
+
+    @cached_property
+    def units(self) -> Counts:
+        """How much there may be besides tokens: wholes with their parts in."""
+        return completed(self.work.units) if self.work.units else NOTHING
+
+    def _require_prices_of_units(self, card: RateCard, model: AIModel) -> None:
+        """Refuse to begin what could not be charged.
+
+        :raises Left: naming the unit
+        """
+        missing = card.sheet(card.served(self.work.variant) or "").unpriced(self.units)
+        if missing and self.units and card.is_priced:
+            named = " and ".join(NAMES[unit] for unit in missing)
+            raise Left.of("maxUnits", f"{model.slug} has no price for {named}.")
+
+    def _require_sense(self, asked: Candidate) -> None:
+        """Refuse what a model does not sell so.
+
+        :raises Left: naming the field
+        """
+        work, slug = self.work, asked.model.slug
+        if asked.card.served(work.variant) is None:
+            raise Left.of("variant", f"{slug} has no prices for {work.variant}.")
+        if work.tokens is None or work.units or work.tokens.output:
+            return
+        if asked.card.prices_output:
+            raise Left.of("maxOutputTokens", "It is required: what comes out of this model costs.")
 
     def _group(self) -> Group | None:
         """The entity group whose bucket this is: the request's, else the actor's."""

@@ -56,6 +56,7 @@ def _beside(
         work_type=event.work_type,
         resource_type=event.resource_type,
         resource_id=event.resource_id,
+        variant=event.variant,
         credits=credits,
         list_credits=list_credits,
         rated_at=event.rated_at,

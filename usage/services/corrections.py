@@ -24,10 +24,11 @@ from credits.services.ending import reclaim_if_archived
 from credits.services.locking import is_archived, lock
 from credits.services.references import earlier
 from organizations.models import Organization
-from usage.counts import completed
+from usage.counts import counts_in
 from usage.models import AIModel, UsageEvent
-from usage.pricing import Tokens, Unpriced, price, price_of
-from usage.services import rates
+from usage.pricing import Tokens, Unpriced
+from usage.services import rates, terms
+from usage.services.asking import Left
 from usage.services.beside import (
     ForgivenMeanwhile,
     charge_with,
@@ -37,6 +38,7 @@ from usage.services.beside import (
     rerated,
 )
 from usage.services.events import CORRECTION, FORGIVEN, REFUND, RERATED
+from usage.services.served import Served
 from usage.services.storing import store
 
 SETTLE = LedgerEntry.Kind.SETTLE
@@ -322,9 +324,9 @@ def _read(
     if told[-1].entry is not None:
         told += events.filter(entry=told[-1].entry, position__gt=told[-1].position)
     models = {event.model.slug: event.model for event in told if event.model}
-    cards = rates.cards_of(models.values(), until=now)
+    cards, book = rates.cards_of(models.values(), until=now), terms.current(organization)
     latest = _latest(told)
-    repriced = [_price(each, latest[each.id], cards) for each in told if each.id in latest]
+    repriced = [_price(each, latest[each.id], cards, book) for each in told if each.id in latest]
     return _Read(repriced, told[-1].position)
 
 
@@ -370,16 +372,16 @@ def _latest(told: Sequence[UsageEvent]) -> dict[UUID, UsageEvent]:
     return latest
 
 
-def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards) -> Repriced:
+def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards, book: terms.Book) -> Repriced:
     hold = told.reservation
     moment = hold.created_at if hold else told.occurred_at
     try:
-        card = rates.in_force(cards, _model_of(told), moment)
-        if told.usage is None:
-            new = price(card, _tokens_of(told), work_is_done=True)
-        else:
-            new = price_of(card, completed(told.usage), work_is_done=True)
-    except Unpriced as error:
+        model = _model_of(told)
+        card = rates.in_force(cards, model, moment)
+        served = Served.of(model.slug, card, moment, told.variant)
+        usage = None if told.usage is None else counts_in(told.usage)
+        new, _ = served.charge(_tokens_of(told), usage, book)
+    except (Unpriced, Left) as error:
         return Repriced(told, latest, latest.credits, latest.rated_at, f"{told.public_id}: {error}")
     return Repriced(told, latest, new, datetime.fromisoformat(card.starts_at))
 

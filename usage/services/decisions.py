@@ -69,6 +69,6 @@ def with_tokens(denied: BillingExhausted, ask: Ask, chosen: Candidate | None) ->
     """Say how many output tokens would have been affordable."""
     if ask.work.tokens is not None and chosen is not None and denied.affordable_credits is not None:
         denied.affordable_output_tokens = affordable_output(
-            chosen.held, ask.work.tokens, denied.affordable_credits
+            chosen.held, ask.work.tokens, denied.affordable_credits, units=ask.units
         )
     return denied

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -33,9 +34,9 @@ PORTION = 250
 # The limit makes the planner look each up by itself: else it may read all events of the organization. And it is planned anew each time,
 # because of a table that was small when a session prepared this one index is as good as another, and one gets slow as it grows.
 _EARLIER = """
-    SELECT told.source, told.id, e.credits FROM unnest(%s::text[], %s::text[]) AS told (source, id)
+    SELECT told.source, told.id, e.credits, e.entry_id FROM unnest(%s::text[], %s::text[]) AS told (source, id)
     CROSS JOIN LATERAL (
-        SELECT credits FROM usage_usageevent
+        SELECT credits, entry_id FROM usage_usageevent
         WHERE organization_id = %s AND source = told.source AND external_id = told.id LIMIT 1
     ) e"""
 _COLUMNS = [
@@ -56,6 +57,12 @@ class Result(NamedTuple):
     status: Literal["accepted", "duplicate", "rejected"]
     reason: str | None = None
     credits: Decimal | None = None
+    entry_id: UUID | None = None
+    """What charged it."""
+
+
+Booked = tuple[Decimal, UUID | None]
+"""What an event was charged, and by which entry."""
 
 
 class _Event(NamedTuple):
@@ -146,37 +153,58 @@ def _book(book: Book, portion: Sequence[Priced], note: ledger.Note) -> list[Resu
         book = terms.fresh(book.organization)
         portion = read_and_price(book, [each.told for each in portion], now=note.posted_at)
     require_active(book.organization)
+    results, events = _decided(book, portion, counted)
+    if not events:
+        return list(results)
+    charged = _charge(book, events, counted, note)
+    _store(book, events, _count(book, events), charged)
+    entries = {event.priced.told[:2]: _entry_of(event, charged) for event in events}
+    return [
+        each._replace(entry_id=entries.get((each.source, each.id), each.entry_id))
+        for each in results
+    ]
+
+
+def _decided(
+    book: Book, portion: Sequence[Priced], counted: Sequence[Countable]
+) -> tuple[list[Result], list[_Event]]:
+    """Return what becomes of each piece of work, and the events of those that are recorded."""
     booked = _earlier(book, portion)
     events: list[_Event] = []
     results = []
     for each in portion:
         key = (each.told.source, each.told.id)
         if key in booked:
-            results.append(Result(*key, "duplicate", credits=booked[key]))
+            results.append(Result(*key, "duplicate", None, *booked[key]))
             continue
         event = _decide(each, book, counted)
         if isinstance(event, str):
             results.append(_rejected(each.told, event))
             continue
         events.append(event)
-        booked[key] = event.credits
+        booked[key] = (event.credits, None)
         results.append(Result(*key, "accepted", credits=event.credits))
-    if events:
-        _store(book, events, _count(book, events), _charge(book, events, counted, note))
-    return results
+    return results, events
+
+
+def _entry_of(event: _Event, charged: ledger.Charged) -> UUID | None:
+    """Return the entry that charged an event; none if it was free."""
+    if event.period_id is None or not event.credits:
+        return None
+    return charged.entries.get(event.period_id)
 
 
 def _rejected(told: Told, reason: str) -> Result:
     return Result(told.source, told.id, "rejected", reason=reason)
 
 
-def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Decimal]:
-    """Return what was charged for those of these pieces of work that are recorded already."""
+def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Booked]:
+    """Return what was charged for those of these pieces of work that are recorded already, and by which entry."""
     sources = [each.told.source for each in portion]
     ids = [each.told.id for each in portion]
     with connection.cursor() as cursor:
         cursor.execute(_EARLIER, [sources, ids, book.organization.id])
-        return {(source, id): credits for source, id, credits in cursor.fetchall()}
+        return {(source, id): booked for source, id, *booked in cursor.fetchall()}
 
 
 def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | str:
@@ -234,7 +262,7 @@ def _store(
     lines = []
     for event, position in zip(events, charged.positions, strict=True):
         counters = ",".join([str(counter_ids[each]) for each in event.counted_in])
-        entry_id = charged.entries.get(event.period_id, NULL) if event.period_id else NULL
+        entry_id = _entry_of(event, charged) or NULL
         byok = own_keys and event.priced.told.charge
         lines.append(
             f"{new_id()}\t{organization_id}\t{entry_id}\t{event.credits:f}\t{{{counters}}}\t{byok}\tfalse\t"

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from credits.models import LedgerEntry, Reservation, Wallet
@@ -146,10 +146,14 @@ def _charge_of(reservation: OuterRef) -> QuerySet[LedgerEntry]:
 
 
 def with_entry(events: QuerySet[UsageEvent]) -> QuerySet[UsageEvent]:
-    """Return events, each with its group and with the `charge_id` of the entry that charged it, or took back: null if none did."""
+    """Return events, each with its group, the models of its hold, and the `charge_id` of the entry that charged it, or took back: null if none did."""
     charge = _charge_of(OuterRef("reservation"))
     charged_with = Coalesce("entry", Subquery(charge.values("id")[:1]))
-    return events.select_related("group").annotate(charge_id=charged_with)
+    return events.select_related("group").annotate(
+        charge_id=charged_with,
+        requested_model=F("reservation__requested_model"),
+        held_model=F("reservation__effective_model"),
+    )
 
 
 def with_events(entries: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:

@@ -35,11 +35,22 @@ from organizations.services import (
     OrganizationSuspended,
     require_active,
 )
-from usage.pricing import ImpossibleTokens, Tokens, Unpriced, dearest, price, thaw
+from usage.counts import NAMES, completed
+from usage.pricing import (
+    NOTHING,
+    Counts,
+    ImpossibleTokens,
+    Unpriced,
+    asked_variant,
+    counted,
+    dearest,
+    price,
+    thaw,
+)
 from usage.services import terms
 from usage.services.asking import Ask, Left, Work
 from usage.services.decisions import Decision, Denied, NotAllowed, with_tokens
-from usage.services.wanting import Request, chosen_of, fitted
+from usage.services.wanting import Request, chosen_of, estimate_of, estimated, fitted
 
 EXACT = Reservation.Mode.EXACT
 PORTIONS = 10
@@ -243,7 +254,7 @@ def _made(ask: Ask, wanted: Wanted, outcome: Outcome) -> Reservation:
         "is_charged": made.is_charged,
         "byok": wanted.byok,
         "estimate": wanted.estimate,
-        "rate_card": chosen.card.frozen if chosen else None,
+        "rate_card": chosen.card.frozen_for(chosen.variant) if chosen else None,
         "settled_with": None,
         "figures": made.figures,
         "metadata": wanted.metadata,
@@ -271,7 +282,7 @@ def _decision(ask: Ask, wanted: Wanted, outcome: Outcome) -> Decision:
         [*shutoff, *limits],
         chosen_of(ask, outcome),
         byok=wanted.byok,
-        tokens=Tokens(**estimate) if estimate else None,
+        tokens=estimate_of(estimate)[0] if estimate else None,
     )
 
 
@@ -283,15 +294,17 @@ def grow(
     now: datetime,
     credits: Decimal | None = None,
     max_output_tokens: int | None = None,
+    units: Counts = NOTHING,
 ) -> Reservation | Denied | Left:
-    """Make `credits`, or the whole estimate with `max_output_tokens`, the new total of an open hold.
+    """Make `credits`, or the whole estimate with `max_output_tokens` and `units`, the new total of an open hold.
 
     No more than it has is a no-op. Shutoff, caps and pool are asked for the difference, in the hold's own month and period. A denial is
     returned, and leaves the hold as it was.
 
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises ReservationClosed: if it is not open
-    :raises NotInTokens: if it was not reserved in tokens and `max_output_tokens` is given
+    :raises NotInTokens: if it was not reserved in tokens or units and `max_output_tokens` or `units` are given
+    :raises Left: if one of these units has no price in the hold
     :raises ChargeTooLarge: if the new total is more than one piece of work may cost
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
@@ -299,23 +312,28 @@ def grow(
     seen = Reservation.objects.select_related("actor", "group").get(
         id=reservation_id, wallet__organization=organization
     )
-    total = _total(seen, credits, max_output_tokens)
+    estimate: Mapping[str, Any] = {}
+    if credits is None:
+        estimate = _foreseen(seen, max_output_tokens, units)
+        credits = _total(seen, estimate)
     work = Work(
         organization=organization,
         actor=seen.actor,
         group=seen.group,
         resource_type=seen.resource_type,
         resource_id=seen.resource_id,
-        credits=total,
+        credits=credits,
     )
+    is_more = bool(estimate) and estimate != seen.estimate
     request = Request(work, now, kind="grow", reservation_id=reservation_id)
-    estimate = _foreseen(seen, max_output_tokens)
     asks: list[Ask] = []
 
     def asking() -> Wanted:
         asks.append(Ask(work, now, terms.current(organization)))
         require_active(asks[-1].organization)
-        return replace(request.wanted(asks[-1]), estimate=estimate, valid_until=None)
+        return replace(
+            request.wanted(asks[-1]), estimate=dict(estimate) if is_more else None, valid_until=None
+        )
 
     asked = admit(organization, asking, now=now)
     outcome = asked.outcome.outcome
@@ -326,23 +344,34 @@ def grow(
         seen.refresh_from_db()
         raise ReservationClosed(f"{seen.status_at(now)}: the reservation is not open")
     if outcome == "too_large":
-        raise more_than(total, asked.wallet.config.charge_limit or ZERO)
+        raise more_than(credits, asked.wallet.config.charge_limit or ZERO)
     return _refusal(request, asks[-1], asked)
 
 
-def _total(reservation: Reservation, credits: Decimal | None, output: int | None) -> Decimal:
-    """What a hold would be in all, by credits or by the output tokens of its estimate."""
-    if output is None:
-        return credits or ZERO
+def _foreseen(reservation: Reservation, output: int | None, units: Counts) -> dict[str, Any]:
+    """Return the estimate of a hold for so much; never for less of anything than it was.
+
+    :raises NotInTokens: if it has none
+    """
     if reservation.estimate is None or reservation.rate_card is None:
-        raise NotInTokens("it was not reserved in tokens of a model")
-    tokens = Tokens(**{**reservation.estimate, "output": output})
-    return price(dearest(thaw(reservation.rate_card)), tokens)
+        raise NotInTokens("it was not reserved in tokens or units of a model")
+    tokens, before = estimate_of(reservation.estimate)
+    more = {unit: max(count, before.get(unit, 0)) for unit, count in units.items()}
+    wider = replace(tokens, output=max(tokens.output, output or 0))
+    return estimated(wider, {**before, **more})
 
 
-def _foreseen(reservation: Reservation, output: int | None) -> dict[str, int] | None:
-    """Return the estimate of a hold for so many output tokens; never for fewer than it was."""
-    estimate = reservation.estimate
-    if output is None or estimate is None or output <= estimate["output"]:
-        return None
-    return {**estimate, "output": output}
+def _total(reservation: Reservation, estimate: Mapping[str, Any]) -> Decimal:
+    """Return what a hold would be in all for an estimate.
+
+    :raises Left: if a unit of it has no price
+    """
+    frozen = reservation.rate_card or {}
+    held = dearest(thaw(frozen), asked_variant(frozen))
+    tokens, units = estimate_of(estimate)
+    counts = completed(units)
+    missing = held.sheet().unpriced({**counted(held, tokens), **counts})
+    if missing:
+        named = " and ".join(NAMES[unit] for unit in missing)
+        raise Left.of("maxUnits", f"{reservation.effective_model} has no price for {named}.")
+    return price(held, tokens, units=counts)

@@ -1,6 +1,5 @@
 """Work as it is told after it was done, read and priced before any lock: what it refers to, what it costs, or why it cannot be recorded."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -15,10 +14,11 @@ from credits.ledger import ORGANIZATION, InMonth, Subject
 from credits.models import ZERO
 from organizations import wire
 from organizations.models import Group
-from usage.counts import completed, remarks, tokens_of
 from usage.models import AIModel
-from usage.pricing import Counts, RateCard, Tokens, Unpriced, contradiction, price, price_of
+from usage.pricing import Counts, Tokens, Unpriced
 from usage.services import rates
+from usage.services.asking import Left
+from usage.services.served import NoPrice, Served
 from usage.services.settling import SOURCE
 from usage.services.terms import Book
 
@@ -34,7 +34,17 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 COLUMNS = [
     *("source", "external_id", "actor_id", "group_id", "model_id", "work_type"),
     *("resource_type", "resource_id", *(f"{each.name}_tokens" for each in fields(Tokens))),
-    *("usage", "list_credits", "rated_at", "month", "note", "occurred_at", "metadata", "charged"),
+    *(
+        "usage",
+        "variant",
+        "list_credits",
+        "rated_at",
+        "month",
+        "note",
+        "occurred_at",
+        "metadata",
+        "charged",
+    ),
 ]
 RESERVED_SOURCES = (SOURCE, FORGIVEN, CORRECTION, RERATED, REFUND)
 
@@ -59,6 +69,8 @@ class Told(NamedTuple):
     charge: bool = True
     """Whether it is charged and counted; if not it is history, for the reports."""
     usage: Counts | None = None
+    variant: str = ""
+    """How the model served it, like `service_tier=flex`; empty is the standard way."""
 
 
 class Priced(NamedTuple):
@@ -82,6 +94,15 @@ class _Known(NamedTuple):
     """The actors, each with its entity group."""
     groups: Mapping[str, Group]
     """The entity groups by their keys."""
+    book: Book
+
+
+class _Charge(NamedTuple):
+    """What work costs by the rate card, by which prices, and what its event notes of it."""
+
+    served: Served | None
+    cost: Decimal
+    note: str = ""
 
 
 def read_and_price(book: Book, told: Sequence[Told], *, now: datetime) -> list[Priced]:
@@ -93,6 +114,7 @@ def read_and_price(book: Book, told: Sequence[Told], *, now: datetime) -> list[P
         cards=book.cards(models.values()),
         actors=book.entity_groups({each.actor_id for each in told if each.actor_id is not None}),
         groups=book.groups({each.entity for each in told if each.entity is not None}),
+        book=book,
     )
     return [_priced(each, known, now=now) for each in told]
 
@@ -116,26 +138,23 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
     if problem is not None:
         return Priced(each, problem)
     try:
-        card = _card(each, known)
-        cost = _cost(each, card)
-    except Unpriced as error:
+        charge = _charge(each, _served(each, known), known)
+    except (Unpriced, Left) as error:
         return Priced(each, str(error))
     of_actor = known.actors[each.actor_id] if each.actor_id is not None else None
     group_id = known.groups[each.entity].id if each.entity is not None else of_actor
     month = periods.first_of_month(each.occurred_at)
     subjects = [(month, subject) for subject in _subjects(each, group_id)]
-    return Priced(each, None, cost, subjects, _line(each, card, cost, group_id, month))
+    return Priced(each, None, charge.cost, subjects, _line(each, charge, group_id, month))
 
 
-def _line(
-    each: Told, card: RateCard | None, cost: Decimal, group_id: UUID | None, month: date
-) -> str:
-    note, tokens = "", each.tokens
-    if card and each.usage is not None:
-        note, tokens = remarks(card, each.usage), tokens_of(card, each.usage)
-    elif card and tokens:
-        note = contradiction(card, tokens)
-    usage = NULL if each.usage is None else json.dumps(each.usage)
+def _line(each: Told, charge: _Charge, group_id: UUID | None, month: date) -> str:
+    served, tokens = charge.served, each.tokens
+    if served and each.usage is not None:
+        tokens = served.tokens(each.usage)
+    usage = NULL if each.usage is None else wire.dumps(each.usage).decode()
+    variant = _escaped(served.variant) if served else ""
+    rated_at = served.card.starts_at if served else NULL
     model = NULL if each.model is None else _escaped(each.model)
     source, id, work_type, resource_type, resource_id = _all_escaped(
         each.source, each.id, each.work_type, each.resource_type, each.resource_id
@@ -144,7 +163,7 @@ def _line(
     metadata = _escaped(wire.dumps(each.metadata).decode()) if each.metadata else "{}"
     return (
         f"{source}\t{id}\t{each.actor_id or NULL}\t{group_id or NULL}\t{model}\t{work_type}\t{resource_type}\t{resource_id}\t"
-        f"{classes}\t{usage}\t{cost:f}\t{card.starts_at if card else NULL}\t{month}\t{note}\t{each.occurred_at.isoformat()}\t{metadata}\t{each.charge}"
+        f"{classes}\t{usage}\t{variant}\t{charge.cost:f}\t{rated_at}\t{month}\t{_escaped(charge.note)}\t{each.occurred_at.isoformat()}\t{metadata}\t{each.charge}"
     )
 
 
@@ -173,20 +192,33 @@ def _problem(each: Told, known: _Known, *, now: datetime) -> str | None:
     return None
 
 
-def _card(each: Told, known: _Known) -> RateCard | None:
+def _served(each: Told, known: _Known) -> Served | None:
+    """Return what charges work: by the prices of when it occurred.
+
+    :raises Unpriced: if its model had none then
+    :raises Left: if it has none of the variant
+    """
     if each.model is None:
         return None
-    return rates.in_force(known.cards, known.models[each.model], each.occurred_at)
+    card = rates.in_force(known.cards, known.models[each.model], each.occurred_at)
+    return Served.of(each.model, card, each.occurred_at, each.variant)
 
 
-def _cost(each: Told, card: RateCard | None) -> Decimal:
+def _charge(each: Told, served: Served | None, known: _Known) -> _Charge:
+    """Return what work costs by the rate card.
+
+    :raises Unpriced: if something of it has no price
+    """
     if each.tokens is None and each.usage is None:
-        return each.credits or ZERO
-    if card is None:
+        return _Charge(served, each.credits or ZERO)
+    if served is None:
         raise Unpriced("tokens without a model have no price")
-    if each.tokens is None:
-        return price_of(card, completed(each.usage or {}), work_is_done=True)
-    return price(card, each.tokens, work_is_done=True)
+    try:
+        return _Charge(served, *served.charge(each.tokens, each.usage, known.book))
+    except NoPrice as error:
+        if not known.book.organization.byok:
+            raise
+        return _Charge(served, ZERO, str(error))
 
 
 def _subjects(each: Told, group_id: UUID | None) -> list[Subject]:

@@ -1,8 +1,8 @@
 """What a piece of work wants of the wallet: its terms, as they are known, put in ids and numbers for the one admission."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from credits.models import ZERO, Reservation
 from organizations.ids import new_id
 from organizations.services import require_active
 from usage import policy
-from usage.pricing import Tokens, affordable_output, counts_of, price
+from usage.counts import completed, counts_in
+from usage.pricing import Counts, Tokens, affordable_output, counts_of, price
 from usage.services.asking import Ask, Candidate, Work
 from usage.services.decisions import AiNotConfigured, ModelNotEnabled, NotAllowed, TierNotAllowed
 from usage.services.terms import Book
@@ -67,7 +68,7 @@ class Request:
             reservation_id=self.reservation_id,
             work_type=work.work_type,
             requested_model=work.model.slug if work.model else "",
-            estimate=counts_of(tokens) if tokens else None,
+            estimate=estimated(tokens, work.units) if tokens else None,
             metadata=self.metadata,
             performed_by=self.performed_by,
             time_to_live=self.time_to_live,
@@ -83,10 +84,11 @@ class Request:
         tokens, need = self.work.tokens, candidate.price
         least = None
         if tokens is not None and self.mode == Reservation.Mode.UP_TO:
-            least = price(candidate.held, replace(tokens, output=min(1, tokens.output)))
+            some = replace(tokens, output=min(1, tokens.output))
+            least = price(candidate.held, some, units=completed(self.work.units))
         # What was estimated to cost nothing is not free: it is not known.
         is_free = need == 0 and tokens is not None
-        card = candidate.card.frozen_text
+        card = candidate.card.frozen_text(candidate.variant)
         return ledger.Candidate(need, least, is_free, candidate.model.slug, card)
 
 
@@ -96,16 +98,25 @@ def fitted(wanted: Wanted, outcome: Outcome, ask: Ask) -> Wanted:
     if tokens is None or chosen is None:
         return wanted
     total = (outcome.held or ZERO) + (outcome.held_free or ZERO)
-    fitting = fitting_tokens(chosen, tokens, total)
+    output = affordable_output(chosen.held, tokens, total, units=ask.units)
+    fitting = replace(tokens, output=output)
     number = (outcome.model or 1) - 1
     candidates = list(wanted.candidates)
-    candidates[number] = candidates[number]._replace(need=price(chosen.held, fitting))
-    return replace(wanted, candidates=candidates, estimate=counts_of(fitting))
+    need = price(chosen.held, fitting, units=ask.units)
+    candidates[number] = candidates[number]._replace(need=need)
+    return replace(wanted, candidates=candidates, estimate=estimated(fitting, ask.work.units))
 
 
-def fitting_tokens(chosen: Candidate, tokens: Tokens, credits: Decimal) -> Tokens:
-    """Return the tokens of which so many credits buy all input, and as many of the output as they do."""
-    return replace(tokens, output=affordable_output(chosen.held, tokens, credits))
+def estimated(tokens: Tokens, units: Counts) -> dict[str, Any]:
+    """Return what a hold is priced for, as it keeps it: tokens by class, and beside them other units."""
+    return {**counts_of(tokens), "units": dict(units)} if units else counts_of(tokens)
+
+
+def estimate_of(kept: Mapping[str, Any]) -> tuple[Tokens, Counts]:
+    """Return what a hold keeps of what it is priced for."""
+    rest = dict(kept)
+    units = counts_in(rest.pop("units", None))
+    return Tokens(**rest), units
 
 
 def chosen_of(ask: Ask, outcome: Outcome) -> Candidate | None:

@@ -25,6 +25,7 @@ from usage import services
 from usage.models import AIModel
 from usage.serializers import reservations as shapes
 from usage.serializers.holds import HoldQuery, HoldShape
+from usage.serializers.telling import Answered
 from usage.services import denials, history
 from usage.views.work import WorkView
 
@@ -68,9 +69,12 @@ class ReservationView(ApiView):
         """Name the field of a body that says what cannot be true, in the error: the one for credits, or that for tokens."""
         try:
             yield
-        except (credits_services.ChargeTooLarge, services.NothingHeld) as error:
-            field = credits if "credits" in body else "usage" if "usage" in body else tokens
-            error.details = {"fields": {field: [str(error)]}}
+        except (
+            credits_services.ChargeTooLarge,
+            services.NothingHeld,
+            services.NoPrice,
+        ) as error:
+            error.details = {"fields": {_said_as(body, credits, tokens): [str(error)]}}
             raise
 
     def present_status(self, stored: Stored) -> str | None:
@@ -209,10 +213,12 @@ class Settlement(ReservationView):
         def at_once(body: Body, key: Key | None) -> AtOnce:
             performed_by = self.principal.key.public_id
             done = services.Done(
-                reservation, performed_by, self.now, personal=self.is_personal, **body
+                *(self.acting, reservation, performed_by, self.now),
+                personal=self.is_personal,
+                **body,
             )
-            settled = services.settle_at_once(self.acting, done, key=key)
-            return self.at_once(settled)
+            with self.naming(body, credits="credits", tokens="outputTokens"):
+                return self.at_once(services.settle_at_once(done, key=key))
 
         return self.once(settle, at_once=at_once)
 
@@ -288,6 +294,15 @@ class Growth(ReservationView):
         except BillingExhausted as denial:
             denials.record(asked[-1], denial, now=self.now, request_id=self.request_id)
             raise
+
+
+def _said_as(body: Body, credits: str, tokens: str) -> str:
+    """Return which field of a body says how much work there was."""
+    if "credits" in body:
+        return credits
+    if "usage" in body:
+        return "response" if isinstance(body["usage"], Answered) else "usage"
+    return "maxUnits" if "units" in body else tokens
 
 
 def _growth(

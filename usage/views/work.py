@@ -18,7 +18,7 @@ from organizations.permissions import ForbiddenScope
 from usage.models import AIModel
 from usage.services import Work, terms
 
-WORK_FIELDS = ("credits", "tokens", "work_type", "resource_type", "resource_id")
+WORK_FIELDS = ("credits", "tokens", "units", "variant", "work_type", "resource_type", "resource_id")
 
 
 class WorkView(ApiView):

@@ -1,0 +1,173 @@
+-- Charge what the work of a hold really cost, and tell it in one usage event: in one round trip, once.
+--
+-- outcome:
+--   settled    done; `charged` of it, `late` if the hold had expired, and in `figures` the limits as they are then (credits_figures_1)
+--   earlier    there is an answer under the idempotency key, in earlier_*
+--   due        a period or a grant has ended, which must be posted first
+--   archived   what the hold frees goes on to the parent: lock it first (p_archived says that it is)
+--   missing    the organization has no such hold
+--   repeated, other, released    it was settled with this input; with another; it was released
+--   too_large, too_many_times    more than one piece of work may cost; more than p_times_hold times its hold
+--
+-- entry: the one that charged it, of work that was charged something, also if it is repeated
+--
+-- p_metadata is what the event and the entry say beside it: unless given, what was reserved with. p_model, p_variant and p_rated_at are
+-- which model served the work, how, and from when the prices are that p_cost is by.
+CREATE FUNCTION usage_settle_3(
+    p_organization uuid,
+    p_reservation uuid,
+    p_now timestamptz,
+    p_key_organization uuid,
+    p_key_owner text,
+    p_key text,
+    p_fingerprint bytea,
+    p_archived boolean,
+    p_cost numeric,
+    p_given text,
+    p_times_hold integer,
+    p_performed_by text,
+    p_entry uuid,
+    p_event uuid,
+    p_tokens bigint[],
+    p_note text,
+    p_metadata text,
+    p_usage text,
+    p_model text,
+    p_variant text,
+    p_rated_at timestamptz,
+    OUT outcome text,
+    OUT charged numeric,
+    OUT late boolean,
+    OUT moment timestamptz,
+    OUT figures numeric[],
+    OUT entry uuid,
+    OUT earlier_fingerprint bytea,
+    OUT earlier_status integer,
+    OUT earlier_format integer,
+    OUT earlier_body text
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    v_wallet uuid;
+    v_cost numeric(24, 6) := p_cost;
+    v_unpaid numeric(24, 6);
+    v_freed numeric(24, 6) := 0;
+    v_free_freed numeric(24, 6) := 0;
+    v_position bigint;
+    v_metadata jsonb;
+    w record;
+    r credits_reservation;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'a charge needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    IF p_key IS NOT NULL THEN
+        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+        IF earlier_fingerprint IS NOT NULL THEN
+            outcome := 'earlier';
+            RETURN;
+        END IF;
+    END IF;
+    SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization FOR NO KEY UPDATE;
+    IF p_key IS NOT NULL THEN
+        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
+            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
+        IF earlier_fingerprint IS NOT NULL THEN
+            outcome := 'earlier';
+            RETURN;
+        END IF;
+    END IF;
+    SELECT * INTO r FROM credits_reservation WHERE id = p_reservation AND wallet_id = v_wallet;
+    IF NOT FOUND THEN
+        outcome := 'missing';
+        RETURN;
+    ELSIF r.status = 'settled' THEN
+        charged := r.settled_credits;
+        outcome := CASE WHEN r.settled_with = p_given::jsonb THEN 'repeated' ELSE 'other' END;
+        SELECT id INTO entry FROM credits_ledgerentry
+            WHERE reservation_id = p_reservation AND kind = 'settle' AND reverses_id IS NULL;
+        RETURN;
+    ELSIF r.status = 'released' THEN
+        outcome := 'released';
+        RETURN;
+    END IF;
+    SELECT wallet.balance, wallet.lapse_at, period.ends_at, config.charge_limit, organization.status = 'archived' AS is_archived,
+            credits_clamp_1(p_now, wallet.posted_at) AS moment
+        INTO w
+        FROM credits_wallet wallet
+            JOIN credits_billingperiod period ON period.id = wallet.period_id
+            JOIN credits_creditconfig config ON config.wallet_id = wallet.id
+            JOIN organizations_organization organization ON organization.id = wallet.organization_id
+        WHERE wallet.id = v_wallet;
+    moment := w.moment;
+    IF w.lapse_at <= moment OR (w.ends_at <= moment AND NOT w.is_archived) THEN
+        outcome := 'due';
+        RETURN;
+    ELSIF w.is_archived AND NOT p_archived THEN
+        outcome := 'archived';
+        RETURN;
+    END IF;
+    IF r.byok THEN
+        v_cost := 0;
+    END IF;
+    IF v_cost > r.credits + r.free_credits THEN
+        IF v_cost > w.charge_limit THEN
+            outcome := 'too_large';
+            charged := w.charge_limit;
+            RETURN;
+        ELSIF v_cost > p_times_hold * (r.credits + r.free_credits) THEN
+            outcome := 'too_many_times';
+            charged := r.credits + r.free_credits;
+            RETURN;
+        END IF;
+    END IF;
+
+    late := r.status = 'expired' OR r.expires_at <= moment;
+    charged := v_cost;
+    IF NOT r.is_charged AND NOT r.byok THEN
+        -- A free fallback is charged as far as the balance reaches, and never into debt.
+        charged := least(v_cost, greatest(0, w.balance));
+    END IF;
+    v_unpaid := v_cost - charged;
+    IF r.status = 'open' THEN
+        v_freed := r.credits;
+        v_free_freed := r.free_credits;
+    END IF;
+    v_metadata := coalesce(p_metadata::jsonb, r.metadata);
+    SELECT c.event_number INTO v_position
+        FROM credits_charge_1(v_wallet, charged, r.period_id, p_reservation, NULL, p_entry, v_metadata, p_performed_by, moment, v_freed,
+            (r.status = 'open')::integer, 1) AS c;
+    IF charged <> 0 THEN
+        entry := p_entry;
+    END IF;
+    IF cardinality(r.counter_ids) > 0 AND (charged <> 0 OR v_freed <> 0 OR v_unpaid <> 0 OR v_free_freed <> 0) THEN
+        UPDATE credits_usagecounter c SET
+                used = c.used + charged,
+                reserved = c.reserved - v_freed,
+                free_used = c.free_used + CASE WHEN c.id = r.counter_ids[1] THEN v_unpaid ELSE 0 END,
+                free_reserved = c.free_reserved - CASE WHEN c.id = r.counter_ids[1] THEN v_free_freed ELSE 0 END
+            WHERE c.id = ANY (r.counter_ids);
+    END IF;
+    figures := credits_figures_1(r.figures, v_wallet, r.period_id, r.counter_ids);
+    UPDATE credits_reservation SET
+            status = 'settled', settled_credits = charged, settled_with = p_given::jsonb, late = usage_settle_3.late, closed_at = moment,
+            figures = usage_settle_3.figures
+        WHERE id = p_reservation;
+    INSERT INTO usage_usageevent (
+        id, organization_id, source, external_id, reservation_id, actor_id, group_id, model_id, work_type, resource_type, resource_id,
+        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage, variant, credits, list_credits,
+        rated_at, month, counter_ids, byok, late, note, metadata, occurred_at, created_at, position
+    ) VALUES (
+        p_event, p_organization, 'reservation', p_reservation::text, p_reservation, r.actor_id, r.group_id, p_model,
+        r.work_type, r.resource_type, r.resource_id, p_tokens[1], p_tokens[2], p_tokens[3], p_tokens[4], p_tokens[5], p_usage::jsonb, p_variant,
+        charged, p_cost, p_rated_at, date_trunc('month', r.created_at AT TIME ZONE 'UTC')::date, r.counter_ids, r.byok, late,
+        p_note, v_metadata, moment, moment, v_position
+    );
+    outcome := 'settled';
+    IF p_key IS NOT NULL THEN
+        PERFORM organizations_remember_1(
+            p_key_organization, p_key_owner, p_key, p_fingerprint, p_now, 200, 2, usage_settled_answer_1(p_reservation, entry)
+        );
+    END IF;
+END
+$$;

@@ -1,0 +1,194 @@
+"""By which prices work that is done is charged: those of the model that served it, as it was served, of the moment that counts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from credits.models import Reservation
+from organizations.models import Organization
+from usage.counts import NAMES, completed, remarks, tokens_of, words
+from usage.models import AIModel
+from usage.pricing import (
+    Counts,
+    Price,
+    RateCard,
+    Tokens,
+    Unpriced,
+    asked_variant,
+    contradiction,
+    counted,
+    price_of,
+    thaw,
+)
+from usage.services import rates, terms
+from usage.services.asking import Left
+from usage.units import TOOLS
+
+
+class NoPrice(Unpriced):
+    """Work was done that nothing says a price of: it is not charged until somebody does."""
+
+    code = "NO_PRICE"
+    details: dict[str, Any] = {}
+    """Which field says it, filled in by the door that read it."""
+
+
+class Catalogue(Protocol):
+    """Where models and their cards are found: a book of terms."""
+
+    def model(self, slug: str) -> AIModel | None:
+        """Return a model, if there is one."""
+
+    def cards(self, models: Iterable[AIModel]) -> rates.Cards:
+        """Return the cards of models."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that served work, with its prices of the moment that counts, and which of them are meant."""
+
+    model: str
+    card: RateCard
+    moment: datetime
+    variant: str = ""
+    """As the event keeps it; empty is the standard way."""
+
+    @classmethod
+    def of(cls, model: str, card: RateCard, moment: datetime, variant: str) -> "Served":
+        """Return what charges work that was served so.
+
+        :raises Left: if the card has no prices of this variant
+        """
+        served = card.served(variant)
+        if served is None:
+            raise Left.of("variant", f"{model} has no prices for {variant}.")
+        return cls(model, card, moment, served)
+
+    def cost(self, counts: Counts) -> Decimal:
+        """Return what so much of each unit costs.
+
+        :raises Unpriced: if something of it has no price
+        """
+        return price_of(self.card, counts, variant=self.variant, work_is_done=True)
+
+    def charge(
+        self, tokens: Tokens | None, usage: Counts | None, catalogue: Catalogue | None = None
+    ) -> tuple[Decimal, str]:
+        """Return what work costs, and what its event notes of it.
+
+        :param tokens: as the model's provider counts them; or
+        :param usage: counts by unit
+        :param catalogue: where prices are looked for that the card lacks
+        :raises NoPrice: if something of it has no price anywhere
+        """
+        if usage is not None:
+            counts, note = completed(usage), remarks(usage)
+        else:
+            tokens = tokens or Tokens()
+            counts, note = counted(self.card, tokens), contradiction(self.card, tokens)
+        missing = self._unpriced(counts)
+        if not missing:
+            return self.cost(counts), note[:200]
+        filled, filling = self._filled(missing, counts, catalogue)
+        return filled.cost(counts), ", ".join(filter(None, [note, filling]))[:200]
+
+    def tokens(self, usage: Counts) -> Tokens:
+        """Return the tokens among counts, as the model's provider counts them."""
+        return tokens_of(self.card, usage)
+
+    def _unpriced(self, counts: Counts) -> list[str]:
+        return self.card.sheet(self.variant).unpriced(counts)
+
+    def _filled(
+        self, missing: list[str], counts: Counts, catalogue: Catalogue | None
+    ) -> tuple["Served", str]:
+        """Return the same with prices of what has none on the card: those that the model got since, for that moment; and for what a model
+        does besides, the highest that its provider is known to ask."""
+        model = catalogue.model(self.model) if catalogue is not None else None
+        if catalogue is None or model is None:
+            raise self._no_price(missing)
+        filled = self._with(_own_prices(model, missing, self.moment, catalogue, self.variant))
+        said = []
+        for unit in filled._unpriced(counts):
+            highest = _highest(model.provider, unit, self.moment, catalogue)
+            if highest is not None:
+                filled = filled._with([highest])
+                said.append(
+                    f"{counts[unit]} {words(unit)} at the highest price of {model.provider}"
+                )
+        missing = filled._unpriced(counts)
+        if missing:
+            raise self._no_price(missing)
+        return filled, ", ".join(said)
+
+    def _with(self, prices: list[Price]) -> "Served":
+        return replace(self, card=replace(self.card, prices=(*self.card.prices, *prices)))
+
+    def _no_price(self, missing: list[str]) -> NoPrice:
+        named = " and ".join(NAMES[unit] for unit in missing)
+        return NoPrice(f"{self.model} has no price for {named}")
+
+
+def by_hold(
+    organization: Organization, hold: Reservation, model: str | None, variant: str | None
+) -> Served | None:
+    """Return what charges the work of a hold, by the prices of the moment of its reserve; None if there was no model.
+
+    :param model: which model served it, if not the one that is held for
+    :param variant: how, if not as was asked
+    :raises Left: if there is no such model, or it has no prices of then, or none of the variant
+    """
+    frozen = hold.rate_card
+    if model is None or model == hold.effective_model:
+        if frozen is None:
+            if variant:
+                raise Left.of("variant", "It is of a model, and none is named.")
+            return None
+        slug, card = hold.effective_model, thaw(frozen)
+    else:
+        slug, card = _card_of(terms.current(organization), model, hold.created_at)
+    if variant is not None:
+        return Served.of(slug, card, hold.created_at, variant)
+    asked = asked_variant(frozen) if frozen else ""
+    return Served(slug, card, hold.created_at, card.served(asked) or "")
+
+
+def _card_of(book: terms.Book, name: str, moment: datetime) -> tuple[str, RateCard]:
+    model = book.model(name)
+    if model is None:
+        raise Left.of("model", "There is no such model.")
+    try:
+        return model.slug, rates.in_force(book.cards([model]), model, moment)
+    except Unpriced as error:
+        raise Left.of("model", f"{model.slug} had no price when the work was reserved.") from error
+
+
+def _own_prices(
+    model: AIModel, missing: list[str], moment: datetime, catalogue: Catalogue, variant: str
+) -> list[Price]:
+    """Return what a model's card of a moment says by now of units that have no price."""
+    try:
+        card = rates.in_force(catalogue.cards([model]), model, moment)
+    except Unpriced:
+        return []
+    known = card.sheet(variant).known
+    return [each for each in card.prices if each.unit in missing and each.unit in known]
+
+
+def _highest(provider: str, unit: str, moment: datetime, catalogue: Catalogue) -> Price | None:
+    """Return the highest price that models of a provider have at a moment for what they do besides; None if none has one."""
+    if unit not in TOOLS:
+        return None
+    models = list(AIModel.objects.filter(provider=provider, rates__unit=unit).distinct())
+    cards, amounts = catalogue.cards(models), list[Decimal]()
+    for model in models:
+        try:
+            card = rates.in_force(cards, model, moment)
+        except Unpriced:
+            continue
+        amounts += [
+            each.amount for each in card.prices if each.unit == unit and each.amount is not None
+        ]
+    return Price(unit, max(amounts)) if amounts else None

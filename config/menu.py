@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse, reverse_lazy
 
-APPROVALS = ("organizations.view_proposal", "credits.add_ledgerentry", "usage.add_usageevent")
+APPROVALS = ("organizations.view_proposal", "organizations.approve", "credits.grant")
 """Who has one of these rights sees what waits for another person."""
 
 

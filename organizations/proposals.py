@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 
@@ -50,12 +49,12 @@ class Moved(NamedTuple):
         return Moved(self.brought - earlier.brought, self.taken - earlier.taken)
 
 
-def require_alone(before: Moved, after: Moved) -> None:
+def require_alone(before: Moved, after: Moved, *, limit: Decimal | None) -> None:
     """Do nothing if one person may move so much alone.
 
+    :param limit: how many credits in a day; None: any amount
     :raises SecondPersonNeeded: if not
     """
-    limit: Decimal | None = settings.SECOND_PERSON_ABOVE
     amount = after.since(before).most
     if limit is not None and amount > 0 and after.most > limit:
         raise SecondPersonNeeded(amount)

@@ -306,6 +306,10 @@ class UsageEvent(models.Model):
     an event that is gone. An id tells no order, since it is made by many clocks."""
 
     class Meta:
+        permissions = [
+            ("forgive", "Forgive what somebody used"),
+            ("spend", "Give keys that spend credits"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "source", "external_id"], name="usageevent_once_for_ever"

@@ -146,7 +146,7 @@ class StaffAdmin(RightsAdmin, UserAdmin):
 
 @admin.register(Group)
 class StaffGroupAdmin(RightsAdmin, GroupAdmin):
-    """Groups of staff, and what they may do. `Can add ledger entry` is the right to move credits."""
+    """Roles of staff: groups, and what they may do (`config.staff_roles` says with which they begin)."""
 
     def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         may_change: bool = super().has_change_permission(request, obj)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.db.models import Q, Sum
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -17,6 +18,7 @@ from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
 from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.admin.delegation import Staff
 from organizations.models import Organization
 from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived, OrganizationSuspended, keys_of
@@ -136,9 +138,7 @@ def posted_by_hand(command: Command) -> Moved:
 
 
 class MoneyAction(Action):
-    """An action that posts on the ledger."""
-
-    permission = "credits.add_ledgerentry"
+    """An action that posts on the ledger. Each has a right of its own."""
 
     def moved(self, command: Command) -> Moved:
         return posted_by_hand(command)
@@ -152,18 +152,30 @@ class MoneyAction(Action):
 
 class GrantCredits(MoneyAction):
     slug = "grant"
+    permission = "credits.grant"
     title = "Grant credits"
     icon = "add_circle"
     explanation = (
         "A present, a prepayment, a trial: credits with an origin of their own, and perhaps an end."
     )
     form = GrantForm
+    more = "credits.grant_more"
+    """The right to as much as any other action moves."""
     refusals = {
         services.InvalidAmount: "amount",
         services.InvalidExpiry: "expires_at",
         services.ReferenceTaken: "reference",
         OrganizationArchived: None,
     }
+
+    def alone_up_to(self, user: Staff) -> Decimal | None:
+        limits = [super().alone_up_to(user)]
+        if not user.has_perm(self.more):
+            limits.append(settings.GRANT_ALONE_UP_TO)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def may_approve(self, user: Staff) -> bool:
+        return super().may_approve(user) and user.has_perm(self.more)
 
     def perform(self, command: Command) -> Outcome:
         entry = services.grant(
@@ -183,6 +195,7 @@ class GrantCredits(MoneyAction):
 
 class Adjust(MoneyAction):
     slug = "adjust"
+    permission = "credits.adjust"
     title = "Adjust balance"
     icon = "tune"
     explanation = "A correction, up or down. The ledger keeps what was there: nothing is erased. To refund a purchase, reverse its entry, or a part of it."
@@ -214,6 +227,7 @@ class Adjust(MoneyAction):
 
 class Allocate(MoneyAction):
     slug = "allocate"
+    permission = "credits.allocate"
     title = "Allocate from parent"
     icon = "move_down"
     explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
@@ -250,6 +264,7 @@ class Allocate(MoneyAction):
 
 class Reclaim(MoneyAction):
     slug = "reclaim"
+    permission = "credits.allocate"
     title = "Reclaim to parent"
     icon = "move_up"
     explanation = "Prepaid credits that no open hold needs, back to the parent. They keep their expiry; the allowance stays."
@@ -278,6 +293,7 @@ class Reclaim(MoneyAction):
 
 class Recharge(MoneyAction):
     slug = "recharge"
+    permission = "credits.recharge"
     title = "Recharge"
     icon = "shopping_cart"
     explanation = (
@@ -369,7 +385,7 @@ class Suspend(Action):
         "It and its children spend nothing, and their keys open nothing, until it is resumed. "
         "Work that runs is still settled."
     )
-    permission = "organizations.change_organization"
+    permission = "organizations.suspend"
     dangerous = True
     refusals = {OrganizationArchived: None}
 
@@ -390,7 +406,7 @@ class Resume(Action):
     title = "Resume"
     icon = "play_circle"
     explanation = "Its keys work again and it may spend."
-    permission = "organizations.change_organization"
+    permission = "organizations.suspend"
     refusals = {OrganizationArchived: None}
 
     def fits(self, organization: Organization) -> bool:

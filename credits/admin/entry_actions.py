@@ -48,7 +48,7 @@ class MoveReference(Action):
         "For a payment's or order's id that was used for something else. What means the entry changes, on both sides of a transfer; "
         "the entry keeps saying what it was posted with, and no credits move."
     )
-    permission = "credits.add_ledgerentry"
+    permission = "credits.adjust"
     form = MoveReferenceForm
     refusals = {services.NotReferable: None, services.ReferenceTaken: "reference"}
 

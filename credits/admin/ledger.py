@@ -147,8 +147,10 @@ class LedgerEntryAdmin(MoneyAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         entry = context["original"]
-        context["may_reverse"] = entry.kind not in INSTEAD and entry.left > 0
-        context["may_refer"] = namespace_of(entry) is not None
+        may_reverse = entry.kind not in INSTEAD and entry.left > 0
+        context["may_reverse"] = may_reverse and request.user.has_perm("credits.reverse")
+        may_refer = namespace_of(entry) is not None
+        context["may_refer"] = may_refer and request.user.has_perm("credits.adjust")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_search_results(

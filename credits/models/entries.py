@@ -53,6 +53,7 @@ class Grant(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        permissions = [("void", "Void what is left of a grant")]
         constraints = [
             models.CheckConstraint(name="grant_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(
@@ -163,6 +164,15 @@ class LedgerEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "ledger entries"
+        permissions = [
+            ("grant", "Grant credits, alone up to the amount set for it"),
+            ("grant_more", "Grant credits, alone up to the amount that needs a second person"),
+            ("adjust", "Adjust a balance, and change the reference of an entry"),
+            ("recharge", "Book a purchase of credits"),
+            ("allocate", "Move credits between a parent and its children"),
+            ("reverse", "Reverse entries, and take purchases and work back"),
+            ("reprice", "Price past work again"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["wallet", "number"], name="ledgerentry_one_per_number"),
             models.CheckConstraint(name="ledgerentry_number_from_one", condition=Q(number__gte=1)),

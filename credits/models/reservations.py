@@ -95,6 +95,7 @@ class Reservation(models.Model):
     """The entry that charged it, if one did: set by who looked for it, and not there otherwise."""
 
     class Meta:
+        permissions = [("release", "Release holds that are open")]
         constraints = [
             models.CheckConstraint(
                 name="reservation_credits_not_negative", condition=Q(credits__gte=0)

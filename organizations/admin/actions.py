@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import simplejson
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -38,6 +39,7 @@ from organizations.models import IdempotencyKey, Organization
 from organizations.proposals import Moved, SecondPersonNeeded
 from organizations.visible import INEXACT, is_exact
 
+APPROVE = "organizations.approve"
 BUSY = (
     "The database did not answer in time, so it is not known whether this was done. "
     "Continue once more: it happens once."
@@ -168,6 +170,15 @@ class Action:
         """Return how much who asks moved by hand on the organization of late: what is too much needs a second person."""
         return Moved()
 
+    def alone_up_to(self, user: Staff) -> Decimal | None:
+        """Return how many credits somebody moves by hand alone, on one organization in a day; None: any amount."""
+        limit: Decimal | None = settings.SECOND_PERSON_ABOVE
+        return limit
+
+    def may_approve(self, user: Staff) -> bool:
+        """Whether somebody may do what another proposed: who may approve, and has the right of the thing itself."""
+        return user.has_perms((APPROVE, self.permission))
+
     def perform(self, command: Command) -> Outcome:
         """Make the one service call."""
         raise NotImplementedError
@@ -222,7 +233,7 @@ def rehearse(action: Action, command: Command) -> Rehearsal:
         before = _figures(action, command)
         action.perform(command)
         after = _figures(action, command)
-        alone = _is_for_one(moved, action.moved(command))
+        alone = _is_for_one(moved, action.moved(command), action.alone_up_to(command.user))
         transaction.set_rollback(True)
     effects = [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
     return Rehearsal(effects, not alone)
@@ -233,9 +244,9 @@ def _figures(action: Action, command: Command) -> list[Figure]:
     return action.figures_of(command._replace(organization=current))
 
 
-def _is_for_one(before: Moved, after: Moved) -> bool:
+def _is_for_one(before: Moved, after: Moved, limit: Decimal | None) -> bool:
     try:
-        proposals.require_alone(before, after)
+        proposals.require_alone(before, after, limit=limit)
     except SecondPersonNeeded:
         return False
     return True
@@ -328,7 +339,8 @@ class ActionView(View):
         with transaction.atomic():
             before = self.action.moved(command)
             outcome = self.action.perform(command)
-            proposals.require_alone(before, self.action.moved(command))
+            limit = self.action.alone_up_to(command.user)
+            proposals.require_alone(before, self.action.moved(command), limit=limit)
         return outcome
 
     def _propose(self, form: ActionForm, amount: Decimal) -> Answer:

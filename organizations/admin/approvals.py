@@ -26,7 +26,6 @@ from organizations.admin.actions import (
     Command,
     Outcome,
     log,
-    may_use,
     rehearse,
     sentence,
     staff,
@@ -55,12 +54,12 @@ class ProposalView(View):
     def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
         form = self._form()
         context: dict[str, Any] = {"asked": _asked(form), "is_open": self._is_open()}
-        if context["is_open"] and may_use(request, self.action):
+        if context["is_open"] and self._may_decide():
             context |= self._rehearsal(form)
         return self._page(context)
 
     def post(self, request: HttpRequest, id: UUID) -> HttpResponse:
-        if not may_use(request, self.action):
+        if not self._may_decide():
             raise PermissionDenied
         refusals: tuple[type[Exception], ...] = (NotDecidable, *self.action.refusals)
         act = self._approve if request.POST.get("decision") == "approve" else self._refuse
@@ -108,6 +107,12 @@ class ProposalView(View):
         text = f"Proposal of {proposal.proposed_by} {state}. {outcome} Reason: {proposal.reason}"
         log(self.request.user, proposal.organization, CHANGE, text)
 
+    def _may_decide(self) -> bool:
+        """Whether who asks may do it for another, or withdraw what is their own."""
+        user = self.request.user
+        is_own = self.proposal.proposed_by == self._name()
+        return self.action.may_approve(user) or (is_own and user.has_perm(self.action.permission))
+
     def _name(self) -> str:
         return self.request.user.get_username()
 
@@ -150,7 +155,7 @@ class ProposalView(View):
             "title": self.action.title,
             "subtitle": self.proposal.organization.name,
             "is_own": self.proposal.proposed_by == self._name(),
-            "may_decide": may_use(self.request, self.action),
+            "may_decide": self._may_decide(),
         }
         return TemplateResponse(self.request, "admin/proposal.html", context)
 

@@ -12,17 +12,19 @@ from organizations.models import ApiKey
 
 _READS_CREDITS = ("credits.view_wallet", "credits.view_ledgerentry")
 _READS_USAGE = ("usage.view_usageevent", "credits.view_reservation", "organizations.view_actor")
-_MOVES_CREDITS = ("credits.add_ledgerentry",)
+_SPENDS = ("usage.spend", "usage.add_usageevent")
 _CHANGES_TERMS = ("credits.change_creditconfig",)
 _GIVES_KEYS = ("organizations.add_apikey", "organizations.change_apikey")
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     scopes.CREDITS_READ: _READS_CREDITS,
     scopes.USAGE_READ: _READS_USAGE,
-    scopes.USAGE_WRITE: (*_MOVES_CREDITS, "usage.add_usageevent"),
+    scopes.USAGE_WRITE: _SPENDS,
     scopes.MANAGE: (
         *_READS_USAGE,
-        *_MOVES_CREDITS,
+        *_SPENDS,
+        "credits.recharge",
+        "credits.reverse",
         *_CHANGES_TERMS,
         *_GIVES_KEYS,
         *(f"organizations.{verb}_actor" for verb in ("add", "change")),
@@ -33,10 +35,11 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     ),
     scopes.ORG_ADMIN: (
         *_READS_CREDITS,
-        *_MOVES_CREDITS,
+        "credits.allocate",
         *_CHANGES_TERMS,
         *_GIVES_KEYS,
         *(f"organizations.{verb}_organization" for verb in ("view", "add", "change", "delete")),
+        "organizations.suspend",
     ),
 }
 """Which rights of staff each scope takes: those of the buttons and pages that do here what the scope's doors do."""

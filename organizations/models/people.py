@@ -89,6 +89,7 @@ class Organization(models.Model):
     history = History(excluded_fields=["updated_at"])
 
     class Meta:
+        permissions = [("suspend", "Suspend and resume an organization")]
         constraints = [
             models.CheckConstraint(
                 name="organization_status_known",
@@ -250,6 +251,7 @@ class Actor(models.Model):
     history = History()
 
     class Meta:
+        permissions = [("erase", "Erase a person for good")]
         constraints = [
             models.CheckConstraint(
                 name="actor_kind_known", condition=Q(kind__in=["user", "agent"])

@@ -41,6 +41,9 @@ class Proposal(models.Model):
     """What it did, in a sentence."""
 
     class Meta:
+        permissions = [
+            ("approve", "Approve what another person proposes, where one may do it oneself")
+        ]
         constraints = [
             models.CheckConstraint(
                 name="proposal_state_known",

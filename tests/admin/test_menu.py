@@ -120,7 +120,7 @@ class TestBadges:
                 expires_at=f.NOW + timedelta(days=1),
             )
 
-        assert menu(staff_who_may("credits.add_ledgerentry"))["Movements"]["badge"] == "1"
+        assert menu(staff_who_may("credits.grant"))["Movements"]["badge"] == "1"
 
 
 @pytest.mark.parametrize(("name", "tone"), [("staging", "info"), ("Production EU", "danger")])

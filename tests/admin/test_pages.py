@@ -65,7 +65,7 @@ def world() -> Organization:
     spend(make_organization("In debt", overdraft_limit=None), 7)
     set_terms(child, refill_threshold=10, refill_amount=100)
     make_key(child)
-    Group.objects.create(name="Support")
+    Group.objects.create(name="Helpers")
     key = Key.of(parent, "k-1", "POST", "/somewhere", {})
     idempotency.run(lambda: Answer(200, {"done": True}), key=key, now=NOW)
     return child
@@ -229,7 +229,8 @@ class TestOrganization:
 
     def test_shows_the_buttons_that_fit_and_that_one_may_use(self) -> None:
         parent, child = make_family()
-        client = staff_who_may("organizations.view_organization", "credits.add_ledgerentry")
+        money = ("grant", "adjust", "recharge", "allocate")
+        client = staff_who_may("organizations.view_organization", *(f"credits.{m}" for m in money))
 
         def buttons(organization: Organization) -> list[str]:
             shown = client.get(page_of(organization)).context["buttons"]

@@ -206,7 +206,7 @@ class TestRemedies:
         ada = p.make_actor(organization, name="Ada")
         p.limit(organization, 5, "actor", actor=ada)
         denial = refuse(organization, 6, actor=ada)
-        rights = ("usage.change_limit", "usage.add_usageevent")
+        rights = ("usage.change_limit", "usage.forgive")
         client = staff_who_may(*VIEW, *rights)
         assert list(self.remedies(client, denial)) == ["Raise the limit…", "Forgive usage…"]
 
@@ -225,9 +225,7 @@ class TestRemedies:
         f.set_terms(organization, monthly_cap=None)
         denial = refuse(organization, 1_001)
 
-        [(title, url)] = self.remedies(
-            staff_who_may(*VIEW, "credits.add_ledgerentry"), denial
-        ).items()
+        [(title, url)] = self.remedies(staff_who_may(*VIEW, "credits.grant"), denial).items()
 
         assert title == "Grant…"
         assert url.endswith("grant/?amount=1")

@@ -29,7 +29,7 @@ from tests.parallel import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MONEY = "credits.add_ledgerentry"
+GRANT, MORE, APPROVE = "credits.grant", "credits.grant_more", "organizations.approve"
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,20 @@ class TestLimit:
             use(again, "grant", organization, amount="600")
 
         assert money_of(organization)[0] == 1_200
+
+    def test_of_small_grants_is_a_lower_one(self, bob: Client, settings: Any) -> None:
+        settings.GRANT_ALONE_UP_TO = Decimal(50)
+        organization = make_organization()
+        cleo = staff_who_may(GRANT, name="cleo")
+        use(cleo, "grant", organization, amount="50")
+
+        proposal = proposed(cleo, "grant", organization, amount="0.000001")
+        use(staff_who_may(GRANT, MORE, name="dora"), "grant", organization, amount="51")
+        decide(cleo, proposal)
+        assert Proposal.objects.get().state == "waiting"
+        decide(bob, proposal)
+
+        assert money_of(organization)[0] == Decimal("101.000001")
 
     def test_may_be_none(self, ana: Client, settings: Any) -> None:
         settings.SECOND_PERSON_ABOVE = None
@@ -244,10 +258,15 @@ class TestApproval:
         organization = make_organization()
         proposal = proposed(ana, "grant", organization, amount="1001")
         cleo = staff_who_may("organizations.view_proposal", name="cleo")
-        dora = staff_who_may(MONEY, name="dora")
+        some = [
+            staff_who_may("organizations.view_proposal", *rights, name="".join(rights))
+            for rights in ((APPROVE,), (GRANT, MORE), (APPROVE, GRANT), (APPROVE, MORE))
+        ]
+        dora = staff_who_may(GRANT, MORE, APPROVE, name="dora")
 
-        assert decide(cleo, proposal).status_code == 403
-        assert "Approve" not in said(cleo, proposal)
+        for client in (cleo, *some):
+            assert decide(client, proposal).status_code == 403
+            assert "Approve" not in said(client, proposal)
         decide(dora, proposal)
 
         assert money_of(organization)[0] == 1_001
@@ -307,7 +326,7 @@ class TestApproval:
 
     def test_is_refused_when_who_proposed_may_not_any_more(self, bob: Client) -> None:
         organization = make_organization()
-        dora = staff_who_may(MONEY, name="dora")
+        dora = staff_who_may(GRANT, MORE, name="dora")
         proposal = proposed(dora, "grant", organization, amount="1001")
 
         User.objects.get(username="dora").user_permissions.clear()
@@ -332,6 +351,15 @@ class TestApproval:
 
 
 class TestRefusal:
+    def test_of_one_s_own_takes_no_right_to_approve(self) -> None:
+        organization = make_organization()
+        cleo = staff_who_may(GRANT, MORE, name="cleo")
+        proposal = proposed(cleo, "grant", organization, amount="1001")
+
+        decide(cleo, proposal, "refuse")
+
+        assert Proposal.objects.get().state == "refused"
+
     @pytest.mark.parametrize("who", ["ana", "bob"])
     def test_moves_nothing_for_good(self, ana: Client, bob: Client, who: str) -> None:
         organization = make_organization()
@@ -349,7 +377,7 @@ class TestList:
         proposed(ana, "grant", make_organization(), amount="1001")
         url = reverse("admin:organizations_proposal_changelist")
 
-        assert "Grant credits" in staff_who_may(MONEY).get(url).content.decode()
+        assert "Grant credits" in staff_who_may(GRANT).get(url).content.decode()
         assert staff_who_may(name="otto").get(url).status_code == 403
 
 

@@ -21,7 +21,7 @@ OVER_STAFF = tuple(
     for model in ("user", "group")
     for verb in ("view", "add", "change", "delete")
 )
-MONEY = "credits.add_ledgerentry"
+MONEY = "credits.grant"
 VIEW = "credits.view_wallet"
 
 
@@ -42,7 +42,7 @@ def somebody(*permissions: str, name: str = "cleo", **fields: Any) -> User:
     return user
 
 
-def a_group(*permissions: str, name: str = "Support") -> Group:
+def a_group(*permissions: str, name: str = "Helpers") -> Group:
     group = Group.objects.create(name=name)
     group.permissions.set([permission(each) for each in permissions])
     return group
@@ -140,7 +140,7 @@ class TestOwnRights:
         crafted = {"user_permissions": [permission(MONEY).pk], "groups": [cashiers.pk, own.pk]}
 
         ben.post(url_of(me()), {**fill_in_page(ben, url_of(me())), **crafted})
-        page = ben.post(url_of(own), {"name": "Support", "permissions": [permission(MONEY).pk]})
+        page = ben.post(url_of(own), {"name": "Helpers", "permissions": [permission(MONEY).pk]})
 
         assert "permissions" in errors_of(page)
         assert MONEY not in me().get_all_permissions()
@@ -150,7 +150,7 @@ class TestGroup:
     def test_gets_what_who_edits_it_has(self, ben: Client) -> None:
         group = a_group()
 
-        ben.post(url_of(group), {"name": "Support", "permissions": [permission(VIEW).pk]})
+        ben.post(url_of(group), {"name": "Helpers", "permissions": [permission(VIEW).pk]})
 
         assert [each.codename for each in group.permissions.all()] == ["view_wallet"]
 
@@ -162,7 +162,7 @@ class TestGroup:
                 ben.post(reverse("admin:auth_group_add"), data | popup)
             )
 
-        assert not Group.objects.exists()
+        assert not Group.objects.filter(name="Cashiers").exists()
 
     def test_is_not_touched_by_who_has_less(self, ben: Client) -> None:
         cashiers, everybody = a_group(MONEY, name="Cashiers"), a_group(VIEW)
@@ -237,8 +237,11 @@ class TestLog:
 
         told = LogEntry.objects.latest("id").get_change_message()
         assert "Superuser status: no → yes" in told
-        assert "Groups: none → Support" in told
-        assert "Can view wallet → Credits | ledger entry | Can add ledger entry" in told
+        assert "Groups: none → Helpers" in told
+        assert (
+            "Can view wallet → Credits | ledger entry | Grant credits, alone up to the amount set for it"
+            in told
+        )
 
     def test_names_a_password_without_it(self, ana: Client) -> None:
         word = {"usable_password": "true", "password1": "n3w and long", "password2": "n3w and long"}

@@ -136,7 +136,7 @@ class Forgive(Action):
         "Takes credits off what an actor used this month, so that its cap has room again. "
         "The wallet and the ledger stay as they are."
     )
-    permission = "usage.add_usageevent"
+    permission = "usage.forgive"
     form = ForgiveForm
     refusals = {services.NothingToForgive: "amount"}
 
@@ -205,7 +205,7 @@ class Erase(Action):
         "For good: takes name, email and external id out of the actor, its history, its personal keys, the answers stored for repeats "
         "and the log of its page. It spends no more, its personal keys open nothing. What it did stays under its id."
     )
-    permission = "organizations.change_actor"
+    permission = "organizations.erase"
     form = EraseForm
     dangerous = True
 
@@ -281,7 +281,7 @@ class Rerate(Action):
         "After a correction of the rate card: where work of the period has another price now, its charge is reversed and it is "
         "charged again. The old entries and events stay."
     )
-    permission = "credits.add_ledgerentry"
+    permission = "credits.reprice"
     form = PeriodForm
     dangerous = True
     refusals = {TooMuchForAPage: None, NothingToRerate: None}

@@ -169,7 +169,7 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
                 for action in ACTIONS
                 if action.fits(organization) and may_use(request, action)
             ],
-            "may_move": request.user.has_perm(money.MoneyAction.permission),
+            "may_move": request.user.has_perm(money.Allocate.permission),
             "may_add_actor": request.user.has_perm(actors.NewActor.permission) and is_open,
             "may_limit": request.user.has_perm("usage.add_limit") and is_open,
             "may_rotate": request.user.has_perm("organizations.change_apikey"),

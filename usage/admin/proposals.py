@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from credits.admin.columns import amount
 from organizations import clock
 from organizations.admin import ViewOnlyAdmin, link, pill
-from organizations.admin.actions import may_use
+from organizations.admin.actions import APPROVE, Action
 from organizations.admin.approvals import ProposalView
 from organizations.models import Proposal
 from usage.admin.organizations import ACTIONS
@@ -26,7 +26,7 @@ TONES = {"waiting": "info", "approved": "good", "refused": "quiet", "expired": "
 
 @admin.register(Proposal)
 class ProposalAdmin(ViewOnlyAdmin):
-    """Proposals. Who may move credits sees them and decides those of others."""
+    """Proposals. Who may propose sees them; who may approve, and has the right of the thing itself, decides those of others."""
 
     list_display = (
         "proposed_at",
@@ -44,7 +44,7 @@ class ProposalAdmin(ViewOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         may_view: bool = super().has_view_permission(request, obj)
-        return may_view or any(may_use(request, action) for action in MOVING)
+        return may_view or any(request.user.has_perm(right) for right in PROPOSING)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -90,8 +90,11 @@ class ProposalAdmin(ViewOnlyAdmin):
         return pill(state, TONES[state])
 
 
-MOVING = [BY_SLUG[slug] for slug in ("grant", "forgive")]
-"""One action for each right by which credits are moved by hand."""
+PROPOSING = {
+    APPROVE,
+    *(action.permission for action in ACTIONS if type(action).moved is not Action.moved),
+}
+"""The rights by which something is proposed, or approved."""
 
 
 def _id(text: str) -> UUID:

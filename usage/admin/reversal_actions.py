@@ -45,7 +45,7 @@ class Reverse(Action):
         "grants that it made. "
         "Of a transfer both sides, of work its events and counters too."
     )
-    permission = "credits.add_ledgerentry"
+    permission = "credits.reverse"
     form = ReverseForm
     dangerous = True
     grants_shown = 20
@@ -122,7 +122,7 @@ class ReverseEvent(Action):
         "Gives back what this piece of work was charged, to where it came from, and takes it off the counters of its month. "
         "What was charged along with it stays."
     )
-    permission = "credits.add_ledgerentry"
+    permission = "credits.reverse"
     form = EventForm
     dangerous = True
     refusals = {

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from usage.hours import is_within, next_edge
 from usage.units import (
-    BESIDE,
     CACHE_READ,
     CACHE_WRITE,
     DIRECTIONS,
@@ -28,6 +27,7 @@ from usage.units import (
     PARTS,
     REASONING,
     REQUESTS,
+    TEXT,
     TOOLS,
     UNITS,
     WHOLES,
@@ -141,29 +141,28 @@ class Sheet:
     def _amounts(self, unit: str) -> list[Decimal]:
         return [each.amount for each in self.steps[unit] if each.amount is not None]
 
+    def sells(self, unit: str) -> bool:
+        """Whether a unit has a price: its own, or that of what it is a part of. One of a request is for all that is done in it."""
+        is_sold = unit in self.known or not WHOLES[unit].isdisjoint(self.known)
+        return is_sold or REQUESTS in self.known
+
     def unpriced(self, counts: Counts) -> list[str]:
         """Return what is counted and would be charged by nothing: it has no price, is no part of what has one, and is not the same work in
         another measure. A request that has a price is all that is done in it."""
-        if REQUESTS in self.known:
-            return []
         return [
-            unit
-            for unit, count in counts.items()
-            if count and unit not in self.known and not self._is_charged(unit, counts)
+            unit for unit, count in counts.items() if count and not self._is_charged(unit, counts)
         ]
 
     def _is_charged(self, unit: str, counts: Counts) -> bool:
-        """Whether something else charges a unit: its whole, or a measure of the same work, if it is counted too. Where only what goes in
-        is sold, what comes out is in its price, and the other way round."""
-        if not WHOLES[unit].isdisjoint(self.known):
+        """Whether something else charges a unit: its whole; or of text the measure by which the same work is sold, if it is counted too.
+        Where only what goes in is sold, the text that comes out is in its price, and the other way round."""
+        if self.sells(unit):
             return True
-        if unit in BESIDE:
+        if unit not in TEXT:
             return False
-        direction, measures = DIRECTIONS[unit], self.known - TOOLS
-        same = {each for each in measures if not direction or DIRECTIONS[each] in ("", direction)}
-        if direction and not same:
-            return bool(measures)
-        return any(counts.get(each) for each in same)
+        measures, direction = self.known - TOOLS, DIRECTIONS[unit]
+        same = {each for each in measures if DIRECTIONS[each] in ("", direction)}
+        return any(counts.get(each) for each in same) if same else bool(measures)
 
     def shares(self, counts: Counts) -> dict[str, Count]:
         """Return how much of each unit is charged by its own price: what is in no part that has one.

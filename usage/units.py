@@ -138,8 +138,10 @@ FRACTIONAL = frozenset(
 """What is measured, and not counted one by one: seconds. There may be parts of one."""
 TOOLS = frozenset(name for name, unit in UNITS.items() if unit.family == "tool_calls")
 """What a model does besides answering."""
-BESIDE = TOOLS | {"rerank_searches"}
-"""What no measure of the work stands for: each costs by itself."""
+TEXT = frozenset(
+    name for name, unit in UNITS.items() if unit.family in ("tokens", "characters", "messages")
+)
+"""What providers count of any work, also of what they sell by another measure."""
 EVERY_PER = 9 * 10**9
 """What every `per` divides, so that a sum of prices is divided once."""
 _BY_DIMENSIONS = {unit.dimensions: unit.name for unit in UNITS.values()}

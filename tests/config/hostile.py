@@ -27,7 +27,46 @@ _NOT_IDS: list[Any] = [
     *("org_" + UUID_TEXT[:-1], "org_" + UUID_TEXT[:-1] + "g", UUID_TEXT[:-1] + "０", "a" * 10_000),
 ]
 
+_NOT_OBJECTS: list[Any] = [None, True, 0, 5, -1.5, "", "a", "{}", [], [{}], {}]
+_NOT_COUNTS: list[Any] = [None, True, "5", -1, -0.5, 10**9 + 1, HUGE, 1e300, [], {}, {"value": 5}]
+_NOT_ANSWERS: list[Any] = [
+    *({"usage": {}}, {"provider": "anthropic"}, {"provider": "nobody", "usage": {"a": 1}}),
+    *(
+        {"provider": each, "usage": {"input_tokens": 1, "output_tokens": 1}}
+        for each in _NOT_OBJECTS
+    ),
+    *({"provider": "anthropic", "flavor": each, "usage": {}} for each in _NOT_OBJECTS),
+    *({"provider": "anthropic", "usage": each} for each in _NOT_OBJECTS),
+    *(
+        {"provider": "anthropic", "usage": {"input_tokens": 1, "output_tokens": each}}
+        for each in (*_NOT_COUNTS, 1.5)
+    ),
+    *(
+        {"provider": "google", "usage": {"promptTokenCount": 1, "promptTokensDetails": each}}
+        for each in (5, "a", {"a": 1}, [{"modality": 5, "tokenCount": 1}])
+    ),
+]
+
 VALUES: Mapping[str, list[Any]] = {
+    "usage": [
+        *_NOT_OBJECTS,
+        *({"inputTokens": each} for each in (*_NOT_COUNTS, 1.5)),
+        *({"audioSeconds": each} for each in (*_NOT_COUNTS, 0.0000001)),
+        *({"": 1}, {"\0": 1}, {"tokens": 1}, {"requests": 1}, {"a" * 10_000: 1}),
+        {"cacheReadTokens": 1},
+    ],
+    "units": [
+        *_NOT_OBJECTS,
+        *({"webSearches": each} for each in (*_NOT_COUNTS, 1.5)),
+        *({"": 1}, {"\0": 1}, {"inputTokens": 1}, {"requests": 1}, {"outputImages": 1}),
+    ],
+    "answer": [*_NOT_OBJECTS, *_NOT_ANSWERS],
+    "variant": [
+        *_NOT_OBJECTS,
+        *({"service_tier": each} for each in (*_NOT_OBJECTS, "\0", "fl ex", "a=b", "a" * 100)),
+        *({"": "flex"}, {"\0": "flex"}, {"a b": "flex"}, {"service_tier": "flex", "b": "c"}),
+        {"service_tier": "nobody's"},
+    ],
     "name": [
         *_NOT_TEXT,
         *_NOT_STORED,
@@ -438,7 +477,17 @@ TOKENS = {
 }
 NAMED = {n: kind for n, kind in WORK.items() if n != "actorId"} | {"actorExternalId": CALLED}
 """Work whose actor is named the other way."""
-ASK = WORK | {"inputTokens": COUNT, "maxOutputTokens": COUNT, "mode": ("choice", "exact")}
+UNITS = ("units", {"webSearches": 1})
+VARIANT = ("variant", {"service_tier": "default"})
+ANSWER = ("answer", {"provider": "anthropic", "usage": {"input_tokens": 1, "output_tokens": 1}})
+ASK = WORK | {
+    "inputTokens": COUNT,
+    "maxOutputTokens": COUNT,
+    "mode": ("choice", "exact"),
+    "maxUnits": UNITS,
+    "variant": VARIANT,
+}
+SERVED = {"model": ("name", "haiku"), "variant": VARIANT}
 EVENT = WORK | TOKENS | {"source": NAME, "id": NAME, "occurredAt": ("time", "{now}")}
 
 ORGS = "/api/v1/organizations"
@@ -506,13 +555,27 @@ DOORS = [
     ),
     Door("GET", HOLDS + "/{rsv}"),
     Door("POST", HOLDS + "/{rsv}/settle", {"credits": CREDITS, "metadata": METADATA}),
-    Door("POST", HOLDS + "/{rsv}/settle", TOKENS),
+    Door("POST", HOLDS + "/{rsv}/settle", TOKENS | SERVED),
+    Door("POST", HOLDS + "/{rsv}/settle", SERVED | {"usage": ("usage", {"inputTokens": 1})}),
+    Door("POST", HOLDS + "/{rsv}/settle", SERVED | {"response": ANSWER}),
     Door("POST", HOLDS + "/{rsv}/refund", {"credits": CREDITS, "reason": ("text", "failed")}),
     Door("POST", HOLDS + "/{rsv}/release"),
     Door("POST", HOLDS + "/{rsv}/extend", {"expiresInSeconds": COUNT}),
     Door("POST", HOLDS + "/{rsv}/grow", {"estimatedCredits": CREDITS}),
-    Door("POST", HOLDS + "/{rsv}/grow", {"maxOutputTokens": COUNT}),
-    Door("POST", "/api/v1/usage/events", EVENT, within="events"),
+    Door("POST", HOLDS + "/{rsv}/grow", {"maxOutputTokens": COUNT, "maxUnits": UNITS}),
+    Door("POST", "/api/v1/usage/events", EVENT | {"variant": VARIANT}, within="events"),
+    Door(
+        "POST",
+        "/api/v1/usage/events",
+        SERVED | {"source": NAME, "id": NAME, "response": ANSWER},
+        within="events",
+    ),
+    Door(
+        "POST",
+        "/api/v1/usage/events",
+        SERVED | {"source": NAME, "id": NAME, "usage": ("usage", {"inputTokens": 1})},
+        within="events",
+    ),
     Door(
         "POST",
         "/api/v1/usage/events",

@@ -39,6 +39,7 @@ class World:
         team = people.make_group(self.owner, "team", ana)
         people.make_group(self.owner, "acme", kind="entity")
         self.model = people.make_model("haiku")
+        people.set_price(self.model, 1, "web_searches")
         self.key = f.make_key(self.owner, scopes=["*", ORG_ADMIN], now=now)[1]
         self.personal_key = f.make_key(self.owner, actor=ana, now=now)[1]
         self.names = {

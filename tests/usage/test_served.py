@@ -490,7 +490,12 @@ class TestNoPrice:
             ("whisper", {"usage": {"inputTokens": 900}}, "inputTokens"),
             ("whisper", {"inputTokens": 900, "outputTokens": 5}, "inputTokens and outputTokens"),
             ("large", {"usage": {"audioSeconds": 60}}, "audioSeconds"),
-            ("large", {"usage": {"inputTokens": 5, "outputImages": 2}}, "outputImages"),
+            (
+                "large",
+                {"usage": {"inputTokens": 5, "outputTokens": 5, "outputImages": 2}},
+                "outputImages",
+            ),
+            ("large", {"usage": {"inputTokens": 5, "audioSeconds": 2}}, "audioSeconds"),
             ("whisper", {"usage": {"audioSeconds": 5, "webSearches": 2}}, "webSearches"),
         ],
     )

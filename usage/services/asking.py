@@ -207,8 +207,9 @@ class Ask:
 
         :raises Left: naming the unit
         """
-        missing = card.sheet(card.served(self.work.variant) or "").unpriced(self.units)
-        if missing and self.units and card.is_priced:
+        sheet = card.sheet(card.served(self.work.variant) or "")
+        missing = [unit for unit in self.work.units if not sheet.sells(unit)]
+        if missing and card.is_priced:
             named = " and ".join(NAMES[unit] for unit in missing)
             raise Left.of("maxUnits", f"{model.slug} has no price for {named}.")
 

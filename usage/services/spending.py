@@ -42,7 +42,6 @@ from usage.pricing import (
     ImpossibleTokens,
     Unpriced,
     asked_variant,
-    counted,
     dearest,
     price,
     thaw,
@@ -369,9 +368,8 @@ def _total(reservation: Reservation, estimate: Mapping[str, Any]) -> Decimal:
     frozen = reservation.rate_card or {}
     held = dearest(thaw(frozen), asked_variant(frozen))
     tokens, units = estimate_of(estimate)
-    counts = completed(units)
-    missing = held.sheet().unpriced({**counted(held, tokens), **counts})
+    missing = [unit for unit in units if not held.sheet().sells(unit)]
     if missing:
         named = " and ".join(NAMES[unit] for unit in missing)
         raise Left.of("maxUnits", f"{reservation.effective_model} has no price for {named}.")
-    return price(held, tokens, units=counts)
+    return price(held, tokens, units=completed(units))

@@ -186,9 +186,13 @@ class Gateway:
                 return
 
     def finish(self, job_id: str, work: Mapping[str, Any]) -> dict[str, Any]:
-        """Settle the tokens that there were, as the provider counts them; release if there were none."""
+        """Settle what there was, as the provider says it; release if there was nothing."""
         verb = "settle" if work["outputTokens"] else "release"
-        took = {name: work[name] for name in ("inputTokens", "outputTokens") if verb == "settle"}
+        # The `usage` of the provider's answer goes here to the letter, cached tokens and all. An answer that broke off has none: then it
+        # is what was counted on the way.
+        usage = {"prompt_tokens": work["inputTokens"], "completion_tokens": work["outputTokens"]}
+        response = {"provider": "openai", "flavor": "chat", "usage": usage}
+        took = {"response": response} if verb == "settle" else {}
         # A hold that has expired can be settled, late; to release it there is nothing left.
         fine = (200,) if verb == "settle" else (200, 409)
         path = f"/reservations/{work['reservation']}/{verb}"

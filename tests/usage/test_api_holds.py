@@ -56,6 +56,8 @@ class TestItem:
             "entity": None,
             "requestedModel": None,
             "effectiveModel": None,
+            "variant": None,
+            "maxUnits": None,
             "decision": "allow",
             "byok": False,
             "resourceType": "ai",

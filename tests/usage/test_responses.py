@@ -1,7 +1,8 @@
 """What providers say of what was used, as they say it: read by the extractors of the public list, once, whatever counts its caches how."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from datetime import UTC, date, datetime
+from decimal import ROUND_UP, Decimal
 from random import Random
 from typing import Any
 
@@ -10,10 +11,14 @@ from genai_prices.data import providers
 from genai_prices.types import ArrayMatch, Provider, UsageExtractor
 
 from usage.counts import missing_whole
+from usage.models import Rate
 from usage.responses import Unreadable, counts_of
+from usage.services import price_list, rates
+from usage.services.served import NoPrice, Served
 from usage.units import FRACTIONAL, UNITS
 
 D = Decimal
+DAY = date(2026, 5, 10)
 OPENAI_CHAT = {
     "prompt_tokens": 1_000,
     "completion_tokens": 300,
@@ -224,6 +229,55 @@ class TestEveryFlavor:
 
                 with pytest.raises(Unreadable, match="whole number"):
                     counts_of(provider.id, extractor.api_flavor, body)
+
+
+class TestPrices:
+    def test_of_what_is_said_are_the_lists_own(self) -> None:
+        """What the list itself says an answer costs, in credits, for some models of every provider that has extractors."""
+        random, compared = Random(7), 0
+        listed = price_list.read(since=DAY)
+        cards: dict[str, list[Rate]] = {rate.model_id: [] for rate in listed.rates}
+        for rate in listed.rates:
+            if f"{rate.starts_at:%Y-%m-%d}" == str(DAY):
+                cards[rate.model_id].append(rate)
+        moment = datetime(2026, 5, 10, 12, tzinfo=UTC)
+        for provider, extractor in flavors():
+            infos = [
+                each for each in provider.models if cards.get(price_list.slug_of(provider, each))
+            ]
+            for info in random.sample(infos, min(12, len(infos))):
+                body = likely(extractor, random)
+                _, used = extractor.extract(body)
+                card = rates.card_of(cards[price_list.slug_of(provider, info)]).at(moment)
+                try:
+                    expected = info.calc_price(used, provider, genai_request_timestamp=moment)
+                    charged, _ = Served("m", card, moment).charge(
+                        None, counts_of(provider.id, extractor.api_flavor, body)
+                    )
+                except (
+                    ValueError,
+                    NoPrice,
+                ):  # of what overlaps it wants to be told more; and we, what costs nothing there
+                    continue
+                cents = (expected.total_price * 100).quantize(D("1e-22"))
+                assert charged == cents.quantize(D("0.000001"), rounding=ROUND_UP), (info.id, body)
+                compared += 1
+        assert compared > 400
+
+
+def likely(extractor: UsageExtractor, random: Random) -> dict[str, Any]:
+    """Return an answer whose parts are within their wholes."""
+    usage: dict[str, Any] = {}
+    for mapping in extractor.mappings:
+        is_whole = mapping.dest in ("input_tokens", "output_tokens")
+        put(
+            usage,
+            mapping.path,
+            random.randrange(5_000, 90_000) if is_whole else random.randrange(99),
+        )
+    body: dict[str, Any] = {}
+    put(body, extractor.root, usage)
+    return body
 
 
 class TestRefusals:

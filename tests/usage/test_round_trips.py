@@ -57,8 +57,8 @@ class Gateway:
         held = self.caller.post("/usage/reservations", self.work, key=f"r-{self.number}")
         return str(ok(held, 201)["id"])
 
-    def settle(self, rsv_id: str) -> Any:
-        cost = {"inputTokens": 900, "outputTokens": 300, "cachedInputTokens": 50}
+    def settle(self, rsv_id: str, **cost: Any) -> Any:
+        cost = cost or {"inputTokens": 900, "outputTokens": 300, "cachedInputTokens": 50}
         path = f"/usage/reservations/{rsv_id}/settle"
         return ok(self.caller.post(path, cost, key=f"s-{rsv_id}"))
 
@@ -89,6 +89,37 @@ class TestRequestPath:
         rsv_id = gateway.reserve()
 
         assert trips_of(lambda: gateway.settle(rsv_id)) <= 3
+
+    @pytest.mark.parametrize(
+        "cost",
+        [
+            {
+                "response": {
+                    "provider": "anthropic",
+                    "usage": {"input_tokens": 9, "output_tokens": 3},
+                }
+            },
+            {"usage": {"inputTokens": 900, "outputTokens": 3}, "model": "sonnet"},
+        ],
+    )
+    def test_settles_in_no_more_however_it_is_told(self, gateway: Gateway, cost: Any) -> None:
+        rsv_id = gateway.reserve()
+
+        assert trips_of(lambda: gateway.settle(rsv_id, **cost)) <= 3
+
+    def test_looks_once_more_for_the_prices_of_another_model(self, gateway: Gateway) -> None:
+        cost = {"usage": {"inputTokens": 900, "outputTokens": 3}, "model": "other"}
+        gateway.settle(gateway.reserve(), **cost)
+        rsv_id = gateway.reserve()
+
+        assert trips_of(lambda: gateway.settle(rsv_id, **cost)) <= 4
+
+    def test_holds_units_and_variants_in_two(self, gateway: Gateway) -> None:
+        p.set_price("sonnet", 1, "web_searches")
+        gateway.work |= {"maxUnits": {"webSearches": 3}, "variant": {"service_tier": "default"}}
+        gateway.settle(gateway.reserve())
+
+        assert trips_of(gateway.reserve) <= 2
 
     def test_checks_in_two(self, gateway: Gateway) -> None:
         assert trips_of(gateway.check) <= 2

@@ -226,7 +226,8 @@ class TestServed:
         asked = hold(backend, variant=FLEX)
         otherwise = hold(backend, variant=FLEX)
 
-        assert Reservation.objects.order_by("created_at", "id").first() is not None
+        (listed, _) = ok(backend.get(RESERVATIONS))["items"]
+        assert [listed["variant"], listed["maxUnits"]] == [FLEX, None]
         held = {each.credits for each in Reservation.objects.all()}
         # The dearest way to go: an hour in the cache for all audio, and flex for what comes out.
         assert held == {D(1_000 * 6 + 1_000)}
@@ -313,6 +314,32 @@ class TestServed:
         assert error(settle(backend, rsv_id, model="large", **work)) == (422, "CHARGE_LIMIT")
         assert ok(settle(backend, rsv_id, **work))["settledCredits"] == 2000.2
 
+    def test_on_a_free_fallback_is_charged_as_far_as_there_is_something(
+        self, organization: Organization, small: AIModel
+    ) -> None:
+        poor = f.make_organization("Poor", funded=50, when_empty="fallback")
+        AIModel.objects.filter(pk="small").update(is_fallback=True)
+        backend = caller_of(poor)
+        rsv_id = hold(backend)
+
+        done = ok(settle(backend, rsv_id, model="large", inputTokens=100, outputTokens=0))
+
+        assert [done["effectiveModel"], done["settledCredits"]] == ["small", 50]
+        event = told(backend)
+        assert [event["model"], event["listCredits"], event["credits"]] == ["large", 100, 50]
+        assert f.wallet_of(poor).balance == 0
+
+    def test_in_credits_costs_these_and_says_who_served(
+        self, backend: Caller, small: AIModel
+    ) -> None:
+        done = ok(settle(backend, hold(backend), credits=7, model="small"))
+        result = tell(backend, credits=3, model="large", variant=FLEX)
+
+        assert [done["settledCredits"], result["credits"]] == [7, 3]
+        by_itself, by_hold = ok(backend.get(EVENTS))["items"]
+        assert [by_hold["model"], by_hold["heldModel"]] == ["small", "large"]
+        assert by_itself["variant"] == FLEX
+
     def test_on_own_keys_is_not_charged_and_says_what_it_would_cost(
         self, organization: Organization, small: AIModel
     ) -> None:
@@ -328,7 +355,6 @@ class TestServed:
 @pytest.mark.usefixtures("large", "whisper")
 class TestMaxUnits:
     def test_are_held_and_never_exceeded(self, backend: Caller) -> None:
-        work = {"model": "whisper", "maxUnits": {"audioSeconds": D("60.5")}}
         asked = {"model": "whisper", "maxUnits": {"audioSeconds": 60}}
 
         assert ok(backend.post("/usage/check", asked))["credits"] == 60
@@ -339,7 +365,8 @@ class TestMaxUnits:
         text = '{"usage":{"audioSeconds":60.123456}}'
         done = ok(backend.post_text(f"{RESERVATIONS}/{body['id']}/settle", text))
 
-        assert work["model"] == body["requestedModel"]
+        (listed,) = ok(backend.get(RESERVATIONS))["items"]
+        assert [listed["variant"], listed["maxUnits"]] == [None, {"audioSeconds": 60.5}]
         assert body["credits"] == D("60.5")
         assert done["settledCredits"] == 60.123456
         assert told(backend)["usage"] == {"audioSeconds": 60.123456}

@@ -30,6 +30,7 @@ from usage.serializers.telling import (
     TokensField,
     UsageField,
     VariantField,
+    VariantOrNull,
     require_one_way,
 )
 
@@ -169,13 +170,6 @@ class EventQuery(NamesActor, PageQuery):
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
         return {**super().get_fields(), "source": StrictChar(max_length=64, required=False)}
-
-
-class VariantOrNull(VariantField):
-    """How work was served, where that has prices of its own."""
-
-    def to_representation(self, value: str) -> dict[str, str] | None:  # type: ignore[override]
-        return super().to_representation(value) if value else None
 
 
 class UsageEventShape(serializers.ModelSerializer):

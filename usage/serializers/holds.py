@@ -1,5 +1,6 @@
 """What the API says of many reservations at once, and how they are asked for."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits.models import Reservation
@@ -13,6 +14,8 @@ from organizations.fields import (
     WalletTime,
 )
 from organizations.pagination import PageQuery
+from usage.pricing import Count, asked_variant
+from usage.serializers.telling import UsageField, VariantOrNull
 
 
 class HoldQuery(NamesActor, PageQuery):
@@ -26,7 +29,7 @@ class HoldQuery(NamesActor, PageQuery):
 
 
 class HoldShape(serializers.Serializer):
-    """A reservation in a list. `entryId` is the entry of the ledger that charged it, `eventId` its usage event; null where there is none."""
+    """A reservation in a list, with the `variant` and the `maxUnits` that were asked for. `entryId` is the entry of the ledger that charged it, `eventId` its usage event; null where there is none."""
 
     id = IdField("rsv")
     status = serializers.SerializerMethodField()
@@ -36,6 +39,8 @@ class HoldShape(serializers.Serializer):
     entity = serializers.CharField(source="group.key", default=None, allow_null=True)
     requestedModel = TextOrNull(source="requested_model")
     effectiveModel = TextOrNull(source="effective_model")
+    variant = serializers.SerializerMethodField()
+    maxUnits = serializers.SerializerMethodField()
     decision = serializers.ChoiceField(Reservation.Decision.choices)
     byok = serializers.BooleanField()
     resourceType = serializers.CharField(source="work_type")
@@ -48,6 +53,15 @@ class HoldShape(serializers.Serializer):
     createdAt = WalletTime(source="created_at")
     expiresAt = WalletTime(source="expires_at")
     closedAt = WalletTime(source="closed_at", allow_null=True)
+
+    @extend_schema_field(VariantOrNull(allow_null=True))
+    def get_variant(self, hold: Reservation) -> dict[str, str] | None:
+        return VariantOrNull().to_representation(asked_variant(hold.rate_card or {}))
+
+    @extend_schema_field(UsageField(allow_null=True))
+    def get_maxUnits(self, hold: Reservation) -> dict[str, Count] | None:
+        units = (hold.estimate or {}).get("units")
+        return UsageField().to_representation(units) if units else None
 
     def get_status(self, hold: Reservation) -> Reservation.Status:
         return Reservation.Status(hold.status_at(self.context["now"]))

@@ -177,6 +177,13 @@ class VariantField(serializers.Field):
         return {name: said}
 
 
+class VariantOrNull(VariantField):
+    """How work was served, where that has prices of its own."""
+
+    def to_representation(self, value: str) -> dict[str, str] | None:  # type: ignore[override]
+        return super().to_representation(value) if value else None
+
+
 def require_one_way(attrs: dict[str, Any], counts: Mapping[str, int]) -> None:
     """Refuse work that does not say once what it cost: in credits, tokens, counts by unit, or as its provider does. From here on what
     the provider says is counts by unit."""

@@ -22,6 +22,7 @@ from tests.usage.people import (
     make_group,
     make_models,
     make_profile,
+    set_price,
     settle,
     thresholds,
     use,
@@ -38,6 +39,7 @@ from usage.models import (
     UsageEvent,
     UsageRollup,
 )
+from usage.pricing import Tokens
 from usage.services import denials, rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -334,6 +336,31 @@ class TestOrganization:
         urls += [list_of(UsageEvent), list_of(Denial), list_of(UsageCounter)]
         for url in urls:
             assert "<script>alert" not in ana.get(url).content.decode(), url
+
+
+class TestEvent:
+    def test_shows_what_was_asked_held_and_served(self, ana: Client) -> None:
+        sonnet, _ = make_models()
+        set_price(sonnet, 5, "output_tokens", variant="service_tier=flex")
+        organization = make_organization(funded=100)
+        asked = work(organization, millions=1, model=sonnet, variant="service_tier=flex")
+        held = hold(asked)
+        services.settle(
+            organization=organization,
+            reservation_id=held.id,
+            tokens=Tokens(output=1_000),
+            model="haiku",
+            performed_by=KEY,
+            now=NOW,
+        )
+
+        event = UsageEvent.objects.get(reservation=held)
+        shown = ana.get(page(UsageEvent, "change", event.pk)).content.decode()
+
+        assert "sonnet → sonnet, service_tier: flex" in shown
+        assert "as standard" in shown
+        assert "haiku" in shown
+        assert event.credits == Decimal("0.002")
 
 
 class TestDenial:

@@ -144,7 +144,8 @@ class UsageEventAdmin(UsedAdmin):
             "The work",
             {
                 "fields": (
-                    ("model_link", "served_so", "models_of_hold"),
+                    ("model_link", "served_so"),
+                    "models_of_hold",
                     ("work_type", "resource"),
                     ("input_tokens", "cached_input_tokens", "cache_write_tokens"),
                     ("output_tokens", "reasoning_tokens"),

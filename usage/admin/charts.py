@@ -1,0 +1,177 @@
+"""Charts of pages, drawn here as SVG: nothing is asked of another host, and nothing waits for a script.
+
+A page gives a chart its days and its series, and writes what it gets back into a panel:
+
+    shown = with_rest(series, total)                        # the largest few, and the rest as one
+    chart = stacked(days, shown, label="Credits used a day, by model")
+    spark = line(values, label="Available, the last 30 days")
+
+Colours are CSS variables (`--c-1` … `--c-7`), so both themes have theirs. Whoever does not see a chart is told its label; a stacked one also has its
+figures as a table below it, which opens by keyboard.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from credits.models import ZERO
+from credits.templatetags.amounts import credits
+
+MOST = 6
+"""How many series have a colour of their own; the rest share one."""
+STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
+
+
+class Series(NamedTuple):
+    """What is stacked: a name, and a value for each day, in credits. What is below zero is drawn as nothing."""
+
+    name: str
+    values: Sequence[Decimal]
+
+    @property
+    def total(self) -> Decimal:
+        return sum(self.values, ZERO)
+
+
+def with_rest(
+    series: Sequence[Series], total: Sequence[Decimal] | None = None, *, most: int = MOST
+) -> list[Series]:
+    """Return the largest series, and all others as one, called Others.
+
+    :param total: what all of them come to each day, if the series are not all there are
+    """
+    shown = sorted(series, key=lambda each: (-each.total, each.name))[:most]
+    sums = total if total is not None else _sums(series)
+    rest = [whole - part for whole, part in zip(sums, _sums(shown), strict=True)] if shown else sums
+    return [*shown, Series("Others", rest)] if any(value > 0 for value in rest) else shown
+
+
+def stacked(days: Sequence[date], series: Sequence[Series], *, label: str) -> SafeString:
+    """Return bars of a day each, the series one upon the other, with a legend and the figures as a table."""
+    sums = _sums([each._replace(values=[_shown(v) for v in each.values]) for each in series])
+    top = _round_up(max(sums, default=ZERO))
+    return format_html(
+        '<figure class="chart"><div class="chart-plot"><span class="chart-top">{top}</span>'
+        '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}</svg></div>'
+        '<div class="chart-days" aria-hidden="true">{ends}</div><ul class="legend">{legend}</ul>{table}</figure>',
+        top=credits(top),
+        width=len(days) * 10,
+        label=label,
+        columns=format_html_join(
+            "", "{}", ((_column(n, days, series, top),) for n in range(len(days)))
+        ),
+        ends=_ends(days),
+        legend=_legend(series),
+        table=_table(days, series, sums, label),
+    )
+
+
+def line(values: Sequence[Decimal], *, label: str) -> SafeString:
+    """Return a line over days without figures, to stand behind one: its lowest value at the bottom, or zero if that is lower."""
+    lowest = min([*values, ZERO])
+    span = (max(values, default=ZERO) - lowest) or Decimal(1)
+    width = max(1, len(values) - 1)
+    at = [f"{n} {_percent(span - value + lowest, span)}" for n, value in enumerate(values)]
+    path = "L".join(at)
+    return format_html(
+        '<svg class="spark-line" viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<path class="spark-area" d="M{path}V100H0Z"/><path class="spark-stroke" d="M{path}"/></svg>',
+        width=width,
+        label=label,
+        path=path or "0 100",
+    )
+
+
+def _column(
+    number: int, days: Sequence[date], series: Sequence[Series], top: Decimal
+) -> SafeString:
+    """Return the bar of a day; the pointer on it, also above it, is told what it comes to."""
+    base = ZERO
+    parts = []
+    for index, each in enumerate(series):
+        value = _shown(each.values[number])
+        if not value:
+            continue
+        base += value
+        place = (
+            number * 10 + 1,
+            _percent(top - base, top),
+            _percent(value, top),
+            _colour(index, each),
+        )
+        parts.append(place)
+    rects = format_html_join("", '<rect x="{}" y="{}" width="8" height="{}" class="{}"/>', parts)
+    said = [f"{each.name} {credits(each.values[number])}" for each in series if each.values[number]]
+    told = f"{days[number]:%-d %b}: {credits(base)}" + (f" ({', '.join(said)})" if said else "")
+    return format_html(
+        '<g class="chart-day"><title>{}</title><rect x="{}" y="0" width="10" height="100" class="chart-hit"/>{}</g>',
+        told,
+        number * 10,
+        rects,
+    )
+
+
+def _legend(series: Sequence[Series]) -> SafeString:
+    rows = ((_colour(n, each), each.name, credits(each.total)) for n, each in enumerate(series))
+    return format_html_join("", '<li><i class="dot {}"></i>{} <b class="num">{}</b></li>', rows)
+
+
+def _table(
+    days: Sequence[date], series: Sequence[Series], sums: Sequence[Decimal], label: str
+) -> SafeString:
+    head = format_html_join("", '<th scope="col" class="num">{}</th>', ((s.name,) for s in series))
+    rows = (
+        (
+            f"{day:%-d %b %Y}",
+            format_html_join(
+                "", '<td class="num">{}</td>', ((credits(s.values[n]),) for s in series)
+            ),
+            credits(sums[n]),
+        )
+        for n, day in enumerate(days)
+        if any(s.values[n] for s in series)
+    )
+    return format_html(
+        '<details class="chart-figures"><summary>The figures</summary><div class="scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table class="rows"><thead><tr><th scope="col">Day (UTC)</th>{}<th scope="col" class="num">All</th></tr></thead>'
+        "<tbody>{}</tbody></table></div></details>",
+        label,
+        head,
+        format_html_join("", '<tr><th scope="row">{}</th>{}<td class="num">{}</td></tr>', rows),
+    )
+
+
+def _ends(days: Sequence[date]) -> SafeString:
+    """Return the first day, the one in the middle and the last, as an axis has them."""
+    shown = [days[0], days[len(days) // 2], days[-1]] if len(days) > 2 else days
+    return format_html_join("", "<span>{}</span>", ((f"{day:%-d %b}",) for day in shown))
+
+
+def _colour(index: int, series: Series) -> str:
+    return "c-rest" if series.name == "Others" else f"c-{index % MOST + 1}"
+
+
+def _sums(series: Sequence[Series]) -> list[Decimal]:
+    return [sum(day, ZERO) for day in zip(*(each.values for each in series), strict=True)]
+
+
+def _shown(value: Decimal) -> Decimal:
+    return max(ZERO, value)
+
+
+def _percent(part: Decimal, whole: Decimal) -> str:
+    """Return a part of a height as SVG takes it, in hundredths of the whole."""
+    return f"{float(part * 100 / whole):.2f}".rstrip("0").rstrip(".") or "0"
+
+
+def _round_up(value: Decimal) -> Decimal:
+    """Return the end of an axis that holds a value: 1, 2, 2.5 or 5 of a power of ten."""
+    if value <= 0:
+        return Decimal(1)
+    power = Decimal(1).scaleb(value.adjusted())
+    return next(step * power for step in STEPS if step * power >= value)

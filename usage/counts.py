@@ -78,19 +78,23 @@ def remarks(counts: Counts) -> str:
 
 def tokens_of(card: RateCard, counts: Counts) -> Tokens:
     """Return the tokens among counts, as the provider of a card counts them."""
-    tokens = {unit: int(counts.get(unit, 0)) for unit in (INPUT, OUTPUT)}
-    cached, written, reasoning = (
-        int(counts.get(unit, 0)) for unit in (CACHE_READ, CACHE_WRITE, REASONING)
-    )
+    told_input, told_output = int(counts.get(INPUT, 0)), int(counts.get(OUTPUT, 0))
+    cached, written = int(counts.get(CACHE_READ, 0)), int(counts.get(CACHE_WRITE, 0))
+    reasoning = int(counts.get(REASONING, 0))
     beside_input = 0 if card.input_includes_cached else cached + written
     beside_output = 0 if card.output_includes_reasoning else reasoning
     return Tokens(
-        input=max(0, tokens[INPUT] - beside_input),
+        input=max(0, told_input - beside_input),
         cached_input=cached,
         cache_write=written,
-        output=max(0, tokens[OUTPUT] - beside_output),
+        output=max(0, told_output - beside_output),
         reasoning=reasoning,
     )
+
+
+def as_json(counts: Counts) -> str:
+    """Return counts by unit as JSON, written by hand because there are a thousand of them: no name needs a quote, and a number is exact."""
+    return "{" + ",".join([f'"{unit}":{count}' for unit, count in counts.items()]) + "}"
 
 
 def words(unit: str) -> str:

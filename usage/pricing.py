@@ -150,7 +150,9 @@ class Sheet:
         """Return what is counted and would be charged by nothing: it has no price, is no part of what has one, and is not the same work in
         another measure. A request that has a price is all that is done in it."""
         return [
-            unit for unit, count in counts.items() if count and not self._is_charged(unit, counts)
+            unit
+            for unit, count in counts.items()
+            if count and unit not in self.known and not self._is_charged(unit, counts)
         ]
 
     def _is_charged(self, unit: str, counts: Counts) -> bool:

@@ -44,6 +44,9 @@ class Catalogue(Protocol):
     def cards(self, models: Iterable[AIModel]) -> rates.Cards:
         """Return the cards of models."""
 
+    def sellers(self, provider: str, unit: str) -> list[AIModel]:
+        """Return the models of a provider that have a price of a unit."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -88,9 +91,12 @@ class Served:
         else:
             tokens = tokens or Tokens()
             counts, note = counted(self.card, tokens), contradiction(self.card, tokens)
-        missing = self._unpriced(counts)
-        if not missing:
+        try:
             return self.cost(counts), note[:200]
+        except Unpriced:
+            missing = self._unpriced(counts)
+            if not missing:
+                raise
         filled, filling = self._filled(missing, counts, catalogue)
         return filled.cost(counts), ", ".join(filter(None, [note, filling]))[:200]
 
@@ -181,7 +187,7 @@ def _highest(provider: str, unit: str, moment: datetime, catalogue: Catalogue) -
     """Return the highest price that models of a provider have at a moment for what they do besides; None if none has one."""
     if unit not in TOOLS:
         return None
-    models = list(AIModel.objects.filter(provider=provider, rates__unit=unit).distinct())
+    models = catalogue.sellers(provider, unit)
     cards, amounts = catalogue.cards(models), list[Decimal]()
     for model in models:
         try:

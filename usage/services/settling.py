@@ -23,6 +23,7 @@ from organizations.idempotency import Earlier, Key
 from organizations.ids import new_id
 from organizations.models import Organization
 from organizations.services import merged_metadata
+from usage.counts import as_json
 from usage.pricing import Counts, Tokens, Unpriced, counts_of
 from usage.services import terms
 from usage.services.served import NoPrice, Served, by_hold
@@ -237,7 +238,7 @@ def _send(done: Done, *, key: Key | None = None, archived: bool = False) -> Outc
             [] if is_over else done.classes,
             note,
             done.merged,
-            None if done.usage is None else wire.dumps(done.usage).decode(),
+            None if done.usage is None else as_json(done.usage),
             served.model if served else None,
             served.variant if served else "",
             served.card.starts_at if served else None,

@@ -209,6 +209,14 @@ class Book:
             self._catalogue, lambda slug: ("model", slug), slugs, AIModel.objects.in_bulk
         )
 
+    def sellers(self, provider: str, unit: str) -> list[AIModel]:
+        """Return the models of a provider that have, or had, a price of a unit."""
+
+        def read() -> list[AIModel]:
+            return list(AIModel.objects.filter(provider=provider, rates__unit=unit).distinct())
+
+        return self._shared(("sellers", provider, unit), read, keeps=_anything)
+
     def groups(self, keys: Iterable[str]) -> dict[str, Group]:
         """Return those of these entity groups that there are, by their keys."""
 

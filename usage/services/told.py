@@ -14,6 +14,7 @@ from credits.ledger import ORGANIZATION, InMonth, Subject
 from credits.models import ZERO
 from organizations import wire
 from organizations.models import Group
+from usage.counts import as_json
 from usage.models import AIModel
 from usage.pricing import Counts, Tokens, Unpriced
 from usage.services import rates
@@ -152,7 +153,7 @@ def _line(each: Told, charge: _Charge, group_id: UUID | None, month: date) -> st
     served, tokens = charge.served, each.tokens
     if served and each.usage is not None:
         tokens = served.tokens(each.usage)
-    usage = NULL if each.usage is None else wire.dumps(each.usage).decode()
+    usage = NULL if each.usage is None else as_json(each.usage)
     variant = _escaped(served.variant) if served else ""
     rated_at = served.card.starts_at if served else NULL
     model = NULL if each.model is None else _escaped(each.model)

@@ -19,10 +19,10 @@ from tests import factories as f
 from tests.callers import clock as clock
 from usage.counts import completed
 from usage.models import AIModel, Rate
-from usage.pricing import RateCard, Tokens, dearest, price, price_of, thaw
+from usage.pricing import RateCard, Tokens, Unpriced, dearest, price, price_of, thaw
 from usage.services import price_list, rates
 from usage.services.rate_card import PriceList
-from usage.units import FRACTIONAL, PARTS, TOKENS, UNITS
+from usage.units import DIRECTIONS, FRACTIONAL, PARTS, TEXT, TOKENS, UNITS, WHOLES
 
 D = Decimal
 DAY = date(2026, 5, 10)
@@ -128,6 +128,33 @@ class TestArithmetic:
     @pytest.mark.slow
     def test_is_the_lists_own_for_every_model(self) -> None:
         assert compare_with_the_list(every=1) > 2_100 * USAGES
+
+
+def is_included(card: RateCard, unit: str) -> bool:
+    """Whether a card itself says that a unit costs nothing: a price of 0 of it, of its whole or of a part; or one of what goes in only."""
+    related = {unit} | WHOLES[unit] | PARTS[unit]
+    if any(each.unit in related and not each.amount for each in card.prices):
+        return True
+    directions = {DIRECTIONS[each.unit] for each in card.prices}
+    return unit in TEXT and not directions & {"", DIRECTIONS[unit]}
+
+
+class TestNothingIsFree:
+    def test_whatever_is_told_of_whatever_model(self) -> None:
+        charged = refused = 0
+        for cards in list(cards_of(price_list.read(since=DAY)).values())[::7]:
+            for unit in UNITS.keys() - {"requests"}:
+                counts = completed(dict.fromkeys({unit} | WHOLES[unit], 1_000))
+                try:
+                    cost = price_of(cards[-1], counts, work_is_done=True)
+                except Unpriced:
+                    refused += 1
+                    continue
+                assert cost or is_included(cards[-1], unit), (cards[-1], unit)
+                charged += bool(cost)
+
+        assert charged > 5_000
+        assert refused > 5_000
 
 
 class TestUnits:

@@ -329,6 +329,27 @@ class TestServed:
         assert [event["model"], event["listCredits"], event["credits"]] == ["large", 100, 50]
         assert f.wallet_of(poor).balance == 0
 
+    def test_on_a_fallback_without_such_prices_is_at_its_own(
+        self, backend: Caller, organization: Organization, small: AIModel
+    ) -> None:
+        AIModel.objects.filter(pk="small").update(is_fallback=True)
+        p.thresholds(organization, downgrade=0)
+
+        rsv_id = hold(backend, variant=FLEX)
+        done = ok(settle(backend, rsv_id, inputTokens=1_000, outputTokens=100))
+
+        assert [done["effectiveModel"], done["credits"], done["settledCredits"]] == [
+            "small",
+            300,
+            120,
+        ]
+        event = told(backend)
+        assert [event["requestedModel"], event["heldModel"], event["variant"]] == [
+            "large",
+            "small",
+            None,
+        ]
+
     def test_in_credits_costs_these_and_says_who_served(
         self, backend: Caller, small: AIModel
     ) -> None:

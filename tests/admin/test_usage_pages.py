@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from credits.models import UsageCounter
+from credits.models import Reservation, UsageCounter
 from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.people import page_of, staff_who_may
 from tests.admin.test_pages import first, found, list_of, page, queries_of
@@ -361,6 +361,28 @@ class TestEvent:
         assert "as standard" in shown
         assert "haiku" in shown
         assert event.credits == Decimal("0.002")
+
+
+class TestHold:
+    def test_shows_the_units_that_it_is_for_and_was_settled_with(self, ana: Client) -> None:
+        sonnet, _ = make_models()
+        set_price(sonnet, 5, "web_searches")
+        organization = make_organization(funded=100)
+        asked = work(organization, millions=1, model=sonnet, units={"web_searches": 3})
+        held = hold(asked)
+        services.settle(
+            organization=organization,
+            reservation_id=held.id,
+            usage={"output_tokens": 1_000, "web_searches": 2},
+            metadata={"trace": "1"},
+            performed_by=KEY,
+            now=NOW,
+        )
+
+        shown = ana.get(page(Reservation, "change", held.pk)).content.decode()
+
+        assert "output 1000000, web searches 3" in shown
+        assert "output tokens 1000, web searches 2" in shown
 
 
 class TestDenial:

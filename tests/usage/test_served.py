@@ -431,6 +431,17 @@ class TestMaxUnits:
         assert details(refused)["affordableOutputTokens"] == held["maxOutputTokens"] == 495
         assert held["credits"] == 7_000
 
+    @pytest.mark.parametrize("mode", ["exact", "up_to"])
+    def test_are_held_whole_or_not_at_all(self, mode: str) -> None:
+        poor = caller_of(f.make_organization("Poor", funded=50))
+        work = {"model": "whisper", "maxUnits": {"audioSeconds": 51}, "mode": mode}
+
+        refused = poor.post(RESERVATIONS, work)
+
+        assert error(refused) == (402, "BILLING_EXHAUSTED")
+        assert details(refused)["affordableCredits"] == 50
+        ok(poor.post(RESERVATIONS, work | {"maxUnits": {"audioSeconds": 50}}), 201)
+
     @pytest.mark.parametrize(
         ("work", "field", "sentence"),
         [

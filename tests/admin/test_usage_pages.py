@@ -382,7 +382,7 @@ class TestHold:
         shown = ana.get(page(Reservation, "change", held.pk)).content.decode()
 
         assert "output 1000000, web searches 3" in shown
-        assert "output tokens 1000, web searches 2" in shown
+        assert "web searches 2, output tokens 1000" in shown
 
 
 class TestDenial:

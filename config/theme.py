@@ -17,6 +17,10 @@ def _finder(request: HttpRequest) -> str:
     return static("purser/finder.js")
 
 
+def _page_script(request: HttpRequest) -> str:
+    return static("purser/page.js")
+
+
 def _favicon(request: HttpRequest) -> str:
     return static("purser/favicon.svg")
 
@@ -33,7 +37,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "config.admin.menu.environment",
     "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
     "STYLES": [_stylesheet],
-    "SCRIPTS": [_finder],
+    "SCRIPTS": [_finder, _page_script],
     "LOGIN": {"form": "config.lockout.LoginForm"},
     "ACCOUNT": {
         "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.db.models import Q, Sum
+from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
@@ -117,10 +118,17 @@ class AdjustForm(ActionForm):
 def outcome(entry: LedgerEntry, sentence: str) -> Outcome:
     """Return what an action that posts an entry did: nothing, where its reference means one already."""
     if entry.replayed:
-        return Outcome(
-            f"Nothing moved: {entry.public_id} has this reference since {entry.posted_at:%Y-%m-%d}, and is the same."
+        since = f"{entry.posted_at:%Y-%m-%d}"
+        said = (
+            f"Nothing moved: {entry.public_id} has this reference since {since}, and is the same."
         )
-    return Outcome(sentence)
+        return Outcome(said, made=page_of_entry(entry))
+    return Outcome(sentence, made=page_of_entry(entry))
+
+
+def page_of_entry(entry: LedgerEntry) -> str:
+    """Return the page of an entry."""
+    return reverse("admin:credits_ledgerentry_change", args=[entry.pk])
 
 
 def posted_by_hand(command: Command) -> Moved:

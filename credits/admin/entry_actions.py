@@ -1,14 +1,17 @@
 """The buttons of a ledger entry: another reference for it. (Taking it back concerns usage too, and is there.)"""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.urls import reverse
 
 from credits import services
 from credits.admin.forms import ReferenceField
+from credits.admin.ledger import with_reversals
 from credits.models import LedgerEntry, Reference
-from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from credits.templatetags.amounts import credits, signed
+from organizations.admin.actions import Action, ActionForm, Card, Command, Figure, Outcome
 from organizations.admin.forms import as_id
 from organizations.models import Organization
 
@@ -34,13 +37,57 @@ def page_of_entry(form: ActionForm) -> str | None:
     return None if named is None else reverse("admin:credits_ledgerentry_change", args=[named])
 
 
+def entry_of(organization: Organization, form: ActionForm) -> LedgerEntry | None:
+    """Return the entry that a form names, if it is on the ledger of the organization."""
+    named = as_id(form["entry"].value())
+    rows = with_reversals(LedgerEntry.objects.filter(wallet__organization=organization))
+    return None if named is None else rows.filter(pk=named).first()
+
+
+class EntryAction(Action):
+    """An action on one entry, which stands at the head of its pages and on its last button."""
+
+    verb: ClassVar[str]
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered on the page of each entry
+
+    def card(self, organization: Organization, form: ActionForm, *, now: datetime) -> Card | None:
+        entry = entry_of(organization, form)
+        return None if entry is None else card_of(entry)
+
+    def button(self, organization: Organization, form: ActionForm) -> str:
+        entry = entry_of(organization, form)
+        return self.title if entry is None else f"{self.verb} entry #{entry.number}"
+
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
+        return page_of_entry(form) or super().leads_to(organization, form)
+
+
+def card_of(entry: LedgerEntry) -> Card:
+    """Return what a page says of the entry that it is about."""
+    taken_back = getattr(entry, "taken_back", None)
+    return Card(
+        icon="receipt_long",
+        title=f"#{entry.number} {entry.kind}, {signed(entry.amount)} credits",
+        note=entry.public_id,
+        url=reverse("admin:credits_ledgerentry_change", args=[entry.pk]),
+        facts=(
+            ("Posted", f"{entry.posted_at:%Y-%m-%d %H:%M} UTC"),
+            ("By", entry.performed_by),
+            ("Why", entry.reason or "–"),
+            ("Taken back", "nothing" if taken_back is None else credits(abs(taken_back))),
+        ),
+    )
+
+
 class MoveReferenceForm(EntryForm):
     reference = ReferenceField(
         required=True, help_text="What means this entry from now on. The old one is free again."
     )
 
 
-class MoveReference(Action):
+class MoveReference(EntryAction):
     slug = "move-reference"
     title = "Change reference"
     icon = "label"
@@ -50,18 +97,13 @@ class MoveReference(Action):
     )
     permission = "credits.adjust"
     form = MoveReferenceForm
+    verb = "Change the reference of"
     refusals = {services.NotReferable: None, services.ReferenceTaken: "reference"}
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of each entry
 
     def figures_of(self, command: Command) -> list[Figure]:
         entry: LedgerEntry = command.data["entry"]
         current = Reference.objects.filter(entry=entry).first()
         return [Figure(f"Entry {entry}", "Reference", current.text if current else "none")]
-
-    def leads_to(self, organization: Organization, form: ActionForm) -> str:
-        return page_of_entry(form) or super().leads_to(organization, form)
 
     def perform(self, command: Command) -> Outcome:
         entry: LedgerEntry = command.data["entry"]

@@ -1,11 +1,12 @@
 """The ledger and the grants it draws on, as staff see them: who, why, and what leads to what."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -23,6 +24,7 @@ from credits.models import (
 )
 from credits.services.corrections import INSTEAD
 from credits.templatetags.amounts import credits
+from credits.templatetags.reversals import is_reversed, reversed_mark
 from organizations.admin import link, pill
 from organizations.admin.windows import WindowFilter
 
@@ -172,13 +174,18 @@ class LedgerEntryAdmin(MoneyAdmin):
     def numbered(self, entry: LedgerEntry) -> SafeString:
         return format_html('<span class="amount">#{}</span>', entry.number)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
+        return with_reversals(super().get_queryset(request))
+
     @display(description="Kind")
     def kind_shown(self, entry: LedgerEntry) -> SafeString:
-        return pill(entry.kind, KIND_TONES.get(LedgerEntry.Kind(entry.kind), "quiet"))
+        kind = pill(entry.kind, KIND_TONES.get(LedgerEntry.Kind(entry.kind), "quiet"))
+        return format_html("{}{}", kind, reversed_mark(entry))
 
     @display(description="Credits")
     def moved(self, entry: LedgerEntry) -> SafeString | str:
-        return amount(entry.amount, movement=True)
+        shown = amount(entry.amount, movement=True)
+        return format_html('<s class="taken-back">{}</s>', shown) if is_reversed(entry) else shown
 
     @display(description="Balance after")
     def balance_shown(self, entry: LedgerEntry) -> SafeString | str:
@@ -260,6 +267,17 @@ def told(entries: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, str, SafeStr
     ]
 
 
+def with_reversals(entries: Any) -> QuerySet[LedgerEntry]:
+    """Return entries with what was taken back of each, in `taken_back`, and the last reversal that did, in `taken_back_by`."""
+    back = LedgerEntry.objects.filter(reverses=OuterRef("pk"), kind=LedgerEntry.Kind.REVERSAL)
+    sums = back.order_by().values("reverses").annotate(sum=Sum("amount")).values("sum")
+    last = back.order_by("-number").values("pk")[:1]
+    rows: QuerySet[LedgerEntry] = entries.annotate(
+        taken_back=Subquery(sums), taken_back_by=Subquery(last)
+    )
+    return rows
+
+
 def why(entry: LedgerEntry) -> SafeString | str:
     """Return why an entry was posted: the reason that was given, or the work that it charged."""
     if entry.reason:
@@ -274,6 +292,13 @@ def why(entry: LedgerEntry) -> SafeString | str:
         LedgerEntry.Kind.SWEEP: "from an archived child",
         LedgerEntry.Kind.RECLAIM: "taken back by the parent",
     }.get(LedgerEntry.Kind(entry.kind), "–")
+
+
+def grant_state(grant: Grant, now: datetime) -> tuple[str, str]:
+    """Return in a word what became of a grant, and how that word looks."""
+    if grant.expires_at is not None and grant.expires_at <= now:
+        return "lapsed", "quiet"
+    return ("live", "good") if grant.live else ("spent", "quiet")
 
 
 @admin.register(Grant)

@@ -13,10 +13,14 @@ from django.utils.safestring import SafeString
 
 from credits import services
 from credits.admin.columns import MoneyAdmin, amount
-from credits.models import BillingPeriod, StatusChange, Wallet
+from credits.admin.ledger import told, with_reversals
+from credits.models import BillingPeriod, LedgerEntry, StatusChange, Wallet
 from organizations import clock, sheet
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link
 from organizations.admin.windows import WindowFilter
+
+MOVEMENTS = 20
+"""How many movements the page of a period shows."""
 
 
 class AsOfForm(forms.Form):
@@ -145,6 +149,13 @@ class StatusChangeAdmin(MoneyAdmin):
     fields = ("organization", "status", "changed_at")
 
 
+def _told(period: BillingPeriod) -> Any:
+    """Return the last movements of a period that are no work: what was taken back of it looks so there."""
+    posted = LedgerEntry.objects.filter(wallet=period.wallet, period=period)
+    rare = posted.exclude(kind=LedgerEntry.Kind.SETTLE).order_by("-posted_at", "-number")
+    return told(with_reversals(rare)[:MOVEMENTS])
+
+
 @admin.register(BillingPeriod)
 class BillingPeriodAdmin(MoneyAdmin):
     """One row per wallet and billing period: what its cap counted, and its statement."""
@@ -181,6 +192,14 @@ class BillingPeriodAdmin(MoneyAdmin):
     )
 
     change_form_outer_before_template = "admin/credits/billingperiod/buttons.html"
+    change_form_outer_after_template = "admin/credits/billingperiod/entries.html"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        if request.user.has_perm("credits.view_ledgerentry"):
+            context["entries"] = _told(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
         download = path(

@@ -34,6 +34,12 @@ def signed(amount: Decimal) -> str:
 
 
 @register.filter
+def plain(amount: Decimal | None) -> str:
+    """Return an amount in the digits that a form takes; nothing for none."""
+    return "" if amount is None else f"{amount.normalize():f}"
+
+
+@register.filter
 def percent_of(part: Decimal, whole: Decimal | None) -> int:
     """Return a part as whole percent of the whole, between 0 and 100: the width of a bar. Never rounded up to full."""
     if not whole:

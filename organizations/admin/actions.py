@@ -5,7 +5,7 @@ preview is a rehearsal: the very command that would run, looked at and rolled ba
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,6 +27,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views import View
 from rest_framework.serializers import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -121,10 +123,23 @@ class Effect:
 
 
 class Outcome(NamedTuple):
-    """What an action did, in a sentence; and the secret that it made, if it did."""
+    """What an action did, in a sentence; the secret that it made, if it did; and the page of what it made."""
 
     sentence: str
     secret: str | None = None
+    made: str = ""
+
+
+class Card(NamedTuple):
+    """What an action is about, at the head of its pages: so that nobody stops, reverses or erases another."""
+
+    icon: str
+    title: str
+    note: str
+    """How it is called where there are no names: an id, a prefix."""
+    url: str
+    facts: Sequence[tuple[str, str]]
+    """What tells it from others: when it was used, what became of it."""
 
 
 class Command(NamedTuple):
@@ -161,6 +176,14 @@ class Action:
     def figures_of(self, command: Command) -> list[Figure]:
         """Return the same, where whose figures they are depends on what was asked."""
         return self.figures(command.organization, now=command.now)
+
+    def card(self, organization: Organization, form: ActionForm, *, now: datetime) -> Card | None:
+        """Return what the action is about, where that is not the organization itself."""
+        return None
+
+    def button(self, organization: Organization, form: ActionForm) -> str:
+        """Return what the last button says: what is done, and to what."""
+        return self.title
 
     def leads_to(self, organization: Organization, form: ActionForm) -> str:
         """Return the page of whoever is done, or changes their mind."""
@@ -313,9 +336,9 @@ class ActionView(View):
             messages.warning(self.request, body["message"])
             return redirect("admin:organizations_proposal_change", body["proposal"])
         if stored.replayed:
-            messages.info(self.request, f"{body['message']} It was done once, not again.")
+            messages.info(self.request, _said(body, " It was done once, not again."))
         else:
-            messages.success(self.request, body["message"])
+            messages.success(self.request, _said(body))
         return redirect(self.action.leads_to(self.organization, form))
 
     def _answer(self, form: ActionForm) -> Answer:
@@ -325,9 +348,10 @@ class ActionView(View):
             return self._propose(form, needed.amount)
         text = f"{outcome.sentence} Reason: {form.cleaned_data['reason']}"
         log(self.request.user, self.organization, CHANGE, text)
+        body = {"message": outcome.sentence, "made": outcome.made}
         if outcome.secret is None:
-            return Answer(200, {"message": outcome.sentence})
-        body = {"message": outcome.sentence, "secret": outcome.secret}
+            return Answer(200, body)
+        body["secret"] = outcome.secret
         return Answer(200, body, replay={"secret": None})
 
     def _perform_alone(self, command: Command) -> Outcome:
@@ -394,12 +418,23 @@ class ActionView(View):
             "form": form,
             "back": self.action.leads_to(self.organization, form),
             "action": self.action,
+            "card": self.action.card(self.organization, form, now=self.now),
+            "button": self.action.button(self.organization, form),
             "organization": self.organization,
             "original": self.organization,
             "title": self.action.title,
             "subtitle": self.organization.name,
         }
         return TemplateResponse(self.request, template, context)
+
+
+def _said(body: Mapping[str, Any], more: str = "") -> SafeString | str:
+    """Return what was done, with a link to what was made."""
+    text = f"{body['message']}{more}"
+    made = body.get("made")
+    if not made:
+        return text
+    return format_html('{} <a class="text-link" href="{}">Look at it</a>', text, made)
 
 
 def _plain(value: Any) -> Any:

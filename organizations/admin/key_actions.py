@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextInputWidget,
@@ -17,13 +19,15 @@ from organizations import clock, scopes, services
 from organizations.admin.actions import (
     Action,
     ActionForm,
+    Card,
     Command,
     Figure,
     Outcome,
     visible,
 )
 from organizations.admin.delegation import delegable_scopes, delegable_tiers
-from organizations.admin.forms import own_actor
+from organizations.admin.forms import as_id, own_actor
+from organizations.admin.keys import state_of
 from organizations.models import Actor, ApiKey, Env, Organization
 
 SCOPES = {
@@ -140,7 +144,7 @@ class Mint(Action):
             now=command.now,
             **{name: command.data[name] for name in fields},
         )
-        return Outcome(f"The key {_said(key)} is minted.", secret)
+        return Outcome(f"The key {_said(key)} is minted.", secret, page_of_key(key))
 
 
 class KeyForm(ActionForm):
@@ -159,13 +163,14 @@ class KeyForm(ActionForm):
 
 class RotateForm(KeyForm):
     leaked = forms.ChoiceField(
-        label="Why",
+        label="Routine, or leaked?",
         choices=[
             ("", "Routine: the old one works for 24 hours more"),
             (LEAKED, "Leaked: the old one stops now"),
         ],
         required=False,
-        widget=UnfoldAdminSelectWidget,
+        initial="",
+        widget=UnfoldAdminRadioSelectWidget,
     )
 
 
@@ -178,24 +183,63 @@ class RevokeForm(KeyForm):
     )
 
 
-class Rotate(Action):
-    slug = "rotate-key"
-    title = "Rotate API key"
-    icon = "autorenew"
-    explanation = "A new key takes over. Its secret is shown once."
+def key_of(organization: Organization, form: ActionForm) -> ApiKey | None:
+    """Return the key that a form names, if the organization has it."""
+    named = as_id(form["api_key"].value())
+    rows = services.keys_of(organization).select_related("actor")
+    return None if named is None else rows.filter(pk=named).first()
+
+
+def page_of_key(key: ApiKey) -> str:
+    """Return the page of a key."""
+    return reverse("admin:organizations_apikey_change", args=[key.pk])
+
+
+class KeyAction(Action):
+    """An action on one key, which stands at the head of its pages and on its last button."""
+
     permission = "organizations.change_apikey"
-    form = RotateForm
-    refusals = {
-        services.KeyNotCurrent: "api_key",
-        services.ScopeNotDelegable: "api_key",
-        services.OrganizationArchived: None,
-    }
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered beside each key
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return [_live_keys(organization, now=now)]
+
+    def card(self, organization: Organization, form: ActionForm, *, now: datetime) -> Card | None:
+        key = key_of(organization, form)
+        if key is None:
+            return None
+        return Card("key", key.name, f"{key.prefix}_…", page_of_key(key), self.facts(key, now=now))
+
+    def facts(self, key: ApiKey, *, now: datetime) -> list[tuple[str, str]]:
+        """Return what tells a key from others."""
+        used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M} UTC"
+        return [
+            ("State", state_of(key, now)),
+            ("Last used", used),
+            ("Opens", ", ".join(key.scopes) or "nothing"),
+            ("Made", f"{key.created_at:%Y-%m-%d}"),
+            *([("Personal key of", key.actor.name)] if key.actor else []),
+        ]
+
+    def button(self, organization: Organization, form: ActionForm) -> str:
+        key = key_of(organization, form)
+        verb = self.title.split()[0]
+        return self.title if key is None else f"{verb} {key.prefix}…"
+
+
+class Rotate(KeyAction):
+    slug = "rotate-key"
+    title = "Rotate API key"
+    icon = "autorenew"
+    explanation = "A new key takes over. Its secret is shown once."
+    form = RotateForm
+    refusals = {
+        services.KeyNotCurrent: "api_key",
+        services.ScopeNotDelegable: "api_key",
+        services.OrganizationArchived: None,
+    }
 
     def perform(self, command: Command) -> Outcome:
         old = command.data["api_key"]
@@ -206,23 +250,17 @@ class Rotate(Action):
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"The key {_said(old)} is rotated; the new key is {key.prefix}.", secret)
+        said = f"The key {_said(old)} is rotated; the new key is {key.prefix}."
+        return Outcome(said, secret, page_of_key(key))
 
 
-class Revoke(Action):
+class Revoke(KeyAction):
     slug = "revoke-key"
     title = "Revoke API key"
     icon = "key_off"
     explanation = "The key opens nothing from the next request on. It cannot be taken back."
-    permission = "organizations.change_apikey"
     form = RevokeForm
     dangerous = True
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered beside each key
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        return [_live_keys(organization, now=now)]
 
     def perform(self, command: Command) -> Outcome:
         key = services.revoke_key(
@@ -231,7 +269,7 @@ class Revoke(Action):
             performed_by=command.performed_by,
             now=command.now,
         )
-        return Outcome(f"The key {_said(key)} is revoked.")
+        return Outcome(f"The key {_said(key)} is revoked.", made=page_of_key(key))
 
 
 def _said(key: ApiKey) -> str:

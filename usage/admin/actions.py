@@ -27,11 +27,12 @@ from organizations.admin.actions import (
     exact,
     visible,
 )
-from organizations.admin.forms import as_id, own_actor
+from organizations.admin.forms import own_actor
 from organizations.models import Actor, Organization, UsageProfile
 from organizations.proposals import WINDOW, Moved
 from organizations.services import OrganizationArchived
 from usage import services
+from usage.admin.person import PersonAction
 from usage.models import UsageEvent
 from usage.services import budgets, corrections
 from usage.services.events import FORGIVEN
@@ -116,7 +117,9 @@ class NewActor(Action):
             # Only the external id can be taken: everything else of an actor is its own.
             raise ExternalIdTaken(f"another actor is {data['external_id']}") from error
         # By the id: what the log of the organization says, nobody can erase.
-        return Outcome(f"{actor.public_id} is one of the actors of {command.organization.name}.")
+        said = f"{actor.public_id} is one of the actors of {command.organization.name}."
+        page = reverse("admin:organizations_actor_change", args=[actor.pk])
+        return Outcome(said, made=page)
 
 
 class ForgiveForm(AmountForm):
@@ -128,7 +131,7 @@ class ForgiveForm(AmountForm):
         self.order_fields(["actor", "amount", "reason"])
 
 
-class Forgive(Action):
+class Forgive(PersonAction):
     slug = "forgive"
     title = "Forgive usage"
     icon = "healing"
@@ -149,9 +152,6 @@ class Forgive(Action):
         )
         return Moved(brought=-forgiven.aggregate(sum=Sum("credits", default=ZERO))["sum"])
 
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of each actor
-
     def figures_of(self, command: Command) -> list[Figure]:
         actor: Actor = command.data["actor"]
         standing = budgets.standing_of(actor, now=command.now)
@@ -167,12 +167,6 @@ class Forgive(Action):
         """Return the balance, to show that it stays."""
         of_wallet = wallet_figures(command.organization, now=command.now)
         return [figure for figure in of_wallet if figure.what == "Balance"]
-
-    def leads_to(self, organization: Organization, form: ActionForm) -> str:
-        named = as_id(form["actor"].value())
-        if named is None or not organization.actors.filter(pk=named).exists():
-            return super().leads_to(organization, form)
-        return reverse("admin:organizations_actor_change", args=[named])
 
     def perform(self, command: Command) -> Outcome:
         actor: Actor = command.data["actor"]
@@ -197,7 +191,7 @@ class EraseForm(ActionForm):
         self.order_fields(["actor", "reason"])
 
 
-class Erase(Action):
+class Erase(PersonAction):
     slug = "erase-person"
     title = "Erase person"
     icon = "person_off"
@@ -208,9 +202,7 @@ class Erase(Action):
     permission = "organizations.erase"
     form = EraseForm
     dangerous = True
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of each actor
+    refusals = {}
 
     def figures_of(self, command: Command) -> list[Figure]:
         actor = Actor.objects.get(pk=command.data["actor"].pk)
@@ -229,12 +221,6 @@ class Erase(Action):
             Figure(command.organization.name, "Active users", str(seats)),
             *wallet_figures(command.organization, now=command.now),
         ]
-
-    def leads_to(self, organization: Organization, form: ActionForm) -> str:
-        named = as_id(form["actor"].value())
-        if named is None or not organization.actors.filter(pk=named).exists():
-            return super().leads_to(organization, form)
-        return reverse("admin:organizations_actor_change", args=[named])
 
     def perform(self, command: Command) -> Outcome:
         erased = credits_services.erase_actor(

@@ -15,13 +15,13 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits import services as credits_services
 from organizations import clock
-from organizations.admin import key_state, link, pill
+from organizations.admin import link, pill
 from organizations.models import Actor
 from usage.admin.actions import NewActor
-from usage.admin.columns import cap_link, linked, meter, set_one
+from usage.admin.actor_head import actor_head
+from usage.admin.columns import cap_link, linked, set_one
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.models import Limit
-from usage.services import budgets
 
 
 class ActorForm(OwnedForm):
@@ -82,17 +82,15 @@ class ActorAdmin(OwnedAdmin):
                 )
             },
         ),
-        ("This month", {"fields": ("standing", ("limit", "groups_shown"), ("keys", "events"))}),
+        ("What is its own", {"fields": (("limit", "groups_shown"), "events")}),
     )
     readonly_fields = (
         "organization_link",
         "public_id",
         "kind_shown",
         "created_at",
-        "standing",
         "limit",
         "groups_shown",
-        "keys",
         "events",
     )
     change_form_outer_before_template = "admin/organizations/actor/buttons.html"
@@ -114,6 +112,14 @@ class ActorAdmin(OwnedAdmin):
             f"admin:organizations_organization_{NewActor.slug}", chosen["organization"].pk
         )
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        actor = context["original"]
+        if actor is not None:
+            context["head_of"] = actor_head(request, actor, now=clock.now())
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def store(
         self, row: Actor, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
     ) -> None:
@@ -127,17 +133,6 @@ class ActorAdmin(OwnedAdmin):
     def profile_link(self, actor: Actor) -> SafeString | str:
         return link(actor.profile) if actor.profile else "default"
 
-    @display(description="Used of its cap")
-    def standing(self, actor: Actor) -> SafeString:
-        now = budgets.standing_of(actor, now=clock.now())
-        tiers = ", ".join(sorted(now.terms.tiers)) or "no models"
-        return format_html(
-            '{}<p class="aside">May use {} models, by the profile {}.</p>',
-            meter(now.used, now.terms.cap),
-            tiers,
-            link(now.terms.profile),
-        )
-
     @display(description="Own limit")
     def limit(self, actor: Actor) -> SafeString:
         own = Limit.objects.filter(organization=actor.organization, actor=actor).first()
@@ -146,12 +141,6 @@ class ActorAdmin(OwnedAdmin):
     @display(description="Groups")
     def groups_shown(self, actor: Actor) -> SafeString | str:
         return linked(list(actor.groups.order_by("kind", "name")))
-
-    @display(description="Personal keys")
-    def keys(self, actor: Actor) -> SafeString | str:
-        keys = list(actor.api_keys.order_by("-id")[:20])
-        parts = [format_html("{} {}", link(key, key.name), key_state(key)) for key in keys]
-        return format_html(", ".join(["{}"] * len(parts)), *parts) if parts else "–"
 
     @display(description="Its rows")
     def events(self, actor: Actor) -> SafeString:

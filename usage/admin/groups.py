@@ -1,7 +1,7 @@
 """Groups as staff see them: teams, whose limit is each member's, and entity groups, which are one bucket."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -12,16 +12,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from credits.periods import month_of
+from credits.admin.forms import CreditsField
+from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.forms import own_actors
 from organizations.models import Actor, Group, Membership
 from usage.admin.columns import cap_link, meter, set_one
+from usage.admin.group_head import group_head
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.models import Limit
-from usage.services import groups, limits, used
+from usage.services import controls, groups
 
 ROWS = 100
 """How many changes of members the history of a group shows."""
@@ -32,10 +34,21 @@ class GroupForm(OwnedForm):
 
     exact = "key"
 
+    may_limit: ClassVar[bool] = False
+    """Whether whoever fills it in may also set the limit of the new group."""
+
     people = forms.ModelMultipleChoiceField(queryset=Actor.objects.none(), required=False)
+    cap = CreditsField(
+        label="Limit of a calendar month",
+        required=False,
+        min_value=ZERO,
+        help_text="In credits: of a shared budget for all together, of a team for each member. Empty: none of its own. 0: nothing may be spent.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self.may_limit or not self.instance._state.adding:
+            self.fields.pop("cap", None)
         if self.organization is None:
             return
         is_new = self.instance._state.adding
@@ -82,6 +95,7 @@ class GroupAdmin(OwnedAdmin):
         "profile": "For teams only: what each member may use.",
     }
     readonly_fields = ("organization_link", "public_id", "kind_shown", "this_month", "limit")
+    change_form_outer_before_template = "admin/organizations/group/head.html"
     deletable = True
     object_history_list_template = "admin/organizations/group/history_list.html"
 
@@ -96,17 +110,35 @@ class GroupAdmin(OwnedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         if obj is None:
-            return [
-                (
-                    None,
-                    {"fields": ("organization_link", "kind", "name", "key", "profile", "people")},
-                )
-            ]
+            is_shared = request.GET.get("kind") == Group.Kind.ENTITY
+            profile = [] if is_shared else ["profile"]
+            cap = ["cap"] if _may_limit(request) else []
+            named = ["organization_link", "kind", "name", "key"]
+            return [(None, {"fields": [*named, *profile, "people", *cap]})]
         is_team = obj.kind == Group.Kind.TEAM
         editable = ["name", "key", *(["profile"] if is_team else [])]
         who = [("organization_link", "public_id"), "kind_shown"]
         month = ("This month", {"fields": ("this_month", "limit")})
         return [(None, {"fields": [*who, *editable, "people"]}), month]
+
+    def get_form(
+        self, request: HttpRequest, obj: Group | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.may_limit = _may_limit(request)
+        return form
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer a shared budget first: that is what most groups are made for."""
+        return {"kind": Group.Kind.ENTITY, **super().get_changeform_initial_data(request)}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        group = context["original"]
+        if group is not None:
+            context["head_of"] = group_head(group, now=clock.now())
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -118,12 +150,23 @@ class GroupAdmin(OwnedAdmin):
     def store(
         self, row: Group, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
     ) -> None:
-        people = changes.pop("people", None)
+        people, cap = changes.pop("people", None), changes.pop("cap", None)
         if is_new:
             made = groups.create_group(
-                organization=row.organization, performed_by=author, now=now, **changes
+                organization=row.organization,
+                kind=row.kind,
+                key=row.key,
+                name=row.name,
+                profile=row.profile,
+                performed_by=author,
+                now=now,
             )
             row.pk = made.pk
+            if cap is not None:
+                limit = Limit(
+                    organization=row.organization, scope=Limit.Scope.GROUP, group=made, cap=cap
+                )
+                controls.save_limit(limit=limit, performed_by=author, now=now)
         elif changes:
             current = Group.objects.get(pk=row.pk)
             groups.update_group(group=current, changes=changes, performed_by=author, now=now)
@@ -147,19 +190,19 @@ class GroupAdmin(OwnedAdmin):
 
     @display(description="Used")
     def this_month(self, group: Group) -> SafeString:
-        month = month_of(clock.now())
-        organization = group.organization
-        if group.kind == Group.Kind.ENTITY:
-            (taken,) = used.of_entity_groups(organization, [group], month)
-            return meter(taken, limits.entity_group_caps(organization, [group])[group.pk])
-        (taken,) = used.of_user_groups(organization, [group], month)
-        cap = limits.team_caps(organization, [group])[group.pk]
-        each = "no cap of the team's" if cap is None else f"each up to {credits(cap)}"
+        of = group_head(group, now=clock.now())
+        if of.is_shared:
+            return meter(of.used, of.cap)
+        each = "no cap of the team's" if of.cap is None else f"each up to {credits(of.cap)}"
         return format_html(
-            '<span class="amount">{}</span> by all members, {}', credits(taken), each
+            '<span class="amount">{}</span> by all members, {}', credits(of.used), each
         )
 
     @display(description="Own limit")
     def limit(self, group: Group) -> SafeString:
         own = Limit.objects.filter(organization=group.organization, group=group).first()
         return cap_link(own) if own else set_one(group.organization, "group", group)
+
+
+def _may_limit(request: HttpRequest) -> bool:
+    return request.user.has_perm("usage.add_limit")

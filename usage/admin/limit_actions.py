@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.db import IntegrityError
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from credits.admin.forms import CreditsField
@@ -95,6 +96,14 @@ class SetLimit(Action):
 
     def fits(self, organization: Organization) -> bool:
         return False  # offered where a limit is in the way
+
+    def leads_to(self, organization: Organization, form: ActionForm) -> str:
+        """Return the page of whose limit it is; of an app, that of the organization."""
+        subject = subject_of(organization, str(form["whose"].value() or ""))
+        row = subject and next(iter(subject.fields.values()))
+        if not isinstance(row, Actor | Group):
+            return super().leads_to(organization, form)
+        return reverse(f"admin:organizations_{row._meta.model_name}_change", args=[row.pk])
 
     def figures_of(self, command: Command) -> list[Figure]:
         subject = _subject(command)

@@ -1,25 +1,21 @@
-"""What the page of an organization shows of its usage: this month against its limits, who used most, and what came last."""
+"""What the page of an organization shows of this month: its usage against its limits, and who used most."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from credits.models import ZERO, UsageCounter
-from credits.periods import Period, month_of
+from credits.periods import Period
 from organizations.models import Group, Organization
-from usage.models import Denial, Limit, UsageEvent
-from usage.services import controls, limits
+from usage.models import Limit
+from usage.services import limits
 from usage.services.controls import Controls
-from usage.services.history import BY
 from usage.services.limits import Cap
 
 ROWS = 6
 """How many actors, groups and budgets are shown: those that used most. The rest is in their lists."""
-LAST = 8
-"""How many events and denials are shown."""
 
 
 class Share(NamedTuple):
@@ -36,25 +32,6 @@ class Share(NamedTuple):
         if self.cap is None or taken * 5 < self.cap * 4:
             return "good"
         return "bad" if taken >= self.cap else "warn"
-
-
-def month_of_usage(organization: Organization, *, now: datetime) -> dict[str, Any]:
-    """Return everything the page shows of usage, in a number of queries that does not grow with the organization."""
-    month = month_of(now)
-    events = UsageEvent.objects.filter(organization=organization).order_by(
-        *(f"-{name}" for name in BY)
-    )
-    denials = Denial.objects.filter(organization=organization).order_by("-id")
-    return {
-        "month": month,
-        "controls": (found := controls.controls_of(organization, now=now)),
-        "thresholds": thresholds_bar(found),
-        "top_actors": top_actors(organization, month),
-        "entity_groups": entity_groups(organization, month),
-        "budgets": budgets(organization, month),
-        "events": events.select_related("actor")[:LAST],
-        "denials": denials.select_related("actor")[:LAST],
-    }
 
 
 def thresholds_bar(found: Controls) -> dict[str, Any] | None:
@@ -89,6 +66,12 @@ def entity_groups(organization: Organization, month: Period) -> list[Share]:
     groups = list(_with_use(rows, organization, month, group=OuterRef("pk")))
     caps = limits.entity_group_caps(organization, groups)
     return [Share(group, group.used, group.reserved, caps[group.id]) for group in groups]
+
+
+def teams(organization: Organization) -> QuerySet[Group]:
+    """Return the teams of an organization, the largest first, with how many are in each."""
+    rows = organization.groups.filter(kind=Group.Kind.TEAM).select_related("profile")
+    return rows.annotate(size=Count("memberships")).order_by("-size", "name", "id")[:ROWS]
 
 
 def budgets(organization: Organization, month: Period) -> list[Share]:

@@ -1,5 +1,6 @@
 """The page of an organization: who it is, what it holds, what it used, and the buttons that change it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -10,11 +11,12 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from credits import services
 from credits.admin import actions as money
 from credits.admin import edit_action as edits
 from credits.admin import entry_actions as entries
@@ -23,20 +25,23 @@ from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
 from organizations import clock
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
-from organizations.admin import key_actions as keys
-from organizations.admin.actions import Action, ActionView, may_use
+from organizations.admin.actions import Action, ActionView
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
+from usage.admin import key_use as keys
 from usage.admin import limit_actions as limits
+from usage.admin import person_actions as people
 from usage.admin import reversal_actions as reversals
 from usage.admin import sandbox_actions as sandboxes
+from usage.admin.cockpit import TABS, Seen, Tab, tabs_for
 from usage.admin.creation import PERMISSION as CREATE_PERMISSION
 from usage.admin.creation import CreateView
-from usage.admin.events import told
-from usage.admin.month import month_of_usage
-from usage.admin.overview import ROWS, cap_bar, overview
+from usage.admin.month import thresholds_bar
+from usage.admin.overview import buttons, cap_bar, strip
 
+ROWS = 50
+"""How many changes of keys, and how many things done, the history shows."""
 ACTIONS: tuple[Action, ...] = (
     *money.ACTIONS,
     *entries.ACTIONS,
@@ -44,6 +49,7 @@ ACTIONS: tuple[Action, ...] = (
     *reversals.ACTIONS,
     *sandboxes.ACTIONS,
     *keys.ACTIONS,
+    *people.ACTIONS,
     *edits.ACTIONS,
     *rules.ACTIONS,
     *limits.ACTIONS,
@@ -148,34 +154,45 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
             raise PermissionDenied
         if organization is None:
             raise Http404
+        tabs = tabs_for(request, organization)
+        asked = request.GET.get("tab", "")
+        if asked in {tab.slug for tab in TABS} - {tab.slug for tab in tabs}:
+            raise PermissionDenied
+        tab = next((tab for tab in tabs if tab.slug == asked), tabs[0])
+        return self._page(request, organization, tabs, tab)
+
+    def _page(
+        self, request: HttpRequest, organization: Organization, tabs: Sequence[Tab], tab: Tab
+    ) -> HttpResponse:
         now = clock.now()
+        reading = services.wallet_as_of(organization, now=now)
+        seen = Seen(organization, reading, now, request.user, request.GET)
         is_open = organization.status != Organization.Status.ARCHIVED
-        month = month_of_usage(organization, now=now)
+        shown = buttons(request, organization, ACTIONS)
+        panels = tab.shown(request, seen)
+        if "controls" in panels:
+            panels["thresholds"] = thresholds_bar(panels["controls"])
         context = {
             **self.admin_site.each_context(request),
-            **overview(organization, now=now),
-            **month,
-            "events": told(month["events"]),
+            **strip(request, organization, reading, now=now),
+            **panels,
+            "now": now,
             "opts": self.opts,
             "original": organization,
             "organization": organization,
             "title": organization.name,
             "status": self.status_shown(organization),
-            "history_url": reverse(
-                "admin:organizations_organization_history", args=[organization.pk]
-            ),
-            "buttons": [
-                {"action": action, "url": action_url(action, organization)}
-                for action in ACTIONS
-                if action.fits(organization) and may_use(request, action)
-            ],
+            "tabs": tabs,
+            "tab": tab,
+            "head": shown,
+            "buttons": shown.all,
+            "is_open": is_open,
             "may_move": request.user.has_perm(money.Allocate.permission),
-            "may_add_actor": request.user.has_perm(actors.NewActor.permission) and is_open,
-            "may_limit": request.user.has_perm("usage.add_limit") and is_open,
-            "may_rotate": request.user.has_perm("organizations.change_apikey"),
-            "may_add_child": self.has_add_permission(request) and organization.parent_id is None,
+            "may_add_child": self.has_add_permission(request)
+            and organization.parent_id is None
+            and is_open,
         }
-        return TemplateResponse(request, "admin/organizations/organization/overview.html", context)
+        return TemplateResponse(request, "admin/organizations/organization/cockpit.html", context)
 
     @display(description="Parent", ordering="parent__name")
     def parent_link(self, organization: Organization) -> SafeString | str:
@@ -226,8 +243,3 @@ def _above(organization: Organization) -> str:
     parent = organization.parent
     is_parents = parent is not None and parent.status != Organization.Status.ACTIVE
     return "its parent" if is_parents else "the live one"
-
-
-def action_url(action: Action, organization: Organization) -> str:
-    """Return where a button of an organization leads."""
-    return reverse(f"admin:organizations_organization_{action.slug}", args=[organization.id])

@@ -1,52 +1,96 @@
-"""What the page of an organization shows: its money as it is at this moment, and what led to it."""
+"""What stands at the head of an organization's page: its figures as they are at this moment, and the buttons that change them."""
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db.models import F
+from django.http import HttpRequest
+from django.urls import reverse
 
-from credits import services
-from credits.admin.ledger import told
-from credits.models import ZERO, BillingPeriod, CreditConfig, Reservation
-from organizations.admin import key_state
+from credits.models import ZERO, BillingPeriod, CreditConfig
+from credits.services import Reading
+from organizations.admin.actions import Action, may_use
 from organizations.models import Organization
-from organizations.services import keys_of
 from usage.admin.pace import pace_of, refused
-from usage.services.sandbox import sandbox_in_use
+from usage.admin.trend import trend
 
-ENTRIES = 20
-ROWS = 50
-"""How many grants, holds, keys and children one page shows; the rest is in their own lists."""
+DAY = timedelta(days=1)
+FIRST = ("resume", "grant", "recharge", "allocate", "set-cap", "adjust", "edit", "mint-key")
+"""The buttons that are most asked for, in this order: the first four that one may use are seen, the rest is behind "…"."""
+SEEN = 4
+IN_THE_HEAD = frozenset({"set-cap"})
+"""Buttons of other places that the head has too, unless the organization is archived."""
 
 
-def overview(organization: Organization, *, now: datetime) -> dict[str, Any]:
-    """Return everything the page shows, in a number of queries that does not grow with the organization."""
-    reading = services.wallet_as_of(organization, now=now)
-    wallet, period = reading.wallet, reading.period
-    grants = wallet.grants.filter(live=True).exclude(expires_at__lte=now)
-    holds = wallet.reservations.filter(status=Reservation.Status.OPEN, expires_at__gt=now)
-    entries = wallet.entries.order_by("-number")
-    children = organization.children.select_related("wallet__period", "wallet__config")
-    keys = (
-        keys_of(organization)
-        .select_related("actor")
-        .order_by(F("revoked_at").desc(nulls_first=True), "-id")
-    )
+class Button(NamedTuple):
+    """A button of the head."""
+
+    action: Action
+    url: str
+
+
+class Buttons(NamedTuple):
+    """The buttons of the head: those that are seen, and those behind "…", the dangerous ones apart."""
+
+    seen: Sequence[Button]
+    more: Sequence[Button]
+    dangerous: Sequence[Button]
+
+    @property
+    def all(self) -> list[Button]:
+        return [*self.seen, *self.more, *self.dangerous]
+
+
+def strip(
+    request: HttpRequest, organization: Organization, reading: Reading, *, now: datetime
+) -> dict[str, Any]:
+    """Return the figures of the head, in a number of queries that does not grow with the organization."""
+    may_see_refusals = request.user.has_perm("usage.view_denial")
     return {
-        "pace": pace_of(organization, reading, now=now),
-        "refused": refused(organization, now=now),
-        "wallet": wallet,
-        "period": period,
+        "wallet": reading.wallet,
+        "period": reading.period,
         "included": reading.included,
-        "cap": cap_bar(wallet.config, period),
-        "grants": grants.order_by("priority", "expires_at", "created_at", "id")[:ROWS],
-        "holds": holds.order_by("expires_at")[:ROWS],
-        "entries": told(entries[:ENTRIES]),
-        "sandbox": sandbox_in_use(organization),
-        "children": children.order_by("name")[:ROWS],
-        "keys": [(key, key_state(key)) for key in keys[:ROWS]],
-        "now": now,
+        "cap": cap_bar(reading.wallet.config, reading.period),
+        "resets": in_days(reading.period.ends_at, now),
+        "pace": pace_of(organization, reading, now=now),
+        "trend": trend(reading.wallet, now=now),
+        "refused": refused(organization, now=now) if may_see_refusals else None,
     }
+
+
+def buttons(request: HttpRequest, organization: Organization, actions: Sequence[Action]) -> Buttons:
+    """Return the buttons that fit an organization and that whoever asks may use."""
+    usable = [
+        Button(action, action_url(action, organization))
+        for action in actions
+        if _fits(action, organization) and may_use(request, action)
+    ]
+    safe = [button for button in usable if not button.action.dangerous]
+    ranked = [button for slug in FIRST for button in safe if button.action.slug == slug]
+    seen = ranked[:SEEN]
+    return Buttons(
+        seen=seen,
+        more=[button for button in safe if button not in seen],
+        dangerous=[button for button in usable if button.action.dangerous],
+    )
+
+
+def _fits(action: Action, organization: Organization) -> bool:
+    is_open = organization.status != Organization.Status.ARCHIVED
+    return action.fits(organization) or (action.slug in IN_THE_HEAD and is_open)
+
+
+def action_url(action: Action, organization: Organization) -> str:
+    """Return where a button of an organization leads."""
+    return reverse(f"admin:organizations_organization_{action.slug}", args=[organization.id])
+
+
+def in_days(at: datetime, now: datetime) -> str:
+    """Return how far a moment is away, in whole days as people count them: today, tomorrow, in 4 days."""
+    days = (at.date() - now.date()) // DAY
+    if days <= 0:
+        return "today"
+    return "tomorrow" if days == 1 else f"in {days} days"
 
 
 def cap_bar(config: CreditConfig, period: BillingPeriod) -> dict[str, Any]:

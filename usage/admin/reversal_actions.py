@@ -10,11 +10,11 @@ from django.urls import reverse
 from credits import ledger
 from credits import services as credits_services
 from credits.admin.actions import SMALLEST, outcome, posted_by_hand, wallet_figures
-from credits.admin.entry_actions import EntryForm, page_of_entry
+from credits.admin.entry_actions import EntryAction, EntryForm
 from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
 from credits.models import Grant, LedgerEntry
 from credits.templatetags.amounts import credits
-from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.admin.actions import Action, ActionForm, Card, Command, Figure, Outcome
 from organizations.admin.forms import as_id
 from organizations.models import Organization
 from organizations.proposals import Moved
@@ -36,7 +36,7 @@ class ReverseForm(EntryForm):
     )
 
 
-class Reverse(Action):
+class Reverse(EntryAction):
     slug = "reverse"
     title = "Reverse entry"
     icon = "undo"
@@ -47,6 +47,7 @@ class Reverse(Action):
     )
     permission = "credits.reverse"
     form = ReverseForm
+    verb = "Reverse"
     dangerous = True
     grants_shown = 20
     refusals = {
@@ -61,9 +62,6 @@ class Reverse(Action):
     def moved(self, command: Command) -> Moved:
         return posted_by_hand(command)
 
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of each entry
-
     def figures_of(self, command: Command) -> list[Figure]:
         entry: LedgerEntry = command.data["entry"]
         reversals = entry.reversed_by.filter(kind=LedgerEntry.Kind.REVERSAL).order_by("number")
@@ -75,9 +73,6 @@ class Reverse(Action):
             *used_in(entry.counted_in_id),
             *(figure for owner in _owners(entry) for figure in _wallet(owner, command.now)),
         ]
-
-    def leads_to(self, organization: Organization, form: ActionForm) -> str:
-        return page_of_entry(form) or super().leads_to(organization, form)
 
     def perform(self, command: Command) -> Outcome:
         entry: LedgerEntry = command.data["entry"]
@@ -114,6 +109,13 @@ class EventForm(ActionForm):
             field.queryset = own.select_related("organization", "actor")
 
 
+def event_of(organization: Organization, form: ActionForm) -> UsageEvent | None:
+    """Return the event that a form names, if it is one of the organization's."""
+    named = as_id(form["event"].value())
+    rows = UsageEvent.objects.filter(organization=organization).select_related("actor")
+    return None if named is None else rows.filter(pk=named).first()
+
+
 class ReverseEvent(Action):
     slug = "reverse-event"
     title = "Take back event"
@@ -148,6 +150,19 @@ class ReverseEvent(Action):
             *used_in(entry.counted_in_id),
             *wallet_figures(command.organization, now=command.now),
         ]
+
+    def card(self, organization: Organization, form: ActionForm, *, now: datetime) -> Card | None:
+        event = event_of(organization, form)
+        if event is None:
+            return None
+        facts = [
+            ("Occurred", f"{event.occurred_at:%Y-%m-%d %H:%M} UTC"),
+            ("Person", str(event.actor or "–")),
+            ("Model", event.model_id or "–"),
+        ]
+        url = reverse("admin:usage_usageevent_change", args=[event.pk])
+        title = f"{event.work_type}, {credits(event.credits)} credits"
+        return Card("bolt", title, event.public_id, url, facts)
 
     def leads_to(self, organization: Organization, form: ActionForm) -> str:
         named = as_id(form["event"].value())

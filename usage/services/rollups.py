@@ -12,7 +12,7 @@ Rollups and totals can be deleted, all or some of them, without changing a repor
 0002), without a mark they count for nothing, and the next visit begins from the first event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -157,12 +157,14 @@ def report(
     last_day: date,
     limit: int | None = None,
     largest_first: bool = True,
+    only: Mapping[Dimension, Collection[Any]] | None = None,
 ) -> Sequence[dict[str, Any]]:
     """Return what an organization used from one day to another, both included, by these dimensions.
 
     Each row has the dimensions, `credits` and `events`, ordered by the dimensions; with a `limit` so many, the largest first
     unless said otherwise.
 
+    :param only: of some dimensions the values that are looked at; None among them is work that has none
     :raises RollupsBehind: if so many events were not added up yet that it would take long
     """
     _require_near(organization)
@@ -181,12 +183,17 @@ def report(
         for number, piece in enumerate(pieces_of(first_day, last_day, by_day="day" in dimensions)):
             rows.append(_TOTALS.format(number))
             values |= {f"{name}_{number}": each for name, each in piece._asdict().items()}
+    among = []
+    for name, wanted in (only or {}).items():
+        values[f"only_{name}"] = ["" if each is None else str(each) for each in wanted]
+        among.append(f"coalesce({_COLUMNS[name]}::text, '') = ANY(%(only_{name})s)")
     columns = ", ".join(f"{_COLUMNS[name]} AS {name}" for name in dimensions)
     order = "credits DESC, " if limit is not None and largest_first else ""
     numbers = ", ".join(str(number + 1) for number in range(len(dimensions)))
     statement = f"""
         SELECT {columns}, sum(credits) AS credits, sum(events)::bigint AS events
         FROM ({" UNION ALL ".join(rows)}) AS used
+        WHERE {" AND ".join(among) or "true"}
         GROUP BY {numbers} HAVING sum(events) <> 0 OR sum(credits) <> 0
         ORDER BY {order}{numbers} LIMIT %(limit)s
     """

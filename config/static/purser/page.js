@@ -1,0 +1,35 @@
+// A button that copies what stands beside it, and says so, also to whoever listens.
+document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const icon = button.querySelector(".material-symbols-outlined");
+    const label = button.dataset.label ?? button.getAttribute("aria-label");
+    button.dataset.label = label;
+    let copied = true;
+    try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+        copied = false;
+        getSelection().selectAllChildren(button.parentElement.querySelector("code"));
+    }
+    if (icon) icon.textContent = copied ? "check" : "keyboard";
+    button.setAttribute("aria-label", copied ? "Copied" : "Selected: copy it with Ctrl-C");
+    setTimeout(() => {
+        if (icon) icon.textContent = "content_copy";
+        button.setAttribute("aria-label", label);
+    }, 2000);
+});
+
+// A menu behind "…" closes with Escape, and with a click elsewhere.
+document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.more[open]")) {
+        if (!menu.contains(event.target)) menu.open = false;
+    }
+});
+document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of document.querySelectorAll("details.more[open]")) {
+        menu.open = false;
+        menu.querySelector("summary").focus();
+    }
+});

@@ -117,27 +117,21 @@ class LedgerEntryAdmin(MoneyAdmin):
             None,
             {
                 "fields": (
-                    "public_id",
-                    "organization",
-                    "kind_shown",
-                    "moved",
-                    "balance_shown",
-                    "posted_at",
+                    ("organization", "posted_at"),
+                    ("moved", "balance_shown"),
+                    ("reason", "performed_by"),
+                    "metadata",
                 )
             },
         ),
-        ("Why and who", {"fields": ("reason", "performed_by", "metadata")}),
         (
             "What it belongs to",
             {
                 "fields": (
                     "reference_shown",
-                    "wallet_link",
-                    "period_link",
-                    "reservation_link",
-                    "other_side",
-                    "reverses_link",
-                    "reversed_link",
+                    ("wallet_link", "period_link"),
+                    ("reservation_link", "other_side"),
+                    ("reverses_link", "reversed_link"),
                     "made",
                 )
             },

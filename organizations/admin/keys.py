@@ -42,24 +42,13 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     search_help_text = "Name of the key or of its organization, key_…, org_… or act_…"
     public_ids = {"key": "id", "org": "organization_id", "act": "actor_id"}
     fields = (
-        "public_id",
-        "name",
-        "organization_link",
-        "actor_link",
-        "masked",
-        "scope_list",
-        "rate_limit_tier",
-        "state",
-        "created_at",
-        "minted_by",
+        ("masked", "last_used_at"),
+        ("scope_list", "rate_limit_tier"),
+        ("created_at", "minted_by"),
         "told",
-        "expires_at",
-        "last_used_at",
-        "rotated_at",
-        "grace_until",
-        "successor",
-        "revoked_at",
-        "hashed_under",
+        ("expires_at", "revoked_at"),
+        ("rotated_at", "grace_until"),
+        ("successor", "hashed_under"),
     )
 
     change_form_outer_before_template = "admin/organizations/apikey/buttons.html"
@@ -77,6 +66,12 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     ) -> Any:
         context = {"show_history": True, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        context["head_state"] = key_state(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Key", ordering="id")
     def masked(self, key: ApiKey) -> SafeString:

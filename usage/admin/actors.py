@@ -73,21 +73,15 @@ class ActorAdmin(OwnedAdmin):
             None,
             {
                 "fields": (
-                    ("organization_link", "public_id"),
-                    ("kind_shown", "created_at"),
                     ("name", "email"),
-                    "external_id",
-                    "profile",
+                    ("external_id", "profile"),
                     "active",
                 )
             },
         ),
-        ("What is its own", {"fields": (("limit", "groups_shown"), "events")}),
+        ("What is its own", {"fields": (("limit", "groups_shown"), ("events", "created_at"))}),
     )
     readonly_fields = (
-        "organization_link",
-        "public_id",
-        "kind_shown",
         "created_at",
         "limit",
         "groups_shown",

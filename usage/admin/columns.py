@@ -8,29 +8,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from credits.models import ZERO
-from credits.templatetags.amounts import credits, percent_of
+from credits.templatetags.amounts import credits
 from organizations.admin import link
 from organizations.models import Actor, Group, Organization
 from usage.models import Limit
-
-
-def meter(used: Decimal, cap: Decimal | None, reserved: Decimal = ZERO) -> SafeString:
-    """Return a bar of what is used and reserved of a cap, and the same in words; only words without a cap."""
-    held = f", {credits(reserved)} reserved" if reserved else ""
-    if cap is None:
-        return format_html('<span class="amount">{}</span> used{}, no cap', credits(used), held)
-    return format_html(
-        '<span class="bar bar-small"><i class="bar-{}" style="width:{}%"></i>'
-        '<i class="bar-held" style="width:{}%"></i></span>'
-        '<span class="amount">{} of {}{}</span>',
-        tone(used + reserved, cap),
-        percent_of(used, cap),
-        percent_of(reserved, cap),
-        credits(used),
-        credits(cap),
-        held,
-    )
 
 
 def tone(taken: Decimal, cap: Decimal) -> str:

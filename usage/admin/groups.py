@@ -14,12 +14,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.forms import CreditsField
 from credits.models import ZERO
-from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.forms import own_actors
 from organizations.models import Actor, Group, Membership
-from usage.admin.columns import cap_link, meter, set_one
+from usage.admin.columns import cap_link, set_one
 from usage.admin.group_head import group_head
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.models import Limit
@@ -27,6 +26,12 @@ from usage.services import controls, groups
 
 ROWS = 100
 """How many changes of members the history of a group shows."""
+
+
+KINDS = {
+    Group.Kind.ENTITY: "Shared budget: one bucket for all of them",
+    Group.Kind.TEAM: "Team: its limit is each member's",
+}
 
 
 class GroupForm(OwnedForm):
@@ -49,6 +54,9 @@ class GroupForm(OwnedForm):
         super().__init__(*args, **kwargs)
         if not self.may_limit or not self.instance._state.adding:
             self.fields.pop("cap", None)
+        kind = self.fields.get("kind")
+        if isinstance(kind, forms.ChoiceField):
+            kind.choices = list(KINDS.items())
         if self.organization is None:
             return
         is_new = self.instance._state.adding
@@ -90,11 +98,10 @@ class GroupAdmin(OwnedAdmin):
     public_ids = {"grp": "id", "org": "organization_id"}
     refusals = (*OwnedAdmin.refusals, groups.InAnotherEntityGroup, groups.GroupInUse)
     help_texts = {
-        "kind": "A team's limit applies to each member; an entity group is one bucket that its members share.",
-        "key": "What the product calls it: entity in a request, of an entity group.",
+        "key": "What the product calls it; of a shared budget, the entity that a request names.",
         "profile": "For teams only: what each member may use.",
     }
-    readonly_fields = ("organization_link", "public_id", "kind_shown", "this_month", "limit")
+    readonly_fields = ("organization_link", "limit")
     change_form_outer_before_template = "admin/organizations/group/head.html"
     deletable = True
     object_history_list_template = "admin/organizations/group/history_list.html"
@@ -115,11 +122,8 @@ class GroupAdmin(OwnedAdmin):
             cap = ["cap"] if _may_limit(request) else []
             named = ["organization_link", "kind", "name", "key"]
             return [(None, {"fields": [*named, *profile, "people", *cap]})]
-        is_team = obj.kind == Group.Kind.TEAM
-        editable = ["name", "key", *(["profile"] if is_team else [])]
-        who = [("organization_link", "public_id"), "kind_shown"]
-        month = ("This month", {"fields": ("this_month", "limit")})
-        return [(None, {"fields": [*who, *editable, "people"]}), month]
+        profile = ["profile"] if obj.kind == Group.Kind.TEAM else []
+        return [(None, {"fields": [("name", "key"), *profile, "people", "limit"]})]
 
     def get_form(
         self, request: HttpRequest, obj: Group | None = None, change: bool = False, **kwargs: Any
@@ -187,16 +191,6 @@ class GroupAdmin(OwnedAdmin):
     @display(description="Members", ordering="members_count")
     def size(self, group: Any) -> SafeString:
         return format_html('<span class="amount">{}</span>', group.members_count)
-
-    @display(description="Used")
-    def this_month(self, group: Group) -> SafeString:
-        of = group_head(group, now=clock.now())
-        if of.is_shared:
-            return meter(of.used, of.cap)
-        each = "no cap of the team's" if of.cap is None else f"each up to {credits(of.cap)}"
-        return format_html(
-            '<span class="amount">{}</span> by all members, {}', credits(of.used), each
-        )
 
     @display(description="Own limit")
     def limit(self, group: Group) -> SafeString:

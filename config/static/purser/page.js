@@ -33,3 +33,20 @@ document.addEventListener("keydown", (event) => {
         menu.querySelector("summary").focus();
     }
 });
+
+// Fields that search while one types are named after their label, and what they list is a list to whoever listens.
+const named = () => {
+    for (const input of document.querySelectorAll(".select2-search__field:not([aria-label])")) {
+        const box = input.closest(".select2-container");
+        const select = box?.previousElementSibling ?? document.querySelector("select.select2-hidden-accessible");
+        const label = select?.labels?.[0]?.textContent.trim().replace("*", "");
+        input.setAttribute("aria-label", label || "Search");
+    }
+    for (const clear of document.querySelectorAll("ul > .select2-selection__clear:not([role])")) {
+        clear.setAttribute("role", "listitem");
+    }
+};
+addEventListener("load", () => {
+    named();
+    new MutationObserver(named).observe(document.body, { childList: true, subtree: true });
+});

@@ -1,11 +1,13 @@
-"""Who changes a row, and when: what its history keeps beside what was there before and after."""
+"""Who changes a row, when and why: what its history keeps beside what was there before and after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import BigAutoField, Model
+from django.db.models import BigAutoField, CharField, Model
 from django.db.models.deletion import Collector
 from simple_history.models import HistoricalRecords
 
@@ -13,17 +15,44 @@ LENGTH = 100
 """How much of a name fits beside a change."""
 UNSAID = "shell"
 """Who changes something through no door: a shell, or a script."""
+REASON_LENGTH = 300
+
+_WHY: ContextVar[str] = ContextVar("why", default="")
+
+
+@contextmanager
+def explained(reason: str) -> Iterator[None]:
+    """Keep a reason beside whatever is changed in the block, in the history of each row."""
+    token = _WHY.set(reason[:REASON_LENGTH])
+    try:
+        yield
+    finally:
+        _WHY.reset(token)
+
+
+def why() -> str:
+    """Return why the rows that change at the moment do; nothing, where nobody said."""
+    return _WHY.get()
+
+
+class Explained(Model):
+    """The column in which a history keeps why."""
+
+    history_why = CharField(max_length=REASON_LENGTH, blank=True, default=why, db_default="")
+
+    class Meta:
+        abstract = True
 
 
 class History(HistoricalRecords):
-    """The rows of a table as they were after each change, with the name of who made it.
+    """The rows of a table as they were after each change, with the name of who made it, and the reason that they gave.
 
     The name is text, in `history_change_reason`. Of what the library would keep besides, a reference to a user, there is nothing: what
     belongs to an organization refers to nobody of the staff.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(history_id_field=BigAutoField(), **options)
+        super().__init__(history_id_field=BigAutoField(), bases=(Explained,), **options)
 
     def _get_history_user_fields(self) -> dict[str, Any]:
         return {"history_user": property(lambda row: None, lambda row, user: None)}

@@ -1,6 +1,5 @@
 """What is rung for and how often, as staff edit it: the calendar's tasks, and the intervals and crontabs they go by. All in UTC."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -20,9 +19,9 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from credits.admin.rules import RuleAdmin
 from organizations import clock, pulse
 from organizations.admin import pill
 from organizations.models import Tick
@@ -119,7 +118,7 @@ class TaskStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(PeriodicTask)
-class TaskAdmin(ModelAdmin):
+class TaskAdmin(RuleAdmin):
     """What is rung for. It may be switched off or rung for at other times; what the software needs is never taken out."""
 
     form = TaskForm
@@ -156,17 +155,17 @@ class TaskAdmin(ModelAdmin):
         others = PeriodicTask.objects.filter(task=obj.task).exclude(pk=obj.pk)
         return bool(others.exists())
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def write(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.expires = None
         obj.expire_seconds = void_after(obj)
-        super().save_model(request, obj, form, change)
+        super().write(request, obj, form, change)
 
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> Any:
-        if add:
-            return super().construct_change_message(request, form, formsets, add)
-        return " ".join(_changes(form)) or "Saved without a change."
+    def in_words(self, form: Any, name: str, value: Any) -> str:
+        return (
+            human(value)
+            if isinstance(value, CrontabSchedule)
+            else super().in_words(form, name, value)
+        )
 
     @display(description="State", ordering="enabled")
     def state(self, task: Any) -> SafeString:
@@ -194,20 +193,6 @@ class TaskAdmin(ModelAdmin):
         return f"{task.expire_seconds:,} s, if no worker hears it"
 
 
-def _changes(form: Any) -> Iterable[str]:
-    """Yield what was changed, with before and after."""
-    for name in form.changed_data:
-        field = form.fields[name]
-        before, after = field.clean(form.initial.get(name)), form.cleaned_data[name]
-        yield f"{field.label}: {_said(before)} → {_said(after)}."
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return human(value) if isinstance(value, CrontabSchedule) else str(value or "none")
-
-
 def human(times: CrontabSchedule) -> str:
     """Return a crontab as a sentence."""
     return str(times.human_readable).removesuffix(" UTC")
@@ -217,7 +202,7 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-class TimesAdmin(ModelAdmin):
+class TimesAdmin(RuleAdmin):
     """What tasks go by. Whoever wants another one adds it and chooses it there: what has a name stays what it is."""
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -303,9 +288,9 @@ class CrontabAdmin(TimesAdmin):
     fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
     list_display = ("read", "__str__", "tasks")
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def write(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.timezone = "UTC"
-        super().save_model(request, obj, form, change)
+        super().write(request, obj, form, change)
 
     @display(description="Crontab (UTC)")
     def read(self, times: CrontabSchedule) -> str:

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from credits.admin.forms import CreditsField
+from credits.admin.rules import RuleAdmin
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock
@@ -39,7 +40,7 @@ class AmountChange(Change):
         return credits(value) if isinstance(value, Decimal) else value
 
 
-class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
+class EditedAdmin(RuleAdmin, Headed, HistoryAdmin, PublicIdSearch):
     """Rows that staff edit. Who changed what is in the history, from which nothing is put back."""
 
     list_per_page = 50
@@ -106,10 +107,9 @@ class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
             self.message_user(request, sentence(refusal), messages.ERROR)
         return redirect(request.get_full_path())
 
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+    def write(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        if changes or not change:
-            self.store(obj, changes, is_new=not change, author=author(request), now=clock.now())
+        self.store(obj, changes, is_new=not change, author=author(request), now=clock.now())
 
     def store(
         self, row: Any, changes: dict[str, Any], *, is_new: bool, author: str, now: datetime
@@ -121,7 +121,7 @@ class EditedAdmin(Headed, HistoryAdmin, PublicIdSearch):
         sign(current, performed_by=author)
         current.save(force_insert=is_new, update_fields=None if is_new else list(changes))
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def erase(self, request: HttpRequest, obj: Any) -> None:
         sign(obj, performed_by=author(request))
         self.remove(obj, author=author(request), now=clock.now())
 

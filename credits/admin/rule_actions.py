@@ -1,22 +1,14 @@
 """The buttons that change a rule of an organization: its cap. A form, what it would do today, and one service call, as for money."""
 
 from datetime import datetime
-from decimal import Decimal
 
 from credits import services
 from credits.admin.forms import CreditsField
+from credits.admin.today import cap_in_words, cap_today
 from credits.models import ZERO
-from credits.templatetags.amounts import credits
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.models import Organization
 from organizations.services import OrganizationArchived
-
-
-def cap_in_words(cap: Decimal | None) -> str:
-    """Return a cap as a preview says it: an empty field and a 0 are opposites, so neither is left blank."""
-    if cap is None:
-        return "no cap"
-    return "nothing may be spent" if cap == 0 else credits(cap)
 
 
 class CapForm(ActionForm):
@@ -41,18 +33,7 @@ class SetCap(Action):
         return False  # offered where a cap is in the way
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        reading = services.wallet_as_of(organization, now=now)
-        cap, period = reading.wallet.config.monthly_cap, reading.period
-        taken = period.used + period.reserved
-        left = "no end" if cap is None else credits(max(ZERO, cap - taken))
-        blocked = cap is not None and taken >= cap
-        values = {
-            "Cap of a billing period": cap_in_words(cap),
-            "Used and reserved in this period": credits(taken),
-            "Left of the cap": left,
-            "New work": "refused by the cap" if blocked else "not stopped by the cap",
-        }
-        return [Figure(organization.name, what, value) for what, value in values.items()]
+        return cap_today(organization, services.wallet_as_of(organization, now=now))
 
     def perform(self, command: Command) -> Outcome:
         cap = command.data["monthly_cap"]

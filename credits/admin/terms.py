@@ -13,9 +13,11 @@ from credits import services
 from credits.admin.actions import SMALLEST
 from credits.admin.columns import amount
 from credits.admin.edits import EditedAdmin
+from credits.admin.today import terms_today
 from credits.models import CreditConfig
 from credits.templatetags.amounts import credits
 from organizations.admin import link
+from organizations.admin.actions import Figure
 from organizations.models import Organization
 from organizations.services import OrganizationArchived
 
@@ -39,6 +41,31 @@ HELP = {
     "actor_open_holds_limit": "And how many of each actor. Empty: no limit.",
     "charge_limit": "What one piece of work may cost at most; more is a mistake of units, and refused. Empty: no limit.",
     "recharge_limit": "How much may be bought through the API per billing period. 0: nothing.",
+}
+
+EMPTY = {
+    "monthly_cap": "no cap",
+    "overdraft_limit": "no limit",
+    "free_fallback_limit": "no limit",
+    "refill_threshold": "no refill",
+    "refill_amount": "no refill",
+    "seat_limit": "no limit",
+    "open_holds_limit": "no limit",
+    "actor_open_holds_limit": "no limit",
+    "charge_limit": "no limit",
+}
+ZERO_MEANS = {
+    "monthly_cap": "0: nothing may be spent",
+    "overdraft_limit": "0: nothing below zero",
+    "free_fallback_limit": "0: nothing for free",
+    "allowance": "0: none",
+    "allowance_per_user": "0: none",
+    "seat_limit": "0: no seat brings a share",
+    "rollover_limit": "0: nothing survives its term",
+    "open_holds_limit": "0: no holds",
+    "actor_open_holds_limit": "0: no holds",
+    "charge_limit": "0: nothing may be charged",
+    "recharge_limit": "0: nothing may be bought",
 }
 
 
@@ -103,9 +130,14 @@ class CreditConfigAdmin(EditedAdmin):
         ("Purchases", {"fields": (("recharge_limit", "overage_rate"),)}),
     )
     help_texts = HELP
+    empty_means = EMPTY
+    zero_means = ZERO_MEANS
     smallest = {"refill_amount": SMALLEST}
     # Somebody else may have changed the terms between our check and the wallet's lock.
     refusals = (services.RefillRequiresThresholdAndAmount, OrganizationArchived)
+
+    def impact(self, row: CreditConfig, *, now: datetime) -> list[Figure]:
+        return terms_today(row.wallet.organization, now=now)
 
     def heading(self, config: CreditConfig) -> str:
         return f"Terms of {config.wallet.organization}"

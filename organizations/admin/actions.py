@@ -36,6 +36,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from organizations import clock, idempotency, proposals
 from organizations.admin.delegation import Staff
 from organizations.fields import StrictChar
+from organizations.history import explained
 from organizations.idempotency import Answer, Key
 from organizations.models import IdempotencyKey, Organization
 from organizations.proposals import Moved, SecondPersonNeeded
@@ -106,6 +107,8 @@ class Figure(NamedTuple):
     whose: str
     what: str
     value: str
+    weight: Decimal | int | None = None
+    """How much it stands in somebody's way, where that can be compared: more is harsher."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,28 @@ class Effect:
     what: str
     before: str
     after: str
+    is_harsher: bool = False
+    """Whether it stands in somebody's way more than before."""
 
     @property
     def changes(self) -> bool:
         return self.before != self.after
+
+
+def compare(before: Sequence[Figure], after: Sequence[Figure]) -> list[Effect]:
+    """Return what becomes of each figure; one that there is on one side only is nothing on the other."""
+    old, new = ({figure[:2]: figure for figure in side} for side in (before, after))
+    pairs = {key: (old.get(key), new.get(key)) for key in [*old, *new]}
+    return [
+        Effect(*key, was.value if was else "–", now.value if now else "–", _is_harsher(was, now))
+        for key, (was, now) in pairs.items()
+    ]
+
+
+def _is_harsher(was: Figure | None, now: Figure | None) -> bool:
+    if was is None or now is None or was.weight is None or now.weight is None:
+        return False
+    return now.weight > was.weight
 
 
 class Outcome(NamedTuple):
@@ -258,7 +279,10 @@ def rehearse(action: Action, command: Command) -> Rehearsal:
         after = _figures(action, command)
         alone = _is_for_one(moved, action.moved(command), action.alone_up_to(command.user))
         transaction.set_rollback(True)
-    effects = [Effect(*old, new.value) for old, new in zip(before, after, strict=True)]
+    effects = [
+        Effect(*old[:3], new.value, _is_harsher(old, new))
+        for old, new in zip(before, after, strict=True)
+    ]
     return Rehearsal(effects, not alone)
 
 
@@ -360,7 +384,7 @@ class ActionView(View):
         :raises SecondPersonNeeded: if it is
         """
         proposals.one_at_a_time(command.organization, command.performed_by)
-        with transaction.atomic():
+        with transaction.atomic(), explained(command.data["reason"]):
             before = self.action.moved(command)
             outcome = self.action.perform(command)
             limit = self.action.alone_up_to(command.user)

@@ -31,6 +31,7 @@ from organizations.admin.actions import (
     staff,
     staff_named,
 )
+from organizations.history import explained
 from organizations.idempotency import Answer
 from organizations.models import Proposal
 from organizations.proposals import NotDecidable
@@ -88,7 +89,8 @@ class ProposalView(View):
     def _perform(self, form: Form) -> Outcome:
         author = staff_named(self.proposal.proposed_by)
         both = f"{author}, approved by {staff(self.request.user)}"
-        return self.action.perform(self._command(form, both))
+        with explained(self.proposal.reason):
+            return self.action.perform(self._command(form, both))
 
     def _refuse(self) -> Answer:
         proposal = self._to_decide(approve=False)

@@ -65,13 +65,21 @@ class _Fields(HTMLParser):
         self.sent.setdefault(name, []).append(value)
 
 
+CONFIRMED = {"step": "confirm", "reason": "asked for by mail"}
+"""What is sent with a rule when its effect was looked at."""
+
+
 def fill_in_page(client: Client, url: str, **fields: Any) -> dict[str, Any]:
-    """Open a page and return what its form would send; `None` for a field that is switched off."""
+    """Open a page and return what its form would send, confirmed; `None` for a field that is switched off."""
     answer = client.get(url)
     assert answer.status_code == 200, answer.headers
     page = _Fields()
     page.feed(answer.content.decode())
-    return {name: value for name, value in {**page.sent, **fields}.items() if value is not None}
+    return {
+        name: value
+        for name, value in {**page.sent, **CONFIRMED, **fields}.items()
+        if value is not None
+    }
 
 
 def errors_of(answer: Any) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 
 from config.admin.schedules import void_after
 from organizations.models import Tick
-from tests.admin.browser import errors_of, fill_in_page
+from tests.admin.browser import CONFIRMED, errors_of, fill_in_page
 from tests.admin.people import staff_who_may
 from tests.admin.test_pages import list_of, page, queries_of
 from tests.factories import NOW, later
@@ -199,14 +199,15 @@ class TestTask:
         entry = LogEntry.objects.get()
         assert entry.user.get_username() == "ana"
         assert entry.get_change_message() == (
-            "On: yes → no. Interval: every 20 seconds → every 60 seconds."
+            "renew: every 60 seconds: On: yes → no, Interval: every 20 seconds → every 60 seconds. "
+            "Reason: asked for by mail"
         )
         assert "every 60 seconds" in html(ana, page(PeriodicTask, "history", task().pk))
 
     def test_is_not_deleted(self, ana: Client) -> None:
         row = task()
 
-        answer = ana.post(page(PeriodicTask, "delete", row.pk), {"post": "yes"})
+        answer = ana.post(page(PeriodicTask, "delete", row.pk), {"post": "yes", **CONFIRMED})
         chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
         ana.post(list_of(PeriodicTask), chosen)
 
@@ -231,7 +232,7 @@ class TestSecondTask:
         second = task("renew at night")
         assert (second.enabled, second.expire_seconds) == (True, 3_595)
 
-        ana.post(page(PeriodicTask, "delete", second.pk), {"post": "yes"})
+        ana.post(page(PeriodicTask, "delete", second.pk), {"post": "yes", **CONFIRMED})
         assert not PeriodicTask.objects.filter(name="renew at night").exists()
 
     def test_rings_only_for_what_there_is(self, ana: Client) -> None:
@@ -345,7 +346,8 @@ class TestTimes:
         assert used is not None
 
         answers = [
-            ana.post(page(model, "delete", row.pk), {"post": "yes"}) for row in (used, unused)
+            ana.post(page(model, "delete", row.pk), {"post": "yes", **CONFIRMED})
+            for row in (used, unused)
         ]
 
         assert [answer.status_code for answer in answers] == [403, 302]

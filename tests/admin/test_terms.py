@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from credits.models import CreditConfig
 from organizations.models import Organization
+from tests.admin.browser import CONFIRMED
 from tests.admin.people import client_of
 from tests.factories import amounts, archive, make_family, make_organization, set_terms, wallet_of
 
@@ -25,7 +26,7 @@ def fill_in(client: Client, organization: Organization, **fields: Any) -> dict[s
     shown = {field.html_name: field.value() for field in form}
     shown |= {field.html_initial_name: field.value() for field in form}
     sent = {name: "" if value is None else str(value) for name, value in shown.items()}
-    return sent | {name: str(value) for name, value in fields.items()}
+    return sent | CONFIRMED | {name: str(value) for name, value in fields.items()}
 
 
 def terms_of(organization: Organization) -> CreditConfig:

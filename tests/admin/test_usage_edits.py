@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from organizations.models import Actor, Group, Membership, UsageProfile
-from tests.admin.browser import errors_of, fill_in_page
+from tests.admin.browser import CONFIRMED, errors_of, fill_in_page
 from tests.admin.people import staff_who_may
 from tests.factories import (
     NOW,
@@ -253,7 +253,7 @@ class TestLimit:
     def test_is_deleted_with_who_did_it(self, ana: Client) -> None:
         found = limit(make_organization(), 5, "actor_default")
 
-        answer = ana.post(page(found, "delete"), {"post": "yes"})
+        answer = ana.post(page(found, "delete"), {"post": "yes", **CONFIRMED})
 
         assert answer.status_code == 302
         gone = Limit.history.get(history_type="-")
@@ -267,7 +267,7 @@ class TestLimit:
 
         assert ana.get(page(found)).status_code == 200
         assert ana.post(page(found), data).status_code == 403
-        assert ana.post(page(found, "delete"), {"post": "yes"}).status_code == 403
+        assert ana.post(page(found, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
 
 
 class TestProfile:
@@ -338,14 +338,14 @@ class TestProfile:
     def test_of_the_system_is_never_deleted(self, ana: Client) -> None:
         standard = UsageProfile.objects.get(slug="standard", organization=None)
 
-        assert ana.post(page(standard, "delete"), {"post": "yes"}).status_code == 403
+        assert ana.post(page(standard, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
 
     def test_that_somebody_has_is_not_deleted(self, ana: Client) -> None:
         organization = make_organization()
         found = make_profile(organization, "trainee", cap=5)
         make_actor(organization, profile=found)
 
-        ana.post(page(found, "delete"), {"post": "yes"})
+        ana.post(page(found, "delete"), {"post": "yes", **CONFIRMED})
 
         assert UsageProfile.objects.filter(pk=found.pk).exists()
 
@@ -433,7 +433,7 @@ class TestActor:
     def test_is_never_deleted(self, ana: Client) -> None:
         ada = make_actor(make_organization())
 
-        assert ana.post(page(ada, "delete"), {"post": "yes"}).status_code == 403
+        assert ana.post(page(ada, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
 
     def test_keeps_its_kind(self, ana: Client) -> None:
         ada = make_actor(make_organization())
@@ -514,7 +514,7 @@ class TestGroup:
         settle(hold(work(organization, 5, actor=ada)), 5)
 
         for group in (unused, used):
-            ana.post(page(group, "delete"), {"post": "yes"})
+            ana.post(page(group, "delete"), {"post": "yes", **CONFIRMED})
 
         assert list(Group.objects.all()) == [used]
 
@@ -613,10 +613,12 @@ class TestRateCard:
         whole = Rate.objects.get(unit="input_tokens")
         part = set_price(model, 5, "cache_read_tokens")
 
-        assert ana.post(page(whole, "delete"), {"post": "yes"}).status_code == 403
-        ana.post(page(part, "delete"), {"post": "yes"})
-        ana.post(page(Rate.objects.get(unit="output_tokens"), "delete"), {"post": "yes"})
-        ana.post(page(whole, "delete"), {"post": "yes"})
+        assert ana.post(page(whole, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
+        ana.post(page(part, "delete"), {"post": "yes", **CONFIRMED})
+        ana.post(
+            page(Rate.objects.get(unit="output_tokens"), "delete"), {"post": "yes", **CONFIRMED}
+        )
+        ana.post(page(whole, "delete"), {"post": "yes", **CONFIRMED})
 
         assert not Rate.objects.exists()
 
@@ -644,7 +646,7 @@ class TestRateCard:
         organization = make_organization(funded=100)
         use(work(organization, model=sonnet, millions=1), 5)
 
-        assert ana.post(page(sonnet, "delete"), {"post": "yes"}).status_code == 403
+        assert ana.post(page(sonnet, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
 
 
 class TestHistory:

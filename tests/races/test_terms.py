@@ -19,6 +19,7 @@ from organizations.idempotency import again
 from organizations.models import Group, Organization, UsageProfile
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from tests import factories as f
+from tests.admin.browser import CONFIRMED
 from tests.admin.people import staff_who_may
 from tests.races.test_deadlocks import deadlocks
 from tests.races.threads import of, together
@@ -212,7 +213,7 @@ class TestAgain:
 
         monkeypatch.setattr(controls, "save_limit", fall_victim_once)
         url = reverse("admin:usage_limit_change", args=[limit.pk])
-        answer = staff.post(url, {"cap": "7", "initial-cap": "5"})
+        answer = staff.post(url, {"cap": "7", "initial-cap": "5", **CONFIRMED})
 
         assert answer.status_code == 302
         assert len(tries) == 2

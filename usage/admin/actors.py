@@ -16,11 +16,13 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits import services as credits_services
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.admin.actions import Figure
 from organizations.models import Actor
 from usage.admin.actions import NewActor
 from usage.admin.actor_head import actor_head
 from usage.admin.columns import cap_link, linked, set_one
 from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.admin.today import actor_today
 from usage.models import Limit
 
 
@@ -88,6 +90,9 @@ class ActorAdmin(OwnedAdmin):
         "events",
     )
     change_form_outer_before_template = "admin/organizations/actor/buttons.html"
+
+    def impact(self, row: Actor, *, now: datetime) -> list[Figure]:
+        return actor_today(row, now=now)
 
     def heading(self, actor: Actor) -> str:
         return f"{actor.organization}: {actor}"

@@ -16,11 +16,13 @@ from credits.admin.forms import CreditsField
 from credits.models import ZERO
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.admin.actions import Figure
 from organizations.admin.forms import own_actors
 from organizations.models import Actor, Group, Membership
 from usage.admin.columns import cap_link, set_one
 from usage.admin.group_head import group_head
 from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.admin.today import limits_today
 from usage.models import Limit
 from usage.services import controls, groups
 
@@ -105,6 +107,9 @@ class GroupAdmin(OwnedAdmin):
     change_form_outer_before_template = "admin/organizations/group/head.html"
     deletable = True
     object_history_list_template = "admin/organizations/group/history_list.html"
+
+    def impact(self, row: Group, *, now: datetime) -> list[Figure]:
+        return limits_today(row.organization, now=now)
 
     def heading(self, group: Group) -> str:
         return f"{group.organization}: {group}"

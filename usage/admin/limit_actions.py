@@ -11,7 +11,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from credits.admin.forms import CreditsField
-from credits.admin.rule_actions import cap_in_words
+from credits.admin.today import cap_in_words
 from credits.models import ZERO
 from organizations import ids
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome

@@ -16,8 +16,10 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from credits.admin.columns import amount
 from organizations.admin import link, pill
+from organizations.admin.actions import Figure
 from organizations.admin.forms import own_row
 from usage.admin.ownership import ChooseForm, OwnedAdmin, OwnedForm
+from usage.admin.today import limits_today, thresholds_today
 from usage.models import Limit, Thresholds
 from usage.services import controls, subjects
 
@@ -68,8 +70,13 @@ class ThresholdsAdmin(OwnedAdmin):
         "where it is cheaper. Empty: never.",
         "shutoff": "From here on nothing is admitted, until the month ends. Empty: never.",
     }
+    empty_means = {"downgrade": "never", "shutoff": "never"}
+    zero_means = {"downgrade": "0: all work", "shutoff": "0: nothing is admitted"}
     fields = ("organization_link", "downgrade", "shutoff")
     readonly_fields = ("organization_link",)
+
+    def impact(self, row: Thresholds, *, now: datetime) -> list[Figure]:
+        return thresholds_today(row.organization, now=now)
 
     def heading(self, thresholds: Thresholds) -> str:
         return f"Thresholds of {thresholds.organization}"
@@ -169,7 +176,12 @@ class LimitAdmin(OwnedAdmin):
         "slug": "A name that reports show beside it.",
         "owner_id": "Whom reports name as its owner.",
     }
+    empty_means = {"cap": "no limit"}
+    zero_means = {"cap": "0: nothing may be spent"}
     readonly_fields = ("organization_link", "scope_shown", "subject")
+
+    def impact(self, row: Limit, *, now: datetime) -> list[Figure]:
+        return limits_today(row.organization, now=now)
 
     def heading(self, limit: Limit) -> str:
         return f"{limit.organization}: {whose(limit)}"

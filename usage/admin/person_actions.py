@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from credits import services
 from credits.admin.actions import posted_by_hand, wallet_figures
-from credits.admin.rule_actions import cap_in_words
+from credits.admin.today import cap_in_words
 from credits.models import ZERO, Reservation
 from credits.templatetags.amounts import credits
 from organizations.admin.actions import Action, Command, Figure, Outcome

@@ -18,8 +18,10 @@ from unfold.widgets import (
 
 from credits.admin.columns import amount
 from organizations.admin import pill
+from organizations.admin.actions import Figure
 from organizations.models import UsageProfile
 from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.admin.today import profile_today
 from usage.services import profiles
 
 SYSTEM = "system"
@@ -71,6 +73,8 @@ class UsageProfileAdmin(OwnedAdmin):
         "credit_cap_per_month": "For each actor. Empty: no cap. 0: nothing may be spent. It acts at once.",
         "features": "Names of yours, separated by commas.",
     }
+    empty_means = {"credit_cap_per_month": "no cap"}
+    zero_means = {"credit_cap_per_month": "0: nothing may be spent"}
     fieldsets = (
         (
             None,
@@ -90,6 +94,9 @@ class UsageProfileAdmin(OwnedAdmin):
     formfield_overrides = OwnedAdmin.formfield_overrides | {
         ArrayField: {"widget": UnfoldAdminTextInputWidget}
     }
+
+    def impact(self, row: UsageProfile, *, now: datetime) -> list[Figure]:
+        return profile_today(row, now=now)
 
     def heading(self, profile: UsageProfile) -> str:
         return f"{profile.organization or 'The system'}: {profile}"

@@ -1,6 +1,7 @@
 """The rate card as staff see it: models, and what they cost from when on."""
 
 import re
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,8 +17,9 @@ from credits.admin.forms import CreditsField
 from credits.admin.ledger import Rows
 from organizations import clock
 from organizations.admin import link, pill
-from organizations.admin.actions import sentence
+from organizations.admin.actions import Figure, sentence
 from organizations.admin.windows import WindowFilter
+from usage.admin.today import model_today, price_today
 from usage.models import AIModel, Rate
 from usage.services import rate_card
 from usage.units import UNITS
@@ -116,6 +118,9 @@ class AIModelAdmin(EditedAdmin):
         "tier": "Actors use the tiers that their profiles allow; a fallback is for everybody.",
     }
 
+    def impact(self, row: AIModel, *, now: datetime) -> list[Figure]:
+        return model_today(row, now=now)
+
     def heading(self, model: AIModel) -> str:
         return model.name
 
@@ -176,6 +181,8 @@ class RateAdmin(Prices, EditedAdmin):
     search_fields = ("model__slug", "model__name")
     search_help_text = "Id or name of a model"
     autocomplete_fields = ("model",)
+    empty_means = {"amount": "refused", "variant": "standard", "hours": "the rest of the day"}
+    zero_means = {"amount": "0: free", "prompt_tokens_from": "any length"}
     save_as = True
     deletable = True
     help_texts = {
@@ -204,6 +211,9 @@ class RateAdmin(Prices, EditedAdmin):
         ("Only when", {"fields": (("variant", "hours"),)}),
     )
 
+    def impact(self, row: Rate, *, now: datetime) -> list[Figure]:
+        return price_today(row.model, max(row.starts_at, now), now=now)
+
     def heading(self, rate: Rate) -> str:
         return str(rate)
 
@@ -213,13 +223,13 @@ class RateAdmin(Prices, EditedAdmin):
         is_needed = bool(rest) and rate_card.problem_of(rest) is not None
         return not is_needed and super().has_delete_permission(request, obj)
 
-    def save_model(self, request: HttpRequest, obj: Rate, form: Any, change: bool) -> None:
+    def write(self, request: HttpRequest, obj: Rate, form: Any, change: bool) -> None:
         """Write a price. “Save as new” makes a whole card of it, with the other prices that the old one has."""
         source = None
         if "_saveasnew" in request.POST and request.resolver_match is not None:
             source = Rate.objects.filter(pk=request.resolver_match.kwargs["object_id"]).first()
         others = list(rate_card.beside(source)) if source else []
-        super().save_model(request, obj, form, change)
+        super().write(request, obj, form, change)
         there = {obj.step, *(rate.step for rate in rate_card.beside(obj))}
         copied = [
             rate for rate in others if obj.model_id == rate.model_id and rate.step not in there

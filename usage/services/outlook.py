@@ -1,0 +1,74 @@
+"""What a model's work of the last thirty days would cost by its prices of another moment. Nothing is charged by asking."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from credits.models import ZERO
+from usage.counts import counts_in
+from usage.models import AIModel, UsageEvent
+from usage.pricing import RateCard, Tokens, Unpriced
+from usage.services import rates
+from usage.services.asking import Left
+from usage.services.served import Served
+
+DAYS = timedelta(days=30)
+NEWEST = 20_000
+"""Among how many of all pieces of work those of the model are looked for."""
+PRICED = 2_000
+"""How many of them are priced."""
+
+
+class Outlook(NamedTuple):
+    """Work of a model at the prices of a moment. Credits at list price."""
+
+    events: int
+    organizations: int
+    credits: Decimal
+    unpriced: int
+    """How many of them would have no price."""
+
+
+def at_prices_of(model: AIModel, moment: datetime, *, now: datetime) -> Outlook:
+    """Return what the newest charged work of a model since thirty days before `now` would cost by its card of a moment."""
+    cards = rates.cards_of([model], until=moment)
+    events, unpriced, cost = _work_of(model, now), 0, ZERO
+    for event in events:
+        try:
+            cost += _cost(event, rates.in_force(cards, model, moment), moment)
+        except (Unpriced, Left):
+            unpriced += 1
+    owners = {event.organization_id for event in events}
+    return Outlook(len(events), len(owners), cost, unpriced)
+
+
+def _work_of(model: AIModel, now: datetime) -> list[UsageEvent]:
+    newest = UsageEvent.objects.order_by("-id")[:NEWEST].values("id")
+    events = UsageEvent.objects.filter(
+        id__in=newest,
+        model=model,
+        occurred_at__gt=now - DAYS,
+        corrects=None,
+        byok=False,
+        charged=True,
+        input_tokens__isnull=False,
+    )
+    return list(events.order_by("-id")[:PRICED])
+
+
+def _cost(event: UsageEvent, card: RateCard, moment: datetime) -> Decimal:
+    served = Served.of(str(event.model_id), card, moment, event.variant)
+    usage = None if event.usage is None else counts_in(event.usage)
+    cost, _ = served.charge(tokens_of(event), usage)
+    return cost
+
+
+def tokens_of(event: UsageEvent) -> Tokens:
+    """Return the tokens that an event tells."""
+    return Tokens(
+        input=event.input_tokens or 0,
+        cached_input=event.cached_input_tokens or 0,
+        cache_write=event.cache_write_tokens or 0,
+        output=event.output_tokens or 0,
+        reasoning=event.reasoning_tokens or 0,
+    )

@@ -87,6 +87,8 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.CancelledAbove: (409, "CONFLICT"),
     credits.ReservationClosed: (409, "CONFLICT"),
     credits.AlreadyReversed: (409, "CONFLICT"),
+    credits.NothingLeft: (409, "CONFLICT"),
+    credits.NotPending: (409, "CONFLICT"),
     usage.NotSettled: (409, "CONFLICT"),
     usage.NothingToReverse: (409, "CONFLICT"),
     usage.ForgivenMeanwhile: (409, "CONFLICT"),

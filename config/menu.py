@@ -79,6 +79,7 @@ ROOMS: Sequence[Room] = (
         (
             Page("Ledger", "credits", "ledgerentry"),
             Page("Grants", "credits", "grant"),
+            Page("Pending grants", "credits", "pendinggrant"),
             Page("Statements", "credits", "billingperiod"),
             Page("Approvals", "organizations", "proposal", APPROVALS),
         ),

@@ -33,6 +33,9 @@ TABLES: dict[str, Privileges] = {
     "credits_creditconfig": Privileges(KEEP),
     "credits_ledgerentry": Privileges(APPEND),
     "credits_grant": Privileges(f"{APPEND}, UPDATE (remaining)"),
+    "credits_pendinggrant": Privileges(
+        f"{APPEND}, UPDATE (begun_at, cancelled_at, cancelled_by, cancelled_because)"
+    ),
     "credits_grantdraw": Privileges(APPEND),
     "credits_reservation": Privileges(KEEP),
     "credits_growth": Privileges(APPEND),
@@ -124,7 +127,7 @@ FUNCTIONS = frozenset(
         "credits_held_1",
         "credits_hold_2",
         "credits_lasted_1",
-        "credits_post_1",
+        "credits_post_2",
         "credits_raise_terms",
         "organizations_answer_1",
         "organizations_count_1",

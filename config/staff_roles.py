@@ -43,6 +43,7 @@ LOOK = frozenset(
         "credits.creditconfig",
         "credits.ledgerentry",
         "credits.grant",
+        "credits.pendinggrant",
         "credits.grantdraw",
         "credits.reservation",
         "credits.billingperiod",

@@ -105,6 +105,21 @@ CHECKS: dict[str, str] = {
         JOIN (SELECT wallet_id, min(expires_at) AS soonest FROM credits_grant WHERE remaining > 0 GROUP BY 1) g
             ON g.wallet_id = w.id
         WHERE g.soonest IS NOT NULL AND (w.lapse_at IS NULL OR w.lapse_at > g.soonest)""",
+    "what is pending is looked at when it begins": f"""
+        SELECT w.id, {WALLET},
+            'its next lapse is ' || coalesce('at ' || w.lapse_at::text, 'never') || ', a grant begins at ' || p.soonest
+        FROM credits_wallet w
+        JOIN (
+            SELECT wallet_id, min(effective_at) AS soonest FROM credits_pendinggrant
+            WHERE begun_at IS NULL AND cancelled_at IS NULL GROUP BY 1
+        ) p ON p.wallet_id = w.id
+        WHERE w.lapse_at IS NULL OR w.lapse_at > p.soonest""",
+    "what began is a grant, and what is pending is none": """
+        SELECT p.wallet_id, 'pending grant ' || p.id || ' of wallet ' || p.wallet_id,
+            CASE WHEN g.id IS NULL THEN 'it began, and there is no such grant' ELSE 'there is such a grant, of other terms or before it began' END
+        FROM credits_pendinggrant p LEFT JOIN credits_grant g ON g.id = p.id
+        WHERE (p.begun_at IS NULL) <> (g.id IS NULL)
+            OR (g.wallet_id, g.amount, g.priority) IS DISTINCT FROM (p.wallet_id, p.amount, p.priority) AND p.begun_at IS NOT NULL""",
     "every grant remains what its draws left": f"""
         SELECT g.wallet_id, {GRANT}, 'it has ' || g.remaining || ' left, its draws leave ' || coalesce(d.total, 0)
         FROM credits_grant g

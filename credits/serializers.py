@@ -7,8 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
-from credits.models import Grant
+from credits.models import Grant, LedgerEntry, PendingGrant
 from credits.services import Opening, Reading, wallet_shown
+from credits.services.grants import PENDING, STATES, state_of
 from credits.services.reading import MOMENTS
 from organizations import ids, wire
 from organizations.authentication import Principal
@@ -36,8 +37,6 @@ from organizations.pagination import DEFAULT_LIMIT, PageQuery
 from organizations.scopes import CREDITS_READ
 
 ONCE_FOR_EVER = "Used again for the same it answers what was done, and moves nothing; for anything else it is a conflict."
-
-GRANT_STATES = ["live", "spent", "expired"]
 
 NOT_BILLED = {"github": False, "website": False, "appstore": False}
 """Reading sources costs nothing here: the contract has the field, nothing fills it."""
@@ -153,23 +152,48 @@ class GrantQuery(PageQuery):
         required=False,
         help_text="Only those that can be spent now, or only the others.",
     )
+    status = StrictChoice(
+        [(state, state) for state in STATES],
+        required=False,
+        help_text="Only those in this state. Those that are pending are in no other list: their credits have not come.",
+    )
+    category = StrictChoice(Grant.Category.choices, required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
         """Add `source`, which as an attribute would hide the serializer's own."""
         choices = StrictChoice(Grant.Source.choices, required=False)
         return {**super().get_fields(), "source": choices}
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.get("status") == PENDING and ("is_live" in attrs or "source" in attrs):
+            raise serializers.ValidationError(
+                {"status": ["those that are pending have neither `live` nor `source`"]}
+            )
+        return attrs
+
 
 class GrantShape(serializers.Serializer):
     """A lot of credits: where it came from, when it ends, and what remains of it. Those of the lowest priority are spent first; of one priority, what ends first."""
 
     id = IdField("grn")
-    state = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField(
+        help_text="Of an empty one what emptied it: its end (lapsed), a reversal or an adjustment (voided), or work and transfers (spent)."
+    )
+    name = serializers.CharField()
+    category = serializers.ChoiceField(Grant.Category.choices)
     granted = CreditsField(source="amount")
     remaining = serializers.SerializerMethodField()
     priority = serializers.IntegerField()
-    entryId = IdField("txn", source="entry_id", help_text="The entry of the ledger it came by.")
+    entryId = IdField(
+        "txn",
+        source="entry_id",
+        allow_null=True,
+        help_text="The entry of the ledger it came by; null of one that is pending.",
+    )
     reference = GivenText(source="entry.reference", help_text="Of the payment or order.")
+    effectiveAt = WalletTime(
+        source="created_at", help_text="When it begins, or began to be a part of the balance."
+    )
     expiresAt = WalletTime(source="expires_at", allow_null=True)
     createdAt = WalletTime(source="created_at")
 
@@ -182,18 +206,43 @@ class GrantShape(serializers.Serializer):
             **fields,
         }
 
-    @extend_schema_field(serializers.ChoiceField(GRANT_STATES))
+    @extend_schema_field(serializers.ChoiceField(STATES))
     def get_state(self, grant: Grant) -> str:
-        if self._has_ended(grant):
-            return "expired"
-        return "live" if grant.remaining else "spent"
+        return state_of(grant, now=self.context["now"])
 
     @extend_schema_field(CreditsField())
     def get_remaining(self, grant: Grant) -> Any:
-        return wire.plain(Decimal(0) if self._has_ended(grant) else grant.remaining)
+        has_ended = grant.expires_at is not None and grant.expires_at <= self.context["now"]
+        return wire.plain(Decimal(0) if has_ended else grant.remaining)
 
-    def _has_ended(self, grant: Grant) -> bool:
-        return grant.expires_at is not None and grant.expires_at <= self.context["now"]
+
+class AnyGrantShape(GrantShape):
+    """The same, also of one that is pending."""
+
+    def to_representation(self, instance: Any) -> Any:
+        if not isinstance(instance, PendingGrant):
+            return super().to_representation(instance)
+        return super().to_representation(_as_grant(instance)) | {
+            "state": state_of(instance, now=self.context["now"]),
+            "entryId": None,
+            "createdAt": WalletTime().to_representation(instance.created_at),
+        }
+
+
+def _as_grant(pending: PendingGrant) -> Grant:
+    """Return what is pending as the grant that it would be: nothing of it is there yet, and no entry made it."""
+    return Grant(
+        id=pending.id,
+        entry=LedgerEntry(reference=pending.reference),
+        source=Grant.Source.GRANT,
+        name=pending.name,
+        category=pending.category,
+        amount=pending.amount,
+        remaining=Decimal(0),
+        priority=pending.priority,
+        expires_at=pending.expires_at,
+        created_at=pending.effective_at,
+    )
 
 
 class ReferenceField(StrictChar):
@@ -201,6 +250,25 @@ class ReferenceField(StrictChar):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": 255, "required": False} | options)
+
+
+class Void(StrictSerializer):
+    reason = StrictChar(max_length=500)
+    reference = ReferenceField(help_text=f"Of what is taken back. {ONCE_FOR_EVER}")
+
+
+class VoidShape(serializers.Serializer):
+    """A grant of which the rest was taken back, or that was cancelled before it began; and the wallet after it."""
+
+    grant = AnyGrantShape()
+    entryId = IdField(
+        "txn",
+        source="entry.id",
+        allow_null=True,
+        help_text="The entry that took it back; null where nothing had come yet.",
+    )
+    voided = CreditsField(help_text="What was taken back.")
+    credits = CreditsShape(source="reading")
 
 
 class OrganizationQuery(PageQuery):

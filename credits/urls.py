@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{_CHILD}/resume", views.OrganizationResumption.as_view()),
     path(f"{_CHILD}/credits", views.ChildCredits.as_view()),
     path(f"{_CHILD}/credits/grants", views.ChildGrants.as_view()),
+    path(f"{_CHILD}/credits/grants/<str:grn_id>/void", views.GrantVoid.as_view()),
     path(f"{_CHILD}/credits/allocate", views.Allocation.as_view()),
     path(f"{_CHILD}/credits/reclaim", views.Reclamation.as_view()),
     path(f"{_CHILD}/credit-config", views.ChildCreditConfig.as_view()),

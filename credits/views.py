@@ -1,15 +1,17 @@
 """The doors of wallets, and of the organizations that own them."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 
 from credits import serializers as shapes
 from credits import services
+from credits.models import Grant, PendingGrant
 from organizations.doors import ApiView, Body, operation
 from organizations.idempotency import Answer
 from organizations.models import Organization
@@ -17,7 +19,7 @@ from organizations.pagination import page_of
 from organizations.permissions import ANY_KEY
 from organizations.scopes import CREDITS_READ, MANAGE, ORG_ADMIN
 
-GRANTS = page_of(shapes.GrantShape)
+GRANTS = page_of(shapes.AnyGrantShape)
 
 
 class WhoAmI(ApiView):
@@ -45,9 +47,12 @@ class WalletView(ApiView):
             raise ValidationError({"asOf": [str(error)]}) from error
 
     def grants(self, organization: Organization) -> Response:
-        is_live, source = self.query.get("is_live"), self.query.get("source")
-        listing = services.grants_of(organization, now=self.now, is_live=is_live, source=source)
-        return self.page(shape=shapes.GrantShape, **listing._asdict())
+        """Answer the lots that came in, or those that are to come."""
+        names = ("is_live", "source", "status", "category")
+        asked = {name: self.query[name] for name in names if name in self.query}
+        listing = services.grants_of(organization, now=self.now, **asked)
+        with services.as_due(organization, now=self.now):
+            return self.page(shape=shapes.AnyGrantShape, **listing._asdict())
 
 
 class Credits(WalletView):
@@ -76,6 +81,38 @@ class ChildGrants(WalletView):
     def get(self, request: Request, org_id: UUID) -> Response:
         """The lots that the credits of a child came in, newest first."""
         return self.grants(self.child(org_id))
+
+
+class GrantVoid(ApiView):
+    @operation(ORG_ADMIN, body=shapes.Void, answer=shapes.VoidShape, idempotency="required")
+    def post(self, request: Request, org_id: UUID, grn_id: UUID) -> HttpResponse:
+        """Take back what remains of a grant of a child, also what its holds need; cancel one that is pending. What you allocated returns to you."""
+        child = self.child(org_id)
+        grant = self.grant(child, grn_id)
+
+        def void(body: Body) -> Answer:
+            entry = services.void_any(
+                grant=grant, performed_by=self.performed_by, now=self.now, **body
+            )
+            done = {
+                "grant": self.grant(child, grn_id),
+                "entry": entry,
+                "voided": -entry.amount if entry else Decimal(0),
+                "reading": services.wallet_as_of(child, now=self.now),
+            }
+            return Answer(200, shapes.VoidShape(done, context={"now": self.now}).data)
+
+        return self.once(void)
+
+    def grant(self, child: Organization, grn_id: UUID) -> Grant | PendingGrant:
+        """Return a grant of a child, pending or not.
+
+        :raises Http404: if it has no such grant
+        """
+        try:
+            return services.find_grant(child, grn_id)
+        except Grant.DoesNotExist as error:
+            raise Http404 from error
 
 
 class Allocation(ApiView):

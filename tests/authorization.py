@@ -138,6 +138,7 @@ MATRIX = [
     Door("GET", f"{ORG}/credits/events", GOVERNS_A_CHILD),
     Door("GET", f"{ORG}/credits/grants", GOVERNS_A_CHILD),
     Door("POST", f"{ORG}/credits/allocate", GOVERNS_A_CHILD, {"credits": 5}),
+    Door("POST", f"{ORG}/credits/grants/{{grn}}/void", GOVERNS_A_CHILD, {"reason": "ended"}),
     Door("POST", f"{ORG}/credits/reclaim", GOVERNS_A_CHILD, {"credits": 5}),
     Door("GET", f"{ORG}/credit-config", GOVERNS_A_CHILD),
     Door("PATCH", f"{ORG}/credit-config", GOVERNS_A_CHILD, {"monthlyCreditCap": 5}),

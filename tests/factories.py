@@ -18,6 +18,7 @@ from credits.models import (
     CreditConfig,
     Grant,
     LedgerEntry,
+    PendingGrant,
     ReferenceMove,
     Reservation,
     Wallet,
@@ -150,6 +151,7 @@ def grant(
     expires_at: datetime | None = None,
     priority: int = 50,
     reference: str = "",
+    **labels: str,
 ) -> LedgerEntry:
     return services.grant(
         organization=organization,
@@ -160,7 +162,29 @@ def grant(
         expires_at=expires_at,
         priority=priority,
         reference=reference,
+        **labels,
     )
+
+
+def schedule(
+    organization: Organization,
+    amount: Amount,
+    *,
+    effective_at: datetime,
+    now: datetime = NOW,
+    **options: Any,
+) -> PendingGrant:
+    """Give credits that are to come."""
+    pending, _ = services.schedule_grant(
+        organization=organization,
+        amount=Decimal(amount),
+        effective_at=effective_at,
+        reason="a start later",
+        performed_by=STAFF,
+        now=now,
+        **options,
+    )
+    return pending
 
 
 def adjust(

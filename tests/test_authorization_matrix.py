@@ -109,6 +109,7 @@ class World:
             "org": lambda: organization.public_id,
             "key": lambda: f.make_key(organization, now=self.now)[0].public_id,
             "rsv": lambda: p.hold(p.work(organization, 5), now=self.now).public_id,
+            "grn": lambda: f.grant(organization, 1, now=self.now).grants.get().public_id,
             "act": lambda: self.actor(organization).public_id,
             "grp": lambda: self.group(organization).public_id,
             "entity_key": lambda: self.group(organization, "entity").key,

@@ -12,13 +12,14 @@ from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
 )
 
 from credits import ledger, services
 from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
-from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, Wallet
+from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, PendingGrant, Wallet
 from credits.templatetags.amounts import credits, signed
-from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
+from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome, visible
 from organizations.admin.delegation import Staff
 from organizations.models import Organization
 from organizations.proposals import WINDOW, Moved
@@ -58,6 +59,24 @@ class FundingForm(AmountForm):
 
 
 class GrantForm(FundingForm):
+    name = forms.CharField(
+        max_length=128,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        validators=[visible],
+        help_text="What you call it: Spring campaign, Order 1043.",
+    )
+    category = forms.ChoiceField(
+        choices=Grant.Category.choices,
+        initial=Grant.Category.PROMOTIONAL,
+        widget=UnfoldAdminSelectWidget,
+        help_text="What it is to the business. It does not decide what is spent first: the priority and the end do.",
+    )
+    effective_at = forms.SplitDateTimeField(
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="In UTC. Until then the credits are pending, and no part of the balance. Empty: at once.",
+    )
     expires_at = forms.SplitDateTimeField(
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
@@ -132,7 +151,7 @@ def page_of_entry(entry: LedgerEntry) -> str:
 
 
 def posted_by_hand(command: Command) -> Moved:
-    """Return what who asks posted on the ledger of an organization in the last day."""
+    """Return what who asks posted on the ledger of an organization in the last day, or gave it for a later day."""
     mine = LedgerEntry.objects.filter(
         wallet__organization=command.organization,
         performed_by=command.performed_by,
@@ -142,7 +161,14 @@ def posted_by_hand(command: Command) -> Moved:
         brought=Sum("amount", filter=Q(amount__gt=0), default=ZERO),
         taken=Sum("amount", filter=Q(amount__lt=0), default=ZERO),
     )
-    return Moved(sums["brought"], -sums["taken"])
+    coming = PendingGrant.objects.filter(
+        wallet__organization=command.organization,
+        performed_by=command.performed_by,
+        created_at__gt=command.now - WINDOW,
+        cancelled_at=None,
+    )
+    to_come = coming.aggregate(sum=Sum("amount", default=ZERO))["sum"]
+    return Moved(sums["brought"] + to_come, -sums["taken"])
 
 
 class MoneyAction(Action):
@@ -158,6 +184,19 @@ class MoneyAction(Action):
         return wallet_figures(organization, now=now)
 
 
+TERMS = {"amount", "name", "category", "expires_at", "priority", "reference", "reason"}
+"""What the form of a grant says that any grant has, at once or later."""
+
+
+def pending_sum(organization: Organization, *, now: datetime) -> Decimal:
+    """Return how many credits are to come to an organization after a moment."""
+    coming = PendingGrant.objects.filter(
+        wallet__organization=organization, begun_at=None, cancelled_at=None, effective_at__gt=now
+    )
+    total: Decimal = coming.aggregate(sum=Sum("amount", default=ZERO))["sum"]
+    return total
+
+
 class GrantCredits(MoneyAction):
     slug = "grant"
     permission = "credits.grant"
@@ -171,6 +210,7 @@ class GrantCredits(MoneyAction):
     """The right to as much as any other action moves."""
     refusals = {
         services.InvalidAmount: "amount",
+        services.InvalidStart: "effective_at",
         services.InvalidExpiry: "expires_at",
         services.ReferenceTaken: "reference",
         OrganizationArchived: None,
@@ -185,19 +225,33 @@ class GrantCredits(MoneyAction):
     def may_approve(self, user: Staff) -> bool:
         return super().may_approve(user) and user.has_perm(self.more)
 
+    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
+        to_come = Figure(organization.name, "To come", credits(pending_sum(organization, now=now)))
+        return [*super().figures(organization, now=now), to_come]
+
     def perform(self, command: Command) -> Outcome:
-        entry = services.grant(
-            organization=command.organization,
-            amount=command.data["amount"],
-            expires_at=command.data["expires_at"],
-            priority=command.data["priority"],
-            reference=command.data["reference"],
-            reason=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
+        options = {name: value for name, value in command.data.items() if name in TERMS}
+        options |= {"performed_by": command.performed_by, "now": command.now}
+        if command.data["effective_at"] is not None:
+            return self._schedule(command, options)
+        entry = services.grant(organization=command.organization, **options)
         return outcome(
             entry, f"{credits(entry.amount)} credits granted to {command.organization.name}."
+        )
+
+    def _schedule(self, command: Command, options: dict[str, Any]) -> Outcome:
+        pending, was_there = services.schedule_grant(
+            organization=command.organization,
+            effective_at=command.data["effective_at"],
+            **options,
+        )
+        if was_there:
+            return Outcome(
+                f"Nothing is given twice: {pending.public_id} has this reference, and is the same."
+            )
+        return Outcome(
+            f"{credits(pending.amount)} credits come to {command.organization.name}"
+            f" on {pending.effective_at:%Y-%m-%d at %H:%M} UTC."
         )
 
 
@@ -270,13 +324,21 @@ class Allocate(MoneyAction):
         )
 
 
+class ReclaimForm(FundingForm):
+    amount = CreditsField(
+        min_value=SMALLEST,
+        required=False,
+        help_text="Empty: all prepaid credits that no open hold needs.",
+    )
+
+
 class Reclaim(MoneyAction):
     slug = "reclaim"
     permission = "credits.allocate"
     title = "Reclaim to parent"
     icon = "move_up"
     explanation = "Prepaid credits that no open hold needs, back to the parent. They keep their expiry; the allowance stays."
-    form = FundingForm
+    form = ReclaimForm
     refusals = Allocate.refusals
 
     def fits(self, organization: Organization) -> bool:

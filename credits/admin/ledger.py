@@ -1,7 +1,6 @@
 """The ledger and the grants it draws on, as staff see them: who, why, and what leads to what."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -15,7 +14,6 @@ from unfold.admin import TabularInline
 
 from credits.admin.columns import MoneyAdmin, amount
 from credits.models import (
-    Grant,
     GrantDraw,
     LedgerEntry,
     Reference,
@@ -286,60 +284,6 @@ def why(entry: LedgerEntry) -> SafeString | str:
         LedgerEntry.Kind.SWEEP: "from an archived child",
         LedgerEntry.Kind.RECLAIM: "taken back by the parent",
     }.get(LedgerEntry.Kind(entry.kind), "–")
-
-
-def grant_state(grant: Grant, now: datetime) -> tuple[str, str]:
-    """Return in a word what became of a grant, and how that word looks."""
-    if grant.expires_at is not None and grant.expires_at <= now:
-        return "lapsed", "quiet"
-    return ("live", "good") if grant.live else ("spent", "quiet")
-
-
-@admin.register(Grant)
-class GrantAdmin(MoneyAdmin):
-    """Lots of credits: where they came from, when they end, what remains."""
-
-    list_display = (
-        "made_at",
-        "organization",
-        "source",
-        "amount_shown",
-        "remaining_shown",
-        "priority",
-        "expires_at",
-    )
-    list_filter = ("source", ("expires_at", WindowFilter))
-    inlines = (GrantHistoryRows,)
-    fields = (
-        "organization",
-        "entry_link",
-        "source",
-        "amount_shown",
-        "remaining_shown",
-        "priority",
-        "expires_at",
-        "term_starts_at",
-        "seat",
-        "upgrade",
-        "created_at",
-    )
-    public_ids = {"org": "wallet__organization_id", "txn": "entry_id", "": "id"}
-
-    @display(description="Made (UTC)", ordering="id")
-    def made_at(self, grant: Grant) -> str:
-        return f"{grant.created_at:%Y-%m-%d %H:%M}"
-
-    @display(description="Entry that made it")
-    def entry_link(self, grant: Grant) -> SafeString:
-        return link(grant.entry)
-
-    @display(description="Credits")
-    def amount_shown(self, grant: Grant) -> SafeString | str:
-        return amount(grant.amount)
-
-    @display(description="Remaining")
-    def remaining_shown(self, grant: Grant) -> SafeString | str:
-        return amount(grant.remaining)
 
 
 @admin.register(GrantDraw)

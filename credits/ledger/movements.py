@@ -92,13 +92,15 @@ def take_back(
     note: Note,
     into_debt: bool = False,
     transfer_id: UUID | None = None,
+    own: Sequence[Grant] = (),
 ) -> LedgerEntry:
     """Reverse so much of an entry that brought credits: take them out of the very grants that it made.
 
+    :param own: which of these, if not all
     :param into_debt: what these lack is taken as `taken_from` says
     :raises InsufficientCredits: if less remains of them, unless it may go into debt
     """
-    made = list(Grant.objects.filter(entry=entry).order_by("id"))
+    made = own or list(Grant.objects.filter(entry=entry).order_by("id"))
     if remaining(made) < amount and not into_debt:
         raise InsufficientCredits(
             f"{remaining(made):f} remain of the {entry.amount:f} credits that came with it, {amount:f} needed"
@@ -222,13 +224,14 @@ def transfer(
 
 
 def _moved_lots(draws: Sequence[Draw], latest: datetime | None) -> list[Lot]:
-    """One lot for each priority and expiry among the draws, soonest first as they were."""
-    amounts: dict[tuple[int, datetime | None], Decimal] = {}
+    """One lot for each priority, expiry and category among the draws, soonest first as they were."""
+    amounts: dict[tuple[int, datetime | None, str], Decimal] = {}
     for moved in draws:
         ends = [end for end in (moved.grant.expires_at, latest) if end is not None]
-        terms = (moved.grant.priority, min(ends, default=None))
+        terms = (moved.grant.priority, min(ends, default=None), moved.grant.category)
         amounts[terms] = amounts.get(terms, ZERO) - moved.amount
+    source = Grant.Source.ALLOCATION
     return [
-        Lot(amount, Grant.Source.ALLOCATION, expires_at=expires_at, priority=priority)
-        for (priority, expires_at), amount in amounts.items()
+        Lot(amount, source, expires_at=expires_at, priority=priority, category=category)
+        for (priority, expires_at, category), amount in amounts.items()
     ]

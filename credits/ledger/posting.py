@@ -10,6 +10,7 @@ from uuid import UUID
 from credits.ledger.shapes import Draw, Posting
 from credits.ledger.wallets import open_period
 from credits.models import ZERO, Grant, LedgerEntry, Wallet, namespace_of
+from organizations.ids import new_id
 from organizations.statements import fetch_all, fetch_one
 
 
@@ -30,7 +31,7 @@ def post(*postings: Posting) -> list[LedgerEntry]:
     they draw on: each builds on what the one before it left. Each is posted at the moment of its note, or at that of the entry before it.
     """
     posted = [_apply(posting) for posting in postings]
-    written = fetch_all("SELECT posted_at, hash FROM credits_post_1(%s)", [_rows(posted)])
+    written = fetch_all("SELECT posted_at, hash FROM credits_post_2(%s)", [_rows(posted)])
     for each, (posted_at, hash) in zip(posted, written, strict=True):
         entry = each.entry
         entry.posted_at, entry.hash = posted_at, hash
@@ -136,6 +137,7 @@ def _grants_of(entry: LedgerEntry, posting: Posting, *, debt: Decimal) -> list[G
         debt -= paid
         grants.append(
             Grant(
+                id=lot.id or new_id(),
                 wallet=entry.wallet,
                 entry=entry,
                 source=lot.source,
@@ -146,6 +148,8 @@ def _grants_of(entry: LedgerEntry, posting: Posting, *, debt: Decimal) -> list[G
                 term_starts_at=lot.term_starts_at,
                 seat=lot.seat,
                 upgrade=lot.upgrade,
+                name=lot.name,
+                category=lot.category or Grant.USUAL_CATEGORY[lot.source],
                 created_at=entry.posted_at,
             )
         )

@@ -12,7 +12,10 @@ from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reservation,
 
 @dataclass(frozen=True)
 class Lot:
-    """A grant to be made: credits, where they come from, and until when."""
+    """A grant to be made: credits, where they come from, and until when.
+
+    Without a category it is what its source usually is. An id is said where it stands for the grant already.
+    """
 
     amount: Decimal
     source: Grant.Source
@@ -21,6 +24,9 @@ class Lot:
     term_starts_at: datetime | None = None
     seat: int = 0
     upgrade: int = 0
+    name: str = ""
+    category: str = ""
+    id: UUID | None = None
 
 
 @dataclass(frozen=True)

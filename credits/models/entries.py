@@ -1,6 +1,8 @@
 """The ledger: lots of credits, every movement of them, and which movement changed which lot."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q, Sum
@@ -12,6 +14,8 @@ from credits.models.reservations import Reservation
 from credits.models.wallets import Wallet
 from organizations import words
 from organizations.ids import new_id, write
+
+CATEGORIES = ["paid", "promotional", "goodwill", "correction"]
 
 
 class Grant(models.Model):
@@ -26,6 +30,23 @@ class Grant(models.Model):
         PURCHASE = "purchase"
         ALLOCATION = "allocation"
         ADJUSTMENT = "adjustment"
+
+    class Category(models.TextChoices):
+        """What the credits are to the business. It decides nothing: not when they are drawn, and not what they buy."""
+
+        PAID = "paid"
+        PROMOTIONAL = "promotional"
+        GOODWILL = "goodwill"
+        CORRECTION = "correction"
+
+    USUAL_CATEGORY: ClassVar[Mapping[str, str]] = {
+        Source.ALLOWANCE: Category.PAID,
+        Source.GRANT: Category.PROMOTIONAL,
+        Source.PURCHASE: Category.PAID,
+        Source.ALLOCATION: Category.PAID,
+        Source.ADJUSTMENT: Category.CORRECTION,
+    }
+    """By the source, where nobody said another. What is moved to another wallet keeps the category that it had."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     wallet = models.ForeignKey(
@@ -50,6 +71,9 @@ class Grant(models.Model):
     """For a share of the allowance that came in mid-term: the number of its seat; of several at once, of the last."""
     upgrade = models.PositiveSmallIntegerField(default=0, db_default=0)
     """For what an upgrade in mid-term brought: its number in the term."""
+    name = models.CharField(max_length=128, blank=True, default="", db_default="")
+    """What staff call it. Like the category it is not in the hash: neither moves a credit."""
+    category = models.CharField(max_length=11, choices=Category, db_default="paid")
     created_at = models.DateTimeField()
 
     class Meta:
@@ -83,6 +107,7 @@ class Grant(models.Model):
                 "source",
                 ["allowance", "grant", "purchase", "allocation", "adjustment"],
             ),
+            known("grant_category_known", "category", CATEGORIES),
         ]
         indexes = [
             models.Index(
@@ -99,7 +124,14 @@ class Grant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.remaining.normalize():f} of {self.amount.normalize():f} ({self.source})"
+        named = f"{self.name}: " if self.name else ""
+        return (
+            f"{named}{self.remaining.normalize():f} of {self.amount.normalize():f} ({self.source})"
+        )
+
+    @property
+    def public_id(self) -> str:
+        return write("grn", self.id)
 
 
 class LedgerEntry(models.Model):

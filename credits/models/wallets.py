@@ -34,7 +34,7 @@ class Wallet(models.Model):
     )
     """The open billing period. Null only within the command that makes the wallet."""
     lapse_at = models.DateTimeField(null=True)
-    """No grant expires before this moment; null if none does."""
+    """No grant expires before this moment, and none that is pending begins; null if none does."""
     refill_cooldown_ends_at = models.DateTimeField(null=True)
     """Until then no other refill: the last one succeeded less than a cooldown ago."""
     refill_retry_at = models.DateTimeField(null=True)

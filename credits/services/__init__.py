@@ -18,8 +18,10 @@ from credits.services.children import Opening as Opening
 from credits.services.children import open_child as open_child
 from credits.services.children import require_root as require_root
 from credits.services.corrections import AlreadyReversed as AlreadyReversed
+from credits.services.corrections import NothingLeft as NothingLeft
 from credits.services.corrections import NotReversible as NotReversible
 from credits.services.corrections import reverse as reverse
+from credits.services.corrections import void as void
 from credits.services.crowding import HoldsAreEnding as HoldsAreEnding
 from credits.services.crowding import TooManyHolds as TooManyHolds
 from credits.services.funding import InvalidAmount as InvalidAmount
@@ -39,6 +41,7 @@ from credits.services.holds import ReservationClosed as ReservationClosed
 from credits.services.holds import expire as expire
 from credits.services.holds import extend as extend
 from credits.services.holds import release as release
+from credits.services.holds import release_many as release_many
 from credits.services.organizations import Archival as Archival
 from credits.services.organizations import CancelledAbove as CancelledAbove
 from credits.services.organizations import HasActiveChildren as HasActiveChildren
@@ -53,7 +56,14 @@ from credits.services.organizations import suspend as suspend
 from credits.services.organizations import update_organization as update_organization
 from credits.services.organizations import update_terms as update_terms
 from credits.services.organizations import upgrade_terms as upgrade_terms
+from credits.services.pending import InvalidStart as InvalidStart
+from credits.services.pending import NotPending as NotPending
+from credits.services.pending import cancel_grant as cancel_grant
+from credits.services.pending import find_grant as find_grant
+from credits.services.pending import schedule_grant as schedule_grant
+from credits.services.pending import void_any as void_any
 from credits.services.reading import Reading as Reading
+from credits.services.reading import as_due as as_due
 from credits.services.reading import grants_of as grants_of
 from credits.services.reading import ledger_of as ledger_of
 from credits.services.reading import wallet_as_of as wallet_as_of

@@ -1,4 +1,4 @@
-"""What time does to a wallet: lapses, new periods, new terms.
+"""What time does to a wallet: lapses, grants that begin, new periods, new terms.
 
 Every command begins with `post_due`, so the first request after a boundary finds the wallet as it should be; the worker does the
 same for everybody who makes no request. One wallet or fifty: every step is taken for all of them before the next, so that fifty
@@ -6,7 +6,7 @@ take no more statements than one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pgbulk
@@ -22,11 +22,15 @@ from credits.models import (
     Wallet,
 )
 from credits.services.allowances import allowance_lot, begin_terms, brought, go_on, whole_term
+from credits.services.beginning import begin
 from credits.services.turns import turn
 from organizations.models import Organization
 
 CALENDAR = "calendar"
 """Who did it, when nobody did: the months turn by themselves."""
+
+INSTANT = timedelta(microseconds=1)
+"""As finely as moments are told apart."""
 
 Draws = Mapping[UUID, Sequence[ledger.Draw]]
 """By the ids of the wallets."""
@@ -103,8 +107,11 @@ def open_first_period(wallet: Wallet, *, now: datetime) -> None:
 
 
 def lapse_expired(*wallets: Wallet, note: ledger.Note) -> None:
-    """Take what expired by the moment of the note out of locked wallets."""
-    expired = _pick_expired(wallets, until={wallet.pk: note.posted_at for wallet in wallets})
+    """Take what expired by the moment of the note out of locked wallets; what was to begin by then is in them before."""
+    until = {wallet.pk: note.posted_at for wallet in wallets}
+    in_time = {pk: moment + INSTANT for pk, moment in until.items()}
+    coming = begin(wallets, before=in_time, note=ledger.Note(CALENDAR, note.posted_at))
+    expired = _pick_expired(wallets, until=until, coming=coming)
     draws = {pk: ledger.take(ended, ledger.remaining(ended)) for pk, ended in expired.items()}
     _lapse(wallets, draws, note=note)
     # Where nothing was left to lapse, no entry has written the wallet.
@@ -113,17 +120,20 @@ def lapse_expired(*wallets: Wallet, note: ledger.Note) -> None:
 
 
 def _pick_expired(
-    wallets: Sequence[Wallet], *, until: Mapping[UUID, datetime]
+    wallets: Sequence[Wallet],
+    *,
+    until: Mapping[UUID, datetime],
+    coming: Mapping[UUID, datetime],
 ) -> dict[UUID, list[Grant]]:
     """Return of each wallet the grants that hold something and ended by its moment.
 
-    The wallet itself, not yet its row, remembers when the next of the others ends.
+    The wallet itself, not yet its row, remembers when the next of the others ends, or of what is coming begins.
     """
     ended: dict[UUID, list[Grant]] = {wallet.pk: [] for wallet in wallets}
     due = [w for w in wallets if w.lapse_at is not None and w.lapse_at <= until[w.pk]]
     if not due:
         return ended
-    next_ends: dict[UUID, datetime] = {}
+    next_ends: dict[UUID, datetime] = dict(coming)
     for grant in ledger.live_grants(*due):
         pk, ends_at = grant.wallet_id, grant.expires_at
         if ends_at is None:
@@ -160,7 +170,8 @@ def _end_grants(wallets: Sequence[Wallet], *, now: datetime) -> Draws:
     A lapse is on the statement of the period whose end it is.
     """
     ends_at = {wallet.pk: ledger.open_period(wallet).ends_at for wallet in wallets}
-    expired = _pick_expired(wallets, until=ends_at)
+    coming = begin(wallets, before=ends_at, note=ledger.Note(CALENDAR, now))
+    expired = _pick_expired(wallets, until=ends_at, coming=coming)
     lapsing = {wallet.pk: _lapsing(wallet, expired[wallet.pk]) for wallet in wallets}
     _lapse(wallets, lapsing, note=ledger.Note(CALENDAR, now))
     return {pk: ledger.take(left, ledger.remaining(left)) for pk, left in expired.items()}

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from credits import ledger
 from credits.ledger import Note
-from credits.models import ZERO, BillingPeriod, LedgerEntry, Reference, Wallet
+from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Reference, Wallet
 from credits.services.calendar import lapse_expired
 from credits.services.ending import reclaim_if_archived
 from credits.services.funding import InvalidAmount, require_available
@@ -35,8 +35,18 @@ class NotReversible(Exception):
     """Entries of this kind are not taken back; the message says what to do instead."""
 
 
+class NothingLeft(Exception):
+    """Of a grant that is empty, or has ended, nothing is taken back."""
+
+
 class AlreadyReversed(Exception):
     """An entry is taken back at most whole, be it in parts; the message names what did, and what is left."""
+
+
+FROM_PARENT = (Kind.ALLOCATE, Kind.REFILL)
+"""What brought the grants of a child whose rest returns to the parent."""
+BY_HAND = (Kind.GRANT, Kind.RECHARGE, Kind.ADJUST)
+"""What brought grants by an entry that can be reversed alone."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,87 @@ def reverse(
         reversal = _take_back(wallet, entry, part, asked)
     reclaim_if_archived(wallet, parent, now=now)
     return reversal
+
+
+@transaction.atomic(savepoint=False)
+def void(
+    *, grant: Grant, reason: str, performed_by: str, now: datetime, reference: str = ""
+) -> LedgerEntry:
+    """Take back what remains of a grant, whatever holds need: like a lapse it leaves no debt, and may leave less than is held.
+
+    It reverses so much of the entry that made the grant; credits that came from a parent return to it. Of a renewal, which is never
+    reversed, and of what came back from a child, it is an adjustment.
+
+    :param reference: of what is taken back: used again for the same grant, it returns the first entry
+    :raises NothingLeft: if nothing remains of it, or it has ended
+    :raises ReferenceTaken: if the reference means something else
+    """
+    made_by = grant.entry
+    note = Note(performed_by, now, reason, reference=reference)
+    if made_by.kind in FROM_PARENT:
+        return _void_transfer(grant, made_by, note)
+    wallet, parent = lock(made_by.wallet.organization, now=now, needs_parent=is_archived)
+    done = _voided(wallet, grant, reference)
+    if done is not None:
+        return done
+    own = _rest(wallet, grant)
+    if made_by.kind in BY_HAND and own.remaining <= made_by.left:
+        entry = ledger.take_back(wallet, made_by, own.remaining, note=note, own=[own])
+        if made_by.kind == Kind.RECHARGE:
+            ledger.count_recharged(wallet, made_by.period_id, entry.amount)
+    else:
+        entry = _take_rest(wallet, own, note)
+    reclaim_if_archived(wallet, parent, now=now)
+    return entry
+
+
+def _void_transfer(grant: Grant, received: LedgerEntry, note: Note) -> LedgerEntry:
+    """Give back to the parent what remains of a grant that came from it, under the locks of both wallets."""
+    sides = LedgerEntry.objects.filter(transfer_id=received.transfer_id)
+    sent, received = sides.select_related("wallet__organization").order_by("amount")
+    source, target = lock_sides(sent, received, now=note.posted_at)
+    done = _voided(target, grant, note.reference)
+    if done is not None:
+        return done
+    own = _rest(target, grant)
+    note = replace(note, posted_at=ledger.moment(note.posted_at, source, target))
+    if own.remaining > received.left:
+        return _take_rest(target, own, note)
+    part, transfer_id = own.remaining, new_id()
+    taken = ledger.take_back(target, received, part, note=note, transfer_id=transfer_id, own=[own])
+    ledger.give_back(source, sent, part, note=note, transfer_id=transfer_id)
+    lapse_ended(source, note=note)
+    reclaim_if_archived(target, source, now=note.posted_at)
+    return taken
+
+
+def _rest(wallet: Wallet, grant: Grant) -> Grant:
+    """Return a grant of a locked wallet as it is under the lock.
+
+    :raises NothingLeft: if nothing remains of it
+    """
+    own = wallet.grants.get(pk=grant.pk)
+    if not own.remaining:
+        raise NothingLeft(f"nothing remains of {own.public_id}")
+    return own
+
+
+def _take_rest(wallet: Wallet, grant: Grant, note: Note) -> LedgerEntry:
+    draws = ledger.take([grant], grant.remaining)
+    return ledger.draw(wallet, draws, kind=Kind.ADJUST, note=note)
+
+
+def _voided(wallet: Wallet, grant: Grant, reference: str) -> LedgerEntry | None:
+    """Return the entry that took the rest of this grant, if a reference means it already.
+
+    :raises ReferenceTaken: if it means something else
+    """
+
+    def is_same(entry: LedgerEntry) -> bool:
+        draws = entry.draws.all()
+        return [draw.grant_id for draw in draws] == [grant.pk] and draws[0].amount == entry.amount
+
+    return earlier(wallet, Reference.Namespace.TAKEN_BACK, reference, is_same=is_same)
 
 
 def _require_part(entry: LedgerEntry, amount: Decimal) -> None:

@@ -44,7 +44,11 @@ class NotARoot(Exception):
     """Only an organization without a parent may do this: a parent pays for its children."""
 
 
-def _require_positive(amount: Decimal) -> None:
+def require_positive(amount: Decimal) -> None:
+    """Refuse an amount that nobody grants.
+
+    :raises InvalidAmount: if it is not positive, or too large
+    """
     if not 0 < amount <= MAX_AMOUNT:
         raise InvalidAmount(f"more than 0 and at most {MAX_AMOUNT:f} expected, {amount:f} given")
 
@@ -60,20 +64,24 @@ def grant(
     expires_at: datetime | None = None,
     priority: int = 50,
     reference: str = "",
+    name: str = "",
+    category: str = Grant.Category.PROMOTIONAL,
 ) -> LedgerEntry:
     """Give credits to an organization.
 
+    :param name: what staff call it
+    :param category: what the credits are to the business; it decides nothing
     :param reference: of the payment or order behind it: used again for the same, it returns the first entry
     :raises InvalidAmount: if the amount is not positive, or too large
     :raises InvalidExpiry: if the credits would have expired already
     :raises ReferenceTaken: if the reference means something else
     :raises OrganizationArchived: if the organization is archived
     """
-    _require_positive(amount)
+    require_positive(amount)
     wallet, _ = lock(organization, now=now)
 
     def is_same(entry: LedgerEntry) -> bool:
-        lots = entry.grants.filter(expires_at=expires_at, priority=priority)
+        lots = entry.grants.filter(expires_at=expires_at, priority=priority, category=category)
         return (entry.kind, entry.amount) == (Kind.GRANT, amount) and lots.exists()
 
     done = earlier(wallet, Namespace.RECEIVED, reference, is_same=is_same)
@@ -82,7 +90,14 @@ def grant(
     if expires_at is not None and expires_at <= now:
         raise InvalidExpiry(f"expires {expires_at:%Y-%m-%d %H:%M} UTC, which has passed")
     require_not_archived(wallet.organization)
-    lot = Lot(amount, Grant.Source.GRANT, expires_at=expires_at, priority=priority)
+    lot = Lot(
+        amount,
+        Grant.Source.GRANT,
+        expires_at=expires_at,
+        priority=priority,
+        name=name,
+        category=category,
+    )
     note = Note(performed_by, now, reason, reference=reference)
     return ledger.fund(wallet, [lot], kind=Kind.GRANT, note=note)
 
@@ -109,7 +124,7 @@ def adjust(
     :raises ReferenceTaken: if the reference means something else
     :raises InsufficientCredits: if it would take away more than is available, or than remains of the grant
     """
-    _require_positive(abs(amount))
+    require_positive(abs(amount))
     if amount > 0 and (from_grant is not None or into_debt):
         raise InvalidAmount(f"less than 0 expected where credits are taken away, {amount:f} given")
     wallet, parent = lock(organization, now=now, needs_parent=is_archived)
@@ -193,7 +208,7 @@ def recharge(
     """
     if organization.parent_id is not None:
         raise NotARoot(f"{organization.public_id} is funded by its parent")
-    _require_positive(amount)
+    require_positive(amount)
     wallet, _ = lock(organization, now=now)
 
     def is_same(entry: LedgerEntry) -> bool:
@@ -239,7 +254,7 @@ def allocate(
     :raises OrganizationSuspended: if the parent is suspended
     :raises OrganizationArchived: if the parent or the child is archived
     """
-    _require_positive(amount)
+    require_positive(amount)
     wallet, parent = lock_family(child, now=now)
 
     def is_same(entry: LedgerEntry) -> bool:
@@ -285,7 +300,7 @@ def reclaim_from_child(
     :raises OrganizationArchived: if the parent or the child is archived
     """
     if amount is not None:
-        _require_positive(amount)
+        require_positive(amount)
     wallet, parent = lock_family(child, now=now)
 
     def is_same(entry: LedgerEntry) -> bool:

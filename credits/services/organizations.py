@@ -21,6 +21,7 @@ from credits.services.locking import (
     lock_terms,
     require_not_archived,
 )
+from credits.services.pending import cancel_all
 from organizations import services as organizations
 from organizations.external_ids import one_of_each
 from organizations.history import UNSAID, sign
@@ -261,6 +262,7 @@ def _archive(wallet: Wallet, parent: Wallet | None, *, performed_by: str, now: d
     sign(current, performed_by=performed_by, now=now)
     current.save(update_fields=["status", "archived_at", "updated_at"])
     StatusChange.objects.create(wallet=wallet, status=Status.ARCHIVED, changed_at=now)
+    cancel_all(wallet, reason="archived", performed_by=performed_by, now=now)
     return reclaim(wallet, parent, now=now)
 
 

@@ -7,7 +7,8 @@ time does; a second one, for reading, would be wrong on the day when somebody ch
 subtracted, by a sum: there may be thousands of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -24,11 +25,13 @@ from credits.models import (
     CreditConfig,
     Grant,
     LedgerEntry,
+    PendingGrant,
     Reference,
     Reservation,
     Wallet,
 )
 from credits.services.calendar import renew
+from credits.services.grants import PENDING, is_in_state, with_states
 from credits.services.holds import expire
 from organizations import statements
 from organizations.listing import Listing
@@ -152,6 +155,18 @@ def ledger_of(
     return Listing(rows, by, either=[Q(kind=kind) for kind in kinds])
 
 
+@contextmanager
+def as_due(organization: Organization, *, now: datetime) -> Iterator[None]:
+    """Read as if what is due were posted: where something is, the command that posts it runs, and is rolled back after what is read."""
+    if not is_due(wallet_of(organization), now=now):
+        yield
+        return
+    with transaction.atomic():
+        renew(organization=organization, now=now)
+        yield
+        transaction.set_rollback(True)
+
+
 GRANTS_BY = ("id",)
 
 
@@ -161,17 +176,29 @@ def grants_of(
     now: datetime,
     is_live: bool | None = None,
     source: str | None = None,
+    status: str | None = None,
+    category: str | None = None,
 ) -> Listing:
-    """Return the grants of an organization, newest first, each with its entry.
+    """Return the grants of an organization, newest first, each with its entry, for `state_of`; or those that are pending.
 
     :param is_live: only those that can be spent at `now`, or only the others
     :param source: only of this source
+    :param status: only those in this state; those that are pending are `PendingGrant`s, and in no other list
+    :param category: only of this category
     """
     # The planner has to know whose they are: some have many, and are read in their order.
     wallet_id = Wallet.objects.values_list("id", flat=True).get(organization=organization)
-    rows = Grant.objects.filter(wallet=wallet_id)
-    rows = rows.select_related("entry")
-    wanted = [] if source is None else [Q(source=source)]
+    wanted = [] if category is None else [Q(category=category)]
+    if status == PENDING:
+        waiting = PendingGrant.objects.filter(begun_at=None, cancelled_at=None)
+        # One whose moment has come is live, whether a command has posted it or not.
+        wanted.append(Q(effective_at__gt=now))
+        return Listing(waiting.filter(wallet=wallet_id), GRANTS_BY, sifted=Q(*wanted))
+    rows = with_states(Grant.objects.filter(wallet=wallet_id)).select_related("entry")
+    if source is not None:
+        wanted.append(Q(source=source))
+    if status is not None:
+        wanted.append(is_in_state(status, now=now))
     unexpired = Q(expires_at=None) | Q(expires_at__gt=now)
     if is_live is not None:
         live = Q(live=True) & unexpired

@@ -10,7 +10,14 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from credits.models import LedgerEntry, Reference, ReferenceMove, Wallet, namespace_of
+from credits.models import (
+    LedgerEntry,
+    PendingGrant,
+    Reference,
+    ReferenceMove,
+    Wallet,
+    namespace_of,
+)
 from credits.services.locking import lock, lock_sides
 
 
@@ -38,11 +45,24 @@ def earlier(
         return None
     entry = _meant(wallet, namespace, text).first()
     if entry is None:
+        _require_not_pending(wallet, namespace, text)
         return None
     if not is_same(entry):
         raise ReferenceTaken(_taken(entry, text))
     entry.replayed = True
     return entry
+
+
+def _require_not_pending(wallet: Wallet, namespace: str, text: str) -> None:
+    """Refuse a reference under which a grant is to come, or was, until it was cancelled.
+
+    :raises ReferenceTaken: if there is one
+    """
+    if namespace != Reference.Namespace.RECEIVED:
+        return
+    waiting = PendingGrant.objects.filter(wallet=wallet, reference=text, begun_at=None).first()
+    if waiting is not None:
+        raise ReferenceTaken(f"reference {text} is that of {waiting.public_id}: {waiting}")
 
 
 def _meant(wallet: Wallet, namespace: str, text: str) -> QuerySet[LedgerEntry]:
@@ -91,6 +111,7 @@ def _move(
         raise NotReferable(f"#{entry.number} is a {entry.kind}: no payment or order is behind it")
     for other in _meant(entry.wallet, namespace, text):
         raise ReferenceTaken(_taken(other, text))
+    _require_not_pending(entry.wallet, namespace, text)
     current = Reference.objects.filter(entry=entry).first()
     before = current.text if current else ""
     if current is None:

@@ -19,12 +19,14 @@ from credits.models import (
     BillingPeriod,
     CreditConfig,
     Grant,
+    PendingGrant,
     Reservation,
     UsageCounter,
     Wallet,
 )
 from credits.relief import Course, Ending, Event, State, first_pass
 from credits.services.allowances import begin_terms, brought
+from credits.services.beginning import still_pending
 from credits.services.calendar import next_period
 
 HORIZON = timedelta(days=400)
@@ -68,6 +70,7 @@ def unblocks_at(wanted: Wanted, later: Later | None = None) -> datetime | None:
     events = [
         *_calendar(wallet, counted, is_growing=hold is not None, now=now),
         *_lapses(wallet),
+        *_beginnings(wallet),
         *_refills(wallet, wanted, now=now),
         *asked.changes(later, now=now),
     ]
@@ -306,6 +309,28 @@ def _lapse(grant: Grant) -> Event:
     assert grant.expires_at is not None
     credits, of_allowance = grant.remaining, grant.term_starts_at is not None
     return Event(grant.expires_at, lambda course: course.lapse(credits, of_allowance=of_allowance))
+
+
+def _beginnings(wallet: Wallet) -> list[Event]:
+    """Return when credits begin that are pending, and when they end again."""
+    if wallet.lapse_at is None:
+        return []
+    return [event for pending in still_pending([wallet]) for event in _span(pending)]
+
+
+def _span(pending: PendingGrant) -> list[Event]:
+    left = [ZERO]
+
+    def begin(course: Course) -> None:
+        left[0] = max(ZERO, pending.amount - max(ZERO, -course.state.pool))
+        course.state.pool += pending.amount
+
+    events = [Event(pending.effective_at, begin)]
+    if pending.expires_at is not None:
+        events.append(
+            Event(pending.expires_at, lambda course: course.lapse(left[0], of_allowance=False))
+        )
+    return events
 
 
 def _refills(wallet: Wallet, wanted: Wanted, *, now: datetime) -> list[Event]:

@@ -20,6 +20,7 @@ from credits.models import (
     Grant,
     GrantDraw,
     LedgerEntry,
+    PendingGrant,
     StatusChange,
     Wallet,
 )
@@ -131,7 +132,7 @@ def _with_what_was_due(
         number__gte=first.number,
         posted_at=first.posted_at,
         performed_by=CALENDAR,
-        kind__in=[Kind.LAPSE, Kind.RENEW],
+        kind__in=[Kind.LAPSE, Kind.RENEW, Kind.GRANT],
     )
     for entry in of_calendar.select_related("period").prefetch_related("draws__grant", "grants"):
         due = _due_by(entry, then)
@@ -145,6 +146,10 @@ def _due_by(entry: LedgerEntry, then: datetime) -> _Pool:
     if entry.kind == Kind.LAPSE:
         ended = [d for d in draws if d.grant.expires_at is not None and d.grant.expires_at <= then]
         return _Pool(sum((draw.amount for draw in ended), ZERO), _allowance_in(ended))
+    if entry.kind == Kind.GRANT:
+        begun = PendingGrant.objects.filter(pk__in=[draw.grant_id for draw in draws])
+        is_due = not begun.filter(effective_at__gt=then).exists()
+        return _Pool(entry.amount if is_due else ZERO, ZERO)
     in_mid_term = any(grant.seat or grant.upgrade for grant in entry.grants.all())
     if in_mid_term or entry.period.starts_at > then:
         return _Pool(ZERO, ZERO)

@@ -500,11 +500,13 @@ SPENT = "/api/v1/ai/credit-usage"
 PROFILES = "/api/usage-profiles"
 BUDGETS = "/api/usage-budgets/{entity_type}/{entity}"
 
+GRANTS = {"live": "choice", "source": "choice", "status": "choice", "category": "choice"}
+
 DOORS = [
     Door("GET", "/api/v1/whoami"),
     Door("GET", "/api/v1/credits", query={"asOf": "moment"}),
     Door("GET", "/api/v1/credits/events", query=EVENTS),
-    Door("GET", "/api/v1/credits/grants", query=PAGE | {"live": "choice", "source": "choice"}),
+    Door("GET", "/api/v1/credits/grants", query=PAGE | GRANTS),
     Door("POST", "/api/v1/credits/recharge", {"credits": CREDITS}),
     Door("GET", ORGS, query=PAGE | {"status": "choice"}),
     Door("POST", ORGS, ORGANIZATION),
@@ -516,14 +518,13 @@ DOORS = [
     Door("POST", ORGS + "/{org}/resume"),
     Door("GET", ORGS + "/{org}/credits", query={"asOf": "moment"}),
     Door("GET", ORGS + "/{org}/credits/events", query=EVENTS),
-    Door(
-        "GET", ORGS + "/{org}/credits/grants", query=PAGE | {"live": "choice", "source": "choice"}
-    ),
+    Door("GET", ORGS + "/{org}/credits/grants", query=PAGE | GRANTS),
     Door(
         "POST",
         ORGS + "/{org}/credits/allocate",
         {"credits": COUNT, "description": ("text", "d"), "metadata": METADATA},
     ),
+    Door("POST", ORGS + "/{org}/credits/grants/{grn}/void", {"reason": ("text", "ended")}),
     Door(
         "POST",
         ORGS + "/{org}/credits/reclaim",

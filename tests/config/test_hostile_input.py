@@ -46,6 +46,7 @@ class World:
             "org": child.public_id,
             "key": f.make_key(child, now=now)[0].public_id,
             "rsv": self.hold().public_id,
+            "grn": f.grant(child, 5, now=now).grants.get().public_id,
             "act": ana.public_id,
             "grp": team.public_id,
             "profile": str(people.make_profile(self.owner, "night", cap=5).id),

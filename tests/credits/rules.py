@@ -48,6 +48,7 @@ def as_sql(breach: Breach) -> str:
 WALLET, CONFIG = "UPDATE credits_wallet SET", "UPDATE credits_creditconfig SET"
 PERIOD, HOLD = "UPDATE credits_billingperiod SET", "UPDATE credits_reservation SET"
 ENTRY, GRANT, DRAW = "credits_ledgerentry", "credits_grant", "credits_grantdraw"
+PENDING = "credits_pendinggrant"
 REFERENCE, MOVE = "credits_reference", "credits_referencemove"
 UNNAMED = "(SELECT id FROM credits_ledgerentry WHERE kind = 'settle' LIMIT 1)"
 OPEN, CLOSED = "WHERE status = 'open'", "WHERE status <> 'open'"
@@ -202,6 +203,30 @@ RULES: dict[str, list[Breach]] = {
         like(GRANT, "source = 'grant'", upgrade="1"),
         like(GRANT, "source = 'allowance'", seat="77", upgrade="1"),
     ],
+    "grant_category_known": [like(GRANT, "source = 'grant'", category="'gift'")],
+    "pendinggrant_amount_positive": [like(PENDING, "true", amount="0", reference="''")],
+    "pendinggrant_ends_after_it_begins": [
+        like(PENDING, "true", expires_at="effective_at", reference="''")
+    ],
+    "pendinggrant_began_or_was_cancelled": [
+        like(PENDING, "true", begun_at="now()", cancelled_at="now()", reference="''")
+    ],
+    "pendinggrant_category_known": [like(PENDING, "true", category="'gift'", reference="''")],
+    "pendinggrant_one_per_reference": [like(PENDING, "reference <> ''")],
+    "pendinggrant_is_fixed": [
+        *(
+            Breach(f"UPDATE {PENDING} SET {column} = {column}")
+            for column in ("amount", "wallet_id", "effective_at", "expires_at", "name")
+        ),
+        Breach(f"DELETE FROM {PENDING}"),
+    ],
+    "pendinggrant_ends_once": [
+        Breach(
+            f"UPDATE {PENDING} SET cancelled_at = NULL WHERE cancelled_at IS NOT NULL",
+            "pendinggrant_is_fixed",
+        )
+    ],
+    "pendinggrant_no_truncate": [Breach(f"TRUNCATE {PENDING}", "pendinggrant_is_fixed")],
     "grant_source_known": [like(GRANT, "source = 'grant'", source="'gift'")],
     "grant_is_fixed": [
         Breach(f"UPDATE {GRANT} SET {column} = {column}")
@@ -213,6 +238,8 @@ RULES: dict[str, list[Breach]] = {
             "amount",
             "priority",
             "expires_at",
+            "name",
+            "category",
             "term_starts_at",
             "seat",
             "upgrade",

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from credits import services
 from organizations.models import Organization
 from tests import factories as f
 from tests.callers import Caller, caller_of, child_path, error, ok
@@ -43,11 +44,14 @@ class TestGrants:
         assert item == {
             "source": "grant",
             "state": "live",
+            "name": "",
+            "category": "promotional",
             "granted": 10,
             "remaining": 6,
             "priority": 50,
             "entryId": entry.public_id,
             "reference": "pay-1",
+            "effectiveAt": "2026-05-10T12:00:00.000Z",
             "expiresAt": "2026-05-13T12:00:00.000Z",
             "createdAt": "2026-05-10T12:00:00.000Z",
         }
@@ -63,7 +67,7 @@ class TestGrants:
 
         found = [(item["granted"], item["state"], item["remaining"]) for item in items(backend)]
 
-        assert found == [(3, "live", 3), (2, "expired", 0), (1, "spent", 0)]
+        assert found == [(3, "live", 3), (2, "lapsed", 0), (1, "spent", 0)]
         assert [item["granted"] for item in items(backend, live="true")] == [3]
         assert [item["granted"] for item in items(backend, live="false")] == [2, 1]
 
@@ -128,3 +132,118 @@ class TestExpiring:
         f.grant(organization, 5)
 
         assert "expiring" not in ok(backend.get("/credits"))
+
+
+class TestStates:
+    def test_one_of_each(
+        self, backend: Caller, organization: Organization, clock: time_machine.Traveller
+    ) -> None:
+        f.grant(organization, 1, priority=1)
+        f.spend(organization, 1)
+        f.grant(organization, 2, expires_at=f.later(minutes=1), name="Trial", category="goodwill")
+        gone = f.grant(organization, 3).grants.get()
+        services.void(grant=gone, reason="r", performed_by=f.STAFF, now=f.NOW)
+        f.grant(organization, 4)
+        pending = f.schedule(
+            organization, 5, effective_at=f.later(days=1), reference="p", category="paid"
+        )
+        clock.move_to(f.later(minutes=1))
+
+        found = {
+            state: [(item["granted"], item["state"]) for item in items(backend, status=state)]
+            for state in ("spent", "lapsed", "voided", "live", "pending")
+        }
+
+        assert found == {
+            "spent": [(1, "spent")],
+            "lapsed": [(2, "lapsed")],
+            "voided": [(3, "voided")],
+            "live": [(4, "live")],
+            "pending": [(5, "pending")],
+        }
+        assert [item["granted"] for item in items(backend)] == [4, 3, 2, 1]
+        assert [item["name"] for item in items(backend, category="goodwill")] == ["Trial"]
+        assert items(backend, status="pending") == [
+            {
+                "id": pending.public_id,
+                "source": "grant",
+                "state": "pending",
+                "name": "",
+                "category": "paid",
+                "granted": 5,
+                "remaining": 0,
+                "priority": 50,
+                "entryId": None,
+                "reference": "p",
+                "effectiveAt": "2026-05-11T12:00:00.000Z",
+                "expiresAt": None,
+                "createdAt": "2026-05-10T12:00:00.000Z",
+            }
+        ]
+
+    def test_what_is_due_is_live_before_a_command_posts_it(
+        self, backend: Caller, organization: Organization, clock: time_machine.Traveller
+    ) -> None:
+        f.schedule(organization, 5, effective_at=f.later(days=1))
+        clock.move_to(f.later(days=1))
+
+        assert items(backend, status="pending") == []
+        assert [item["state"] for item in items(backend, status="live")] == ["live"]
+
+    @pytest.mark.parametrize(
+        "query", [{"status": "gone"}, {"category": "gift"}, {"status": "pending", "live": "true"}]
+    )
+    def test_names_what_is_wrong(self, backend: Caller, query: dict[str, str]) -> None:
+        answer = backend.get(GRANTS, **query)
+
+        assert error(answer) == (422, "VALIDATION")
+        assert next(iter(query)) in answer.content.decode()
+
+
+class TestVoid:
+    @pytest.fixture
+    def family(self) -> tuple[Caller, Organization]:
+        parent, child = f.make_family(funded=100)
+        return caller_of(parent), child
+
+    def void(
+        self, caller: Caller, child: Organization, grant_id: str, key: str = "k", **body: str
+    ) -> Any:
+        path = f"{child_path(child)}/credits/grants/{grant_id}/void"
+        return caller.post(path, {"reason": "ended", **body}, key=key)
+
+    def test_gives_the_rest_back_to_the_parent(self, family: tuple[Caller, Organization]) -> None:
+        caller, child = family
+        _, received = f.allocate(child, 30)
+        f.spend(child, 10)
+        grant = received.grants.get()
+
+        done = ok(self.void(caller, child, grant.public_id, reference="v"))
+        again = ok(self.void(caller, child, grant.public_id, key="other", reference="v"))
+
+        assert (done["voided"], done["credits"]["balance"]) == (20, 0)
+        assert (done["grant"]["id"], done["grant"]["state"]) == (grant.public_id, "voided")
+        assert again["entryId"] == done["entryId"]
+        assert child.parent is not None
+        assert f.money_of(child.parent)[0] == 90
+
+    def test_cancels_what_is_pending(self, family: tuple[Caller, Organization]) -> None:
+        caller, child = family
+        pending = f.schedule(child, 5, effective_at=f.later(days=1))
+
+        done = ok(self.void(caller, child, pending.public_id))
+
+        assert (done["grant"]["state"], done["entryId"], done["voided"]) == ("voided", None, 0)
+        again = self.void(caller, child, pending.public_id, key="again")
+        assert error(again) == (409, "CONFLICT")
+
+    def test_nothing_is_left_and_nobody_elses(self, family: tuple[Caller, Organization]) -> None:
+        caller, child = family
+        f.grant(child, 5)
+        made = f.grants_of(child)[0]
+        f.spend(child, 5)
+        other = f.grants_of(f.make_organization("Other", funded=5))[0]
+
+        assert error(self.void(caller, child, made.public_id)) == (409, "CONFLICT")
+        of_others = self.void(caller, child, other.public_id, key="b")
+        assert error(of_others) == (404, "NOT_FOUND")

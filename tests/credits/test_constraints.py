@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from credits import services
 from credits.ledger import Note
-from credits.models import LedgerEntry, UsageCounter
+from credits.models import LedgerEntry, PendingGrant, UsageCounter
 from credits.services import corrections as charges
 from credits.services.locking import lock
 from organizations.models import (
@@ -46,6 +46,7 @@ from tests.factories import (
     renew,
     reserve,
     resume,
+    schedule,
     settle,
     suspend,
 )
@@ -78,6 +79,8 @@ def world() -> None:
     reserve(child, 10, ttl=timedelta(days=1), now=at("2026-05-31 23:00"))
     renew(child, now=at("2026-06-01"))
     make_key(parent)
+    schedule(parent, 5, effective_at=at("2027-01-01"), reference="to-come")
+    cancel(schedule(parent, 5, effective_at=at("2027-01-01")))
     make_people(child)
     make_usage(child)
     make_job(child)
@@ -89,6 +92,10 @@ def world() -> None:
             " VALUES (%s, 'k-1', '\\x00', 200, '{}', '2026-05-10Z')",
             [parent.id],
         )
+
+
+def cancel(pending: PendingGrant) -> None:
+    services.cancel_grant(pending=pending, reason="r", performed_by=STAFF, now=NOW)
 
 
 def make_job(organization: Organization) -> None:

@@ -71,6 +71,9 @@ NOT_COVERED = {
     # what remains is what the draws left, a draw fits its checksum: `reconcile` says so; the last ones are computed
     (GRANT, "remaining"),
     (GRANT, "live"),
+    # what staff call a grant, and what it is to the business, moves no credit
+    (GRANT, "name"),
+    (GRANT, "category"),
     (DRAW, "id"),
     (DRAW, "checksum"),
     (ENTRY, "previous_number"),

@@ -27,6 +27,7 @@ from credits.ledger.holds import count_work as count_work
 from credits.ledger.holds import expire as expire
 from credits.ledger.holds import free as free
 from credits.ledger.holds import read_figures as read_figures
+from credits.ledger.holds import release as release
 from credits.ledger.holds import without_expired as without_expired
 from credits.ledger.movements import InsufficientCredits as InsufficientCredits
 from credits.ledger.movements import charge as charge

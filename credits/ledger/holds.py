@@ -1,8 +1,10 @@
 """Credits that are set aside while work runs, and the counters that its caps compare."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import F
@@ -13,13 +15,15 @@ from organizations.statements import fetch_one
 
 EXPIRED_AT_ONCE = 1_000
 """How many holds one statement ends: a lock that lasts a few hundredths of a second."""
-_EXPIRE = """
+_DUE = "expires_at <= %(now)s"
+_NAMED = "id = ANY (%(holds)s)"
+_END = """
     WITH due AS (
         SELECT id FROM credits_reservation
-        WHERE wallet_id = %(wallet)s AND status = 'open' AND expires_at <= %(now)s
+        WHERE wallet_id = %(wallet)s AND status = 'open' AND {which}
         ORDER BY expires_at LIMIT %(most)s
     ), ended AS (
-        UPDATE credits_reservation r SET status = 'expired', closed_at = %(now)s FROM due WHERE r.id = due.id
+        UPDATE credits_reservation r SET status = %(status)s, closed_at = %(now)s FROM due WHERE r.id = due.id
         RETURNING r.period_id, r.credits, r.free_credits, r.counter_ids
     ), freed AS (
         SELECT counter_id, sum(credits) AS credits, sum(free_credits) AS free_credits
@@ -63,8 +67,33 @@ def expire(wallet: Wallet, *, now: datetime, periods: Iterable[BillingPeriod]) -
 
     :param periods: those that the caller has in hand, whose counters change with the rows
     """
+    return _end(wallet, _DUE, Reservation.Status.EXPIRED, now=now, periods=periods)
+
+
+def release(
+    wallet: Wallet,
+    holds: Collection[UUID],
+    *,
+    now: datetime,
+    periods: Iterable[BillingPeriod],
+) -> int:
+    """Give back those of these holds of a locked wallet that are open, a thousand at most, in the same way. Returns how many."""
+    status = Reservation.Status.RELEASED
+    return _end(wallet, _NAMED, status, now=now, periods=periods, holds=list(holds))
+
+
+def _end(
+    wallet: Wallet,
+    which: str,
+    status: str,
+    *,
+    now: datetime,
+    periods: Iterable[BillingPeriod],
+    holds: Sequence[UUID] = (),
+) -> int:
+    asked: dict[str, Any] = {"wallet": wallet.pk, "now": now, "status": status, "holds": holds}
     with connection.cursor() as cursor:
-        cursor.execute(_EXPIRE, {"wallet": wallet.pk, "now": now, "most": EXPIRED_AT_ONCE})
+        cursor.execute(_END.format(which=which), asked | {"most": EXPIRED_AT_ONCE})
         freed = cursor.fetchall()
     in_hand = {period.pk: period for period in periods}
     for period_id, count, credits in freed:

@@ -1,11 +1,12 @@
 """Holds: credits set aside before work, charged or given back after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from credits import ledger
 from credits.ledger import Outcome, Wanted
@@ -151,6 +152,51 @@ def release(*, organization: Organization, reservation_id: UUID, now: datetime) 
         give_back(wallet, reservation, Status.RELEASED, now=now)
         reclaim_if_archived(wallet, parent, now=now)
     return reservation
+
+
+RELEASED_AT_ONCE = ledger.EXPIRED_AT_ONCE
+
+
+@transaction.atomic(savepoint=False)
+def release_many(
+    *,
+    organization: Organization,
+    now: datetime,
+    holds: Collection[UUID] | None = None,
+    made_before: datetime | None = None,
+) -> int:
+    """Give back open holds of an organization whose work will not be settled. Returns how many there were.
+
+    At most `RELEASED_AT_ONCE` of them, the oldest first: who gets so many calls again, and the wallet is free in between. What settles one of them
+    later is refused, as for any hold that was released.
+
+    :param holds: which, by their ids: those that are no longer open, or another's, are left out
+    :param made_before: only those that were made before this moment
+    """
+    wallet, parent = lock(organization, now=now, needs_parent=is_archived)
+    rows = stuck(organization, now=now, holds=holds, made_before=made_before)
+    ids = list(rows.order_by("created_at", "id").values_list("id", flat=True)[:RELEASED_AT_ONCE])
+    released = ledger.release(
+        wallet, ids, now=ledger.moment(now, wallet), periods=[ledger.open_period(wallet)]
+    )
+    reclaim_if_archived(wallet, parent, now=now)
+    return released
+
+
+def stuck(
+    organization: Organization,
+    *,
+    now: datetime,
+    holds: Collection[UUID] | None = None,
+    made_before: datetime | None = None,
+) -> QuerySet[Reservation]:
+    """Return what `release_many` would give back, if there were no bound. What has expired by itself is not among it."""
+    rows = Reservation.objects.filter(
+        wallet__organization=organization, status=Status.OPEN, expires_at__gt=now
+    )
+    if holds is not None:
+        rows = rows.filter(pk__in=holds)
+    return rows if made_before is None else rows.filter(created_at__lt=made_before)
 
 
 @transaction.atomic(savepoint=False)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.db import IntegrityError
@@ -140,7 +140,7 @@ class Forgive(PersonAction):
         "The wallet and the ledger stay as they are."
     )
     permission = "usage.forgive"
-    form = ForgiveForm
+    form: ClassVar[type[ActionForm]] = ForgiveForm
     refusals = {services.NothingToForgive: "amount"}
 
     def moved(self, command: Command) -> Moved:

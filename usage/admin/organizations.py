@@ -20,6 +20,8 @@ from credits import services
 from credits.admin import actions as money
 from credits.admin import edit_action as edits
 from credits.admin import entry_actions as entries
+from credits.admin import grant_actions as grants
+from credits.admin import hold_actions as holds
 from credits.admin import rule_actions as rules
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
@@ -29,6 +31,7 @@ from organizations.admin.actions import Action, ActionView
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
+from usage.admin import forgive_actions as forgiving
 from usage.admin import key_use as keys
 from usage.admin import limit_actions as limits
 from usage.admin import person_actions as people
@@ -45,6 +48,9 @@ ROWS = 50
 ACTIONS: tuple[Action, ...] = (
     *money.ACTIONS,
     *entries.ACTIONS,
+    *grants.ACTIONS,
+    *holds.ACTIONS,
+    *forgiving.ACTIONS,
     *actors.ACTIONS,
     *reversals.ACTIONS,
     *sandboxes.ACTIONS,

@@ -7,16 +7,17 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from credits import ledger, periods
 from credits.ledger import InMonth
-from credits.models import ZERO
+from credits.models import ZERO, UsageCounter, Wallet
 from credits.services.admission import ChargeTooLarge, require_chargeable
 from credits.services.afterwards import Countable, lock_countable
 from credits.services.counters import Subject, counters_of
 from credits.services.locking import lock
 from organizations.ids import new_id
-from organizations.models import Actor, Organization
+from organizations.models import Actor, Group, Organization
 from organizations.services import OrganizationArchived, require_active
 from usage.models import UsageEvent
 from usage.services import terms
@@ -122,22 +123,86 @@ def forgive(
     (counter,) = counters_of(wallet, month, [Subject(actor_id=actor.id)])
     if not 0 < credits <= counter.used:
         raise NothingToForgive(f"{counter.used:f} used this month, {credits:f} to forgive")
-    ledger.count_work(wallet, {counter: -credits})
-    event = UsageEvent(
-        organization=organization,
-        source=FORGIVEN,
-        actor=actor,
-        credits=-credits,
-        list_credits=ZERO,
-        month=month,
-        counter_ids=[counter.pk],
-        metadata={"reason": reason, "performedBy": performed_by},
-        occurred_at=now,
-        created_at=now,
-    )
-    event.external_id = str(event.id)
-    store(wallet, [event])
+    (event,) = _forgive(wallet, {counter: credits}, ledger.Note(performed_by, now, reason))
     return event
+
+
+FORGIVEN_AT_ONCE = 500
+"""How many people are forgiven in one transaction."""
+
+
+@transaction.atomic(savepoint=False)
+def forgive_all(
+    *,
+    organization: Organization,
+    reason: str,
+    performed_by: str,
+    now: datetime,
+    group: Group | None = None,
+    at_most: Decimal | None = None,
+) -> list[UsageEvent]:
+    """Forgive everybody of an organization, or of one of its groups, what they used this month: all of them or nobody.
+
+    What entity groups share stays used: only what counts for each person is taken off.
+
+    :param group: only its members
+    :param at_most: how many credits of each; unless said, all
+    :raises NothingToForgive: if nobody used anything
+    :raises TooManyToForgive: if it is more people than one transaction forgives
+    """
+    wallet, _ = lock(organization, now=now)
+    counters = list(counters_to_forgive(organization, now=now, group=group)[: FORGIVEN_AT_ONCE + 1])
+    if len(counters) > FORGIVEN_AT_ONCE:
+        raise TooManyToForgive(f"more than {FORGIVEN_AT_ONCE} people: forgive their groups instead")
+    if not counters:
+        raise NothingToForgive("nobody used anything this month")
+    amounts = {each: each.used if at_most is None else min(each.used, at_most) for each in counters}
+    return _forgive(wallet, amounts, ledger.Note(performed_by, now, reason))
+
+
+def counters_to_forgive(
+    organization: Organization, *, now: datetime, group: Group | None = None
+) -> QuerySet[UsageCounter]:
+    """Return what people used this month, of those who used something, each with the actor."""
+    counters = UsageCounter.objects.filter(
+        wallet__organization=organization,
+        month=periods.first_of_month(now),
+        actor__isnull=False,
+        used__gt=0,
+    )
+    if group is not None:
+        counters = counters.filter(actor__in=group.members.all())
+    return counters.select_related("actor").order_by("actor_id")
+
+
+def _forgive(
+    wallet: Wallet, amounts: Mapping[UsageCounter, Decimal], note: ledger.Note
+) -> list[UsageEvent]:
+    """Take amounts off the counters of actors, on a locked wallet, each with an event that says so."""
+    ledger.count_work(wallet, {counter: -credits for counter, credits in amounts.items()})
+    events = [
+        UsageEvent(
+            organization_id=wallet.organization_id,
+            source=FORGIVEN,
+            actor_id=counter.actor_id,
+            credits=-credits,
+            list_credits=ZERO,
+            month=counter.month,
+            counter_ids=[counter.pk],
+            metadata={"reason": note.reason, "performedBy": note.performed_by},
+            occurred_at=note.posted_at,
+            created_at=note.posted_at,
+        )
+        for counter, credits in amounts.items()
+    ]
+    for event in events:
+        event.external_id = str(event.id)
+    store(wallet, events)
+    return events
+
+
+class TooManyToForgive(Exception):
+    """One transaction forgives so many people, and no more."""
 
 
 class NothingToForgive(Exception):

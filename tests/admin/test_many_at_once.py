@@ -180,7 +180,7 @@ class TestReclaim:
         parent, child = f.make_family(funded=100)
         f.allocate(child, 30)
         f.reserve(child, 10)
-        assert url_of("reclaim", child) in ana.get(page_of(parent)).content.decode()
+        assert url_of("reclaim", child) in ana.get(page_of(parent, "children")).content.decode()
         assert url_of("reclaim", child) in ana.get(page_of(child)).content.decode()
 
         use(ana, "reclaim", child)

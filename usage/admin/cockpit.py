@@ -17,7 +17,7 @@ from credits.admin.edit_action import Edit
 from credits.admin.grants import STATE_TONES
 from credits.admin.ledger import told as told_entries
 from credits.admin.ledger import with_reversals
-from credits.models import Reservation
+from credits.models import Grant, PendingGrant, Reservation
 from credits.periods import month_of
 from credits.services import Reading
 from credits.services.grants import state_of, with_states
@@ -94,13 +94,13 @@ def _entries(count: int) -> Callable[[Seen], Any]:
 
 def _grants(seen: Seen) -> Any:
     """Return what is to come next, the live grants, in the order in which work draws on them, and then the last of the others."""
-    grants = with_states(seen.reading.wallet.grants)
+    grants = with_states(seen.reading.wallet.grants.all())
     pending = seen.reading.wallet.pending_grants.filter(begun_at=None, cancelled_at=None)
     coming = pending.filter(effective_at__gt=seen.now).order_by("effective_at")
     live = grants.filter(live=True).exclude(expires_at__lte=seen.now)
     first = list(live.order_by("priority", "expires_at", "created_at", "id")[:SOME])
     others = grants.exclude(pk__in=[each.pk for each in first]).order_by("-id")
-    shown = [*coming[:FEW], *first, *others[: SOME - len(first)]]
+    shown: list[Grant | PendingGrant] = [*coming[:FEW], *first, *others[: SOME - len(first)]]
     states = [state_of(each, now=seen.now) for each in shown]
     return [(each, state, STATE_TONES[state]) for each, state in zip(shown, states, strict=True)]
 

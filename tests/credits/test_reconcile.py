@@ -27,6 +27,12 @@ OF_A_TRANSFER = (
 
 REVERSALS = "(SELECT id FROM credits_ledgerentry WHERE kind = 'reversal')"
 
+TO_COME = (
+    "INSERT INTO credits_pendinggrant (id, wallet_id, amount, name, category, priority, effective_at, reference, reason, performed_by, created_at,"
+    " begun_at, cancelled_by, cancelled_because) SELECT gen_random_uuid(), id, 1, '', 'paid', 50, '2026-05-11Z', '', '', 'x', '2026-05-10Z',"
+    " {begun}, '', '' FROM credits_wallet"
+)
+
 BROKEN: dict[str, list[str]] = {
     # What breaks the check, and nothing that the constraints would refuse.
     "balance is what remains in the grants, less debt": [
@@ -53,6 +59,10 @@ BROKEN: dict[str, list[str]] = {
         f"{WALLET} lapse_at = NULL",
         f"{WALLET} lapse_at = lapse_at + interval '1 day'",
         f"{GRANT} expires_at = '2026-06-03Z' WHERE remaining > 0",
+    ],
+    "what is pending is looked at when it begins": [TO_COME.format(begun="NULL")],
+    "what began is a grant, and what is pending is none": [
+        TO_COME.format(begun="'2026-05-11Z'"),
     ],
     "every grant remains what its draws left": [
         f"{GRANT} remaining = remaining - 0.000001 WHERE remaining > 0",

@@ -49,7 +49,7 @@ BACKWARD = [
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('credits', '0021_rights_of_their_own'),
+        ('credits', '0022_why_rules_change'),
     ]
 
     operations = [

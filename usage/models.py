@@ -54,6 +54,13 @@ class AIModel(models.Model):
         db_default=True,
         help_text="The provider's output count contains the reasoning tokens.",
     )
+    aliases = ArrayField(
+        models.CharField(max_length=80),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What requests may call it besides. Dated snapshots of what the price list knows are known anyway.",
+    )
 
     history = History()
 

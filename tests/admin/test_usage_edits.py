@@ -622,6 +622,19 @@ class TestRateCard:
 
         assert not Rate.objects.exists()
 
+    @pytest.mark.parametrize("name", ["opus", "large"])
+    def test_is_not_called_as_another(self, ana: Client, name: str) -> None:
+        make_model("opus", credits_per_million=1)
+        AIModel.objects.filter(slug="opus").update(aliases=["large"])
+        sonnet = make_model("sonnet", credits_per_million=1)
+
+        (sentence,) = errors_of(edit(ana, sonnet, aliases=f"fast,{name}"))["aliases"]
+
+        assert sentence.startswith(f"{name} is ")
+        assert edit(ana, sonnet, aliases="fast, faster").status_code == 302
+        assert AIModel.objects.get(slug="sonnet").aliases == ["fast", "faster"]
+        assert AIModel.history.filter(slug="sonnet").first().aliases == ["fast", "faster"]
+
     def test_has_one_fallback_for_each_provider(self, ana: Client) -> None:
         make_models()
 

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import display
+from django.contrib.postgres.fields import ArrayField
 from django.db.models import DecimalField, Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.edits import EditedAdmin, author
 from credits.admin.forms import CreditsField
@@ -21,7 +23,7 @@ from organizations.admin.actions import Figure, sentence
 from organizations.admin.windows import WindowFilter
 from usage.admin.today import model_today, price_today
 from usage.models import AIModel, Rate
-from usage.services import rate_card
+from usage.services import names, rate_card
 from usage.units import UNITS
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
@@ -31,6 +33,7 @@ COPIED = "The other prices of the card were copied as they are: look at those to
 class ModelForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
+        self._require_own_names(cleaned)
         if cleaned.get("is_fallback"):
             others = AIModel.objects.filter(provider=cleaned.get("provider"), is_fallback=True)
             other = others.exclude(pk=self.instance.pk).first()
@@ -39,6 +42,14 @@ class ModelForm(forms.ModelForm):
                     "is_fallback", f"{other} is that of {other.provider}: take it off that first."
                 )
         return cleaned
+
+    def _require_own_names(self, cleaned: dict[str, Any]) -> None:
+        """Refuse what another model is called by."""
+        slug, aliases = cleaned.get("slug", self.instance.slug), cleaned.get("aliases")
+        if slug and aliases is not None:
+            problem = names.taken(AIModel(slug=slug, aliases=aliases))
+            if problem is not None:
+                self.add_error("aliases", f"{problem}.")
 
 
 class PriceField(CreditsField):
@@ -109,12 +120,17 @@ class AIModelAdmin(EditedAdmin):
         "provider",
         "tier",
         "is_fallback",
+        "aliases",
         ("input_includes_cached", "output_includes_reasoning"),
     )
     inlines = (RateRows,)
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        ArrayField: {"widget": UnfoldAdminTextInputWidget}
+    }
     help_texts = {
         "slug": "What requests call it. It cannot be changed afterwards.",
         "provider": "As organizations enable it.",
+        "aliases": "With commas between them. Dated snapshots of what the price list knows are known anyway.",
         "tier": "Actors use the tiers that their profiles allow; a fallback is for everybody.",
     }
 

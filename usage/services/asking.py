@@ -41,6 +41,8 @@ class Work(NamedTuple):
     variant: str = ""
     """How it is to be served, like `service_tier=flex`; empty is the standard way."""
     model: AIModel | None = None
+    model_called: str = ""
+    """What the request calls the model: perhaps an alias, or a dated snapshot."""
     actor: Actor | None = None
     actor_called: str | None = None
     """The external id by which the request names the actor, if it does: whose that is may change before it is the work's turn."""
@@ -263,7 +265,7 @@ def _by(book: Book, work: Work) -> Work:
     """
     actor, model, group = _actor_by(book, work), work.model, work.group
     if model is not None:
-        model = book.model(model.slug)
+        model = book.model(work.model_called or model.slug)
         if model is None:
             raise Left.of("model", "There is no such model.")
     if group is not None:

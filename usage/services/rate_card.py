@@ -24,6 +24,7 @@ MODEL_FIELDS = (
     "is_fallback",
     "input_includes_cached",
     "output_includes_reasoning",
+    "aliases",
 )
 RATE_FIELDS = ("amount", "at_least")
 AT_ONCE = 2_000
@@ -128,6 +129,7 @@ def not_listed(listed: PriceList) -> list[str]:
 def compare(wanted: PriceList) -> list[Change]:
     """Return what loading a list would change, in its order. A new card is compared with the one that is in force when it begins. What
     the list does not name stays."""
+    keep_aliases(wanted.models)
     models = AIModel.objects.in_bulk(_slugs(wanted))
     cards, changes = _Cards(_slugs(wanted)), list[Change]()
     for model in wanted.models:
@@ -174,6 +176,7 @@ def load(
 
 
 def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
+    keep_aliases(models)
     fallbacks = {model.provider: model.slug for model in models if model.is_fallback}
     for provider, slug in fallbacks.items():
         for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):
@@ -188,6 +191,14 @@ def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
         if model.slug in there and _changes("", model, there[model.slug], MODEL_FIELDS)
     ]
     _write(AIModel, new, changed, MODEL_FIELDS, performed_by=performed_by)
+
+
+def keep_aliases(models: Sequence[AIModel]) -> None:
+    """Give models of which a list says no aliases those that they have."""
+    said = [model for model in models if model.aliases is None]
+    there = AIModel.objects.in_bulk([model.slug for model in said])
+    for model in said:
+        model.aliases = there[model.slug].aliases if model.slug in there else []
 
 
 def _write(
@@ -314,6 +325,8 @@ def _kind(before: Any, after: Any) -> Kind:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "–"
+    if isinstance(value, list):
+        return " ".join(value)
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

@@ -69,6 +69,7 @@ def _read_model(table: dict[str, Any], found: PriceList, lines: list[int]) -> No
     fields = {name: table.pop(name, default) for name, default in FLAGS.items()}
     for name, flag in fields.items():
         _require(isinstance(flag, bool), f"{where}: {name} is true or false")
+    aliases = table.pop("aliases", None)
     fields |= {name: table.pop(name, None) for name in ("name", "provider", "tier")}
     _require(not table, f"{where}: unknown {', '.join(table)}")
     for name in ("name", "provider"):
@@ -78,10 +79,24 @@ def _read_model(table: dict[str, Any], found: PriceList, lines: list[int]) -> No
     _require(_are_tables(rates) or rates == [], f"{where}: [[models.rates]] expected")
     model = AIModel(slug=slug, **fields)
     _require_storable(model, where)
+    # None says nothing, until it is compared with what is there.
+    model.__dict__["aliases"] = _aliases(aliases, where)
     found.models.append(model)
     for number, rate in enumerate(rates, 1):
         on = lines[number] if number < len(lines) else 0
         found.rates += _read_rates(model, dict(rate), found.rates, on)
+
+
+def _aliases(value: Any, where: str) -> list[str] | None:
+    """Return the aliases that a table says; None if it says nothing of them."""
+    if value is None:
+        return None
+    are_names = isinstance(value, list) and all(
+        isinstance(each, str) and 0 < len(each) <= 80 and each.isprintable() for each in value
+    )
+    _require(are_names, f"{where}: aliases is a list of names of up to 80 characters")
+    _require(len(set(value)) == len(value), f"{where}: an alias is there twice")
+    return list(value)
 
 
 def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line: int) -> list[Rate]:

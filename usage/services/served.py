@@ -57,6 +57,8 @@ class Served:
     moment: datetime
     variant: str = ""
     """As the event keeps it; empty is the standard way."""
+    called: str = ""
+    """What the model was called by whoever told the work, where that is not its id."""
 
     @classmethod
     def of(cls, model: str, card: RateCard, moment: datetime, variant: str) -> "Served":
@@ -87,18 +89,28 @@ class Served:
         :raises NoPrice: if something of it has no price anywhere
         """
         if usage is not None:
-            counts, note = completed(usage), remarks(usage)
+            counts, said = completed(usage), remarks(usage)
         else:
             tokens = tokens or Tokens()
-            counts, note = counted(self.card, tokens), contradiction(self.card, tokens)
+            counts, said = counted(self.card, tokens), contradiction(self.card, tokens)
+        note = noted(self.naming, said)
         try:
-            return self.cost(counts), note[:200]
+            return self.cost(counts), note
         except Unpriced:
             missing = self._unpriced(counts)
             if not missing:
                 raise
         filled, filling = self._filled(missing, counts, catalogue)
-        return filled.cost(counts), ", ".join(filter(None, [note, filling]))[:200]
+        return filled.cost(counts), noted(note, filling)
+
+    @property
+    def naming(self) -> str:
+        """What its event notes of how the model was called; nothing where that is its id."""
+        return f"{self.model} was called {self.called}" if self.called else ""
+
+    def by_name(self, called: str | None) -> "Served":
+        """Return the same, told by a name of the model."""
+        return replace(self, called="" if called in (None, self.model) else called)
 
     def tokens(self, usage: Counts) -> Tokens:
         """Return the tokens among counts, as the model's provider counts them."""
@@ -137,6 +149,11 @@ class Served:
         return NoPrice(f"{self.model} has no price for {named}")
 
 
+def noted(*sentences: str) -> str:
+    """Return what an event notes, as far as there is room."""
+    return ", ".join(filter(None, sentences))[:200]
+
+
 def by_hold(
     organization: Organization, hold: Reservation, model: str | None, variant: str | None
 ) -> Served | None:
@@ -147,7 +164,7 @@ def by_hold(
     :raises Left: if there is no such model, or it has no prices of then, or none of the variant
     """
     frozen = hold.rate_card
-    if model is None or model == hold.effective_model:
+    if model is None or _is_held_for(organization, hold, model):
         if frozen is None:
             if variant:
                 raise Left.of("variant", "It is of a model, and none is named.")
@@ -156,9 +173,17 @@ def by_hold(
     else:
         slug, card = _card_of(terms.current(organization), model, hold.created_at)
     if variant is not None:
-        return Served.of(slug, card, hold.created_at, variant)
+        return Served.of(slug, card, hold.created_at, variant).by_name(model)
     asked = asked_variant(frozen) if frozen else ""
-    return Served(slug, card, hold.created_at, card.served(asked) or "")
+    return Served(slug, card, hold.created_at, card.served(asked) or "").by_name(model)
+
+
+def _is_held_for(organization: Organization, hold: Reservation, name: str) -> bool:
+    """Whether a name means the model that a hold is for, whose prices it keeps."""
+    if name == hold.effective_model:
+        return True
+    model = terms.book_of(organization).model(name)
+    return model is not None and model.slug == hold.effective_model
 
 
 def _card_of(book: terms.Book, name: str, moment: datetime) -> tuple[str, RateCard]:

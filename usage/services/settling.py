@@ -26,7 +26,7 @@ from organizations.services import merged_metadata
 from usage.counts import as_json
 from usage.pricing import Counts, Tokens, Unpriced, counts_of
 from usage.services import terms
-from usage.services.served import NoPrice, Served, by_hold
+from usage.services.served import NoPrice, Served, by_hold, noted
 from usage.services.spending import NotInTokens
 
 SOURCE = "reservation"
@@ -96,7 +96,7 @@ class Done:
     def _charge(self) -> tuple[Decimal, str]:
         served = self.served
         if self.tokens is None and self.usage is None:
-            return self.credits or ZERO, ""
+            return self.credits or ZERO, served.naming if served else ""
         if served is None:
             raise NotInTokens("it was reserved without a model: settle it in credits, or name one")
         try:
@@ -108,7 +108,7 @@ class Done:
         except NoPrice as error:
             if not self.reservation.byok:
                 raise
-            return ZERO, str(error)
+            return ZERO, noted(served.naming, str(error))
 
     @cached_property
     def given(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from credits.models import CreditConfig, Wallet
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.statements import Columns, read_one, relate
 from usage.models import AIModel, Thresholds
-from usage.services import limits, rates
+from usage.services import limits, names, rates
 from usage.services.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -183,8 +183,8 @@ class Book:
         return self._own(("resource cap", resource_type, resource_id), read, keeps=_anything)
 
     def model(self, slug: str) -> AIModel | None:
-        """Return a model, if there is one."""
-        return self._shared(("model", slug), lambda: AIModel.objects.filter(slug=slug).first())
+        """Return the model that a name means, if it means one."""
+        return self._shared(("model", slug), lambda: names.resolve([slug]).get(slug))
 
     def fallback(self, provider: str) -> AIModel | None:
         """Return the fallback of a provider, if it has one."""
@@ -204,9 +204,9 @@ class Book:
         return self._look_up_all(self._catalogue, lambda slug: ("cards", slug), by_slug, read)
 
     def models(self, slugs: Iterable[str]) -> dict[str, AIModel]:
-        """Return those of these models that there are."""
+        """Return the models that these names mean, of those that mean one."""
         return self._look_up_all(
-            self._catalogue, lambda slug: ("model", slug), slugs, AIModel.objects.in_bulk
+            self._catalogue, lambda slug: ("model", slug), slugs, names.resolve
         )
 
     def sellers(self, provider: str, unit: str) -> list[AIModel]:

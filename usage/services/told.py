@@ -19,7 +19,7 @@ from usage.models import AIModel
 from usage.pricing import Counts, Tokens, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
-from usage.services.served import NoPrice, Served
+from usage.services.served import NoPrice, Served, noted
 from usage.services.settling import SOURCE
 from usage.services.terms import Book
 
@@ -156,7 +156,7 @@ def _line(each: Told, charge: _Charge, group_id: UUID | None, month: date) -> st
     usage = NULL if each.usage is None else as_json(each.usage)
     variant = _escaped(served.variant) if served else ""
     rated_at = served.card.starts_at if served else NULL
-    model = NULL if each.model is None else _escaped(each.model)
+    model = _escaped(served.model) if served else NULL
     source, id, work_type, resource_type, resource_id = _all_escaped(
         each.source, each.id, each.work_type, each.resource_type, each.resource_id
     )
@@ -201,8 +201,9 @@ def _served(each: Told, known: _Known) -> Served | None:
     """
     if each.model is None:
         return None
-    card = rates.in_force(known.cards, known.models[each.model], each.occurred_at)
-    return Served.of(each.model, card, each.occurred_at, each.variant)
+    model = known.models[each.model]
+    card = rates.in_force(known.cards, model, each.occurred_at)
+    return Served.of(model.slug, card, each.occurred_at, each.variant).by_name(each.model)
 
 
 def _charge(each: Told, served: Served | None, known: _Known) -> _Charge:
@@ -211,7 +212,7 @@ def _charge(each: Told, served: Served | None, known: _Known) -> _Charge:
     :raises Unpriced: if something of it has no price
     """
     if each.tokens is None and each.usage is None:
-        return _Charge(served, each.credits or ZERO)
+        return _Charge(served, each.credits or ZERO, served.naming if served else "")
     if served is None:
         raise Unpriced("tokens without a model have no price")
     try:
@@ -219,7 +220,7 @@ def _charge(each: Told, served: Served | None, known: _Known) -> _Charge:
     except NoPrice as error:
         if not known.book.organization.byok:
             raise
-        return _Charge(served, ZERO, str(error))
+        return _Charge(served, ZERO, noted(served.naming, str(error)))
 
 
 def _subjects(each: Told, group_id: UUID | None) -> list[Subject]:

@@ -67,7 +67,7 @@ class Request:
             capped=ask.capped,
             reservation_id=self.reservation_id,
             work_type=work.work_type,
-            requested_model=work.model.slug if work.model else "",
+            requested_model=_requested(work),
             estimate=estimated(tokens, work.units) if tokens else None,
             metadata=self.metadata,
             performed_by=self.performed_by,
@@ -90,6 +90,11 @@ class Request:
         is_free = need == 0 and tokens is not None
         card = candidate.card.frozen_text(candidate.variant)
         return ledger.Candidate(need, least, is_free, candidate.model.slug, card)
+
+
+def _requested(work: Work) -> str:
+    """Return what the request calls the model that it asks for."""
+    return work.model_called or (work.model.slug if work.model else "")
 
 
 def fitted(wanted: Wanted, outcome: Outcome, ask: Ask) -> Wanted:

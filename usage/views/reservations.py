@@ -22,11 +22,10 @@ from organizations.models import Organization
 from organizations.pagination import page_of
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage import services
-from usage.models import AIModel
 from usage.serializers import reservations as shapes
 from usage.serializers.holds import HoldQuery, HoldShape
 from usage.serializers.telling import Answered
-from usage.services import denials, history
+from usage.services import denials, history, names
 from usage.views.work import WorkView
 
 REQUEST_PATH = "request-path"
@@ -309,9 +308,10 @@ def _growth(
     organization: Organization, reservation: Reservation, total: Decimal | None
 ) -> services.Work:
     """Return by what a hold would grow, as work of its own."""
+    called = reservation.requested_model
     return services.Work(
         organization,
         credits=None if total is None else total - reservation.credits,
-        model=AIModel.objects.filter(slug=reservation.requested_model).first(),
+        model=names.resolve([called]).get(called) if called else None,
         actor=reservation.actor,
     )

@@ -61,7 +61,8 @@ class WorkView(ApiView):
             self.acting,
             actor=self.actor(body),
             actor_called=None if personal else called,
-            model=self._model(rest.pop("model", None)),
+            model=self._model(body.get("model")),
+            model_called=rest.pop("model", ""),
             group=self._entity_group(rest.pop("entity", None)),
             personal=personal,
             **named,
@@ -109,10 +110,10 @@ class WorkView(ApiView):
             raise serializers.ValidationError({"entity": ["There is no such entity group."]})
         return group
 
-    def _model(self, slug: str | None) -> AIModel | None:
-        if slug is None:
+    def _model(self, name: str | None) -> AIModel | None:
+        if name is None:
             return None
-        model = self.book.model(slug)
+        model = self.book.model(name)
         if model is None:
             raise serializers.ValidationError({"model": ["There is no such model."]})
         return model

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from organizations import clock
-from usage.services import cost_map, price_list, rate_card, rate_file
+from usage.services import cost_map, names, price_list, rate_card, rate_file
 from usage.services.rate_card import Change, PriceList
 
 SHOWN = 100
@@ -47,6 +47,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             listed, wanted = self._read(**options)
+            names.require_own(wanted)
         except rate_card.InvalidRateCard as error:
             raise CommandError(str(error)) from error
         for sentence in listed.left_out:

@@ -10,8 +10,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.db import transaction
@@ -24,9 +26,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from credits.admin.raising import raised
 from organizations import clock
-from organizations.admin.actions import Effect, Figure, compare, visible
+from organizations.admin.actions import Effect, Figure, compare, staff, visible
 from organizations.history import REASON_LENGTH, explained
+from organizations.models import Organization
 
 STEP, REASON, NEXT = "step", "reason", "next"
 ALREADY = "It was done once, not again."
@@ -82,6 +86,13 @@ class RuleAdmin(ModelAdmin):
     zero_means: ClassVar[Mapping[str, str]] = {}
     """And what it says with a 0."""
 
+    raises: ClassVar[Mapping[str, str]] = {}
+    """The fields whose raise may be too much for one person, each with the action by which it is proposed."""
+
+    def proposing(self, row: Any, slug: str, value: Decimal | None) -> str:
+        """Return the page on which a raise is proposed, filled in."""
+        raise NotImplementedError
+
     def impact(self, row: Any, *, now: datetime) -> list[Figure]:
         """Return what a rule means today, from the figures of this period: asked before and after the change."""
         return []
@@ -112,7 +123,8 @@ class RuleAdmin(ModelAdmin):
         :raises Unconfirmed: if it is not
         """
         reason = ReasonForm(request.POST)
-        if request.POST.get(STEP) != "confirm" or not reason.is_valid():
+        is_confirmed = request.POST.get(STEP) == "confirm" and reason.is_valid()
+        if not is_confirmed or self._too_much(request, change):
             raise Unconfirmed(change)
         effects = self._fields(change)
         if not _differs(change):
@@ -198,10 +210,26 @@ class RuleAdmin(ModelAdmin):
             "effects": effects,
             "is_harsher": any(each.is_harsher for each in effects),
             "sent": sent,
+            "proposing": self._too_much(request, change),
             "form": ReasonForm(request.POST if was_asked else None),
             "back": self.came_from(request) or reverse(self._list()),
             "is_popup": IS_POPUP_VAR in request.POST or IS_POPUP_VAR in request.GET,
         }
+
+    def _too_much(self, request: HttpRequest, change: Change) -> str:
+        """Return where it is proposed instead, if a field is raised by more than one person may alone."""
+        limit = settings.SECOND_PERSON_ABOVE
+        if change.form is None or change.is_new or limit is None:
+            return ""
+        current = self.model._default_manager.get(pk=change.row.pk)
+        for name in self.raises.keys() & set(change.form.changed_data):
+            value, author = change.form.cleaned_data[name], staff(request.user)
+            history, now = current.history, clock.now()
+            after = raised(history, name, value, author=author, now=now)
+            before = raised(history, name, getattr(current, name), author=author, now=now)
+            if after.brought > max(limit, before.brought):
+                return self.proposing(current, self.raises[name], value)
+        return ""
 
     def _fields(self, change: Change) -> list[Effect]:
         """Return what becomes of each field of the form that somebody changed, or of the row itself."""
@@ -283,6 +311,13 @@ class RuleAdmin(ModelAdmin):
         back = self.came_from(request)
         stays = {"_continue", "_addanother", "_saveasnew", IS_POPUP_VAR} & request.POST.keys()
         return redirect(back) if back and not stays else answer
+
+
+def proposal_page(organization: Organization, slug: str, **filled: Any) -> str:
+    """Return the page of an action, filled in: empty is no limit."""
+    url = reverse(f"admin:organizations_organization_{slug}", args=[organization.pk])
+    values = {name: "" if value is None else str(value) for name, value in filled.items()}
+    return f"{url}?{urlencode(values)}"
 
 
 def plainly(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The terms of an organization: what people edit, each change kept with what was there before."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from credits import services
 from credits.admin.actions import SMALLEST
 from credits.admin.columns import amount
 from credits.admin.edits import EditedAdmin
+from credits.admin.rules import proposal_page
 from credits.admin.today import terms_today
 from credits.models import CreditConfig
 from credits.templatetags.amounts import credits
@@ -130,11 +132,16 @@ class CreditConfigAdmin(EditedAdmin):
         ("Purchases", {"fields": (("recharge_limit", "overage_rate"),)}),
     )
     help_texts = HELP
+    raises = {"monthly_cap": "set-cap", "overdraft_limit": "set-overdraft"}
     empty_means = EMPTY
     zero_means = ZERO_MEANS
     smallest = {"refill_amount": SMALLEST}
     # Somebody else may have changed the terms between our check and the wallet's lock.
     refusals = (services.RefillRequiresThresholdAndAmount, OrganizationArchived)
+
+    def proposing(self, row: CreditConfig, slug: str, value: Decimal | None) -> str:
+        field = {slug: name for name, slug in self.raises.items()}[slug]
+        return proposal_page(row.wallet.organization, slug, **{field: value})
 
     def impact(self, row: CreditConfig, *, now: datetime) -> list[Figure]:
         return terms_today(row.wallet.organization, now=now)

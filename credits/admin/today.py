@@ -11,11 +11,13 @@ from organizations.admin.actions import Figure
 from organizations.models import Organization
 
 
-def cap_in_words(cap: Decimal | None, nothing: str = "no cap") -> str:
+def cap_in_words(
+    cap: Decimal | None, nothing: str = "no cap", zero: str = "nothing may be spent"
+) -> str:
     """Return a cap as a preview says it: an empty field and a 0 are opposites, so neither is left blank."""
     if cap is None:
         return nothing
-    return "nothing may be spent" if cap == 0 else credits(cap)
+    return zero if cap == 0 else credits(cap)
 
 
 def cap_today(organization: Organization, reading: Reading) -> list[Figure]:
@@ -44,7 +46,7 @@ def terms_today(organization: Organization, *, now: datetime) -> list[Figure]:
     config = reading.wallet.config
     return [
         *cap_today(organization, reading)[1:],
-        _may_spend(organization, reading),
+        left_to_spend(organization, reading),
         _holds(organization, reading, now),
         Figure(organization.name, "Refill from the parent", _refill(reading)),
         Figure(
@@ -58,7 +60,8 @@ def terms_today(organization: Organization, *, now: datetime) -> list[Figure]:
     ]
 
 
-def _may_spend(organization: Organization, reading: Reading) -> Figure:
+def left_to_spend(organization: Organization, reading: Reading) -> Figure:
+    """Return what may be spent as things stand, with how far below zero that may go."""
     overdraft = reading.wallet.config.overdraft_limit
     left = MAX_AMOUNT if overdraft is None else reading.wallet.available + overdraft
     said = "no end" if overdraft is None else credits(max(ZERO, left))

@@ -86,6 +86,7 @@ BUTTONS = {
     "rotate-key": "OM",
     "set-cap": "OAM",
     "set-limit": "OAM",
+    "set-overdraft": "OAM",
     "suspend": "OM",
     "switch-off": "OM",
     "switch-on": "OM",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import time_machine
@@ -14,8 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from config.settings import amount as read_amount
-from credits.models import LedgerEntry
+from credits.models import CreditConfig, LedgerEntry
 from organizations.models import Organization, Proposal
+from tests.admin.browser import fill_in_page
 from tests.admin.people import client_of, fill_in, send, staff_who_may, use
 from tests.factories import (
     entries_of,
@@ -24,8 +26,10 @@ from tests.factories import (
     make_family,
     make_organization,
     money_of,
+    wallet_of,
 )
 from tests.parallel import at_once
+from tests.usage import people
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -400,3 +404,79 @@ class TestSetting:
 
         with pytest.raises(ImproperlyConfigured, match="not an amount of credits"):
             read_amount("SECOND_PERSON_ABOVE", default="1")
+
+
+class TestRule:
+    @pytest.mark.parametrize(
+        ("action", "field", "value"),
+        [
+            ("set-cap", "monthly_cap", "1600"),
+            ("set-cap", "monthly_cap", ""),
+            ("set-overdraft", "overdraft_limit", "1001"),
+        ],
+    )
+    def test_is_not_raised_so_much_by_one_person(
+        self, ana: Client, bob: Client, action: str, field: str, value: str
+    ) -> None:
+        organization = make_organization(monthly_cap=500, overdraft_limit=0)
+        wait_a_day(organization)
+
+        proposal = proposed(ana, action, organization, **{field: value})
+        decide(ana, proposal)
+        assert Proposal.objects.get().state == "waiting"
+        decide(bob, proposal)
+
+        config = wallet_of(organization).config
+        assert getattr(config, field) == (Decimal(value) if value else None)
+        last = config.history.latest()
+        assert last.history_change_reason == "staff:ana, approved by staff:bob"
+        assert last.history_why == "asked for by mail"
+
+    def test_adds_up_over_a_day_and_over_both_of_its_pages(self, ana: Client) -> None:
+        organization = make_organization(monthly_cap=500)
+        wait_a_day(organization)
+        use(ana, "set-cap", organization, monthly_cap="1200")
+        page = reverse("admin:credits_creditconfig_change", args=[wallet_of(organization).pk])
+
+        answer = ana.post(page, fill_in_page(ana, page, monthly_cap="1501"))
+
+        assert "set-cap/?monthly_cap=1501" in answer.context["proposing"]
+        assert wallet_of(organization).config.monthly_cap == 1_200
+        assert proposed(ana, "set-cap", organization, monthly_cap="1501").amount == 301
+        ana.post(page, fill_in_page(ana, page, monthly_cap="1500"))
+        assert wallet_of(organization).config.monthly_cap == 1_500
+
+    def test_is_lowered_by_anybody(self, ana: Client) -> None:
+        organization = make_organization(monthly_cap=500_000)
+
+        use(ana, "set-cap", organization, monthly_cap="0")
+
+        assert wallet_of(organization).config.monthly_cap == 0
+
+    @pytest.mark.parametrize("scope", ["actor", "actor_default"])
+    def test_of_a_person_waits_too(self, ana: Client, bob: Client, scope: str) -> None:
+        organization = make_organization()
+        whose = {"actor": people.make_actor(organization)} if scope == "actor" else {}
+        limit = people.limit(organization, 10, scope, **whose)
+        page = reverse("admin:usage_limit_change", args=[limit.pk])
+
+        answer = ana.post(page, fill_in_page(ana, page, cap="1011"))
+        filled = dict(parse_qsl(urlsplit(answer.context["proposing"]).query))
+        proposal = proposed(ana, "set-limit", organization, **filled)
+        decide(bob, proposal)
+
+        limit.refresh_from_db()
+        assert limit.cap == 1_011
+
+    def test_is_not_approved_by_who_may_not_change_it(self, ana: Client) -> None:
+        organization = make_organization(monthly_cap=500)
+        proposal = proposed(ana, "set-cap", organization, monthly_cap="9000")
+        cleo = staff_who_may(APPROVE, GRANT, MORE, name="cleo")
+
+        assert decide(cleo, proposal).status_code == 403
+        assert wallet_of(organization).config.monthly_cap == 500
+
+
+def wait_a_day(organization: Organization) -> None:
+    """Have the terms be as old as the limit looks back."""
+    CreditConfig.history.update(history_date=later(hours=-24))

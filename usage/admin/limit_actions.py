@@ -11,16 +11,23 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from credits.admin.forms import CreditsField
+from credits.admin.raising import raised
 from credits.admin.today import cap_in_words
 from credits.models import ZERO
 from organizations import ids
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.models import Actor, Group, Organization
+from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
 from usage.models import Limit
 from usage.services import controls, subjects
 
 Scope = Limit.Scope
+DEFAULTS = {
+    Scope.ACTOR_DEFAULT: "each person without a limit",
+    Scope.TEAM_DEFAULT: "each member of a team without a limit",
+    Scope.ENTITY_DEFAULT: "each shared budget without a limit",
+}
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,14 @@ class Subject:
 def subject_of(organization: Organization, text: str) -> Subject | None:
     """Return whom a limit of an organization is for.
 
-    :param text: `act_…`, `grp_…`, or the type and the id of an app or dataset: `app/writer`
+    :param text: `act_…`, `grp_…`, the type and the id of an app or dataset: `app/writer`, or a scope that is a default
     """
     for prefix, model, scope in (("act", Actor, Scope.ACTOR), ("grp", Group, Scope.GROUP)):
         if text.startswith(f"{prefix}_"):
             row = _row(model, organization, prefix, text)
             return row and Subject(str(row), scope, {str(scope): row})
+    if text in DEFAULTS:
+        return Subject(DEFAULTS[Scope(text)], text, {})
     resource_type, slash, resource_id = text.partition("/")
     if not slash or not resource_id:
         return None
@@ -100,7 +109,7 @@ class SetLimit(Action):
     def leads_to(self, organization: Organization, form: ActionForm) -> str:
         """Return the page of whose limit it is; of an app, that of the organization."""
         subject = subject_of(organization, str(form["whose"].value() or ""))
-        row = subject and next(iter(subject.fields.values()))
+        row = subject and next(iter(subject.fields.values()), None)
         if not isinstance(row, Actor | Group):
             return super().leads_to(organization, form)
         return reverse(f"admin:organizations_{row._meta.model_name}_change", args=[row.pk])
@@ -113,6 +122,14 @@ class SetLimit(Action):
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return []  # whose they are depends on what was asked
+
+    def moved(self, command: Command) -> Moved:
+        """Return how much who asks raised it in the last day; a first limit takes, it gives nothing."""
+        limit = _subject(command).limit_in(command.organization)
+        if limit is None:
+            return Moved()
+        author, now = command.performed_by, command.now
+        return raised(limit.history, "cap", limit.cap, author=author, now=now)
 
     def perform(self, command: Command) -> Outcome:
         subject, cap = _subject(command), command.data["cap"]

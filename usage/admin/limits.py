@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,6 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
 from credits.admin.columns import amount
+from credits.admin.rules import proposal_page
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
 from organizations.admin.forms import own_row
@@ -176,9 +178,13 @@ class LimitAdmin(OwnedAdmin):
         "slug": "A name that reports show beside it.",
         "owner_id": "Whom reports name as its owner.",
     }
+    raises = {"cap": "set-limit"}
     empty_means = {"cap": "no limit"}
     zero_means = {"cap": "0: nothing may be spent"}
     readonly_fields = ("organization_link", "scope_shown", "subject")
+
+    def proposing(self, row: Limit, slug: str, value: Decimal | None) -> str:
+        return proposal_page(row.organization, slug, whose=name_of(row), cap=value)
 
     def impact(self, row: Limit, *, now: datetime) -> list[Figure]:
         return limits_today(row.organization, now=now)
@@ -239,6 +245,14 @@ class LimitAdmin(OwnedAdmin):
     @display(description="Cap", ordering="cap")
     def cap_shown(self, limit: Limit) -> SafeString | str:
         return "no limit" if limit.cap is None else amount(limit.cap)
+
+
+def name_of(limit: Limit) -> str:
+    """Return whose a limit is, as the action that sets it is told."""
+    if limit.resource_type:
+        return f"{limit.resource_type}/{limit.resource_id}"
+    subject = limit.actor or limit.group
+    return subject.public_id if subject else limit.scope
 
 
 def whose(limit: Limit) -> str:

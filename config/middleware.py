@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest, ImproperlyConfigured, ValidationError
 from django.db import DatabaseError, DataError, connection
 from django.http import HttpRequest, HttpResponse
 
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _IMPOSSIBLE = (DataError, OverflowError, TypeError, ValidationError, ValueError)
 """What becomes of a value that a column cannot have."""
+_VIEWS = ("_get_response", "_get_response_async")
+"""What Django's handler calls behind all middleware: it calls the view."""
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -88,12 +90,19 @@ def patience(get_response: Next) -> Next:
 
 
 class PagesOnly:
-    """Leaves out for the API what follows: sessions, forms and messages are for those who are logged in."""
+    """Leaves out for the API what follows: sessions, forms and messages are for those who are logged in.
+
+    What follows are classes that keep their `get_response`, as Django's do: a function hides what it calls.
+
+    :raises ImproperlyConfigured: if one of them hides the view, so that no request of the API would get there
+    """
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = self.view = get_response
         while hasattr(self.view, "get_response"):
             self.view = self.view.get_response
+        if self.view.__name__ not in _VIEWS:
+            raise ImproperlyConfigured(f"{self.view.__name__} hides the view from the API")
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         is_api = request.path_info.startswith("/api/")

@@ -132,7 +132,7 @@ MIDDLEWARE = [
     "config.logins.Expiry",
     "django_otp.middleware.OTPMiddleware",
     "config.logins.Gate",
-    "config.admin.links.followable",
+    "config.admin.links.Followable",
     "django.contrib.messages.middleware.MessageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -27,19 +27,20 @@ PAGE = re.compile(r"admin:(?P<model>[a-z]+_[a-z]+)_(?P<what>.+)")
 Next = Callable[[HttpRequest], HttpResponseBase]
 
 
-def followable(get_response: Next) -> Next:
-    """Leave on a page what its reader may open."""
+class Followable:
+    """Leaves on a page what its reader may open."""
 
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
         if isinstance(response, HttpResponse) and _is_read_by_some(request, response):
             page = response.content.decode(response.charset)
             response.content = only_followable(page, request)
             if response.has_header("Content-Length"):
                 response.headers["Content-Length"] = str(len(response.content))
         return response
-
-    return middleware
 
 
 def _is_read_by_some(request: HttpRequest, response: HttpResponse) -> bool:

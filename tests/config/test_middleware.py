@@ -1,11 +1,14 @@
 """What every answer says of itself, whoever gave it."""
 
 import logging
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from config.middleware import no_store
 from tests.admin.conftest import plain_static_files as plain_static_files
@@ -109,3 +112,23 @@ class TestAccessLog:
         assert " 404 NOT_FOUND - - " in line
         assert "ada" not in line
         assert "\n" not in line
+
+
+class TestPagesOnly:
+    def test_refuses_to_begin_where_a_function_hides_the_views_from_the_api(
+        self, settings: Any
+    ) -> None:
+        first = settings.MIDDLEWARE.index("config.middleware.PagesOnly") + 1
+        settings.MIDDLEWARE = [
+            *settings.MIDDLEWARE[:first],
+            "config.middleware.no_store",
+            *settings.MIDDLEWARE[first:],
+        ]
+
+        with pytest.raises(ImproperlyConfigured, match="middleware hides the view from the API"):
+            WSGIHandler()
+
+    def test_begins_with_the_middleware_that_there_is(self) -> None:
+        request = RequestFactory().get("/api/v1/nothing")
+
+        assert WSGIHandler().get_response(request).status_code == 404

@@ -70,7 +70,7 @@ class Desk:
     def find(self, text: str) -> None:
         """Find something by Ctrl-K, and go to the first thing found."""
         self.page.keyboard.press("Control+k")
-        self.page.locator("#search-input-command").fill(text)
+        self.page.locator("#search-input-command").press_sequentially(text)
         self.page.locator("#command-results-list li a").first.wait_for()
         before = self.page.url
         self.press("Enter")

@@ -55,7 +55,7 @@ def stacked(days: Sequence[date], series: Sequence[Series], *, label: str) -> Sa
     sums = _sums([each._replace(values=[_shown(v) for v in each.values]) for each in series])
     top = _round_up(max(sums, default=ZERO))
     return format_html(
-        '<figure class="chart"><div class="chart-plot"><span class="chart-top">{top}</span>'
+        '<figure class="plot"><div class="chart-plot"><span class="chart-top">{top}</span>'
         '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
         '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}</svg></div>'
         '<div class="chart-days" aria-hidden="true">{ends}</div><ul class="legend">{legend}</ul>{table}</figure>',

@@ -15,8 +15,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from credits import ledger, services
+from credits import ledger, periods, services
 from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
+from credits.admin.today import term_ahead
 from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, PendingGrant, Wallet
 from credits.templatetags.amounts import credits, signed
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome, visible
@@ -397,6 +398,14 @@ class Recharge(MoneyAction):
 
 
 class UpgradeForm(ActionForm):
+    starts = forms.ChoiceField(
+        choices=[
+            ("now", "Today: what is more is funded for the days that are left"),
+            ("boundary", "With the next term"),
+        ],
+        initial="now",
+        widget=UnfoldAdminSelectWidget,
+    )
     allowance = CreditsField(min_value=ZERO, help_text="Credits included in each term.")
     allowance_per_user = CreditsField(min_value=ZERO, help_text="And for each seat.")
 
@@ -409,11 +418,11 @@ class UpgradeForm(ActionForm):
 
 class Upgrade(MoneyAction):
     slug = "upgrade"
-    title = "Upgrade at once"
+    title = "Upgrade"
     icon = "upgrade"
     explanation = (
-        "New allowances, from today on: what they bring more than those in force is funded for the days that are left of the "
-        "running term, today included, and for its seats. Less is so from the next boundary."
+        "New allowances, from today on or with the next term. From today on, what they bring more than those in force is funded for the "
+        "days that are left of the running term, today included, and for its seats. Less is so from the next term in any case."
     )
     permission = "credits.change_creditconfig"
     form = UpgradeForm
@@ -422,10 +431,14 @@ class Upgrade(MoneyAction):
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         config = CreditConfig.objects.get(wallet__organization=organization)
         period = services.wallet_as_of(organization, now=now).period
+        left = periods.days_between(now, period.term_ends_at)
+        days = f"{left} of {period.whole_days}"
         return [
             Figure(organization.name, "Allowance", credits(config.allowance)),
             Figure(organization.name, "Allowance per user", credits(config.allowance_per_user)),
             Figure(organization.name, "Seats of the term", str(period.seats)),
+            Figure(organization.name, "Days left of the term, today included", days),
+            term_ahead(organization, now=now),
             *(
                 figure._replace(what="Allowance left") if figure.what == "Allowance" else figure
                 for figure in super().figures(organization, now=now)
@@ -433,10 +446,19 @@ class Upgrade(MoneyAction):
         ]
 
     def perform(self, command: Command) -> Outcome:
+        names = ("allowance", "allowance_per_user")
+        changes = {name: command.data[name] for name in names}
+        if command.data["starts"] == "boundary":
+            services.update_terms(
+                organization=command.organization,
+                changes=changes,
+                performed_by=command.performed_by,
+                now=command.now,
+            )
+            return Outcome(f"The next term of {command.organization.name} has its new allowances.")
         entry = services.upgrade_terms(
             organization=command.organization,
-            allowance=command.data["allowance"],
-            allowance_per_user=command.data["allowance_per_user"],
+            **changes,
             reason=command.data["reason"],
             performed_by=command.performed_by,
             now=command.now,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from credits import services
 from credits.models import MAX_AMOUNT, ZERO, CreditConfig, Reservation
 from credits.services import Reading
+from credits.services.renewals import next_term
 from credits.templatetags.amounts import credits
 from organizations.admin.actions import Figure
 from organizations.models import Organization
@@ -57,7 +58,16 @@ def terms_today(organization: Organization, *, now: datetime) -> list[Figure]:
             else f"{credits(config.allowance)} and {credits(config.allowance_per_user)} for each",
             -config.allowance,
         ),
+        term_ahead(organization, now=now),
     ]
+
+
+def term_ahead(organization: Organization, *, now: datetime) -> Figure:
+    """Return what the next term brings: less than a whole allowance, where a moved anchor makes it a stub."""
+    term = next_term(organization, now=now)
+    days = "" if term.days == term.whole_days else f", {term.days} of {term.whole_days} days"
+    said = f"{credits(term.brings)} from {term.starts_at:%Y-%m-%d} to {term.ends_at:%Y-%m-%d}{days}"
+    return Figure(organization.name, "The next term brings", said, -term.brings)
 
 
 def left_to_spend(organization: Organization, reading: Reading) -> Figure:

@@ -1,5 +1,6 @@
 """What renewals would do, before they are done."""
 
+import copy
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from credits.models import ZERO, BillingPeriod, Grant, LedgerEntry, Wallet
-from credits.services.calendar import renew
+from credits.services.allowances import begin_terms, brought
+from credits.services.calendar import next_period, renew
+from credits.services.reading import wallet_as_of
 from organizations.models import Organization
 
 
@@ -28,6 +31,30 @@ class Turn(NamedTuple):
     balance_after: Decimal
     stub: str
     """Why a term that begins here brings only a part of an allowance; nothing of a whole one."""
+
+
+class NextTerm(NamedTuple):
+    """What the next term of a wallet brings, by the terms of now: when, and how much of how many days of a whole one."""
+
+    starts_at: datetime
+    ends_at: datetime
+    days: int
+    whole_days: int
+    brings: Decimal
+    """Credits, with the shares of the seats that are taken now; nothing where the allowance is cancelled."""
+
+
+def next_term(organization: Organization, *, now: datetime) -> NextTerm:
+    """Return the term that follows the running one, and what it brings if nobody changes the terms until then."""
+    ahead = copy.copy(wallet_as_of(organization, now=now).wallet)
+    while True:
+        period = next_period(ahead)
+        if period.starts_at == period.term_starts_at:
+            break
+        ahead.period = period
+    begin_terms([period])
+    days, whole_days = period.term_days, period.whole_days
+    return NextTerm(period.starts_at, period.term_ends_at, days, whole_days, brought(period))
 
 
 def preview_renewal(organization: Organization, *, now: datetime) -> list[Turn]:

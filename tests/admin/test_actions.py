@@ -506,10 +506,28 @@ class TestUpgrade:
         assert (data["allowance_per_user"], money_of(organization)[0]) == amounts(5, 100)
         assert effects(page) == {
             (organization.name, "Allowance"): ("100", "131"),
+            (organization.name, "The next term brings"): (
+                "100 from 2026-06-01 to 2026-07-01",
+                "131 from 2026-06-01 to 2026-07-01",
+            ),
             (organization.name, "Allowance left"): ("100", "122"),
             (organization.name, "Balance"): ("100", "122"),
             (organization.name, "Available"): ("100", "122"),
         }
+        days = [e for e in page.context["effects"] if e.what.startswith("Days left")]
+        assert [effect.after for effect in days] == ["22 of 31"]
+
+    def test_with_the_next_term_brings_nothing_today(self, ana: Client) -> None:
+        organization = make_organization(allowance=100)
+        data = fill_in(ana, "upgrade", organization, allowance="131", starts="boundary")
+
+        page = send(ana, "upgrade", organization, data, step="preview")
+        send(ana, "upgrade", organization, data)
+
+        assert (organization.name, "Balance") not in effects(page)
+        assert effects(page)[organization.name, "The next term brings"][1].startswith("131 from")
+        assert wallet_of(organization).config.allowance == 131
+        assert money_of(organization)[0] == 100
 
     def test_changes_the_terms_and_funds_the_rest_of_the_term(self, ana: Client) -> None:
         organization = make_organization(allowance=100)

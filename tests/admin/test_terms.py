@@ -45,6 +45,16 @@ class TestEdit:
         assert (str(old.monthly_cap), str(new.monthly_cap)) == ("100.000000", "250.500000")
         assert new.history_change_reason == "staff:ana"
 
+    def test_shows_that_a_moved_anchor_brings_a_part_by_days(self, ana: Client) -> None:
+        organization = make_organization(allowance=30)
+        data = fill_in(ana, organization, anchored_on="2026-05-11")
+
+        page = ana.post(url_of(organization), {**data, "step": "preview"})
+
+        (shown,) = [e for e in page.context["effects"] if e.what == "The next term brings"]
+        assert shown.before == "30 from 2026-06-01 to 2026-07-01"
+        assert shown.after == "9.677419 from 2026-06-01 to 2026-06-11, 10 of 31 days"
+
     def test_cancels_so_that_only_staff_may_undo_it(self, ana: Client) -> None:
         organization = make_organization(allowance=5)
 

@@ -9,7 +9,7 @@ from rest_framework.fields import SkipField
 
 from credits.models import Grant, LedgerEntry, PendingGrant
 from credits.services import Opening, Reading, wallet_shown
-from credits.services.grants import PENDING, STATES, state_of
+from credits.services.grants import STATES, state_of
 from credits.services.reading import MOMENTS
 from organizations import ids, wire
 from organizations.authentication import Principal
@@ -163,13 +163,6 @@ class GrantQuery(PageQuery):
         """Add `source`, which as an attribute would hide the serializer's own."""
         choices = StrictChoice(Grant.Source.choices, required=False)
         return {**super().get_fields(), "source": choices}
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs.get("status") == PENDING and ("is_live" in attrs or "source" in attrs):
-            raise serializers.ValidationError(
-                {"status": ["those that are pending have neither `live` nor `source`"]}
-            )
-        return attrs
 
 
 class GrantShape(serializers.Serializer):

@@ -193,6 +193,8 @@ def grants_of(
         waiting = PendingGrant.objects.filter(begun_at=None, cancelled_at=None)
         # One whose moment has come is live, whether a command has posted it or not.
         wanted.append(Q(effective_at__gt=now))
+        if is_live or source not in (None, Grant.Source.GRANT):
+            wanted.append(Q(pk=None))  # none of them can be spent, and each is to be a grant
         return Listing(waiting.filter(wallet=wallet_id), GRANTS_BY, sifted=Q(*wanted))
     rows = with_states(Grant.objects.filter(wallet=wallet_id)).select_related("entry")
     if source is not None:

@@ -43,7 +43,9 @@ def columns_of(table: str) -> dict[str, str]:
     return dict(
         rows(
             "SELECT column_name::text, udt_name::text FROM information_schema.columns"
-            f" WHERE table_name = '{table}' AND is_generated = 'NEVER' ORDER BY 1"
+            f" WHERE table_name = '{table}' AND is_generated = 'NEVER'"
+            # What staff call a grant, and what it is to the business, moves no credit.
+            " AND NOT (table_name = 'credits_grant' AND column_name IN ('name', 'category')) ORDER BY 1"
         )
     )
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.db import IntegrityError
@@ -131,6 +131,23 @@ class ForgiveForm(AmountForm):
         self.order_fields(["actor", "amount", "reason"])
 
 
+def forgiven_by_hand(command: Command) -> Moved:
+    """Return what who asks forgave on an organization in the last day."""
+    forgiven = UsageEvent.objects.filter(
+        organization=command.organization,
+        source=FORGIVEN,
+        metadata__performedBy=command.performed_by,
+        occurred_at__gt=command.now - WINDOW,
+    )
+    return Moved(brought=-forgiven.aggregate(sum=Sum("credits", default=ZERO))["sum"])
+
+
+def balance_of(command: Command) -> list[Figure]:
+    """Return the balance, to show that it stays."""
+    of_wallet = wallet_figures(command.organization, now=command.now)
+    return [figure for figure in of_wallet if figure.what == "Balance"]
+
+
 class Forgive(PersonAction):
     slug = "forgive"
     title = "Forgive usage"
@@ -140,17 +157,11 @@ class Forgive(PersonAction):
         "The wallet and the ledger stay as they are."
     )
     permission = "usage.forgive"
-    form: ClassVar[type[ActionForm]] = ForgiveForm
+    form = ForgiveForm
     refusals = {services.NothingToForgive: "amount"}
 
     def moved(self, command: Command) -> Moved:
-        forgiven = UsageEvent.objects.filter(
-            organization=command.organization,
-            source=FORGIVEN,
-            metadata__performedBy=command.performed_by,
-            occurred_at__gt=command.now - WINDOW,
-        )
-        return Moved(brought=-forgiven.aggregate(sum=Sum("credits", default=ZERO))["sum"])
+        return forgiven_by_hand(command)
 
     def figures_of(self, command: Command) -> list[Figure]:
         actor: Actor = command.data["actor"]
@@ -160,13 +171,8 @@ class Forgive(PersonAction):
         return [
             Figure(actor.name, "Used this month", credits(standing.used)),
             Figure(actor.name, "Left of its cap", left),
-            *self.wallet_of(command),
+            *balance_of(command),
         ]
-
-    def wallet_of(self, command: Command) -> list[Figure]:
-        """Return the balance, to show that it stays."""
-        of_wallet = wallet_figures(command.organization, now=command.now)
-        return [figure for figure in of_wallet if figure.what == "Balance"]
 
     def perform(self, command: Command) -> Outcome:
         actor: Actor = command.data["actor"]

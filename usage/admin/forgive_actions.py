@@ -13,8 +13,9 @@ from credits.templatetags.amounts import credits
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.admin.forms import as_id
 from organizations.models import Group, Organization
+from organizations.proposals import Moved
 from usage import services
-from usage.admin.actions import Forgive
+from usage.admin.actions import balance_of, forgiven_by_hand
 from usage.services.events import FORGIVEN_AT_ONCE, TooManyToForgive, forgive_all
 
 
@@ -39,9 +40,11 @@ class ForgiveAllForm(ActionForm):
             field.queryset = organization.groups.all()
 
 
-class ForgiveAll(Forgive):
+class ForgiveAll(Action):
     slug = "forgive-all"
     title = "Forgive everybody"
+    icon = "healing"
+    permission = "usage.forgive"
     explanation = (
         "Takes credits off what each person used this month, so that their caps have room again: of the whole organization, or of the group that it was "
         "asked on. All of them or nobody. What a group shares stays used, and so do the wallet and the ledger."
@@ -49,6 +52,9 @@ class ForgiveAll(Forgive):
     form = ForgiveAllForm
     dangerous = True
     refusals = {services.NothingToForgive: None, TooManyToForgive: None}
+
+    def moved(self, command: Command) -> Moved:
+        return forgiven_by_hand(command)
 
     def fits(self, organization: Organization) -> bool:
         return organization.status != Organization.Status.ARCHIVED  # and on the page of each group
@@ -67,12 +73,12 @@ class ForgiveAll(Forgive):
             Figure("Used this month", f"{number}. {each.actor}", credits(each.used))
             for number, each in enumerate(rows[: 2 * FORGIVEN_AT_ONCE], start=1)
         ]
-        return [*people, *self.wallet_of(command)]
+        return [*people, *balance_of(command)]
 
     def leads_to(self, organization: Organization, form: ActionForm) -> str:
         named = as_id(form["group"].value())
         if named is None or not organization.groups.filter(pk=named).exists():
-            return Action.leads_to(self, organization, form)
+            return super().leads_to(organization, form)
         return reverse("admin:organizations_group_change", args=[named])
 
     def perform(self, command: Command) -> Outcome:

@@ -108,6 +108,7 @@ ROOMS: Sequence[Room] = (
             Page("Jobs", "organizations", "job"),
             Page("Failures", "organizations", "failure"),
             Page("Findings", "organizations", "finding"),
+            Page("Renewals ahead", "credits", "rehearsal"),
             Page("Schedules", "django_celery_beat", "periodictask"),
         ),
         "operations",

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from credits import seals, services, verification
 from credits.ledger import EXPIRED_AT_ONCE
 from credits.models import Reservation, Wallet
+from credits.services import rehearsing
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
@@ -77,6 +78,8 @@ LAPSE = Work(
     "lapse grants", services.renew, _with_expired_grants, do_together=services.renew_together
 )
 EXPIRE = Work("expire reservations", _expire, _with_expired_holds, in_portions=True)
+REHEARSE = Work("rehearse renewals", rehearsing.rehearse, rehearsing.to_rehearse)
+RUN_REHEARSED = Work("run rehearsed renewals", rehearsing.run_rehearsed, rehearsing.to_run)
 END_COOLDOWNS = Work("end refill cooldowns", services.end_refill_cooldown, _with_an_ended_cooldown)
 
 VERIFY = Work("verify the ledger", _verify, _with_a_ledger, is_audit=True, in_portions=True)

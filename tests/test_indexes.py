@@ -17,6 +17,8 @@ INDEXES = {
     "credits_grantdraw (grant_id, id DESC)": "the page of a grant; a chargeback: what was left of it",
     "credits_pendinggrant (wallet_id, effective_at) WHERE begun_at IS NULL AND cancelled_at IS NULL": "credits: what begins next",
     "credits_pendinggrant (wallet_id, id DESC)": "credits/grants?status=pending; the list of an organization",
+    "credits_rehearsedrenewal (organization_id) WHERE rehearsed_at IS NULL": "the job that rehearses renewals",
+    "credits_rehearsedrenewal (organization_id) WHERE is_to_run AND ran_at IS NULL": "the job that runs them",
     "credits_growth (reservation_id)": "asOf; the page of a hold",
     "credits_ledgerentry (counted_in_id, number) WHERE counted_in_id IS NOT NULL": "asOf: what a period had used",
     "credits_ledgerentry (period_id)": "statements",

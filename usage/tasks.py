@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
 from credits.reconcile import reconcile as reconcile_books
-from credits.tasks import SEAL, VERIFY
+from credits.tasks import REHEARSE, RUN_REHEARSED, SEAL, VERIFY
 from organizations import authentication, idempotency, jobs
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
@@ -80,6 +80,9 @@ RECONCILE = Work("reconcile", _reconcile, is_audit=True, in_portions=True)
 ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
 
+ASKED_FOR = (REHEARSE, RUN_REHEARSED)
+"""What is due because somebody of the staff wants it."""
+
 
 @shared_task(bind=True)
 def roll_up_usage(self: "Task[..., int]") -> int:
@@ -101,5 +104,6 @@ def prune(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def resume(self: "Task[..., int]") -> int:
-    """Go on with the audits and the like that a worker left, and try again what failed."""
-    return sum(ring(self, work, begin=False) for work in ALL_DAY)
+    """Go on with the audits and the like that a worker left, try again what failed, and do what staff asked for."""
+    left = sum(ring(self, work, begin=False) for work in ALL_DAY)
+    return left + sum(ring(self, work) for work in ASKED_FOR)

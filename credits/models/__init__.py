@@ -24,6 +24,8 @@ from credits.models.pending import PendingGrant as PendingGrant
 from credits.models.references import Reference as Reference
 from credits.models.references import ReferenceMove as ReferenceMove
 from credits.models.references import namespace_of as namespace_of
+from credits.models.rehearsals import Rehearsal as Rehearsal
+from credits.models.rehearsals import RehearsedRenewal as RehearsedRenewal
 from credits.models.reservations import Growth as Growth
 from credits.models.reservations import Reservation as Reservation
 from credits.models.wallets import GENESIS as GENESIS

@@ -29,6 +29,8 @@ class Turn(NamedTuple):
     granted: Decimal
     """The allowance of a term that begins here, without what rolled over."""
     balance_after: Decimal
+    seats: int
+    """How many bring a share of the allowance in it."""
     stub: str
     """Why a term that begins here brings only a part of an allowance; nothing of a whole one."""
 
@@ -90,6 +92,7 @@ def _turns(organization: Organization, wallet: Wallet, before: Wallet) -> Iterat
             granted=granted,
             balance_after=period.opening_balance + granted,
             stub=period.stub if period.starts_at == period.term_starts_at else "",
+            seats=period.seats,
         )
         ended = period
 

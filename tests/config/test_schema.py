@@ -23,6 +23,7 @@ CATALOGUE = {
     "usage_historicalrate",
 }
 APART = {
+    "credits_rehearsal",
     "organizations_job",
     "organizations_lease",
     "organizations_failure",

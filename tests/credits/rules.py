@@ -227,6 +227,7 @@ RULES: dict[str, list[Breach]] = {
         )
     ],
     "pendinggrant_no_truncate": [Breach(f"TRUNCATE {PENDING}", "pendinggrant_is_fixed")],
+    "rehearsedrenewal_one_of_each": [like("credits_rehearsedrenewal", "true")],
     "grant_source_known": [like(GRANT, "source = 'grant'", source="'gift'")],
     "grant_is_fixed": [
         Breach(f"UPDATE {GRANT} SET {column} = {column}")

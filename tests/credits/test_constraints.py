@@ -11,6 +11,7 @@ from credits import services
 from credits.ledger import Note
 from credits.models import LedgerEntry, PendingGrant, UsageCounter
 from credits.services import corrections as charges
+from credits.services import rehearsing
 from credits.services.locking import lock
 from organizations.models import (
     Failure,
@@ -81,6 +82,7 @@ def world() -> None:
     make_key(parent)
     schedule(parent, 5, effective_at=at("2027-01-01"), reference="to-come")
     cancel(schedule(parent, 5, effective_at=at("2027-01-01")))
+    rehearsing.begin_rehearsal(until=at("2027-01-01"), reason="r", performed_by=STAFF, now=NOW)
     make_people(child)
     make_usage(child)
     make_job(child)

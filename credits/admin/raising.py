@@ -12,23 +12,32 @@ from organizations.history import LENGTH
 from organizations.proposals import WINDOW, Moved
 
 
-def raised(history: Any, field: str, value: Decimal | None, *, author: str, now: datetime) -> Moved:
+def raised(
+    history: Any,
+    field: str,
+    value: Decimal | None,
+    *,
+    author: str,
+    now: datetime,
+    without: Decimal | None = ZERO,
+) -> Moved:
     """Return how much somebody raised a field to get to a value, in the last day.
 
     :param history: the rows of one rule's history
     :param value: null is no limit
     :param author: as histories name them
+    :param without: what holds where the rule is not older than that
     """
-    base = _before(history, field, author[:LENGTH], now)
+    row = _before(history, author[:LENGTH], now)
+    base = _amount(without if row is None else getattr(row, field))
     return Moved(brought=max(ZERO, _amount(value) - base))
 
 
-def _before(history: Any, field: str, author: str, now: datetime) -> Decimal:
+def _before(history: Any, author: str, now: datetime) -> Any:
     newest = history.order_by("-history_date", "-history_id")
     lately = newest.filter(history_date__gt=now - WINDOW)
     by_another = lately.exclude(history_change_reason=author).first()
-    row = by_another or newest.filter(history_date__lte=now - WINDOW).first()
-    return ZERO if row is None else _amount(getattr(row, field))
+    return by_another or newest.filter(history_date__lte=now - WINDOW).first()
 
 
 def _amount(value: Decimal | None) -> Decimal:

@@ -27,6 +27,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.raising import raised
+from credits.models import ZERO
 from organizations import clock
 from organizations.admin.actions import Effect, Figure, compare, staff, visible
 from organizations.history import REASON_LENGTH, explained
@@ -88,6 +89,10 @@ class RuleAdmin(ModelAdmin):
 
     raises: ClassVar[Mapping[str, str]] = {}
     """The fields whose raise may be too much for one person, each with the action by which it is proposed."""
+
+    def without(self, row: Any) -> Decimal | None:
+        """Return what would hold without a rule: from there on a rule that is not a day old is raised."""
+        return ZERO
 
     def proposing(self, row: Any, slug: str, value: Decimal | None) -> str:
         """Return the page on which a raise is proposed, filled in."""
@@ -225,8 +230,9 @@ class RuleAdmin(ModelAdmin):
         for name in self.raises.keys() & set(change.form.changed_data):
             value, author = change.form.cleaned_data[name], staff(request.user)
             history, now = current.history, clock.now()
-            after = raised(history, name, value, author=author, now=now)
-            before = raised(history, name, getattr(current, name), author=author, now=now)
+            said: dict[str, Any] = {"author": author, "now": now, "without": self.without(current)}
+            after = raised(history, name, value, **said)
+            before = raised(history, name, getattr(current, name), **said)
             if after.brought > max(limit, before.brought):
                 return self.proposing(current, self.raises[name], value)
         return ""

@@ -468,6 +468,18 @@ class TestRule:
         limit.refresh_from_db()
         assert limit.cap == 1_011
 
+    def test_of_a_person_is_compared_with_what_holds_without_it(self, ana: Client) -> None:
+        organization = make_organization()
+        ada = people.make_actor(organization)
+        people.limit(organization, 10, "actor_default")
+
+        use(ana, "set-limit", organization, whose=ada.public_id, cap="1010")
+        proposal = proposed(ana, "set-limit", organization, whose=ada.public_id, cap="1011")
+        use(ana, "set-limit", organization, whose="app/writer", cap="")
+
+        assert proposal.amount == 1
+        assert ada.limits.get().cap == 1_010
+
     def test_is_not_approved_by_who_may_not_change_it(self, ana: Client) -> None:
         organization = make_organization(monthly_cap=500)
         proposal = proposed(ana, "set-cap", organization, monthly_cap="9000")

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.db import IntegrityError
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
@@ -20,7 +21,7 @@ from organizations.models import Actor, Group, Organization
 from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
 from usage.models import Limit
-from usage.services import controls, subjects
+from usage.services import controls, limits, subjects
 
 Scope = Limit.Scope
 DEFAULTS = {
@@ -124,12 +125,13 @@ class SetLimit(Action):
         return []  # whose they are depends on what was asked
 
     def moved(self, command: Command) -> Moved:
-        """Return how much who asks raised it in the last day; a first limit takes, it gives nothing."""
+        """Return how much who asks raised it in the last day: a first limit, above what holds without one."""
         limit = _subject(command).limit_in(command.organization)
         if limit is None:
             return Moved()
         author, now = command.performed_by, command.now
-        return raised(limit.history, "cap", limit.cap, author=author, now=now)
+        without = without_limit(limit)
+        return raised(limit.history, "cap", limit.cap, author=author, now=now, without=without)
 
     def perform(self, command: Command) -> Outcome:
         subject, cap = _subject(command), command.data["cap"]
@@ -143,6 +145,24 @@ class SetLimit(Action):
             limit=limit, changed=changed, performed_by=command.performed_by, now=command.now
         )
         return Outcome(f"The limit of {subject.name}: {cap_in_words(cap)}.")
+
+
+def without_limit(limit: Limit) -> Decimal | None:
+    """Return which cap would hold if there were no such limit: looked at, and undone."""
+    organization = limit.organization
+    with transaction.atomic():
+        Limit.objects.filter(pk=limit.pk)._raw_delete(using=DEFAULT_DB_ALIAS)
+        cap = None
+        if limit.actor is not None:
+            cap = limits.actor_terms(organization, [limit.actor])[limit.actor.pk].cap
+        elif limit.group is not None:
+            is_team = limit.group.kind == Group.Kind.TEAM
+            caps = limits.team_caps if is_team else limits.entity_group_caps
+            cap = caps(organization, [limit.group])[limit.group.pk]
+        elif limit.scope == Scope.ACTOR_DEFAULT:
+            cap = limits.default_cap(organization)
+        transaction.set_rollback(True)
+    return cap
 
 
 def _subject(command: Command) -> Subject:

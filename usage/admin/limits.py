@@ -20,6 +20,7 @@ from credits.admin.rules import proposal_page
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
 from organizations.admin.forms import own_row
+from usage.admin.limit_actions import without_limit
 from usage.admin.ownership import ChooseForm, OwnedAdmin, OwnedForm
 from usage.admin.today import limits_today, thresholds_today
 from usage.models import Limit, Thresholds
@@ -182,6 +183,9 @@ class LimitAdmin(OwnedAdmin):
     empty_means = {"cap": "no limit"}
     zero_means = {"cap": "0: nothing may be spent"}
     readonly_fields = ("organization_link", "scope_shown", "subject")
+
+    def without(self, row: Limit) -> Decimal | None:
+        return without_limit(row)
 
     def proposing(self, row: Limit, slug: str, value: Decimal | None) -> str:
         return proposal_page(row.organization, slug, whose=name_of(row), cap=value)

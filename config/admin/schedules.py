@@ -1,6 +1,6 @@
 """What is rung for and how often, as staff edit it: the calendar's tasks, and the intervals and crontabs they go by. All in UTC."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from celery import current_app
@@ -24,6 +24,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from credits.admin.rules import RuleAdmin
 from organizations import clock, pulse
 from organizations.admin import pill
+from organizations.admin.cells import moment
 from organizations.models import Tick
 
 SHORTEST = timedelta(seconds=5)
@@ -178,12 +179,12 @@ class TaskAdmin(RuleAdmin):
     def scheduled(self, task: Any) -> str:
         return str(task.interval or (task.crontab and human(task.crontab)) or "–")
 
-    @display(description="Last tick (UTC)", ordering="ticked_at")
-    def last_tick(self, task: Any) -> str:
+    @display(description="Last tick", ordering="ticked_at")
+    def last_tick(self, task: Any) -> SafeString | str:
         return moment(task.ticked_at) if task.ticked_at else "never yet"
 
-    @display(description="Next due (UTC)")
-    def next_due(self, task: Any) -> str:
+    @display(description="Next due")
+    def next_due(self, task: Any) -> SafeString | str:
         return moment(pulse.due_at(task, task.ticked_at)) if task.enabled else "–"
 
     @display(description="Void after")
@@ -196,10 +197,6 @@ class TaskAdmin(RuleAdmin):
 def human(times: CrontabSchedule) -> str:
     """Return a crontab as a sentence."""
     return str(times.human_readable).removesuffix(" UTC")
-
-
-def moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 class TimesAdmin(RuleAdmin):

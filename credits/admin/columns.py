@@ -13,20 +13,24 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from credits.templatetags.amounts import credits, signed
+from credits.templatetags.amounts import cell, credits
 from organizations import clock
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin.cells import UNLIMITED
 
 MONTHS = 13
 
 
 def amount(value: Decimal | None, *, movement: bool = False) -> SafeString | str:
-    """Return an amount for a column of numbers; a movement shows its sign and its direction."""
+    """Return an amount for a column of numbers. A movement shows its sign, and what is below zero and no movement is debt: it has a colour."""
     if value is None:
         return "–"
-    tone = " amount-out" if value < 0 else " amount-in" if movement and value > 0 else ""
-    shown = signed(value) if movement else credits(value)
-    return format_html('<span class="amount{}">{}</span>', tone, shown)
+    return cell(value, tone=" amount-out" if value < 0 and not movement else "", sign=movement)
+
+
+def capped(value: Decimal | None) -> SafeString | str:
+    """Return a cap for a column of numbers."""
+    return UNLIMITED if value is None else amount(value)
 
 
 def limits_table(limits: Sequence[Mapping[str, Any]]) -> SafeString | str:

@@ -11,13 +11,27 @@ from credits.models import MAX_AMOUNT
 from organizations.admin.actions import visible
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,6})?")
+_GROUPED = re.compile(
+    r"[+-]?[0-9]{1,3}(?:(?P<by>[,_ '’\u00a0\u2009\u202f])[0-9]{3})(?:(?P=by)[0-9]{3})*(\.[0-9]+)?"
+)
+"""Thousands, grouped by the same sign throughout. `1,5` is none: whoever writes so means one and a half, and is asked again."""
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{1,2}")
+
+
+def digits(text: str) -> str:
+    """Return an amount as it was pasted, `1,000`, `1 000`, `1_000` or `1e6`, in plain digits; what is none as it is."""
+    if _GROUPED.fullmatch(text):
+        return re.sub(r"[^0-9.+-]", "", text)
+    return f"{Decimal(text):f}" if _SCIENTIFIC.fullmatch(text) else text
 
 
 class CreditsInput(UnfoldAdminTextInputWidget):
     """A text input that brings up the digits on a phone. Not `type=number`: browsers round that."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__({"inputmode": "decimal", "autocomplete": "off", **(attrs or {})})
+        super().__init__(
+            {"inputmode": "decimal", "autocomplete": "off", "suffix": "credits", **(attrs or {})}
+        )
 
     def format_value(self, value: Any) -> str | None:
         return (
@@ -28,8 +42,8 @@ class CreditsInput(UnfoldAdminTextInputWidget):
 class CreditsField(forms.DecimalField):
     """Credits as a `Decimal` with at most six places, up to 10¹³.
 
-    Python reads `1e3`, `1_000`, `NaN` and digits of every script; a person of the staff who types one of these has
-    mistyped.
+    Thousands may be grouped, and powers of ten written as spreadsheets do. Python reads `1_0`, `NaN` and digits of every
+    script too; a person of the staff who types one of these has mistyped.
     """
 
     widget = CreditsInput
@@ -44,7 +58,7 @@ class CreditsField(forms.DecimalField):
         )
 
     def to_python(self, value: Any) -> Any:
-        text = str(value).strip() if value not in self.empty_values else ""
+        text = digits(str(value).strip()) if value not in self.empty_values else ""
         if text and not self.plain.fullmatch(text):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(text)

@@ -26,6 +26,7 @@ from credits.services.grants import (
 )
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.admin.cells import moment
 from organizations.admin.windows import WindowFilter
 
 STATE_TONES = {PENDING: "info", LIVE: "good", SPENT: "quiet", LAPSED: "warn", VOIDED: "warn"}
@@ -102,9 +103,9 @@ class GrantAdmin(MoneyAdmin):
         context["returns_to_parent"] = grant.entry.kind in FROM_PARENT
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description="Made (UTC)", ordering="id")
-    def made_at(self, grant: Grant) -> str:
-        return f"{grant.created_at:%Y-%m-%d %H:%M}"
+    @display(description="Made", ordering="id")
+    def made_at(self, grant: Grant) -> SafeString | str:
+        return moment(grant.created_at)
 
     @display(description="State")
     def state(self, grant: Grant) -> SafeString:

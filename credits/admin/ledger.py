@@ -24,20 +24,15 @@ from credits.services.corrections import INSTEAD
 from credits.templatetags.amounts import credits
 from credits.templatetags.reversals import is_reversed, reversed_mark
 from organizations.admin import link, pill
+from organizations.admin.cells import moment
 from organizations.admin.windows import WindowFilter
 
 KIND_TONES = {
-    LedgerEntry.Kind.GRANT: "good",
-    LedgerEntry.Kind.RENEW: "good",
-    LedgerEntry.Kind.RECHARGE: "good",
     LedgerEntry.Kind.ADJUST: "warn",
     LedgerEntry.Kind.LAPSE: "warn",
     LedgerEntry.Kind.REVERSAL: "warn",
-    LedgerEntry.Kind.ALLOCATE: "info",
-    LedgerEntry.Kind.REFILL: "info",
-    LedgerEntry.Kind.SWEEP: "info",
-    LedgerEntry.Kind.RECLAIM: "info",
 }
+"""A colour only for what is unusual."""
 
 
 class Rows(TabularInline):
@@ -158,9 +153,9 @@ class LedgerEntryAdmin(MoneyAdmin):
             return queryset.filter(meant), False
         return super().get_search_results(request, queryset, search_term)
 
-    @display(description="Posted (UTC)", ordering="id")
-    def posted(self, entry: LedgerEntry) -> str:
-        return f"{entry.posted_at:%Y-%m-%d %H:%M:%S}"
+    @display(description="Posted", ordering="id")
+    def posted(self, entry: LedgerEntry) -> SafeString | str:
+        return moment(entry.posted_at)
 
     @display(description="No.")
     def numbered(self, entry: LedgerEntry) -> SafeString:

@@ -18,6 +18,7 @@ from credits.models import Reservation
 from credits.services.holds import RELEASED_AT_ONCE
 from organizations import clock
 from organizations.admin import link, pill
+from organizations.admin.cells import moment
 from organizations.admin.windows import WindowFilter
 
 HOLD_TONES = {
@@ -102,9 +103,9 @@ class ReservationAdmin(MoneyAdmin):
     def has_release_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("credits.release")
 
-    @display(description="Made (UTC)", ordering="id")
-    def held_at(self, hold: Reservation) -> str:
-        return f"{hold.created_at:%Y-%m-%d %H:%M:%S}"
+    @display(description="Made", ordering="id")
+    def held_at(self, hold: Reservation) -> SafeString | str:
+        return moment(hold.created_at)
 
     @display(description="Status")
     def status_shown(self, hold: Reservation) -> SafeString:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from credits import services
 from credits.admin.actions import SMALLEST
-from credits.admin.columns import amount
+from credits.admin.columns import amount, capped
 from credits.admin.edits import EditedAdmin
 from credits.admin.rules import proposal_page
 from credits.admin.today import terms_today
@@ -181,7 +181,7 @@ class CreditConfigAdmin(EditedAdmin):
 
     @display(description="Monthly cap", ordering="monthly_cap")
     def cap(self, config: CreditConfig) -> SafeString | str:
-        return "no cap" if config.monthly_cap is None else amount(config.monthly_cap)
+        return capped(config.monthly_cap)
 
     @display(description="Refill")
     def refill(self, config: CreditConfig) -> str:
@@ -195,4 +195,4 @@ class CreditConfigAdmin(EditedAdmin):
 
     @display(description="Overdraft", ordering="overdraft_limit")
     def overdraft(self, config: CreditConfig) -> SafeString | str:
-        return "no limit" if config.overdraft_limit is None else amount(config.overdraft_limit)
+        return capped(config.overdraft_limit)

@@ -1,4 +1,4 @@
-"""How staff read credits: `12,345.5`; and how wide a bar they make."""
+"""How staff read credits: to two decimals in lists and cards, all six where the pointer rests and on a row's own page; and how wide a bar they make."""
 
 from decimal import ROUND_DOWN, Decimal
 
@@ -8,10 +8,12 @@ from django.utils.safestring import SafeString
 
 register = template.Library()
 
+CENT = Decimal("0.01")
 
-@register.filter
+
+@register.filter("exact")
 def credits(amount: Decimal | None) -> str:
-    """Return an amount as people read it, with every digit that says something; nothing for none."""
+    """Return an amount as people read it in a sentence, with every digit that says something; nothing for none."""
     if amount is None:
         return ""
     whole, _, fraction = f"{abs(amount):,f}".partition(".")
@@ -20,17 +22,64 @@ def credits(amount: Decimal | None) -> str:
     return f"−{shown}" if amount < 0 else shown
 
 
+def two_places(amount: Decimal) -> tuple[str, str]:
+    """Return an amount with two decimals, cut rather than rounded, so that nobody reads more than there is; and the digits that were cut."""
+    cut = amount.quantize(CENT, ROUND_DOWN)
+    sign = "−" if amount < 0 else ""
+    rest = f"{abs(amount):.6f}"[-4:].rstrip("0")
+    return f"{sign}{abs(cut):,.2f}", rest
+
+
+def cell(amount: Decimal, *, tone: str = "", sign: bool = False) -> SafeString:
+    """Return an amount for a column of numbers: two decimals in a list, and the rest on a row's own page and where the pointer rests."""
+    shown, rest = two_places(amount)
+    plus = "+" if sign and amount > 0 else ""
+    if not rest:
+        return format_html('<span class="amount{}">{}{}</span>', tone, plus, shown)
+    return format_html(
+        '<span class="amount{}" title="{}{}">{}{}<i class="rest">{}</i></span>',
+        tone,
+        plus,
+        credits(amount),
+        plus,
+        shown,
+        rest,
+    )
+
+
+@register.filter("credits")
+def shown(amount: Decimal | None) -> SafeString | str:
+    """Return an amount for a card or a table: whole as it is, otherwise to two decimals; nothing for none."""
+    if amount is None:
+        return ""
+    short, rest = two_places(amount)
+    if not rest:
+        return credits(amount)
+    return format_html('<span title="{}">{}</span>', credits(amount), short)
+
+
 @register.filter
 def headline(amount: Decimal) -> SafeString:
     """Return an amount as a large figure, whose fraction is smaller: what counts is seen first."""
-    whole, dot, fraction = credits(amount).partition(".")
-    return format_html("{}<small>{}{}</small>", whole, dot, fraction)
+    short, rest = two_places(amount)
+    whole, dot, fraction = (short if rest else credits(amount)).partition(".")
+    if not rest:
+        return format_html("{}<small>{}{}</small>", whole, dot, fraction)
+    return format_html(
+        '<span title="{}">{}<small>{}{}</small></span>', credits(amount), whole, dot, fraction
+    )
 
 
-@register.filter
+@register.filter("exactly_signed")
 def signed(amount: Decimal) -> str:
     """Return an amount with its sign, also when it is positive: a movement."""
     return f"+{credits(amount)}" if amount > 0 else credits(amount)
+
+
+@register.filter("signed")
+def shown_signed(amount: Decimal) -> SafeString | str:
+    """Return the same for a card or a table."""
+    return format_html("{}{}", "+" if amount > 0 else "", shown(amount))
 
 
 @register.filter

@@ -334,7 +334,9 @@ class ActionView(View):
 
     def _form(self, data: Mapping[str, Any] | None = None, **options: Any) -> ActionForm:
         organization, user = self.organization, self.request.user
-        return self.action.form(data, organization=organization, user=user, **options)
+        form = self.action.form(data, organization=organization, user=user, **options)
+        form.visible_fields()[0].field.widget.attrs["autofocus"] = True
+        return form
 
     def _ask(self, form: ActionForm) -> HttpResponse:
         return self._page("admin/action_form.html", form)

@@ -1,17 +1,61 @@
-"""What the pages of jobs, failures and findings write into their columns."""
+"""What lists write into their columns: moments, spans of time, what is unlimited, long texts."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
+from django.contrib.admin import display
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import DateTimeField, IntegerField, Model
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from organizations.admin.columns import link
 from organizations.models import Failure, Finding
+from organizations.templatetags.moments import moment as moment
 
 
-def moment(at: datetime | None) -> str:
-    """Return a moment as it stands in a column."""
-    return f"{at:%Y-%m-%d %H:%M:%S}" if at else "–"
+def pill(text: str, tone: str = "quiet") -> SafeString:
+    """Return a word as a small coloured label: `good`, `warn`, `bad`, `info` or `quiet`."""
+    return format_html('<span class="pill pill-{}">{}</span>', tone, text)
+
+
+def link(target: Model, text: object = None) -> SafeString:
+    """Return a link to the page of a row."""
+    url = reverse(
+        f"admin:{target._meta.app_label}_{target._meta.model_name}_change", args=[target.pk]
+    )
+    return format_html('<a class="text-link" href="{}">{}</a>', url, text or target)
+
+
+UNLIMITED = pill("unlimited")
+"""What stands where a cap would."""
+
+
+def column_of(model: type[Model], name: Any) -> Any:
+    """Return a column of a list as it is, or, of a field that holds a moment or a whole number, one that writes it as lists do."""
+    try:
+        field = model._meta.get_field(name)
+    except (FieldDoesNotExist, AttributeError, TypeError):
+        return name
+    if isinstance(field, DateTimeField):
+        return _column(field, moment)
+    if isinstance(field, IntegerField) and not field.choices and not field.primary_key:
+        return _column(field, count)
+    return name
+
+
+def _column(field: Any, write: Callable[[Any], object]) -> Any:
+    def column(row: Model) -> object:
+        return write(field.value_from_object(row))
+
+    column.__name__ = field.name
+    return display(description=field.verbose_name, ordering=field.name)(column)
+
+
+def count(number: int | None) -> SafeString | str:
+    """Return a number of things for a column of numbers."""
+    return "–" if number is None else format_html('<span class="amount">{}</span>', f"{number:,}")
 
 
 def duration(span: timedelta) -> str:

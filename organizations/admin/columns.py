@@ -14,13 +14,11 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from organizations import ids, words
+from organizations.admin.cells import column_of
 from organizations.idempotency import sqlstate
 from organizations.models import Actor, Env, Group, Organization
 
@@ -45,23 +43,14 @@ _NAMED: Mapping[str, tuple[type[Model], Sequence[str]]] = {
 }
 
 
-def pill(text: str, tone: str = "quiet") -> SafeString:
-    """Return a word as a small coloured label: `good`, `warn`, `bad`, `info` or `quiet`."""
-    return format_html('<span class="pill pill-{}">{}</span>', tone, text)
-
-
-def link(target: Model, text: object = None) -> SafeString:
-    """Return a link to the page of a row."""
-    url = reverse(
-        f"admin:{target._meta.app_label}_{target._meta.model_name}_change", args=[target.pk]
-    )
-    return format_html('<a class="text-link" href="{}">{}</a>', url, text or target)
-
-
 class ViewOnlyAdmin(ModelAdmin):
     """Rows that staff may look at, and nobody may write here: services do."""
 
     list_per_page = 50
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """Return the columns: fields that hold moments or numbers are written as everywhere else."""
+        return [column_of(self.model, name) for name in super().get_list_display(request)]
 
     def changeform_view(
         self,

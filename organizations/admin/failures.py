@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from organizations import clock, jobs
-from organizations.admin.cells import first_line, moment, of_the_database, verbatim
-from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin.cells import first_line, link, moment, of_the_database, pill, verbatim
+from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.models import Failure
 
 
@@ -158,30 +158,30 @@ class FailureAdmin(PublicIdSearch, ViewOnlyAdmin):
     def error_text(self, failure: Failure) -> SafeString:
         return verbatim(failure.error)
 
-    @display(description="First failed (UTC)", ordering="first_failed_at")
-    def first_failed(self, failure: Failure) -> str:
+    @display(description="First failed", ordering="first_failed_at")
+    def first_failed(self, failure: Failure) -> SafeString | str:
         return moment(failure.first_failed_at)
 
-    @display(description="Failed (UTC)", ordering="last_failed_at")
+    @display(description="Failed", ordering="last_failed_at")
     def last_failed(self, failure: Failure) -> SafeString | str:
         last, first = moment(failure.last_failed_at), moment(failure.first_failed_at)
         if first == last:
             return last
         return format_html('{}<p class="aside">since {}</p>', last, first)
 
-    @display(description="Last failed (UTC)")
-    def last(self, failure: Failure) -> str:
+    @display(description="Last failed")
+    def last(self, failure: Failure) -> SafeString | str:
         return moment(failure.last_failed_at)
 
-    @display(description="Resolved (UTC)", ordering="resolved_at")
-    def resolved(self, failure: Failure) -> str:
+    @display(description="Resolved", ordering="resolved_at")
+    def resolved(self, failure: Failure) -> SafeString | str:
         return moment(failure.resolved_at)
 
-    @display(description="Next try (UTC)", ordering="next_try_at")
+    @display(description="Next try", ordering="next_try_at")
     def next_try(self, failure: Failure) -> SafeString | str:
         return next_try(failure, now=clock.now())
 
-    @display(description="Next try (UTC)", ordering="next_try_at")
+    @display(description="Next try", ordering="next_try_at")
     def next_try_or_now(self, failure: Failure) -> SafeString | str:
         now = clock.now()
         if not _is_waiting(failure, now):

@@ -8,8 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from organizations.admin.cells import first_line, moment, verbatim
-from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link
+from organizations.admin.cells import first_line, link, moment, verbatim
+from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.models import Finding
 
 
@@ -43,8 +43,8 @@ class FindingAdmin(PublicIdSearch, ViewOnlyAdmin):
         rows: QuerySet[Finding] = super().get_queryset(request)
         return rows.select_related("organization", "job")
 
-    @display(description="Job of (UTC)", ordering="job__started_at")
-    def found_at(self, finding: Finding) -> str:
+    @display(description="Job of", ordering="job__started_at")
+    def found_at(self, finding: Finding) -> SafeString | str:
         return moment(finding.job.started_at)
 
     @display(description="Subject", ordering="subject")

@@ -12,8 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from organizations import clock
-from organizations.admin.cells import duration, moment
-from organizations.admin.columns import ViewOnlyAdmin, pill
+from organizations.admin.cells import duration, moment, pill
+from organizations.admin.columns import ViewOnlyAdmin
 from organizations.admin.windows import WindowFilter
 from organizations.models import Finding, Job
 
@@ -102,17 +102,17 @@ class JobAdmin(ViewOnlyAdmin):
             extra_context = {**(extra_context or {}), **_parts(job, now=clock.now())}
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    @display(description="Started (UTC)", ordering="started_at")
-    def started(self, job: Job) -> str:
+    @display(description="Started", ordering="started_at")
+    def started(self, job: Job) -> SafeString | str:
         return moment(job.started_at)
 
-    @display(description="Finished (UTC)", ordering="finished_at")
-    def finished(self, job: Job) -> str:
+    @display(description="Finished", ordering="finished_at")
+    def finished(self, job: Job) -> SafeString | str:
         return moment(job.finished_at)
 
-    @display(description="Due by (UTC)", ordering="due_at")
+    @display(description="Due by", ordering="due_at")
     def due_by(self, job: Job) -> str:
-        return f"{job.due_at:%Y-%m-%d %H:%M}"
+        return moment(job.due_at)
 
     @display(description="Took", ordering=F("finished_at") - F("started_at"))
     def took(self, job: Job) -> str:

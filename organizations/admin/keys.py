@@ -11,7 +11,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from organizations import clock
-from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin.cells import link, pill
+from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.admin.history import HistoryAdmin
 from organizations.models import ApiKey, IdempotencyKey
 

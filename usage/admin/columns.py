@@ -29,7 +29,7 @@ def linked(rows: Sequence[Model]) -> SafeString | str:
 
 def cap_link(limit: Limit) -> SafeString:
     """Return a limit's cap as the way to its page."""
-    return link(limit, "no limit" if limit.cap is None else credits(limit.cap))
+    return link(limit, "unlimited" if limit.cap is None else credits(limit.cap))
 
 
 def set_one(organization: Organization, scope: str, subject: Actor | Group) -> SafeString:

@@ -1,7 +1,6 @@
 """What was done and what was refused, as staff see it: nobody writes here."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -14,8 +13,9 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, MonthFilter, amount
-from credits.templatetags.amounts import credits
+from credits.templatetags.amounts import cell
 from organizations.admin import link, pill
+from organizations.admin.cells import count, moment
 from organizations.admin.windows import WindowFilter
 from usage.models import RollupMark, UsageEvent, UsageRollup
 from usage.pricing import asked_variant
@@ -179,9 +179,9 @@ class UsageEventAdmin(UsedAdmin):
         context["may_reverse"] = may_reverse(context["original"])
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @display(description="Occurred (UTC)", ordering="id")
-    def occurred(self, event: UsageEvent) -> str:
-        return f"{event.occurred_at:%Y-%m-%d %H:%M:%S}"
+    @display(description="Occurred", ordering="id")
+    def occurred(self, event: UsageEvent) -> SafeString | str:
+        return moment(event.occurred_at)
 
     @display(description="Credits")
     def credits_shown(self, event: UsageEvent) -> SafeString | str:
@@ -246,7 +246,7 @@ class UsageEventAdmin(UsedAdmin):
 
 
 def _forgiven(event: UsageEvent) -> SafeString:
-    return format_html('<span class="amount amount-in">{}</span>', credits(event.credits))
+    return cell(event.credits, tone=" amount-in")
 
 
 def told(events: Iterable[UsageEvent]) -> list[tuple[UsageEvent, SafeString | str, SafeString]]:
@@ -316,7 +316,7 @@ class UsageRollupAdmin(UsedAdmin):
 
     @display(description="Events")
     def events_shown(self, rollup: UsageRollup) -> SafeString | str:
-        return amount(Decimal(rollup.events))
+        return count(rollup.events)
 
 
 @admin.register(RollupMark)

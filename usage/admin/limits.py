@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
 
-from credits.admin.columns import amount
+from credits.admin.columns import amount, capped
 from credits.admin.rules import proposal_page
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
@@ -248,7 +248,7 @@ class LimitAdmin(OwnedAdmin):
 
     @display(description="Cap", ordering="cap")
     def cap_shown(self, limit: Limit) -> SafeString | str:
-        return "no limit" if limit.cap is None else amount(limit.cap)
+        return capped(limit.cap)
 
 
 def name_of(limit: Limit) -> str:

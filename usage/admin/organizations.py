@@ -28,6 +28,7 @@ from credits.templatetags.amounts import percent_of
 from organizations import clock
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.actions import Action, ActionView
+from organizations.admin.cells import UNLIMITED, moment
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
@@ -227,7 +228,7 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     def cap_used(self, organization: Organization) -> SafeString | str:
         wallet = organization.wallet
         if wallet.period is None or wallet.config.monthly_cap is None:
-            return "no cap"
+            return UNLIMITED
         bar = cap_bar(wallet.config, wallet.period)
         share = percent_of(bar["used"] + bar["reserved"], bar["cap"])
         return format_html(
@@ -240,8 +241,8 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         )
 
     @display(description="Since", ordering="id")
-    def created(self, organization: Organization) -> str:
-        return f"{organization.created_at:%Y-%m-%d}"
+    def created(self, organization: Organization) -> SafeString | str:
+        return moment(organization.created_at)
 
 
 def _above(organization: Organization) -> str:

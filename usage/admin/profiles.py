@@ -19,6 +19,7 @@ from unfold.widgets import (
 from credits.admin.columns import amount
 from organizations.admin import pill
 from organizations.admin.actions import Figure
+from organizations.admin.cells import UNLIMITED
 from organizations.models import UsageProfile
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.admin.today import profile_today
@@ -156,7 +157,7 @@ class UsageProfileAdmin(OwnedAdmin):
 
     @display(description="Cap per month", ordering="credit_cap_per_month")
     def cap(self, profile: UsageProfile) -> SafeString | str:
-        return "no cap" if profile.is_unlimited else amount(profile.credit_cap_per_month)
+        return UNLIMITED if profile.is_unlimited else amount(profile.credit_cap_per_month)
 
     @display(description="Model tiers")
     def tiers(self, profile: UsageProfile) -> str:

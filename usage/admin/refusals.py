@@ -23,6 +23,7 @@ from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import pill
 from organizations.admin.actions import Action, may_use
+from organizations.admin.cells import moment
 from organizations.admin.windows import WindowFilter
 from organizations.models import Group
 from organizations.services import OrganizationArchived, OrganizationSuspended
@@ -118,9 +119,9 @@ class DenialAdmin(UsedAdmin):
         page: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return page
 
-    @display(description="Refused (UTC)", ordering="id")
-    def refused(self, denial: Denial) -> str:
-        return f"{denial.created_at:%Y-%m-%d %H:%M:%S}"
+    @display(description="Refused", ordering="id")
+    def refused(self, denial: Denial) -> SafeString | str:
+        return moment(denial.created_at)
 
     @display(description="Reason", ordering="reason")
     def reason_shown(self, denial: Denial) -> SafeString:

@@ -85,9 +85,9 @@ def sentence(message: str, rungs: list[Rung], needed: Decimal | None) -> str:
     return SENTENCES[refusing.scope].format(
         needed=credits(needed or ZERO),
         name=refusing.name,
-        cap="none" if refusing.cap is None else credits(refusing.cap),
+        cap="unlimited" if refusing.cap is None else credits(refusing.cap),
         used=credits(refusing.used),
-        left="none" if refusing.left is None else credits(refusing.left),
+        left="unlimited" if refusing.left is None else credits(refusing.left),
     )
 
 

@@ -50,3 +50,13 @@ addEventListener("load", () => {
     named();
     new MutationObserver(named).observe(document.body, { childList: true, subtree: true });
 });
+
+// A moment is written in UTC: show it in the zone of whoever reads, in the same format. Its title goes on saying UTC.
+const localTime = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+function localize(root) {
+    for (const each of root.querySelectorAll("time[datetime]:not([data-local])")) {
+        each.dataset.local = "";
+        each.textContent = localTime.format(new Date(each.dateTime));
+    }
+}
+document.addEventListener("DOMContentLoaded", () => localize(document));

@@ -279,6 +279,7 @@ class TestHistory:
         assert by_ben["grant", ""].entry.amount == 5
         (change,) = by_ben["changed", "Terms"].changes
         assert change == ("Monthly cap", "none", "70")
+        assert by_ben["changed", "Terms"].why == "too fast"
 
     def test_says_what_an_action_did_that_changed_no_row_of_its_own(self, ben: Client) -> None:
         organization = f.make_organization()

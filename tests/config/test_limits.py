@@ -17,7 +17,7 @@ from psycopg.errors import LockNotAvailable
 
 from config import bodies, exceptions, parsers, server
 from credits.models import ZERO, Wallet
-from organizations import fields, gates
+from organizations import gates, strict
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.scopes import ORG_ADMIN
 from tests import factories as f
@@ -165,7 +165,7 @@ def faults(world: World, most: int) -> tuple[int, int]:
 def letters(world: World, most: int) -> tuple[int, int]:
     answer = world.send(HOLDS, {"estimatedCredits": 1, "x" * 60_000: 1})
     assert answer.json()["error"]["details"]["fields"].keys() == {"x" * most}
-    return 2 * fields.MAX_NAME, answer.status_code
+    return 2 * strict.MAX_NAME, answer.status_code
 
 
 def page(path: str, name: str = "limit") -> Any:

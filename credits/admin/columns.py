@@ -15,8 +15,9 @@ from unfold.paginator import InfinitePaginator
 
 from credits.templatetags.amounts import cell, credits
 from organizations import clock
-from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin import ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.cells import UNLIMITED
+from organizations.admin.change_lists import KeysetList
 
 MONTHS = 13
 
@@ -77,7 +78,7 @@ class MonthFilter(DropdownFilter):
         return queryset.filter(month=self.value()) if self.value() in known else queryset
 
 
-class MoneyAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
+class MoneyAdmin(ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin):
     """A table of money: newest first, and never counted, because it only grows."""
 
     ordering = ("-id",)
@@ -90,6 +91,9 @@ class MoneyAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
     search_by_names: ClassVar[Sequence[str]] = ("wallet__organization",)
     search_help_text = "Name of an organization, or an id as the API writes it"
     public_ids = {"org": "wallet__organization_id"}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        return KeysetList
 
     def heading(self, row: Any) -> str:
         return f"{row.wallet.organization}: {row}"

@@ -98,6 +98,7 @@ class LedgerEntryAdmin(MoneyAdmin):
         "performed_by",
         "numbered",
     )
+    nothing = "No movements. Nothing was granted, bought or used yet."
     list_select_related = ("wallet__organization", "current_reference")
     list_filter = ("kind", ("posted_at", WindowFilter))
     search_fields = ("wallet__organization__name",)

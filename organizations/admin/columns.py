@@ -8,17 +8,21 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
-from organizations import ids, words
+from organizations import clock, ids, sheet, words
 from organizations.admin.cells import column_of
+from organizations.admin.change_lists import ChipList, sheet_of
 from organizations.idempotency import sqlstate
 from organizations.models import Actor, Env, Group, Organization
 
@@ -127,6 +131,16 @@ class PublicIdSearch(ModelAdmin):
     search_exactly: ClassVar[Sequence[str]] = ()
     """And the columns that a text finds as it is."""
 
+    list_before_template = "admin/chips.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
+        return ChipList
+
+    @property
+    def owner_path(self) -> str:
+        """The path to the organization that a row belongs to."""
+        return self.public_ids["org"].removesuffix("_id")
+
     @property
     def env_column(self) -> str:
         """The env of the organization that a row belongs to."""
@@ -146,19 +160,19 @@ class PublicIdSearch(ModelAdmin):
         if not self.search_by_names or not search_term.strip():
             return super().get_search_results(request, queryset, search_term)
         wanted = [
-            *(self._owned_by(request, path, search_term) for path in self.search_by_names),
+            *(self._owned_by(request, owner, search_term) for owner in self.search_by_names),
             *(Q(**{field: search_term.strip()}) for field in self.search_exactly),
         ]
         return queryset.filter(reduce(or_, wanted)), False
 
-    def _owned_by(self, request: HttpRequest, path: str, text: str) -> Q:
+    def _owned_by(self, request: HttpRequest, owner: str, text: str) -> Q:
         """Return the rows that belong to those whom a text names: who they are is found first, by an index, and then what is theirs."""
-        model, fields = _NAMED[path.rpartition("__")[2]]
+        model, fields = _NAMED[owner.rpartition("__")[2]]
         found = words.among(model._default_manager.all(), fields, text)
         owners = list(found.values_list("pk", flat=True)[: MOST_OWNERS + 1])
         if len(owners) > MOST_OWNERS:
             messages.warning(request, f"More than {MOST_OWNERS:,} are called so: type more of it.")
-        return Q(**{f"{path}_id__in": owners[:MOST_OWNERS]})
+        return Q(**{f"{owner}_id__in": owners[:MOST_OWNERS]})
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -193,3 +207,34 @@ class PublicIdSearch(ModelAdmin):
             except ids.MalformedId:
                 continue
         return columns
+
+
+class ExportedAdmin(PublicIdSearch):
+    """A list that is also a file: the rows that its filters leave, each whole, as a spreadsheet opens them."""
+
+    def get_urls(self) -> list[URLPattern]:
+        export = self.admin_site.admin_view(self.export)
+        return [path("export/", export, name=self._export_name), *super().get_urls()]
+
+    @property
+    def _export_name(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_export"
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """Send the rows a batch at a time: there may be millions."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return redirect(f"admin:{self._export_name.removesuffix('export')}changelist")
+        table = sheet_of(rows, self.owner_path)
+        answer = StreamingHttpResponse(sheet.file(table), content_type="text/csv; charset=utf-8")
+        name = f"{self.opts.model_name}-{clock.now():%Y-%m-%d}.csv"
+        answer["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        changes.export_url = f"{reverse(f'admin:{self._export_name}')}{changes.get_query_string()}"
+        return changes

@@ -67,6 +67,7 @@ class DenialAdmin(UsedAdmin):
     )
     # It has an index of its own there, and a month of rows.
     date_hierarchy = "created_at"
+    nothing = "No refusals. Nobody was held back."
     search_fields = ("organization__name", "actor__name", "reason", "model")
     search_exactly = ("reason", "model")
     search_help_text = "Name of an organization or an actor, reason or model; org_…, act_… or req_…"

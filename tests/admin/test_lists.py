@@ -1,0 +1,160 @@
+"""Lists for work: pages that go on from where one ends, filters that show, and files of what is left."""
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from credits.admin.columns import MoneyAdmin
+from credits.models import LedgerEntry, Wallet
+from organizations.admin import change_lists
+from organizations.admin.change_lists import NEWER, OLDER
+from organizations.models import Organization
+from tests import factories as f
+from tests.admin.people import staff_who_may
+from tests.admin.test_pages import list_of, world
+from tests.usage import people as p
+from usage.models import Denial, UsageEvent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def nordwind() -> Organization:
+    nordwind = f.make_organization("Nordwind Games")
+    for number in range(1, 8):
+        f.grant(nordwind, number, now=f.later(minutes=number))
+    return nordwind
+
+
+def pages(client: Client, url: str, way: str) -> Iterator[list[Any]]:
+    """Yield the rows of each page from one on, as its links lead."""
+    while url:
+        changes = client.get(url).context["cl"]
+        yield list(changes.result_list)
+        found = getattr(changes, f"{way}_url")
+        url = f"{list_of(changes.model)}{found}" if found else ""
+
+
+def export(client: Client, model: type[Model], **filters: Any) -> Any:
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_export")
+    return client.get(url, filters)
+
+
+def table(answer: Any) -> list[dict[str, str]]:
+    text = b"".join(answer.streaming_content).decode()
+    assert text.startswith("\ufeff")
+    return list(csv.DictReader(StringIO(text[1:])))
+
+
+@pytest.mark.parametrize("order", ["", "?o=-1"])
+def test_pages_go_through_all_rows_there_and_back(
+    ana: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(MoneyAdmin, "list_per_page", 3)
+
+    there = list(pages(ana, list_of(LedgerEntry) + order, "older"))
+    last = there[-1][0].pk
+    back = list(pages(ana, f"{list_of(LedgerEntry)}?{NEWER}={last}", "newer"))
+
+    assert [len(rows) for rows in there] == [3, 3, 1]
+    assert [row.amount for rows in there for row in rows] == [7, 6, 5, 4, 3, 2, 1]
+    assert back == [there[1], there[0]]
+
+
+def test_a_page_passes_over_no_row_and_counts_none(
+    ana: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MoneyAdmin, "list_per_page", 3)
+    entry = LedgerEntry.objects.get(amount=2)
+
+    with CaptureQueriesContext(connection) as seen:
+        ana.get(list_of(LedgerEntry), {OLDER: str(entry.pk)})
+
+    asked = [each["sql"] for each in seen if '"credits_ledgerentry"' in each["sql"]]
+    assert asked
+    assert not [sql for sql in asked if "OFFSET" in sql or "COUNT(" in sql]
+
+
+def test_usage_of_one_owner_is_paged_by_when_it_was(
+    ana: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MoneyAdmin, "list_per_page", 2)
+    nordwind = f.make_organization(funded=100)
+    for number in range(1, 6):
+        p.use(p.work(nordwind, credits=number), number)
+
+    url = f"{list_of(UsageEvent)}?organization__id__exact={nordwind.pk}"
+    there = list(pages(ana, url, "older"))
+
+    assert [row.credits for rows in there for row in rows] == [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("text", ["x", "\0", "9" * 40, "00000000-0000-0000-0000-000000000000", ""])
+@pytest.mark.parametrize("model", [LedgerEntry, Denial])
+@pytest.mark.parametrize("way", [OLDER, NEWER])
+def test_a_place_that_is_none_is_the_first_page(
+    ana: Client, model: type[Model], way: str, text: str
+) -> None:
+    assert ana.get(list_of(model), {way: text, "p": "9" * 20}).status_code == 200
+
+
+def test_filters_show_and_can_be_taken_away(ana: Client, nordwind: Organization) -> None:
+    asked = {"wallet__id__exact": str(f.wallet_of(nordwind).pk), "kind__exact": "grant"}
+
+    chips = ana.get(list_of(LedgerEntry), asked).context["cl"].chips()
+
+    assert [(chip.label, chip.value) for chip in chips] == [
+        ("wallet", str(f.wallet_of(nordwind))),
+        ("kind", "grant"),
+    ]
+    assert chips[0].without == "?kind__exact=grant"
+    html = ana.get(list_of(LedgerEntry), asked).content.decode()
+    assert 'aria-label="Remove the filter kind: grant"' in html
+
+
+def test_an_export_has_what_the_filters_leave(ana: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_lists, "BATCH", 2)
+    child = world()
+    f.grant(f.make_organization("=1+1"), "0.5")
+
+    rows = table(export(ana, LedgerEntry, kind__exact="grant"))
+    owned = table(export(ana, LedgerEntry, wallet__id__exact=str(f.wallet_of(child).pk)))
+
+    assert len(rows) == LedgerEntry.objects.filter(kind="grant").count() > 2
+    assert {row["kind"] for row in rows} == {"grant"}
+    assert (rows[0]["organization"], rows[0]["amount"]) == ("'=1+1", "0.500000")
+    assert {row["organization"] for row in owned} == {child.name}
+
+
+@pytest.mark.parametrize("model", [Wallet, UsageEvent, Denial])
+def test_balances_usage_and_refusals_are_exported(ana: Client, model: type[Model]) -> None:
+    child = world()
+    p.use(p.work(child, credits=3), 3)
+
+    rows = table(export(ana, model))
+
+    assert len(rows) == model._default_manager.count()
+
+
+def test_nobody_exports_what_they_may_not_see(nordwind: Organization) -> None:
+    client = staff_who_may("credits.view_wallet")
+
+    assert export(client, LedgerEntry).status_code == 403
+    assert export(client, Wallet).status_code == 200
+
+
+def test_a_list_says_what_it_means_that_it_is_empty(ana: Client) -> None:
+    html = ana.get(list_of(Denial)).content.decode()
+    assert "No refusals. Nobody was held back." in html
+
+    html = ana.get(list_of(Denial), {"q": "nobody"}).content.decode()
+    assert "Nothing fits" in html
+    assert "yielded" not in html

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from credits.admin.rules import RuleAdmin, Unconfirmed
-from credits.models import CreditConfig
+from credits.models import CreditConfig, Rehearsal
 from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.factories import make_organization, wallet_of
@@ -29,6 +29,7 @@ OTHERWISE: dict[type[Model], str] = {
     User: "who may do what: each save is asked for the password, and kept with before and after",
     StaffGroup: "the same",
     Organization: "its pages are actions",
+    Rehearsal: "a dry run: it is asked for, and run by a button that says what it will do",
 }
 """What staff may change otherwise than as a rule, and why."""
 UNCONFIRMED: dict[str, Any] = {"step": None, "reason": None}

@@ -99,6 +99,8 @@ ROOMS: Sequence[Room] = (
         (
             Page("Models", "usage", "aimodel"),
             Page("Rates", "usage", "rate"),
+            Page("Markups", "usage", "markup"),
+            Page("Customer prices", "usage", "customerprice"),
         ),
     ),
     Room(

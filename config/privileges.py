@@ -55,6 +55,8 @@ TABLES: dict[str, Privileges] = {
     "usage_denial": Privileges(ALL),
     "usage_aimodel": Privileges(KEEP),
     "usage_rate": Privileges(ALL),
+    "usage_markup": Privileges(ALL),
+    "usage_customerprice": Privileges(ALL),
     "usage_thresholds": Privileges(KEEP),
     "usage_limit": Privileges(ALL),
     # Who they are.
@@ -92,6 +94,8 @@ TABLES: dict[str, Privileges] = {
     "organizations_historicalmembership": Privileges(APPEND),
     "usage_historicalaimodel": Privileges(APPEND),
     "usage_historicalrate": Privileges(APPEND),
+    "usage_historicalmarkup": Privileges(APPEND),
+    "usage_historicalcustomerprice": Privileges(APPEND),
     "usage_historicalthresholds": Privileges(APPEND),
     "usage_historicallimit": Privileges(APPEND),
     "django_admin_log": Privileges(APPEND),

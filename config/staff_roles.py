@@ -55,6 +55,8 @@ LOOK = frozenset(
         "usage.denial",
         "usage.aimodel",
         "usage.rate",
+        "usage.markup",
+        "usage.customerprice",
         "usage.thresholds",
         "usage.limit",
     )
@@ -70,7 +72,8 @@ PEOPLE = frozenset(
     | _verbs("add change", "organizations.apikey")
 )
 PRICES = frozenset(
-    _verbs("add change", "usage.aimodel") | _verbs("add change delete", "usage.rate")
+    _verbs("add change", "usage.aimodel")
+    | _verbs("add change delete", "usage.rate", "usage.markup", "usage.customerprice")
 )
 PAID = frozenset(
     f"credits.{right}"

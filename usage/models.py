@@ -20,6 +20,8 @@ from organizations.models import Actor, Group, Organization, UsageProfile
 from usage.hours import InvalidHours, minutes_of
 from usage.units import UNITS
 
+MAX_FACTOR = 1_000
+
 
 def unit_choices() -> list[tuple[str, str]]:
     """Return the units that may have a price, as a form offers them."""
@@ -132,6 +134,81 @@ class Rate(models.Model):
     def step(self) -> tuple[str, str, str, int]:
         """Which row of its card it is."""
         return self.unit, self.variant, self.hours, self.prompt_tokens_from
+
+
+class MarkupRule(models.Model):
+    """By what the prices of a card are multiplied from a moment on: of one model, of a provider's models, or of all."""
+
+    provider = models.CharField(max_length=40, blank=True, default="", db_default="")
+    model = models.ForeignKey(
+        AIModel, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    starts_at = models.DateTimeField()
+    factor = models.DecimalField(max_digits=10, decimal_places=6)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.CheckConstraint(
+                name="%(class)s_factor_in_range",
+                condition=Q(factor__gt=0, factor__lte=MAX_FACTOR),
+                violation_error_message="A markup is above 0, and at most 1000. What is free has a rate of 0.",
+            ),
+            models.CheckConstraint(
+                name="%(class)s_of_provider_or_model",
+                condition=Q(provider="") | Q(model=None),
+                violation_error_message="A markup is of a provider, of a model, or of all: not of two.",
+            ),
+        ]
+
+    @property
+    def scope(self) -> str:
+        """Whose prices it is of, in words."""
+        if self.model_id:
+            return self.model_id
+        return f"all of {self.provider}" if self.provider else "all models"
+
+
+class Markup(MarkupRule):
+    """A markup for everybody who has no price of their own."""
+
+    history = History()
+
+    class Meta(MarkupRule.Meta):
+        constraints = [
+            *MarkupRule.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["provider", "model", "starts_at"],
+                nulls_distinct=False,
+                name="markup_one_per_moment",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} from {self.starts_at:%Y-%m-%d}"
+
+
+class CustomerPrice(MarkupRule):
+    """An organization's own markup, instead of what is for everybody; its children's too, unless they have their own."""
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="customer_prices", db_index=False
+    )
+
+    history = History()
+
+    class Meta(MarkupRule.Meta):
+        constraints = [
+            *MarkupRule.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["organization", "provider", "model", "starts_at"],
+                nulls_distinct=False,
+                name="customerprice_one_per_moment",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} for {self.organization_id} from {self.starts_at:%Y-%m-%d}"
 
 
 class Thresholds(models.Model):

@@ -236,6 +236,17 @@ class RateCard:
             found = self._made[("at", now)] = replace(self, prices=self._prices_in(now))
         return found
 
+    def times(self, factor: Decimal, starts_at: str) -> "RateCard":
+        """Return the card with each amount multiplied, exactly, as it is from a moment on."""
+        if factor == 1 and starts_at == self.starts_at:
+            return self
+        with localcontext(EXACT):
+            prices = tuple(
+                each if each.amount is None else each._replace(amount=each.amount * factor)
+                for each in self.prices
+            )
+        return replace(self, starts_at=starts_at, prices=prices)
+
     def changes_after(self, moment: datetime) -> list[datetime]:
         """Return when hours of it begin or end next."""
         return [next_edge(span, moment) for span in self._spans]
@@ -474,4 +485,4 @@ def thaw(frozen: dict[str, Any]) -> RateCard:
 
 
 def _as_text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"
+    return None if amount is None else f"{amount.normalize(EXACT):f}"

@@ -60,6 +60,8 @@ PAGES = {
     "usage.denial": (ALL, "", ""),
     "usage.limit": (ALL, "OAM", "OAM"),
     "usage.rate": (ALL, "AM", "AM"),
+    "usage.markup": (ALL, "AM", "AM"),
+    "usage.customerprice": (ALL, "AM", "AM"),
     "usage.rollupmark": ("M", "", ""),
     "usage.thresholds": (ALL, "OAM", "OAM"),
     "usage.usageevent": (ALL, "", ""),

@@ -21,7 +21,7 @@ from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.factories import make_organization, wallet_of
 from tests.usage import people as p
-from usage.models import AIModel, Limit, Rate, Thresholds
+from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,6 +65,8 @@ EDITS: dict[type[Model], tuple[Callable[[], Model], dict[str, Any]]] = {
     Group: (of_somebody(lambda own: p.make_group(own, "atlas")), {"name": "Another"}),
     AIModel: (lambda: a_rate().model, {"name": "Another"}),
     Rate: (a_rate, {"amount": "7"}),
+    Markup: (p.markup, {"factor": "7"}),
+    CustomerPrice: (of_somebody(lambda own: p.markup(of=own)), {"factor": "7"}),
     PeriodicTask: (PeriodicTask.objects.order_by("name").first, {"enabled": None}),
 }
 """For each kind of rule: a row, and what somebody changes on its page."""

@@ -22,6 +22,7 @@ from tests.usage.people import (
     make_group,
     make_models,
     make_profile,
+    markup,
     set_price,
     settle,
     thresholds,
@@ -31,8 +32,10 @@ from tests.usage.people import (
 from usage import services
 from usage.models import (
     AIModel,
+    CustomerPrice,
     Denial,
     Limit,
+    Markup,
     Rate,
     RollupMark,
     Thresholds,
@@ -46,7 +49,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 GROWING: list[type[Model]] = [UsageEvent, Denial, UsageCounter, UsageRollup]
 VIEW_ONLY: list[type[Model]] = [*GROWING, RollupMark]
-EDITED: list[type[Model]] = [Thresholds, Limit, UsageProfile, Actor, Group, AIModel, Rate]
+EDITED: list[type[Model]] = [
+    Thresholds,
+    Limit,
+    UsageProfile,
+    Actor,
+    Group,
+    AIModel,
+    Rate,
+    Markup,
+    CustomerPrice,
+]
 
 
 def world() -> Organization:
@@ -55,6 +68,8 @@ def world() -> Organization:
     organization = make_organization(funded=10_000, allowance_per_user=30)
     ada, bot = make_actor(organization, "Ada"), make_actor(organization, "Bot", kind="agent")
     make_profile(organization, "own", cap=5)
+    markup()
+    markup(of=organization)
     make_group(organization, "team", ada, bot)
     acme = make_group(organization, "acme", ada, kind="entity")
     thresholds(organization, downgrade=800, shutoff=1_200)

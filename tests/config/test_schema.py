@@ -19,6 +19,8 @@ CATALOGUE = {
     "credits_catalogue",
     "usage_aimodel",
     "usage_rate",
+    "usage_markup",
+    "usage_historicalmarkup",
     "usage_historicalaimodel",
     "usage_historicalrate",
 }

@@ -53,7 +53,7 @@ from tests.factories import (
 )
 from tests.usage import people as p
 from tests.usage.rules import RULES as RULES_OF_USAGE
-from usage.models import Denial, Limit
+from usage.models import AIModel, Denial, Limit
 from usage.services.corrections import reverse
 from usage.services.events import Told, record
 from usage.services.rollups import roll_up
@@ -140,6 +140,9 @@ def make_people(organization: Organization) -> None:
 def make_usage(organization: Organization) -> None:
     """A model and its fallback, a limit of every scope, and work that was told, rolled up and refused."""
     p.make_models()
+    sonnet = AIModel.objects.get(slug="sonnet")
+    p.markup(model=sonnet)
+    p.markup(model=sonnet, of=organization)
     p.thresholds(organization, downgrade=1, shutoff=2)
     ana, design = organization.actors.get(), organization.groups.get(key="design")
     subjects: dict[str, dict[str, object]] = {

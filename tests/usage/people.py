@@ -9,7 +9,7 @@ from credits.models import Reservation, UsageCounter
 from organizations.models import Actor, Group, Organization, UsageProfile
 from tests import factories as f
 from usage import services
-from usage.models import AIModel, Limit, Rate, Thresholds, UsageEvent
+from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds, UsageEvent
 from usage.pricing import Tokens
 from usage.services import groups
 
@@ -72,6 +72,22 @@ def set_price(
         defaults={"amount": None if amount is None else Decimal(amount)},
     )
     return rate
+
+
+def markup(
+    factor: f.Amount = 2,
+    *,
+    of: Organization | None = None,
+    model: AIModel | None = None,
+    provider: str = "",
+    since: datetime | None = None,
+) -> Markup | CustomerPrice:
+    """Make a markup: for everybody, or for one organization."""
+    said = {"factor": Decimal(factor), "model": model, "provider": provider}
+    starts_at = since or f.at("2026-01-01")
+    if of is None:
+        return Markup.objects.create(starts_at=starts_at, **said)
+    return CustomerPrice.objects.create(organization=of, starts_at=starts_at, **said)
 
 
 def make_actor(

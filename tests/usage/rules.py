@@ -10,6 +10,7 @@ LIMIT, EVENT, ROLLUP, TOTAL, DENIAL = (
     "usage_usagetotal",
     "usage_denial",
 )
+MARKUP, CUSTOMER, FACTORS = "usage_markup", "usage_customerprice", ("0", "-1", "1000.000001")
 DEFAULTS = ("actor_default", "team_default", "entity_default")
 
 
@@ -21,6 +22,20 @@ def event(where: str, **changes: str) -> Breach:
 RULES: dict[str, list[Breach]] = {
     "thresholds_no_truncate": [Breach(f"TRUNCATE {THRESHOLDS}")],
     "limit_no_truncate": [Breach(f"TRUNCATE {LIMIT}")],
+    "markup_no_truncate": [Breach(f"TRUNCATE {MARKUP}")],
+    "customerprice_no_truncate": [Breach(f"TRUNCATE {CUSTOMER}")],
+    "markup_factor_in_range": [Breach(f"UPDATE {MARKUP} SET factor = {each}") for each in FACTORS],
+    "customerprice_factor_in_range": [
+        Breach(f"UPDATE {CUSTOMER} SET factor = {each}") for each in FACTORS
+    ],
+    "markup_of_provider_or_model": [
+        Breach(f"UPDATE {MARKUP} SET provider = 'a' WHERE model_id IS NOT NULL")
+    ],
+    "customerprice_of_provider_or_model": [
+        Breach(f"UPDATE {CUSTOMER} SET provider = 'a' WHERE model_id IS NOT NULL")
+    ],
+    "markup_one_per_moment": [like(MARKUP, "true")],
+    "customerprice_one_per_moment": [like(CUSTOMER, "true")],
     "aimodel_no_truncate": [Breach(f"TRUNCATE {MODEL} CASCADE")],
     "rate_no_truncate": [Breach(f"TRUNCATE {RATE}")],
     "aimodel_tier_known": [Breach(f"UPDATE {MODEL} SET tier = 'golden'")],

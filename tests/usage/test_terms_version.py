@@ -16,7 +16,7 @@ from organizations.models import Actor, Group, Membership, Organization, UsagePr
 from tests import factories as f
 from tests.races.threads import of, together
 from tests.usage import people as p
-from usage.models import AIModel, Limit, Rate, Thresholds
+from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,6 +90,15 @@ OF_THE_ORGANIZATION: dict[str, Callable[[World], object]] = {
     ),
     "a budget that is lifted": lambda w: rows_of(Limit, scope="resource").update(cap=None),
     "no limit": lambda w: rows_of(Limit, scope="actor").delete(),
+    "a customer's price": lambda w: p.markup(of=w.organization),
+    "another customer's price": lambda w: [
+        p.markup(of=w.organization),
+        rows_of(CustomerPrice).update(factor=3),
+    ],
+    "no customer's price": lambda w: [
+        p.markup(of=w.organization),
+        rows_of(CustomerPrice).delete(),
+    ],
     "a profile's cap": lambda w: rows_of(UsageProfile, slug="own").update(credit_cap_per_month=1),
     "a profile's tiers": lambda w: rows_of(UsageProfile, slug="own").update(allowed_model_tiers=[]),
     "an actor's profile": lambda w: rows_of(Actor).update(profile=w.profile),
@@ -115,6 +124,9 @@ OF_THE_CATALOGUE: dict[str, Callable[[World], object]] = {
     "no model": lambda w: p.make_model("opus", credits_per_million=None).delete(),
     "a price": lambda w: rows_of(Rate, model="haiku").update(amount=3),
     "another price": lambda w: p.set_rate(AIModel.objects.get(slug="haiku"), 1, since=f.NOW),
+    "a markup": lambda w: p.markup(),
+    "another markup": lambda w: [p.markup(), rows_of(Markup).update(factor=3)],
+    "no markup": lambda w: [p.markup(), rows_of(Markup).delete()],
     "no price": lambda w: rows_of(Rate, model="haiku").delete(),
     "a profile of the system": lambda w: rows_of(UsageProfile, slug="standard").update(
         credit_cap_per_month=1

@@ -324,7 +324,8 @@ def _read(
     if told[-1].entry is not None:
         told += events.filter(entry=told[-1].entry, position__gt=told[-1].position)
     models = {event.model.slug: event.model for event in told if event.model}
-    cards, book = rates.cards_of(models.values(), until=now), terms.current(organization)
+    book = terms.current(organization)
+    cards = book.cards(models.values())
     latest = _latest(told)
     repriced = [_price(each, latest[each.id], cards, book) for each in told if each.id in latest]
     return _Read(repriced, told[-1].position)

@@ -30,7 +30,7 @@ class Outlook(NamedTuple):
 
 
 def at_prices_of(model: AIModel, moment: datetime, *, now: datetime) -> Outlook:
-    """Return what the newest charged work of a model since thirty days before `now` would cost by its card of a moment."""
+    """Return what the newest charged work of a model since thirty days before `now` would cost by its card of a moment, marked up as for everybody."""
     cards = rates.cards_of([model], until=moment)
     events, unpriced, cost = _work_of(model, now), 0, ZERO
     for event in events:

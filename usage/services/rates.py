@@ -6,6 +6,8 @@ from itertools import groupby
 
 from usage.models import AIModel, Rate
 from usage.pricing import Price, RateCard, Unpriced
+from usage.services import markups
+from usage.services.markups import Rule
 
 Dated = tuple[datetime, RateCard]
 """A card, and the moment it begins."""
@@ -13,9 +15,23 @@ Cards = dict[str, list[Dated]]
 """The cards of each model by its slug, newest first."""
 
 
-def cards_of(models: Iterable[AIModel], *, until: datetime | None = None) -> Cards:
-    """Return the cards of these models: all of them, or those that begin at or before a moment."""
-    cards: Cards = {model.slug: [] for model in models}
+def cards_of(
+    models: Iterable[AIModel],
+    *,
+    until: datetime | None = None,
+    customer: Sequence[Rule] = (),
+) -> Cards:
+    """Return the cards of these models, marked up: all of them, or those that begin at or before a moment.
+
+    :param customer: the rules of whom they are for, beside those for everybody
+    """
+    by_slug = {model.slug: model for model in models}
+    rules, cards = [*customer, *markups.of_all()], _listed(by_slug, until)
+    return {slug: markups.marked_up(cards[slug], rules, model) for slug, model in by_slug.items()}
+
+
+def _listed(models: Iterable[str], until: datetime | None) -> Cards:
+    cards: Cards = {slug: [] for slug in models}
     rates = Rate.objects.filter(model__in=cards).select_related("model")
     if until is not None:
         rates = rates.filter(starts_at__lte=until)

@@ -1,7 +1,7 @@
 """The sandbox of an organization: made with its first test key, and made anew whenever somebody asks.
 
 A test key is a key of the sandbox, so whatever it says is said of the sandbox, by the same code as everything else. What decides about
-spending is copied when a sandbox is made: the terms, thresholds, default limits and budgets, usage profiles, models that are enabled.
+spending is copied when a sandbox is made: the terms, thresholds, default limits and budgets, customer prices, usage profiles, models that are enabled.
 Actors and groups are not: a sandbox begins without anybody.
 
 Locks: the rows of live organizations first, parent before child, then wallets of sandboxes. Nobody who has one of those waits for the
@@ -22,7 +22,7 @@ from organizations.history import LENGTH, UNSAID, sign
 from organizations.ids import new_id
 from organizations.models import Actor, ApiKey, Organization, UsageProfile
 from organizations.services import OrganizationArchived
-from usage.models import Limit, Thresholds
+from usage.models import CustomerPrice, Limit, Thresholds
 from usage.services.profiles import create_profile
 
 Status = Organization.Status
@@ -160,6 +160,10 @@ def _copy_limits(
         limit.pk, limit.organization = new_id(), made
         limit.created_at = limit.updated_at = now
         copies.append(limit)
+    prices = list(live.customer_prices.order_by("id"))
+    for price in prices:
+        price.pk, price.organization = None, made
+    bulk_create_with_history(prices, CustomerPrice, default_change_reason=performed_by[:LENGTH])
     bulk_create_with_history(copies, Limit, default_change_reason=performed_by[:LENGTH])
 
 

@@ -10,7 +10,7 @@ raise a version: that an actor has no limit, but not that there is no such actor
 """
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -19,7 +19,7 @@ from credits.models import CreditConfig, Wallet
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
 from organizations.statements import Columns, read_one, relate
 from usage.models import AIModel, Thresholds
-from usage.services import limits, names, rates
+from usage.services import limits, markups, names, rates
 from usage.services.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,9 @@ _ABOVE = [
 _PROFILE = Columns(UsageProfile, "profile")
 _THRESHOLDS = Columns(Thresholds, "thresholds")
 _READ: list[Columns[Any]] = [_OWN, _CONFIG, *_ABOVE, _PROFILE, _THRESHOLDS]
-_FIRST_COLUMN = 4
+_FIRST_COLUMN = 5
 _READ_ALL = f"""
-    SELECT w.id, w.terms_version, p.terms_version, c.version, {", ".join(each.sql for each in _READ)}
+    SELECT w.id, w.terms_version, p.terms_version, c.version, {markups.OF_ORGANIZATION}, {", ".join(each.sql for each in _READ)}
     FROM credits_wallet w
         JOIN organizations_organization o ON o.id = w.organization_id
         JOIN {CreditConfig._meta.db_table} config ON config.wallet_id = w.id
@@ -103,6 +103,8 @@ class Book:
         organization: Organization,
         config: CreditConfig,
         catalogue: Recent[Hashable, Any],
+        *,
+        customer: Sequence[markups.Rule] = (),
     ) -> None:
         self.versions = versions
         self._name = str(
@@ -113,6 +115,7 @@ class Book:
         """With whom it depends on, its default profile and its thresholds."""
         self.config = config
         self._catalogue = catalogue
+        self._customer = customer
 
     @property
     def thresholds(self) -> Thresholds:
@@ -195,12 +198,16 @@ class Book:
         return self._shared(("fallback", provider), read, keeps=_anything)
 
     def cards(self, models: Iterable[AIModel]) -> rates.Cards:
-        """Return the cards of these models, also those that begin later."""
+        """Return the cards of these models as they are for this organization, also those that begin later."""
         by_slug = {model.slug: model for model in models}
 
         def read(missing: list[str]) -> rates.Cards:
-            return rates.cards_of([by_slug[slug] for slug in missing])
+            return rates.cards_of([by_slug[slug] for slug in missing], customer=self._customer)
 
+        if self._customer:
+            return self._look_up_all(
+                _entries, lambda slug: (self._name, "cards", slug), by_slug, read
+            )
         return self._look_up_all(self._catalogue, lambda slug: ("cards", slug), by_slug, read)
 
     def models(self, slugs: Iterable[str]) -> dict[str, AIModel]:
@@ -310,14 +317,14 @@ def fresh(organization: Organization) -> Book:
     row = read_one(_READ_ALL, [organization.id])
     if row is None:
         raise _no_wallet(organization.id)
-    wallet_id, *read = row[:_FIRST_COLUMN]
+    wallet_id, *read, customer = row[:_FIRST_COLUMN]
     versions = Versions(*read)
     catalogue = _catalogues.get(versions.catalogue, None)
     if catalogue is None:
         catalogue = Recent(OF_THE_CATALOGUE)
         _catalogues.put(versions.catalogue, catalogue)
     own, config = _told(iter(row[_FIRST_COLUMN:]))
-    book = Book(versions, wallet_id, own, config, catalogue)
+    book = Book(versions, wallet_id, own, config, catalogue, customer=markups.read(customer))
     _books.put(organization.id, book)
     return book
 

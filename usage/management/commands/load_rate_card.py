@@ -2,7 +2,8 @@
 
 from argparse import ArgumentTypeError
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
 from getpass import getuser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from organizations import clock
-from usage.services import cost_map, names, price_list, rate_card, rate_file
+from usage.models import MAX_FACTOR, Markup
+from usage.services import cost_map, markups, names, price_list, rate_card, rate_file
 from usage.services.rate_card import Change, PriceList
 
 SHOWN = 100
@@ -37,6 +39,12 @@ class Command(BaseCommand):
         parser.add_argument("--provider", action="append", default=[], help="only of this one")
         parser.add_argument("--only", nargs="+", default=[], metavar="SLUG", help="only these")
         parser.add_argument(
+            "--markup",
+            type=_factor,
+            metavar="FACTOR",
+            help="by what all prices are multiplied, kept as a rule: 1.25; with --provider or --only those",
+        )
+        parser.add_argument(
             "--from",
             dest="since",
             type=_day,
@@ -54,7 +62,8 @@ class Command(BaseCommand):
             self.stdout.write(f"left out: {sentence}")
         for slug in rate_card.not_listed(listed):
             self.stdout.write(f"not listed any more, and stays: {slug}")
-        changes = rate_card.compare(wanted)
+        rules = _rules(**options)
+        changes = rate_card.compare(wanted) + markups.changes(rules)
         count = len(listed.models)
         if not changes:
             self.stdout.write(f"{count} models, nothing to change")
@@ -65,6 +74,7 @@ class Command(BaseCommand):
         if not options["yes"] and input("Change this? [y/N] ").strip().lower() not in ("y", "yes"):
             raise CommandError("nothing was changed")
         rate_card.load(wanted, performed_by=f"shell:{getuser()}", progress=self._say)
+        markups.load(rules, performed_by=f"shell:{getuser()}")
         self.stdout.write(f"{count} models, {len(changes)} changes made")
 
     def _read(
@@ -108,6 +118,33 @@ class Command(BaseCommand):
     def _say(self, done: int, of: int) -> None:
         if of > rate_card.AT_ONCE:
             self.stdout.write(f"{done} of {of} prices written")
+
+
+def _rules(
+    *, markup: Decimal | None, since: date | None, provider: list[str], only: list[str], **rest: Any
+) -> list[Markup]:
+    """Return the rules that a markup of a load is: of what is loaded."""
+    if markup is None:
+        return []
+    said = {"starts_at": datetime.combine(since or clock.now().date(), time(), UTC)}
+    of = [{"model_id": slug} for slug in only] or [{"provider": each} for each in provider] or [{}]
+    return [Markup(factor=markup, **said, **each) for each in of]
+
+
+def _factor(text: str) -> Decimal:
+    try:
+        factor = Decimal(text)
+    except InvalidOperation as error:
+        raise ArgumentTypeError(f"{text}: a number like 1.25 is expected") from error
+    if not factor.is_finite():
+        raise ArgumentTypeError(f"{text}: a number like 1.25 is expected")
+    if not 0 < factor <= MAX_FACTOR:
+        raise ArgumentTypeError(
+            f"{text}: a markup is above 0, and at most 1000; what is free has a rate of 0"
+        )
+    if factor != factor.quantize(Decimal("0.000001")):
+        raise ArgumentTypeError(f"{text}: a markup has up to six decimal places")
+    return factor
 
 
 def _day(text: str) -> date:

@@ -82,6 +82,11 @@ class Price(NamedTuple):
     at_least: int = 0
     """So many are charged where there are fewer, but some."""
 
+    @property
+    def text(self) -> str | None:
+        """Its credits as they are written: exactly, and None where it has none."""
+        return _as_text(self.amount)
+
 
 class Sheet:
     """The prices of a card for one variant: of each unit its steps by the length of the prompt."""

@@ -590,7 +590,13 @@ DOORS = [
         | {"actorId": "id", "model": "text", "source": "text", "since": "time", "until": "time"}
         | {"entryId": "id", "reservationId": "id", "actorExternalId": "text"},
     ),
-    Door("GET", "/api/v1/models", query=PAGE | {"actorId": "id", "actorExternalId": "text"}),
+    Door(
+        "GET",
+        "/api/v1/models",
+        query=PAGE
+        | {"actorId": "id", "actorExternalId": "text", "provider": "text", "q": "text"}
+        | {"tier": "choice", "available": "choice"},
+    ),
     Door(
         "GET",
         ACTORS,

@@ -653,14 +653,18 @@ class TestModels:
             "gpt": "MODEL_NOT_ENABLED",
         }
         assert [model["id"] for model in listed] == sorted(model["id"] for model in listed)
-        assert listed[1] == {
+        haiku = listed[1]
+        assert [price["credits"] for price in haiku.pop("prices")] == ["2", "2"]
+        assert haiku == {
             "id": "haiku",
             "name": "Haiku",
             "provider": "anthropic",
             "tier": "everyday",
             "fallback": True,
+            "aliases": [],
             "available": True,
             "reason": None,
+            "ratedAt": "2026-01-01T00:00:00.000Z",
         }
 
 

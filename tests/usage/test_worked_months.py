@@ -10,7 +10,7 @@ from organizations.models import Organization
 from tests import factories as f
 from tests.usage import people as p
 from usage.models import AIModel, UsageEvent
-from usage.services import budgets, catalogue
+from usage.services import budgets, catalogue, terms
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +28,9 @@ def ledger_of(organization: Organization) -> list[Row]:
 def available(organization: Organization, now: str) -> dict[str, str | None]:
     """Return what a model switcher shows: each model with why it is greyed out, or None."""
     owner = p.fresh(organization)
-    listed = catalogue.standing_of(catalogue.shown_to(owner), owner, None, now=f.at(now))
+    listed = catalogue.standing_of(
+        catalogue.shown_to(owner), terms.current(owner), None, now=f.at(now)
+    )
     return {each.model.slug: each.reason for each in listed}
 
 

@@ -14,6 +14,7 @@ from organizations.models import Actor, Organization
 from usage.models import AIModel, Thresholds
 from usage.pricing import RateCard, Unpriced, is_free
 from usage.services import limits, rates
+from usage.services.terms import Book
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Listed:
 
     model: AIModel
     reason: str | None
+    card: RateCard | None = None
+    """What it costs whoever asks, at all hours; None if it has no price."""
 
     @property
     def available(self) -> bool:
@@ -50,17 +53,34 @@ def shown_to(organization: Organization) -> QuerySet[AIModel]:
     return AIModel.objects.filter(Q(is_fallback=False) | Q(provider__in=enabled))
 
 
+def found(
+    organization: Organization, *, provider: str = "", tier: str = "", q: str = ""
+) -> QuerySet[AIModel]:
+    """Return of the models that an organization is shown those of a provider, of a tier, and that have a text in their id, name or
+    provider, or as one of their aliases."""
+    models = shown_to(organization)
+    if provider:
+        models = models.filter(provider=provider)
+    if tier:
+        models = models.filter(tier=tier)
+    if q:
+        named = Q(slug__icontains=q) | Q(name__icontains=q) | Q(provider__icontains=q)
+        models = models.filter(named | Q(aliases__contains=[q]))
+    return models
+
+
 def standing_of(
-    models: Iterable[AIModel], organization: Organization, actor: Actor | None, *, now: datetime
+    models: Iterable[AIModel], book: Book, actor: Actor | None, *, now: datetime
 ) -> list[Listed]:
-    """Return models, each available or not and why.
+    """Return models, each available or not and why, with what they cost an organization.
 
     `reason` is the code that a reserve would answer, or `UNPRICED`.
     """
+    organization = book.organization
     tiers = limits.actor_terms(organization, [actor])[actor.id].tiers if actor else None
     standing = _standing(organization, now=now)
     models = list(models)
-    cards = rates.cards_of(models, until=now)
+    cards = book.cards(models)
     listed = []
     for model in models:
         enabled = organization.enables(model.provider)
@@ -73,7 +93,8 @@ def standing_of(
             (standing.is_stopped, "BILLING_EXHAUSTED"),
             (card is not None and not standing.pays(model, card), "BILLING_EXHAUSTED"),
         )
-        listed.append(Listed(model, next((why for is_so, why in reasons if is_so), None)))
+        reason = next((why for is_so, why in reasons if is_so), None)
+        listed.append(Listed(model, reason, _shown(model, cards, now)))
     return listed
 
 
@@ -84,6 +105,13 @@ def _card_of(model: AIModel, cards: rates.Cards, now: datetime) -> RateCard | No
     except Unpriced:
         return None
     return card if card.is_priced else None
+
+
+def _shown(model: AIModel, cards: rates.Cards, now: datetime) -> RateCard | None:
+    try:
+        return rates.whole_day(cards, model, now)
+    except Unpriced:
+        return None
 
 
 def _standing(organization: Organization, *, now: datetime) -> _Standing:

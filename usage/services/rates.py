@@ -48,9 +48,17 @@ def in_force(cards: Cards, model: AIModel, moment: datetime) -> RateCard:
 
     :raises Unpriced: if it has none yet
     """
+    return whole_day(cards, model, moment).at(moment)
+
+
+def whole_day(cards: Cards, model: AIModel, moment: datetime) -> RateCard:
+    """Return the card of a model at a moment, with the prices of all hours.
+
+    :raises Unpriced: if it has none yet
+    """
     for starts_at, card in cards[model.slug]:
         if starts_at <= moment:
-            return card.at(moment)
+            return card
     raise Unpriced(f"{model.slug} has no price")
 
 

@@ -27,15 +27,20 @@ class Models(WorkView):
         personal=True,
     )
     def get(self, request: Request) -> Response:
-        """The models, for an actor or for the organization: available, or why not. By their ids; a limit of 100 shows most catalogues whole."""
+        """The models, for an actor or for the organization: available, or why not, and what they cost it. By their ids; with `available` a page may have fewer than its limit, and still a cursor."""
         actor = self.actor(self.query)
+        wanted = {
+            name: self.query[name] for name in ("provider", "tier", "q") if name in self.query
+        }
         models, cursor = page(
-            catalogue.shown_to(self.acting),
+            catalogue.found(self.acting, **wanted),
             limit=self.query["limit"],
             cursor=self.query.get("cursor"),
             by="slug",
             ascending=True,
         )
-        listed = catalogue.standing_of(models, self.acting, actor, now=self.now)
+        listed = catalogue.standing_of(models, self.book, actor, now=self.now)
+        if "available" in self.query:
+            listed = [each for each in listed if each.available == self.query["available"]]
         items = shapes.ModelShape(listed, many=True).data
         return Response({"items": items, "nextCursor": cursor})

@@ -78,6 +78,16 @@ class TestPaceOf:
 
         assert pace(organization).runway == runway
 
+    def test_is_a_range_once_there_are_weeks_to_go_by(self) -> None:
+        old = f.make_organization(funded=650, now=f.NOW - timedelta(days=40))
+        for days_ago in range(1, 36):
+            use_on(old, days_ago, 5 if days_ago % 2 else 15)
+
+        found = pace(old).runway
+
+        first, last = (int(word) for word in found.removesuffix(" days").split(" to "))
+        assert 20 <= first < 30 < last <= 45
+
     def test_says_that_nothing_is_left(self, organization: Organization) -> None:
         use_on(organization, 1, 1_000)
 

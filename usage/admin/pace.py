@@ -1,4 +1,4 @@
-"""How fast an organization uses its credits: the last thirty days, and how long what it has lasts at the pace of the last fourteen."""
+"""How fast an organization uses its credits: the last thirty days, and how long what it has lasts: a range, or while there is little to go by, at the pace of the last fourteen."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -11,6 +11,7 @@ from credits.models import ZERO
 from credits.services import Reading
 from credits.templatetags.amounts import credits
 from organizations.models import Organization
+from usage.forecast import AHEAD, MOST, Span, days_until
 from usage.models import Denial
 from usage.services import rollups
 
@@ -45,18 +46,19 @@ def pace_of(organization: Organization, reading: Reading, *, now: datetime) -> P
     """Return how fast an organization uses its credits; None as long as so much work is not added up that reading it would take long."""
     today = now.date()
     try:
-        rows = rollups.report(
-            organization, "day", first_day=today - (DAYS - 1) * DAY, last_day=today
-        )
+        rows = rollups.report(organization, "day", first_day=today - MOST * DAY, last_day=today)
     except rollups.RollupsBehind:
         return None
     used = {row["day"]: max(ZERO, row["credits"]) for row in rows}
     days = [today - back * DAY for back in reversed(range(DAYS))]
-    average = _average(used, today, since=organization.created_at.date())
+    since = organization.created_at.date()
+    average = _average(used, today, since=since)
+    available = reading.wallet.available
+    span = days_until(float(available), _past(used, today, since=since))
     return Pace(
         bars=_bars([(day, used.get(day, ZERO)) for day in days]),
         average=average,
-        runway=_runway(reading.wallet.available, average),
+        runway=_runway(available, average, span),
         until_cap=_until_cap(reading, average, now),
     )
 
@@ -84,6 +86,12 @@ def _average(used: dict[date, Decimal], today: date, *, since: date) -> Decimal:
     return behind / len(whole) if whole else used.get(today, ZERO)
 
 
+def _past(used: dict[date, Decimal], today: date, *, since: date) -> list[float]:
+    """Return what was used on each whole day that the organization was there, the oldest first."""
+    days = (today - back * DAY for back in range(MOST, 0, -1))
+    return [float(used.get(day, ZERO)) for day in days if day > since]
+
+
 def _bars(days: Sequence[tuple[date, Decimal]]) -> list[Bar]:
     highest = max(used for _, used in days)
     return [
@@ -92,9 +100,11 @@ def _bars(days: Sequence[tuple[date, Decimal]]) -> list[Bar]:
     ]
 
 
-def _runway(available: Decimal, average: Decimal) -> str:
+def _runway(available: Decimal, average: Decimal, span: Span | None) -> str:
     if available <= 0:
         return "nothing left"
+    if span is not None and span.first is not None:
+        return _between(span.first, span.last)
     if average <= 0:
         return "no use"
     days = available / average
@@ -113,6 +123,12 @@ def _until_cap(reading: Reading, average: Decimal, now: datetime) -> str:
     if days >= ends_in:
         return ""
     return f"the cap is reached in {_days(days)}, at {credits(round(average, 2))} a day"
+
+
+def _between(first: int, last: int | None) -> str:
+    if last is None:
+        return f"{first} to over {AHEAD} days"
+    return _days(Decimal(first)) if first == last else f"{first} to {last} days"
 
 
 def _days(days: Decimal) -> str:

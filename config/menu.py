@@ -101,6 +101,7 @@ ROOMS: Sequence[Room] = (
             Page("Rates", "usage", "rate"),
             Page("Markups", "usage", "markup"),
             Page("Customer prices", "usage", "customerprice"),
+            Page("What if", "usage", "whatif"),
         ),
     ),
     Room(

@@ -59,10 +59,11 @@ LOOK = frozenset(
         "usage.customerprice",
         "usage.thresholds",
         "usage.limit",
+        "usage.whatif",
     )
 )
 RULES = frozenset(
-    {"credits.change_creditconfig", "organizations.change_organization"}
+    {"credits.change_creditconfig", "organizations.change_organization", "usage.add_whatif"}
     | _verbs("add change", "usage.thresholds")
     | _verbs("add change delete", "usage.limit", "organizations.usageprofile")
 )
@@ -72,7 +73,8 @@ PEOPLE = frozenset(
     | _verbs("add change", "organizations.apikey")
 )
 PRICES = frozenset(
-    _verbs("add change", "usage.aimodel")
+    {"usage.add_whatif"}
+    | _verbs("add change", "usage.aimodel")
     | _verbs("add change delete", "usage.rate", "usage.markup", "usage.customerprice")
 )
 PAID = frozenset(

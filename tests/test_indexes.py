@@ -77,6 +77,7 @@ INDEXES = {
     "usage_usageevent (organization_id, model_id, occurred_at, position) WHERE model_id IS NOT NULL": "usage/events?model=",
     "usage_usageevent (organization_id, occurred_at, position)": "usage/events, since and until",
     "usage_usageevent (organization_id, source, occurred_at, position) WHERE NOT source = 'reservation'": "usage/events?source=",
+    "usage_whatifpart (organization_id) WHERE finished_at IS NULL": "whom a what-if is not answered for",
 }
 """From each index that is not a rule to the query that uses it. Unique ones are rules, and `rules.py` tries them."""
 

@@ -17,11 +17,18 @@ from organizations.models import Organization
 from organizations.tasks import ring
 from usage.reconcile import CHECKS
 from usage.services import denials, rollups
+from usage.services.what_if import WHAT_IF
 
 SESSIONS_AT_ONCE = 5_000
 JOBS_KEPT = timedelta(days=90)
 FREQUENT_JOBS_KEPT = timedelta(days=7)
-FREQUENT = ("expire reservations", "end refill cooldowns", "lapse grants", "roll up usage")
+FREQUENT = (
+    "expire reservations",
+    "end refill cooldowns",
+    "lapse grants",
+    "roll up usage",
+    "answer what-ifs",
+)
 
 
 def _with_new_events(now: datetime) -> QuerySet[Organization]:
@@ -88,6 +95,12 @@ ASKED_FOR = (REHEARSE, RUN_REHEARSED)
 def roll_up_usage(self: "Task[..., int]") -> int:
     """Add the events that came since the last time to the rollups. The reports are right without it."""
     return ring(self, ROLL_UP)
+
+
+@shared_task(bind=True)
+def answer_what_ifs(self: "Task[..., int]") -> int:
+    """Go through a month once more by other rules, for every question of staff that is not answered yet."""
+    return ring(self, WHAT_IF)
 
 
 @shared_task(bind=True)

@@ -182,7 +182,15 @@ def hold(
     return Outcome._make((*row[:-4], Earlier(*row[-4:])))
 
 
-_DECIDE = f"SELECT outcome FROM credits_decide_1({', '.join(['%s'] * 17)})"
+class Decision(NamedTuple):
+    """What would be decided: the outcome of `credits_decide_1`, of which candidate, and by the limit of which number it is refused."""
+
+    outcome: str
+    model: int | None
+    denied_by: int | None
+
+
+_DECIDE = f"SELECT outcome, model, denied_by FROM credits_decide_1({', '.join(['%s'] * 17)})"
 
 
 def decide(
@@ -199,7 +207,7 @@ def decide(
     falls_back: bool,
     free_limit: Decimal | None,
     free_taken: Decimal,
-) -> str:
+) -> Decision:
     """Ask what an admission would decide by these figures; nothing is held.
 
     :param needs: the prices, if they are not those of the candidates
@@ -228,7 +236,7 @@ def decide(
         ],
     )
     assert row is not None  # a function returns a row
-    return str(row[0])
+    return Decision._make(row)
 
 
 def _json(value: Any) -> str | None:

@@ -135,7 +135,7 @@ class _Asked:
         if self.hold is not None:
             falls_back = not self.hold.is_charged
             needs = [self.wanted.candidates[0].need - self.hold.foreseen] * 2
-        return ledger.decide(
+        decision = ledger.decide(
             self.wanted,
             needs=needs,
             settled=state.settled,
@@ -149,6 +149,7 @@ class _Asked:
             free_limit=config.free_fallback_limit,
             free_taken=state.free_taken,
         )
+        return decision.outcome
 
 
 def _growing(wallet: Wallet, wanted: Wanted) -> Reservation | None:

@@ -66,6 +66,7 @@ PAGES = {
     "usage.thresholds": (ALL, "OAM", "OAM"),
     "usage.usageevent": (ALL, "", ""),
     "usage.usagerollup": (ALL, "", ""),
+    "usage.whatif": (ALL, "OAM", ""),
 }
 """For each model: who sees its rows, who adds some, who changes them on their page."""
 BUTTONS = {

@@ -21,7 +21,7 @@ from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.factories import make_organization, wallet_of
 from tests.usage import people as p
-from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds
+from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds, WhatIf
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,6 +29,7 @@ OTHERWISE: dict[type[Model], str] = {
     User: "who may do what: each save is asked for the password, and kept with before and after",
     StaffGroup: "the same",
     Organization: "its pages are actions",
+    WhatIf: "a question: whatever it asks changes nothing",
     Rehearsal: "a dry run: it is asked for, and run by a button that says what it will do",
 }
 """What staff may change otherwise than as a rule, and why."""

@@ -33,6 +33,9 @@ APART = {
     "organizations_tick",
     "organizations_clockmark",
     "organizations_ratecount",
+    "usage_whatif",
+    "usage_whatifpart",
+    "usage_whatifline",
 }
 # Profiles that are the system's belong to nobody.
 SHARED_ROWS = {"organizations_usageprofile"}

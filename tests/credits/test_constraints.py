@@ -57,6 +57,8 @@ from usage.models import AIModel, Denial, Limit
 from usage.services.corrections import reverse
 from usage.services.events import Told, record
 from usage.services.rollups import roll_up
+from usage.services.what_if import ask
+from usage.what_if import Changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APPS = ("credits", "organizations", "usage")
@@ -160,6 +162,12 @@ def make_usage(organization: Organization) -> None:
     charge_again(organization, reversal)
     roll_up(organization=organization, now=now)
     Denial.objects.create(organization=organization, minute=now, reason="cap", created_at=now)
+    asked = ask(
+        changes=Changes(), month=date(2026, 6, 1), organization=organization, asked_by="a", now=now
+    )
+    asked.parts.get().lines.create(
+        outcome="kept", pieces=1, credits_before=1, credits_after=1, first_at=now, last_at=now
+    )
 
 
 def charge_again(organization: Organization, reversal: LedgerEntry) -> None:

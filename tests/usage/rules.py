@@ -118,4 +118,6 @@ RULES: dict[str, list[Breach]] = {
     "usagerollup_one_per_day": [like(ROLLUP, "true")],
     "usagetotal_one_per_span": [like(TOTAL, "of = 'actor' AND span = 'day'")],
     "denial_one_a_minute": [like(DENIAL, "true")],
+    "whatifpart_one_per_organization": [like("usage_whatifpart", "true")],
+    "whatifline_one_per_outcome": [like("usage_whatifline", "true")],
 }

@@ -1,0 +1,80 @@
+"""Questions of staff, what a month would have come to by other rules: asked once, answered by a worker, organization by organization."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from credits.models import UsageCounter
+from organizations.jobs import Portion, Work
+from organizations.models import Organization
+from usage.models import WhatIf, WhatIfPart
+from usage.services.trials import Trial
+from usage.what_if import Changes
+
+
+class NothingChanges(Exception):
+    """A question about everybody without any rule that differs: its answer is the report of the month."""
+
+
+@transaction.atomic
+def ask(
+    *,
+    changes: Changes,
+    month: date,
+    organization: Organization | None = None,
+    asked_by: str,
+    now: datetime,
+) -> WhatIf:
+    """Ask what a month would have come to. A worker answers it.
+
+    :param organization: whose; without one, everybody's who used something in it, sandboxes left out
+    :raises NothingChanges: if no rule differs and it is not about one organization
+    """
+    if organization is None and not changes.as_json():
+        raise NothingChanges
+    asked = WhatIf.objects.create(
+        month=month, changes=changes.as_json(), asked_by=asked_by, created_at=now
+    )
+    whose = [organization] if organization else _active_in(month)
+    WhatIfPart.objects.bulk_create(
+        (WhatIfPart(what_if=asked, organization=each) for each in whose), batch_size=1_000
+    )
+    return asked
+
+
+def _active_in(month: date) -> Iterator[Organization]:
+    """Return the organizations that used something in a month."""
+    counted = UsageCounter.objects.filter(
+        wallet__organization=OuterRef("pk"), month=month, actor=None, group=None, resource_type=""
+    )
+    found = Organization.objects.filter(Exists(counted), sandbox_of=None).order_by("id")
+    return found.only("id").iterator()
+
+
+def waiting(now: datetime) -> QuerySet[Organization]:
+    """Return the organizations that some question is not answered for."""
+    parts = WhatIfPart.objects.filter(finished_at=None)
+    return Organization.objects.filter(id__in=parts.values("organization"))
+
+
+def answer(*, organization: Organization, now: datetime, place: Any) -> Portion:
+    """Go on with the answers for an organization. How far they are is in their rows: the place says only that there is more."""
+    part = WhatIfPart.objects.filter(organization=organization, finished_at=None)
+    first = part.order_by("id").values_list("id", flat=True).first()
+    if first is not None:
+        _go_on(first, now=now)
+    return Portion((), {} if part.exists() else None)
+
+
+WHAT_IF = Work("answer what-ifs", answer, waiting, in_portions=True)
+
+
+@transaction.atomic
+def _go_on(part_id: int, *, now: datetime) -> None:
+    """Take the next events of a part through both courses, under its lock: so each is counted once."""
+    part = WhatIfPart.objects.select_for_update(no_key=True, of=["self"]).get(id=part_id)
+    if part.finished_at is None:
+        Trial(part, now=now).go_on()

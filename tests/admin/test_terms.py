@@ -70,13 +70,13 @@ class TestEdit:
         assert (terms.cancel_at_period_end, terms.cancelled_by) == (False, "")
 
     def test_shows_before_and_after_in_the_history(self, ana: Client) -> None:
-        organization = make_organization(monthly_cap=100)
-        ana.post(url_of(organization), fill_in(ana, organization, monthly_cap=""))
+        organization = make_organization(monthly_cap=None)
+        ana.post(url_of(organization), fill_in(ana, organization, monthly_cap="100"))
 
         html = ana.get(url_of(organization, "history")).content.decode()
 
-        assert '<span class="before">100</span>' in html
-        assert '<span class="after">none</span>' in html
+        assert '<span class="before">none</span>' in html
+        assert '<span class="after">100</span>' in html
         assert "staff:ana" in html
         assert f"Terms of {organization.name}" in html
 

@@ -1,13 +1,13 @@
 """What the API says of wallets and their organizations, and what it reads to change them."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
-from credits.models import Grant, LedgerEntry, PendingGrant
+from credits.models import Grant, PendingGrant
 from credits.services import Opening, Reading, wallet_shown
 from credits.services.grants import STATES, state_of
 from credits.services.reading import MOMENTS
@@ -222,11 +222,16 @@ class AnyGrantShape(GrantShape):
         }
 
 
+class _NotYet(NamedTuple):
+    """What stands for the entry by which a pending grant will come."""
+
+    reference: str
+
+
 def _as_grant(pending: PendingGrant) -> Grant:
     """Return what is pending as the grant that it would be: nothing of it is there yet, and no entry made it."""
-    return Grant(
+    grant = Grant(
         id=pending.id,
-        entry=LedgerEntry(reference=pending.reference),
         source=Grant.Source.GRANT,
         name=pending.name,
         category=pending.category,
@@ -236,6 +241,8 @@ def _as_grant(pending: PendingGrant) -> Grant:
         expires_at=pending.expires_at,
         created_at=pending.effective_at,
     )
+    grant._state.fields_cache["entry"] = _NotYet(pending.reference)
+    return grant
 
 
 class ReferenceField(StrictChar):

@@ -100,7 +100,8 @@ class Verdict(NamedTuple):
 class Course:
     """How far a month has come."""
 
-    balance: Decimal
+    pool: Decimal
+    """The balance of the wallet."""
     settled: Decimal = ZERO
     taken: dict[str, Decimal] = field(default_factory=dict)
     """Of each subject's month, by its key."""
@@ -115,7 +116,7 @@ class Course:
 
     def spend(self, credits: Decimal, *, keys: Iterable[str], period: str) -> None:
         """Count and pay for work."""
-        self.balance -= credits
+        self.pool -= credits
         self.settled += credits
         self.periods[period] = self.of_period(period) + credits
         for key in keys:
@@ -124,7 +125,7 @@ class Course:
     def as_json(self) -> dict[str, Any]:
         """Return what `course_of` reads."""
         return {
-            "balance": str(self.balance),
+            "pool": str(self.pool),
             "settled": str(self.settled),
             "taken": _written(self.taken),
             "periods": _written(self.periods),
@@ -134,7 +135,7 @@ class Course:
 def course_of(said: Mapping[str, Any]) -> Course:
     """Read what `Course.as_json` wrote."""
     return Course(
-        balance=Decimal(said["balance"]),
+        pool=Decimal(said["pool"]),
         settled=Decimal(said["settled"]),
         taken={key: Decimal(value) for key, value in said["taken"].items()},
         periods={key: Decimal(value) for key, value in said["periods"].items()},

@@ -13,7 +13,7 @@ from credits.models import Reservation, UsageCounter
 from organizations.models import Actor, Group, Organization, UsageProfile
 from tests.admin.people import page_of, staff_who_may
 from tests.admin.test_pages import first, found, list_of, page, queries_of
-from tests.factories import KEY, NOW, make_key, make_organization
+from tests.factories import KEY, NOW, at, make_key, make_organization
 from tests.usage.people import (
     ask,
     hold,
@@ -68,8 +68,8 @@ def world() -> Organization:
     organization = make_organization(funded=10_000, allowance_per_user=30)
     ada, bot = make_actor(organization, "Ada"), make_actor(organization, "Bot", kind="agent")
     make_profile(organization, "own", cap=5)
-    markup()
-    markup(of=organization)
+    markup(since=at("2027-01-01"))
+    markup(of=organization, since=at("2027-01-01"))
     make_group(organization, "team", ada, bot)
     acme = make_group(organization, "acme", ada, kind="entity")
     thresholds(organization, downgrade=800, shutoff=1_200)

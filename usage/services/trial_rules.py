@@ -56,7 +56,7 @@ class Rules(NamedTuple):
             charge_limit=None,
             caps=[*(self.caps.get(key) for key in asked.keys), self.monthly_cap],
             taken=[*course.taken_of(asked.keys), course.of_period(asked.period)],
-            unreserved=course.balance,
+            unreserved=course.pool,
             overdraft=self.overdraft_limit,
             refill_threshold=None,
             falls_back=self.falls_back,

@@ -110,7 +110,7 @@ class Trial:
         start = self.month.starts_at
         entries = LedgerEntry.objects.filter(wallet=self.wallet, posted_at__lt=start)
         last = entries.order_by("-number").first()
-        course = Course(balance=last.balance_after if last else ZERO)
+        course = Course(pool=last.balance_after if last else ZERO)
         period = self.wallet.periods.filter(starts_at__lt=start, ends_at__gt=start).first()
         if period is not None:
             used = _charged_in(self.organization, period.starts_at, start)
@@ -193,7 +193,7 @@ class Trial:
 
     def _move(self, entry: LedgerEntry) -> None:
         for course in (self.place.before, self.place.after):
-            course.balance += entry.amount
+            course.pool += entry.amount
 
     def _forgive(self, event: UsageEvent) -> None:
         """Forgiving frees a person's limit; it touches no credits."""

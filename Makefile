@@ -12,7 +12,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Three for two processors: a third of a test is waiting for the database.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # Settings that a public installation would have.
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \

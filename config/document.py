@@ -18,7 +18,8 @@ from rest_framework import serializers
 from config.exceptions import ALWAYS_LAYERS, ERRORS
 from organizations import moments
 from organizations.doors import PRESENT_STATUS, REPLAYED, ApiView, Operation
-from organizations.fields import CreditsField, StrictSerializer, ZuluDateTimeField
+from organizations.fields import CreditsField, ZuluDateTimeField
+from organizations.strict import StrictSerializer
 
 ANY = (400, 401, 403, 404, 422, 429, 500, 503)
 """What every door may answer: each reads a head, a key, a rate, a scope and a query, and asks the database."""

@@ -26,8 +26,6 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictEmail,
-    StrictQuery,
-    StrictSerializer,
     TextOrNull,
     WalletTime,
     WholeCreditsField,
@@ -35,6 +33,7 @@ from organizations.fields import (
 from organizations.models import Organization
 from organizations.pagination import DEFAULT_LIMIT, PageQuery
 from organizations.scopes import CREDITS_READ
+from organizations.strict import StrictQuery, StrictSerializer
 
 ONCE_FOR_EVER = "Used again for the same it answers what was done, and moves nothing; for anything else it is a conflict."
 

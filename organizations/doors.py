@@ -49,12 +49,12 @@ from rest_framework.views import APIView
 
 from organizations import clock, idempotency, ids, pagination, services
 from organizations.authentication import Principal
-from organizations.fields import StrictQuery, StrictSerializer
 from organizations.gates import gates
 from organizations.idempotency import Answer, Denied, IdempotencyRequired
 from organizations.models import Organization
 from organizations.permissions import ACTING, ACTING_IN_HEAD, ForbiddenScope, require
 from organizations.scopes import ORG_ADMIN
+from organizations.strict import StrictQuery, StrictSerializer
 
 Body = dict[str, Any]
 Row = TypeVar("Row", bound=Model)

@@ -13,8 +13,7 @@ from rest_framework import serializers
 
 from organizations import ids, moments, wire
 from organizations.services import MAX_METADATA_BYTES, MAX_METADATA_KEYS
-from organizations.strict import StrictQuery as StrictQuery
-from organizations.strict import StrictSerializer as StrictSerializer
+from organizations.strict import StrictSerializer
 from organizations.visible import INEXACT, hides, is_exact, normal
 
 MAX_CREDITS = Decimal(10) ** 13

@@ -27,7 +27,8 @@ from django.db.models import (
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from organizations.fields import MAX_INTEGER, QueryInteger, StrictChar, StrictQuery
+from organizations.fields import MAX_INTEGER, QueryInteger, StrictChar
+from organizations.strict import StrictQuery
 
 Row = TypeVar("Row", bound=Model)
 

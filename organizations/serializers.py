@@ -15,10 +15,9 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictList,
-    StrictQuery,
-    StrictSerializer,
 )
 from organizations.models import ApiKey, Env
+from organizations.strict import StrictQuery, StrictSerializer
 
 
 class MintApiKey(NamesActor):

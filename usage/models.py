@@ -18,6 +18,7 @@ from organizations.history import History
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group, Organization, UsageProfile
 from usage.hours import InvalidHours, minutes_of
+from usage.pricing import Tokens
 from usage.units import UNITS
 
 MAX_FACTOR = 1_000
@@ -472,6 +473,17 @@ class UsageEvent(models.Model):
     @property
     def public_id(self) -> str:
         return write("evt", self.id)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that it told, as the provider of its model counts them."""
+        return Tokens(
+            input=self.input_tokens or 0,
+            cached_input=self.cached_input_tokens or 0,
+            cache_write=self.cache_write_tokens or 0,
+            output=self.output_tokens or 0,
+            reasoning=self.reasoning_tokens or 0,
+        )
 
 
 class UsageRollup(models.Model):

@@ -9,10 +9,10 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 
 from organizations.doors import ApiView, operation
-from organizations.fields import StrictSerializer
 from organizations.models import IdempotencyKey, Organization
 from organizations.permissions import ANY_KEY
 from organizations.scopes import MANAGE
+from organizations.strict import StrictSerializer
 from tests.organizations.people import client, client_of, key_of, keys_path, organization
 from tests.routes import views
 

@@ -20,12 +20,11 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictInteger,
-    StrictQuery,
-    StrictSerializer,
     WalletTime,
     WholeCreditsField,
     ZuluDateTimeField,
 )
+from organizations.strict import StrictQuery, StrictSerializer
 
 UUID7 = UUID("0198c5a4-1111-7222-8333-444455556666")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from organizations.fields import StrictSerializer
+from organizations.strict import StrictSerializer
 from usage.serializers.events import Misread, TellEvents, ToldEvent
 
 ACTOR = "01900000-0000-7000-8000-000000000000"

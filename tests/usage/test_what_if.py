@@ -249,6 +249,19 @@ class TestOtherPrices:
 
         assert cost(asked) == (10, 15)
 
+    def test_are_those_of_the_customer(self, customer: Organization) -> None:
+        sonnet, _ = p.make_models()
+        p.markup(3, of=customer)
+        for number in range(1, 4):
+            tried(p.work(customer, model=sonnet, millions=1), at=day(number))
+        p.set_rate(sonnet, 15, since=f.at("2026-07-01"))
+
+        dearer = answered(customer, prices_of=f.at("2026-07-01"))
+        moved = answered(customer, rules={"downgrade": Decimal(50)})
+
+        assert cost(dearer) == (90, 135)
+        assert cost(moved) == (90, 66)
+
     def test_meet_every_customer_of_the_month(self, customer: Organization) -> None:
         sonnet, _ = p.make_models()
         other = f.make_organization("Other", funded=100, now=f.at("2026-04-20"))

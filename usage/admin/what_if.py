@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -22,7 +23,7 @@ from organizations.models import UsageProfile
 from usage import what_if
 from usage.admin.what_if_form import WhatIfForm
 from usage.models import WhatIf, WhatIfLine, WhatIfPart
-from usage.services.what_if import NothingChanges, ask
+from usage.services.what_if import ask
 from usage.what_if import EVERYBODY, Changes
 
 ROWS = 50
@@ -76,18 +77,13 @@ class WhatIfAdmin(ModelAdmin):
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> WhatIf:
         """Ask: the service writes the row, and a worker its answer."""
         data = form.cleaned_data
-        try:
-            form.instance = ask(
-                changes=form.changes,
-                month=data["month"],
-                organization=data["organization"],
-                asked_by=request.user.get_username(),
-                now=clock.now(),
-            )
-        except NothingChanges:  # the form has seen to that
-            raise Http404 from None
-        asked: WhatIf = form.instance
-        return asked
+        return ask(
+            changes=form.changes,
+            month=data["month"],
+            organization=data["organization"],
+            asked_by=request.user.get_username(),
+            now=clock.now(),
+        )
 
     def save_model(self, request: HttpRequest, obj: WhatIf, form: Any, change: bool) -> None:
         """Leave it: it is written."""
@@ -99,10 +95,7 @@ class WhatIfAdmin(ModelAdmin):
         self, request: HttpRequest, obj: WhatIf, post_url_continue: str | None = None
     ) -> HttpResponse:
         self.message_user(request, "Asked. The answer stands here as soon as a worker has it.")
-        page = reverse("admin:usage_whatif_change", args=[obj.pk])
-        answer = HttpResponse(status=302)
-        answer["Location"] = page
-        return answer
+        return redirect("admin:usage_whatif_change", obj.pk)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         known = {*what_if.RULES, "month", "organization", "limit_of", "limit", "prices_of"}
@@ -111,7 +104,8 @@ class WhatIfAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WhatIf]:
         rows: QuerySet[WhatIf] = super().get_queryset(request)
         left = Count("parts", filter=Q(parts__finished_at=None))
-        return rows.annotate(organizations=Count("parts"), left=left)
+        name = Min("parts__organization__name")
+        return rows.annotate(organizations=Count("parts"), left=left, named=name)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -144,7 +138,7 @@ class WhatIfAdmin(ModelAdmin):
     def whose(self, row: Any) -> str:
         if row.organizations != 1:
             return f"{row.organizations:,} organizations"
-        return str(row.parts.select_related("organization").get().organization)
+        return str(row.named)
 
     @display(description="By which rules")
     def tried(self, row: WhatIf) -> str:

@@ -12,11 +12,11 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictEmail,
-    StrictSerializer,
     WalletTime,
 )
 from organizations.models import Actor, Group
 from organizations.pagination import PageQuery
+from organizations.strict import StrictSerializer
 
 MAX_MEMBERS = 500
 """How many members a group is told with."""

@@ -14,9 +14,9 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictList,
-    StrictSerializer,
 )
 from organizations.serializers import NewApiKeyShape
+from organizations.strict import StrictSerializer
 
 MAX_CHILDREN = 500
 

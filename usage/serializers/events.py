@@ -14,12 +14,12 @@ from organizations.fields import (
     StrictBoolean,
     StrictChar,
     StrictList,
-    StrictSerializer,
     TextOrNull,
     WalletTime,
 )
 from organizations.ids import write
 from organizations.pagination import PageQuery
+from organizations.strict import StrictSerializer
 from usage.models import UsageEvent
 from usage.pricing import Tokens
 from usage.serializers.plain import PlainFirst

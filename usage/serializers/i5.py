@@ -15,11 +15,10 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictList,
-    StrictQuery,
-    StrictSerializer,
     WholeCreditsField,
 )
 from organizations.models import Actor, Organization, UsageProfile
+from organizations.strict import StrictQuery, StrictSerializer
 from usage.services.budgets import HUNDRED, Budget, Pool, Standing, percent
 
 SLUG = r"^[a-z][a-z0-9-]*$"

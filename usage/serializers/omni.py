@@ -21,9 +21,8 @@ from organizations.fields import (
     StrictBoolean,
     StrictChar,
     StrictList,
-    StrictQuery,
-    StrictSerializer,
 )
+from organizations.strict import StrictQuery, StrictSerializer
 from usage.services.controls import Controls, NewLimit
 
 MAX_ENTRIES = 1_000

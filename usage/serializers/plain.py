@@ -20,8 +20,8 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictInteger,
-    StrictSerializer,
 )
+from organizations.strict import StrictSerializer
 from usage.serializers.telling import TokensField
 
 Read = Callable[[Any], Any]

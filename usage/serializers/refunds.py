@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from credits.serializers import ONCE_FOR_EVER, GivenText, ReferenceField
-from organizations.fields import CreditsField, IdField, StrictChar, StrictSerializer, WalletTime
+from organizations.fields import CreditsField, IdField, StrictChar, WalletTime
+from organizations.strict import StrictSerializer
 from usage.serializers.reservations import ReservationShape
 from usage.services import Refund
 

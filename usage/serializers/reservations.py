@@ -24,11 +24,11 @@ from organizations.fields import (
     StrictChar,
     StrictChoice,
     StrictInteger,
-    StrictSerializer,
     WalletTime,
 )
 from organizations.ids import write
 from organizations.models import Organization
+from organizations.strict import StrictSerializer
 from usage.pricing import Tokens
 from usage.serializers.telling import (
     TOKEN_CLASSES,

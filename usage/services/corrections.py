@@ -24,9 +24,8 @@ from credits.services.ending import reclaim_if_archived
 from credits.services.locking import is_archived, lock
 from credits.services.references import earlier
 from organizations.models import Organization
-from usage.counts import counts_in
 from usage.models import AIModel, UsageEvent
-from usage.pricing import Tokens, Unpriced
+from usage.pricing import Unpriced
 from usage.services import rates, terms
 from usage.services.asking import Left
 from usage.services.beside import (
@@ -380,8 +379,7 @@ def _price(told: UsageEvent, latest: UsageEvent, cards: rates.Cards, book: terms
         model = _model_of(told)
         card = rates.in_force(cards, model, moment)
         served = Served.of(model.slug, card, moment, told.variant)
-        usage = None if told.usage is None else counts_in(told.usage)
-        new, _ = served.charge(_tokens_of(told), usage, book)
+        new, _ = served.charge_of(told, book)
     except (Unpriced, Left) as error:
         return Repriced(told, latest, latest.credits, latest.rated_at, f"{told.public_id}: {error}")
     return Repriced(told, latest, new, datetime.fromisoformat(card.starts_at))
@@ -391,16 +389,6 @@ def _model_of(told: UsageEvent) -> AIModel:
     if told.model is None:
         raise Unpriced("it has no model")
     return told.model
-
-
-def _tokens_of(told: UsageEvent) -> Tokens:
-    return Tokens(
-        input=told.input_tokens or 0,
-        cached_input=told.cached_input_tokens or 0,
-        cache_write=told.cache_write_tokens or 0,
-        output=told.output_tokens or 0,
-        reasoning=told.reasoning_tokens or 0,
-    )
 
 
 def _charges(events: Iterable[UsageEvent]) -> dict[UUID, LedgerEntry]:

@@ -5,9 +5,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from credits.models import ZERO
-from usage.counts import counts_in
 from usage.models import AIModel, UsageEvent
-from usage.pricing import RateCard, Tokens, Unpriced
+from usage.pricing import RateCard, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
 from usage.services.served import Served
@@ -58,17 +57,5 @@ def _work_of(model: AIModel, now: datetime) -> list[UsageEvent]:
 
 def _cost(event: UsageEvent, card: RateCard, moment: datetime) -> Decimal:
     served = Served.of(str(event.model_id), card, moment, event.variant)
-    usage = None if event.usage is None else counts_in(event.usage)
-    cost, _ = served.charge(tokens_of(event), usage)
+    cost, _ = served.charge_of(event)
     return cost
-
-
-def tokens_of(event: UsageEvent) -> Tokens:
-    """Return the tokens that an event tells."""
-    return Tokens(
-        input=event.input_tokens or 0,
-        cached_input=event.cached_input_tokens or 0,
-        cache_write=event.cache_write_tokens or 0,
-        output=event.output_tokens or 0,
-        reasoning=event.reasoning_tokens or 0,
-    )

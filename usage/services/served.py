@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from credits.models import Reservation
 from organizations.models import Organization
-from usage.counts import NAMES, completed, remarks, tokens_of, words
-from usage.models import AIModel
+from usage.counts import NAMES, completed, counts_in, remarks, tokens_of, words
+from usage.models import AIModel, UsageEvent
 from usage.pricing import (
     Counts,
     Price,
@@ -111,6 +111,16 @@ class Served:
     def by_name(self, called: str | None) -> "Served":
         """Return the same, told by a name of the model."""
         return replace(self, called="" if called in (None, self.model) else called)
+
+    def charge_of(
+        self, event: UsageEvent, catalogue: Catalogue | None = None
+    ) -> tuple[Decimal, str]:
+        """Return what the work costs that an event tells, as `charge` does.
+
+        :raises NoPrice: if something of it has no price anywhere
+        """
+        usage = None if event.usage is None else counts_in(event.usage)
+        return self.charge(event.tokens, usage, catalogue)
 
     def tokens(self, usage: Counts) -> Tokens:
         """Return the tokens among counts, as the model's provider counts them."""

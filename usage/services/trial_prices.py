@@ -5,9 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from usage.counts import counts_in
 from usage.models import AIModel, UsageEvent
-from usage.pricing import EXACT, Tokens, Unpriced
+from usage.pricing import EXACT, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
 from usage.services.served import Served
@@ -25,11 +24,11 @@ class Otherwise(NamedTuple):
 
 
 class Prices:
-    """The prices of some models, at any moment, and how they are tried."""
+    """The prices of some models for an organization, at any moment, and how they are tried."""
 
     def __init__(self, changes: Changes, models: Iterable[AIModel], book: Book) -> None:
         self.changes, self.book = changes, book
-        self.cards = rates.cards_of(models)
+        self.cards = book.cards(models)
 
     def of(self, event: UsageEvent, before: Decimal) -> Decimal:
         """Return what an event costs by the prices that are tried."""
@@ -60,18 +59,10 @@ class Prices:
 
     def _price(self, event: UsageEvent, model: AIModel, moment: datetime) -> Decimal | None:
         """Return what the work of an event costs on a model at a moment; None where it has no price."""
-        tokens = Tokens(
-            input=event.input_tokens or 0,
-            cached_input=event.cached_input_tokens or 0,
-            cache_write=event.cache_write_tokens or 0,
-            output=event.output_tokens or 0,
-            reasoning=event.reasoning_tokens or 0,
-        )
         try:
             card = rates.in_force(self.cards, model, moment)
             served = Served.of(model.slug, card, moment, card.served(event.variant) or "")
-            usage = None if event.usage is None else counts_in(event.usage)
-            price, _ = served.charge(tokens, usage, self.book)
+            price, _ = served.charge_of(event, self.book)
         except (Unpriced, Left):
             return None
         return price

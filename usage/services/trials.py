@@ -93,8 +93,7 @@ class Trial:
         self.place.at = until
         self.part.place = self.place.as_json()
         self.part.finished_at = self.now if is_last else None
-        self.part.save()
-        self._keep_lines()
+        self._keep()
 
     def _place(self) -> _Place:
         kept = self.part.place
@@ -310,7 +309,7 @@ class Trial:
         self.part.credits_before += before
         self.part.credits_after += after
 
-    def _keep_lines(self) -> None:
+    def _keep(self) -> None:
         self.part.save()
         WhatIfLine.objects.bulk_create(
             self.lines.values(),

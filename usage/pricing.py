@@ -7,7 +7,7 @@ Each unit takes the row of the longest prompt that the request reaches. Amounts 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
@@ -408,17 +408,28 @@ def affordable_output(
     return min(tokens.output, int(count))
 
 
-def _sum(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:
-    """Return the exact price, times `EVERY_PER`."""
+def charged(
+    sheet: Sheet, counts: Counts, *, work_is_done: bool = False
+) -> Iterator[tuple[str, Count, Decimal]]:
+    """Yield of each unit how much of it is charged by its own price, and that price: the lines of the sum.
+
+    :raises Unpriced: if something has no price
+    """
     if not sheet.known:
         raise Unpriced("no price for any work")
     for unit in sheet.unpriced(counts):
         raise Unpriced(f"no price for {unit}")
-    prompt, total = int(counts.get(INPUT, 0)), ZERO
+    prompt = int(counts.get(INPUT, 0))
     for unit, share in sheet.shares(counts).items():
         if share or not work_is_done:
-            each = sheet.of(unit, prompt, work_is_done=work_is_done)
-            total += share * _factor(unit, each)
+            yield unit, share, sheet.of(unit, prompt, work_is_done=work_is_done)
+
+
+def _sum(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:
+    """Return the exact price, times `EVERY_PER`."""
+    total = ZERO
+    for unit, share, each in charged(sheet, counts, work_is_done=work_is_done):
+        total += share * _factor(unit, each)
     return total
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,21 +11,25 @@ from django.contrib.admin import display
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import DecimalField, Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.edits import EditedAdmin, author
 from credits.admin.forms import CreditsField
-from credits.admin.ledger import Rows
+from credits.templatetags.amounts import credits
 from organizations import clock
-from organizations.admin import link, pill
+from organizations.admin import pill
 from organizations.admin.actions import Figure, sentence
+from organizations.admin.change_lists import ChipList
 from organizations.admin.windows import WindowFilter
+from usage.admin.card import PER, main_prices, order_of
+from usage.admin.model_page import page_of
 from usage.admin.today import model_today, price_today
 from usage.models import AIModel, Rate
-from usage.services import names, rate_card
-from usage.units import UNITS
+from usage.services import names, rate_card, rates
+from usage.units import INPUT, OUTPUT, UNITS
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
 COPIED = "The other prices of the card were copied as they are: look at those too."
@@ -61,6 +66,11 @@ class PriceField(CreditsField):
     }
 
 
+def price_cell(amount: Decimal | None) -> SafeString | str:
+    """Return a price for a column of numbers, with every digit that says something."""
+    return "–" if amount is None else format_html('<span class="amount">{}</span>', credits(amount))
+
+
 class Prices:
     """The columns of a rate: what it is of, where its band begins, and what it costs."""
 
@@ -91,17 +101,18 @@ COLUMNS = ("unit_shown", "band", "condition", "amount_shown", "per")
 ORDER = ("-starts_at", "unit", "variant", "hours", "prompt_tokens_from")
 
 
-class RateRows(Prices, Rows):
-    model = Rate
-    verbose_name_plural = "Its prices"
-    hide_title = True
-    fields = ("since", *COLUMNS)
-    readonly_fields = fields
-    ordering = ORDER
+class ModelList(ChipList):
+    """Models, each with what it costs now and when that changes: read for the page at once."""
 
-    @display(description="Since (UTC)")
-    def since(self, rate: Rate) -> SafeString:
-        return link(rate, f"{rate.starts_at:%Y-%m-%d %H:%M}")
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows, now = list(self.result_list), clock.now()
+        cards = rates.cards_of(rows)
+        for model in rows:
+            model.prices = main_prices(model, cards, now)
+            ahead = [starts_at for starts_at, _ in cards[model.slug] if starts_at > now]
+            model.changes_at = min(ahead, default=None)
+        self.result_list: Any = rows
 
 
 @admin.register(AIModel)
@@ -109,7 +120,17 @@ class AIModelAdmin(EditedAdmin):
     """Models that work can run on."""
 
     form = ModelForm
-    list_display = ("slug", "name", "provider", "tier_shown", "fallback")
+    list_display = (
+        "slug",
+        "name",
+        "provider",
+        "tier_shown",
+        "input_shown",
+        "output_shown",
+        "others_shown",
+        "to_come",
+        "fallback",
+    )
     list_filter = ("provider", "tier", "is_fallback")
     ordering = ("provider", "slug")
     search_fields = ("slug", "name", "provider")
@@ -123,7 +144,7 @@ class AIModelAdmin(EditedAdmin):
         "aliases",
         ("input_includes_cached", "output_includes_reasoning"),
     )
-    inlines = (RateRows,)
+    change_form_outer_before_template = "admin/usage/aimodel/card.html"
     formfield_overrides: ClassVar[dict[Any, Any]] = {
         ArrayField: {"widget": UnfoldAdminTextInputWidget}
     }
@@ -143,8 +164,41 @@ class AIModelAdmin(EditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: AIModel | None = None) -> Any:
         return ("slug",) if obj else ()
 
-    def get_inlines(self, request: HttpRequest, obj: AIModel | None) -> Any:
-        return self.inlines if obj else ()
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
+        return ModelList
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        model = context["original"]
+        if model is not None:
+            shown = page_of(request, model, now=clock.now())
+            context |= {**shown, "tone": TIER_TONES[model.tier]}
+            context["media"] += shown["calculator"]["form"].media
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="A million in")
+    def input_shown(self, model: Any) -> SafeString | str:
+        return price_cell(model.prices.get(INPUT))
+
+    @display(description="A million out")
+    def output_shown(self, model: Any) -> SafeString | str:
+        return price_cell(model.prices.get(OUTPUT))
+
+    @display(description="Besides")
+    def others_shown(self, model: Any) -> str:
+        others = sorted({*model.prices} - {INPUT, OUTPUT}, key=order_of)
+        if not model.prices:
+            return "no price"
+        if {INPUT, OUTPUT} & {*model.prices} or not others:
+            return f"{len(others)} more" if others else "–"
+        unit, amount = others[0], model.prices[others[0]]
+        said = "refused" if amount is None else credits(amount)
+        return f"{said} {PER[UNITS[unit].per]} {unit.replace('_', ' ')}"
+
+    @display(description="New prices from")
+    def to_come(self, model: Any) -> SafeString | str:
+        return pill(f"{model.changes_at:%-d %b %Y}", "info") if model.changes_at else "–"
 
     @display(description="Tier", ordering="tier")
     def tier_shown(self, model: AIModel) -> SafeString:

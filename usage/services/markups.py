@@ -10,6 +10,7 @@ from django.db import transaction
 
 from credits.models import Catalogue
 from organizations.history import UNSAID, sign
+from organizations.models import Organization
 from usage.models import AIModel, CustomerPrice, Markup
 from usage.pricing import RateCard
 from usage.services.rate_card import Change, Kind
@@ -54,6 +55,13 @@ def read(text: str | None) -> tuple[Rule, ...]:
 def of_all() -> tuple[Rule, ...]:
     """Return the rules that are for everybody."""
     return tuple(_rule(row) for row in Markup.objects.all())
+
+
+def of_customer(organization: Organization) -> tuple[Rule, ...]:
+    """Return the rules of an organization and of its parent."""
+    owners = [each for each in (organization.pk, organization.parent_id) if each]
+    rows = CustomerPrice.objects.filter(organization__in=owners)
+    return tuple(_of_owner(row, row.organization_id != organization.pk) for row in rows)
 
 
 def factor_at(rules: Iterable[Rule], moment: datetime) -> Decimal:
@@ -115,6 +123,11 @@ def _in_force(rule: Markup) -> Decimal:
 
 def _of_same(rule: Markup) -> Any:
     return Markup.objects.filter(provider=rule.provider, model=rule.model_id)
+
+
+def _of_owner(row: CustomerPrice, is_above: bool) -> Rule:
+    whose = OF_PARENT if is_above else OWN
+    return Rule(whose, row.provider, row.model_id or "", row.starts_at, row.factor)
 
 
 def _rule(row: Markup) -> Rule:

@@ -26,11 +26,12 @@ def cards_of(
     :param customer: the rules of whom they are for, beside those for everybody
     """
     by_slug = {model.slug: model for model in models}
-    rules, cards = [*customer, *markups.of_all()], _listed(by_slug, until)
+    rules, cards = [*customer, *markups.of_all()], listed(by_slug, until=until)
     return {slug: markups.marked_up(cards[slug], rules, model) for slug, model in by_slug.items()}
 
 
-def _listed(models: Iterable[str], until: datetime | None) -> Cards:
+def listed(models: Iterable[str], *, until: datetime | None = None) -> Cards:
+    """Return the cards of these models as they are written, without markups."""
     cards: Cards = {slug: [] for slug in models}
     rates = Rate.objects.filter(model__in=cards).select_related("model")
     if until is not None:

@@ -3,20 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from decimal import Decimal, localcontext
+from typing import Any, NamedTuple, Protocol
 
 from credits.models import Reservation
 from organizations.models import Organization
 from usage.counts import NAMES, completed, counts_in, remarks, tokens_of, words
 from usage.models import AIModel, UsageEvent
 from usage.pricing import (
+    EXACT,
+    Count,
     Counts,
     Price,
     RateCard,
     Tokens,
     Unpriced,
     asked_variant,
+    charged,
     contradiction,
     counted,
     price_of,
@@ -24,7 +27,7 @@ from usage.pricing import (
 )
 from usage.services import rates, terms
 from usage.services.asking import Left
-from usage.units import TOOLS
+from usage.units import TOOLS, UNITS
 
 
 class NoPrice(Unpriced):
@@ -46,6 +49,25 @@ class Catalogue(Protocol):
 
     def sellers(self, provider: str, unit: str) -> list[AIModel]:
         """Return the models of a provider that have a price of a unit."""
+
+
+class Line(NamedTuple):
+    """A line of a sum: so much of a unit, at so many credits for so many of it."""
+
+    unit: str
+    share: Count
+    amount: Decimal
+    per: int
+    credits: Decimal
+    """Exactly: only the sum is rounded."""
+
+
+class Bill(NamedTuple):
+    """What work costs, with the lines of the sum, and what its event would note."""
+
+    lines: list[Line]
+    total: Decimal
+    note: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,24 @@ class Served:
         :raises Unpriced: if something of it has no price
         """
         return price_of(self.card, counts, variant=self.variant, work_is_done=True)
+
+    def bill(self, usage: Counts, catalogue: Catalogue | None = None) -> Bill:
+        """Return what counts by unit cost, as `charge` says it, with the lines of the sum.
+
+        :raises NoPrice: if something of it has no price anywhere
+        """
+        total, note = self.charge(None, usage, catalogue)
+        counts = completed(usage)
+        missing = self._unpriced(counts)
+        filled = self._filled(missing, counts, catalogue)[0] if missing else self
+        sheet = filled.card.sheet(filled.variant)
+        with localcontext(EXACT):
+            lines = [
+                Line(unit, share, amount, UNITS[unit].per, share * amount / UNITS[unit].per)
+                for unit, share, amount in charged(sheet, counts, work_is_done=True)
+                if share
+            ]
+        return Bill(lines, total, note)
 
     def charge(
         self, tokens: Tokens | None, usage: Counts | None, catalogue: Catalogue | None = None

@@ -73,7 +73,9 @@ class Story:
         return [
             model
             for model in self._models
-            if model.tier in tiers and any(begins <= now for begins, _ in self._cards[model.slug])
+            if model.tier in tiers
+            and not model.is_retired(now)
+            and any(begins <= now for begins, _ in self._cards[model.slug])
         ]
 
     def model(self, now: datetime) -> AIModel | None:

@@ -56,6 +56,7 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     credits.TooManyHolds: (429, credits.TooManyHolds.code),
     usage.AiNotConfigured: (402, usage.AiNotConfigured.code),
     usage.ModelNotEnabled: (402, usage.ModelNotEnabled.code),
+    usage.ModelRetired: (402, usage.ModelRetired.code),
     usage.TierNotAllowed: (402, usage.TierNotAllowed.code),
     usage.Left: (422, "VALIDATION"),
     rollups.RollupsBehind: (503, "UNAVAILABLE"),

@@ -364,6 +364,7 @@ SPECTACULAR_SETTINGS = {
         "ActorKind": "organizations.models.Actor.Kind",
         "GroupKind": "organizations.models.Group.Kind",
         "SubscriptionStatus": "usage.serializers.i5_shapes.SUBSCRIPTION_STATUS",
+        "RejectedCode": "usage.serializers.events.REJECTED",
         "ResultStatus": "usage.serializers.events.RESULT_STATUS",
     },
     "APPEND_COMPONENTS": {

@@ -5,6 +5,7 @@ An *AI model* has dated *rates*. *Thresholds* change what an organization's work
 `credits`, which every hold reserves in.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -64,6 +65,11 @@ class AIModel(models.Model):
         blank=True,
         help_text="What requests may call it besides. Dated snapshots of what the price list knows are known anyway.",
     )
+    retired_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="From then on no new work is admitted on it. Empty: it is not retired.",
+    )
 
     history = History()
 
@@ -83,6 +89,19 @@ class AIModel(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def is_retired(self, moment: datetime) -> bool:
+        """Whether it does no new work at a moment any more."""
+        return self.retired_at is not None and self.retired_at <= moment
+
+    @property
+    def retirement(self) -> str:
+        """Since when it is retired, in words; nothing, where it is not."""
+        return (
+            ""
+            if self.retired_at is None
+            else f"{self.slug} was retired at {self.retired_at:%Y-%m-%d %H:%M} UTC"
+        )
 
 
 class PriceField(models.DecimalField):

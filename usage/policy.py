@@ -1,13 +1,13 @@
 """May this actor use this, now? Pure: terms in, the first reason against it out.
 
-The rows of the order of checks that compare no numbers: entitlement, provider and tier. The rest is decided by the admission, under
+The rows of the order of checks that compare no numbers: entitlement, whether there still is such a model, provider and tier. The rest is decided by the admission, under
 the wallet's lock (`credits_decide_1`).
 """
 
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-Refusal = Literal["entitlement", "provider", "tier"]
+Refusal = Literal["entitlement", "retired", "provider", "tier"]
 """The first row that refused."""
 
 
@@ -18,6 +18,7 @@ class Offer(NamedTuple):
     provider: str
     tier: str
     price: Decimal
+    is_retired: bool = False
 
 
 class Terms(NamedTuple):
@@ -39,6 +40,8 @@ def refuse(terms: Terms, offer: Offer | None) -> Refusal | None:
         return "entitlement"
     if offer is None:
         return None
+    if offer.is_retired:
+        return "retired"
     if terms.enabled_providers is not None and offer.provider not in terms.enabled_providers:
         return "provider"
     if terms.tiers is not None and offer.tier not in terms.tiers:

@@ -654,6 +654,20 @@ class TestRateCard:
         assert AIModel.objects.get().slug == "opus"
         assert [row.name for row in AIModel.history.all()] == ["Opus 5", "Opus"]
 
+    def test_retires_a_model(self, ana: Client) -> None:
+        sonnet, _ = make_models()
+        moment = {"retired_at_0": "2026-05-01", "retired_at_1": "00:00:00"}
+        sent = fill_in_page(ana, page(sonnet), **moment)
+        unconfirmed = {name: value for name, value in sent.items() if name not in CONFIRMED}
+
+        preview = ana.post(page(sonnet), unconfirmed).content.decode()
+        edit(ana, sonnet, **moment)
+
+        assert "refused since 2026-05-01 00:00 UTC" in preview
+        sonnet.refresh_from_db()
+        assert sonnet.retired_at == at("2026-05-01")
+        assert AIModel.history.filter(slug="sonnet").first().retired_at == at("2026-05-01")
+
     def test_keeps_a_model_that_worked(self, ana: Client) -> None:
         sonnet, _ = make_models()
         organization = make_organization(funded=100)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.factories import at
 from usage.models import AIModel, Rate
 from usage.pricing import RateCard, price_of
 from usage.services import cost_map, rates
@@ -162,6 +163,25 @@ class TestLoad:
         assert "nothing to change" in again.getvalue()
         claude = Rate.objects.get(model="claude", unit="cache_write_1h_tokens")
         assert claude.amount == 600
+
+    def test_retires_on_the_day_that_a_map_names_or_now(self, tmp_path: Path) -> None:
+        price = '"litellm_provider": "acme", "input_cost_per_token": 0.000001'
+        days = {"a": "2099-01-01", "b": "2020-01-01", "c": "soon"}
+        entries = (
+            f'"{slug}": {{{price}, "deprecation_date": "{day}"}}' for slug, day in days.items()
+        )
+        file = tmp_path / "map.json"
+        file.write_text(f'{{{", ".join(entries)}, "d": {{{price}}}}}')
+
+        call_command("load_rate_card", str(file), "--yes", "--retire", stdout=StringIO())
+
+        retired = dict(AIModel.objects.values_list("slug", "retired_at"))
+        assert retired["a"] == at("2099-01-01")
+        now = retired["b"]
+        assert now is not None
+        assert now == retired["c"]
+        assert now < at("2099-01-01")
+        assert retired["d"] is None
 
     @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}'])
     def test_refuses_what_is_no_map(self, tmp_path: Path, text: str) -> None:

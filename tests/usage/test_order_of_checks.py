@@ -14,7 +14,7 @@ from tests import factories as f
 from tests.parallel import locked
 from tests.usage import people as p
 from usage import services
-from usage.models import UsageEvent
+from usage.models import AIModel, UsageEvent
 from usage.pricing import Unpriced
 from usage.services import groups
 
@@ -36,6 +36,7 @@ class World:
         app = {"resource_type": "app", "resource_id": "sales"}
         self.budget = p.limit(self.organization, 9, "resource", **app)
         self.set(ai_enabled=False, enabled_providers=["openai"])
+        AIModel.objects.filter(pk=self.sonnet.pk).update(retired_at=f.NOW)
 
     def set(self, **fields: Any) -> None:
         Organization.objects.filter(pk=self.organization.pk).update(**fields)
@@ -54,6 +55,7 @@ class World:
         """What makes each row pass, in the order of the rows."""
         return [
             lambda: self.set(ai_enabled=True),
+            lambda: AIModel.objects.filter(pk=self.sonnet.pk).update(retired_at=None),
             lambda: self.set(enabled_providers=["anthropic"]),
             lambda: self.save(self.profile, allowed_model_tiers=["advanced"]),
             lambda: self.save(self.thresholds, shutoff=None),
@@ -72,6 +74,7 @@ class World:
 
 ROWS = [
     "entitlement",
+    "retired",
     "provider",
     "tier",
     "shutoff",
@@ -152,7 +155,7 @@ class TestOrder:
 class TestByok:
     def test_holds_nothing_and_counts_against_nothing(self) -> None:
         world = World()
-        for repair in world.repairs()[:3]:
+        for repair in world.repairs()[:4]:
             repair()
         world.set(byok=True)
 
@@ -172,7 +175,7 @@ class TestByok:
         with locked(parent):
             assert p.hold(p.work(p.fresh(child), 1)).byok
 
-    @pytest.mark.parametrize(("row", "reason"), list(enumerate(ROWS[:3])))
+    @pytest.mark.parametrize(("row", "reason"), list(enumerate(ROWS[:4])))
     def test_asks_the_first_rows_all_the_same(self, row: int, reason: str) -> None:
         world = World()
         world.set(byok=True)

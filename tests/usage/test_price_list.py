@@ -25,6 +25,7 @@ from usage.services.rate_card import PriceList
 from usage.units import DIRECTIONS, FRACTIONAL, PARTS, TEXT, TOKENS, UNITS, WHOLES
 
 D = Decimal
+DEPRECATED = "cerebras/llama3.1-8b"
 DAY = date(2026, 5, 10)
 USAGES = 20
 
@@ -251,6 +252,39 @@ class TestLoad:
         shown = load("--dry-run", "--provider", "anthropic")
 
         assert "not listed any more, and stays: claude-0" in shown
+
+    def test_names_what_the_list_calls_deprecated_and_retires_nothing(self) -> None:
+        shown = load("--yes", "--only", DEPRECATED)
+
+        assert f"deprecated, and not retired: {DEPRECATED}" in shown
+        assert AIModel.objects.get().retired_at is None
+
+    def test_retires_what_it_is_told_to(self) -> None:
+        """What the list calls deprecated, whether it was there or comes with it, and what it has not any more."""
+        load("--yes", "--only", DEPRECATED)
+        AIModel.objects.create(slug="cerebras/0", name="x", provider="cerebras", tier="everyday")
+
+        shown = load("--yes", "--provider", "cerebras", "--retire")
+        again = load("--yes", "--provider", "cerebras", "--retire")
+
+        retired = dict(AIModel.objects.exclude(retired_at=None).values_list("slug", "retired_at"))
+        assert {DEPRECATED, "cerebras/0", "cerebras/qwen-3-32b"} <= retired.keys()
+        assert set(retired.values()) == {f.NOW}
+        assert AIModel.objects.filter(retired_at=None).exists()
+        assert "2 gone" in shown
+        assert "nothing to change" in again
+        history = AIModel.history.filter(slug=DEPRECATED).first()
+        assert history.retired_at == f.NOW
+
+    def test_retires_from_a_day_on_and_keeps_what_staff_say(self) -> None:
+        load("--yes", "--provider", "cerebras")
+        AIModel.objects.filter(slug=DEPRECATED).update(retired_at=f.at("2027-01-01"))
+
+        load("--yes", "--provider", "cerebras", "--retire", "2026-06-01")
+
+        retired = dict(AIModel.objects.exclude(retired_at=None).values_list("slug", "retired_at"))
+        assert retired[DEPRECATED] == f.at("2027-01-01")
+        assert retired["cerebras/qwen-3-32b"] == f.at("2026-06-01")
 
     def test_refuses_a_model_that_is_not_there(self) -> None:
         with pytest.raises(CommandError, match="not in the list: gpt-0"):

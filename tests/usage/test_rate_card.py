@@ -229,6 +229,7 @@ class TestLoad:
                 "hours: .*written like 16:30-00:30",
             ),
             (("2026-01-01", '"soon"'), "starts_on is a date"),
+            (('id = "small"', 'id = "small"\nretired_on = 3'), "retired_on is a date"),
             (('id = "small"', ""), "without an id"),
             (('name = "Small"', ""), "name is missing"),
             (("[[models.rates]]", "[models.rates]"), "expected"),
@@ -329,6 +330,16 @@ class TestLoad:
         gone = Rate.history.filter(history_type="-")
         assert {row.amount for row in gone} == {3, 6}
         assert all(row.history_change_reason.startswith("shell:") for row in gone)
+
+    def test_retires_on_the_day_that_it_says_and_keeps_it(self, file: Path) -> None:
+        file.write_text(CARD.replace("tier =", "retired_on = 2026-12-01\ntier ="))
+        load(str(file), "--yes")
+        file.write_text(CARD)
+
+        shown = load(str(file), "--yes")
+
+        assert "nothing to change" in shown
+        assert AIModel.objects.get().retired_at == f.at("2026-12-01")
 
     def test_names_who_loaded_it(self, file: Path) -> None:
         file.write_text(CARD)

@@ -103,6 +103,9 @@ class House:
             lambda: AIModel.objects.filter(pk=model.pk).update(
                 tier=dice.choice(["everyday", "advanced"])
             ),
+            lambda: AIModel.objects.filter(pk=model.pk).update(
+                retired_at=dice.choice([None, None, since])
+            ),
             lambda: AIModel.objects.filter(slug="haiku").update(is_fallback=dice.random() < 0.7),
         ]
 
@@ -117,6 +120,7 @@ def facts(call: Callable[[], Ask]) -> Any:
     own, config = ask.organization, ask.book.config
     return (
         offers,
+        ask.offer,
         ask.need,
         (ask.thresholds.downgrade, ask.thresholds.shutoff),
         (ask.actor_terms, ask.actor_cap),

@@ -15,7 +15,7 @@ from organizations.models import Organization
 from tests import factories as f
 from tests.usage import people as p
 from usage import services, what_if
-from usage.models import UsageEvent, WhatIf, WhatIfLine, WhatIfPart
+from usage.models import AIModel, UsageEvent, WhatIf, WhatIfLine, WhatIfPart
 from usage.services import denials, trials
 from usage.services.what_if import WHAT_IF, NothingChanges, ask
 from usage.what_if import EVERYBODY, Changes, Course, Verdict
@@ -205,6 +205,19 @@ class TestAnotherThreshold:
         assert lines(asked, "downgraded") == [("", "", 2)]
         assert cost(asked) == (40, 24)
 
+    def test_moves_nothing_to_a_fallback_that_was_retired_by_then(
+        self, customer: Organization
+    ) -> None:
+        sonnet, haiku = p.make_models()
+        AIModel.objects.filter(pk=haiku.pk).update(retired_at=day(4))
+        for number in range(1, 5):
+            tried(p.work(customer, model=sonnet, millions=1), at=day(number))
+
+        asked = answered(customer, rules={"downgrade": Decimal(20)})
+
+        assert lines(asked, "downgraded") == [("", "", 1)]
+        assert cost(asked) == (40, 32)
+
     def test_that_is_gone_spares_what_was_moved(self, customer: Organization) -> None:
         sonnet, _ = p.make_models()
         p.thresholds(customer, downgrade=20)
@@ -223,6 +236,19 @@ class TestAnotherThreshold:
         asked = answered(customer, rules={"shutoff": Decimal(20)})
 
         assert lines(asked, "refused") == [("", "shutoff", 1)]
+
+
+class TestRetiredModels:
+    def test_are_refused_by_other_rules_too(self, customer: Organization) -> None:
+        sonnet, _ = p.make_models()
+        AIModel.objects.filter(pk=sonnet.pk).update(retired_at=day(2))
+        work = p.work(customer, model=sonnet, millions=1)
+        assert [tried(work, at=day(number)) for number in (1, 2)] == [True, False]
+
+        asked = answered(customer, rules={"monthly_cap": Decimal(1_000)})
+
+        assert lines(asked, "admitted") == []
+        assert cost(asked) == (10, 10)
 
 
 class TestAnotherProfile:

@@ -1,6 +1,7 @@
 """The rate card as staff see it: models, and what they cost from when on."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -130,6 +131,7 @@ class AIModelAdmin(EditedAdmin):
         "others_shown",
         "to_come",
         "fallback",
+        "retired_at",
     )
     list_filter = ("provider", "tier", "is_fallback")
     ordering = ("provider", "slug")
@@ -142,6 +144,7 @@ class AIModelAdmin(EditedAdmin):
         "tier",
         "is_fallback",
         "aliases",
+        "retired_at",
         ("input_includes_cached", "output_includes_reasoning"),
     )
     change_form_outer_before_template = "admin/usage/aimodel/card.html"
@@ -153,7 +156,10 @@ class AIModelAdmin(EditedAdmin):
         "provider": "As organizations enable it.",
         "aliases": "With commas between them. Dated snapshots of what the price list knows are known anyway.",
         "tier": "Actors use the tiers that their profiles allow; a fallback is for everybody.",
+        "retired_at": "In UTC. From then on it does no new work, and nobody falls back to it; work that is under way, or was done "
+        "before, is charged. Empty: it is not retired.",
     }
+    empty_means: ClassVar[Mapping[str, str]] = {"retired_at": "never"}
 
     def impact(self, row: AIModel, *, now: datetime) -> list[Figure]:
         return model_today(row, now=now)

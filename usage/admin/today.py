@@ -117,8 +117,18 @@ def profile_today(profile: UsageProfile, *, now: datetime) -> list[Figure]:
 
 
 def model_today(model: AIModel, *, now: datetime) -> list[Figure]:
-    """Return what a model is used for, and what its work of thirty days costs as it is."""
-    return price_today(model, now, now=now)
+    """Return whether a model does new work, what it is used for, and what its work of thirty days costs as it is."""
+    current = AIModel.objects.filter(pk=model.pk).first() or model
+    return [_new_work(current, now=now), *price_today(model, now, now=now)]
+
+
+def _new_work(model: AIModel, *, now: datetime) -> Figure:
+    state, weight = "admitted", 0
+    if model.retired_at is not None:
+        weight = 2 if model.is_retired(now) else 1
+        since = "since" if model.is_retired(now) else "from"
+        state = f"refused {since} {model.retired_at:%Y-%m-%d %H:%M} UTC"
+    return Figure(model.name, "New work", state, weight)
 
 
 def price_today(model: AIModel, moment: datetime, *, now: datetime) -> list[Figure]:

@@ -57,7 +57,7 @@ class PriceShape(serializers.Serializer):
 
 
 class ModelShape(serializers.Serializer):
-    """A model; `reason` says why it is not available. `prices` are in credits, and hold since `ratedAt`."""
+    """A model; `reason` says why it is not available. From `retiredAt` on it does no new work: `MODEL_RETIRED`. `prices` are in credits, and hold since `ratedAt`."""
 
     id = serializers.CharField(source="model.slug")
     name = serializers.CharField(source="model.name")
@@ -67,6 +67,7 @@ class ModelShape(serializers.Serializer):
     aliases = serializers.ListField(child=serializers.CharField(), source="model.aliases")
     available = serializers.BooleanField()
     reason = serializers.CharField(allow_null=True)
+    retiredAt = WalletTime(source="model.retired_at", allow_null=True)
     ratedAt = serializers.SerializerMethodField()
     prices = serializers.SerializerMethodField()
 

@@ -38,6 +38,8 @@ MAX_EVENTS = 1000
 MAX_REASONS = 5
 """Of how many fields of a piece of work it is told what is wrong."""
 RESULT_STATUS = ["accepted", "duplicate", "rejected"]
+REJECTED = ["MODEL_RETIRED", "NO_PRICE", "CHARGE_LIMIT"]
+"""What clients tell by code why work is not recorded; of other reasons there is the sentence alone."""
 
 
 class ToldEvent(PlainFirst, WorkFields):
@@ -81,6 +83,7 @@ class Misread(NamedTuple):
     reason: str
     status: str = "rejected"
     credits: None = None
+    code: None = None
 
 
 class ToldEvents(StrictList):
@@ -128,11 +131,12 @@ class TellEvents(StrictSerializer):
 
 class ResultShape(serializers.Serializer):
     """What became of a piece of work, in the order in which they were told. `source` and `id` are null where what was sent is neither;
-    `entryId` is the entry of the ledger that charged it, null where nothing was charged."""
+    `entryId` is the entry of the ledger that charged it, null where nothing was charged; `code` is there where a reason has one."""
 
     id = serializers.CharField(allow_null=True)
     status = serializers.ChoiceField(RESULT_STATUS)
     reason = serializers.CharField(required=False)
+    code = serializers.ChoiceField(REJECTED, required=False)
     credits = CreditsField(required=False)
     entryId = IdField("txn", required=False, allow_null=True)
 
@@ -141,10 +145,12 @@ class ResultShape(serializers.Serializer):
         return {"source": serializers.CharField(allow_null=True), **super().get_fields()}
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """Say a result without what it does not have: a reason, or credits and what charged them. By hand, because there are a thousand of them."""
+        """Say a result without what it does not have: a reason and its code, or credits and what charged them. By hand, because there are a thousand of them."""
         said = {"source": instance.source, "id": instance.id, "status": instance.status}
         if instance.reason is not None:
             said["reason"] = instance.reason
+        if instance.code is not None:
+            said["code"] = instance.code
         if instance.credits is not None:
             said["credits"] = wire.plain(instance.credits)
             said["entryId"] = instance.entry_id and write("txn", instance.entry_id)

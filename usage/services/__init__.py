@@ -12,6 +12,7 @@ from usage.services.decisions import AiNotConfigured as AiNotConfigured
 from usage.services.decisions import Decision as Decision
 from usage.services.decisions import Denied as Denied
 from usage.services.decisions import ModelNotEnabled as ModelNotEnabled
+from usage.services.decisions import ModelRetired as ModelRetired
 from usage.services.decisions import NotAllowed as NotAllowed
 from usage.services.decisions import TierNotAllowed as TierNotAllowed
 from usage.services.events import NothingToForgive as NothingToForgive

@@ -130,6 +130,7 @@ class Ask:
         work = self.work = _by(self.book, self._named)
         self.asked: Candidate | None = None
         self.fallback: Candidate | None = None
+        self._models: list[AIModel] = []
         self._cards: rates.Cards = {}
         if work.model is not None:
             self.asked, self.fallback = self._candidates(work.model)
@@ -160,12 +161,19 @@ class Ask:
     @cached_property
     def valid_until(self) -> datetime | None:
         """The first moment after `now` at which it would differ although nobody edits anything; None if there is none."""
-        moments = []
+        moments = [each.retired_at for each in self._models if each.retired_at is not None]
         for starts_at, card in (dated for cards in self._cards.values() for dated in cards):
             moments += [starts_at, *card.changes_after(self.now)]
         if self.organization.entitled_until is not None:
             moments.append(self.organization.entitled_until)
         return min((moment for moment in moments if moment > self.now), default=None)
+
+    @property
+    def offer(self) -> Offer | None:
+        """The model that was asked for, as the policy looks at it; None where only credits were."""
+        if self.asked is None:
+            return None
+        return self.asked.offer._replace(is_retired=self.asked.model.is_retired(self.now))
 
     @property
     def need(self) -> Decimal:
@@ -176,12 +184,15 @@ class Ask:
 
     def _candidates(self, model: AIModel) -> tuple[Candidate, Candidate | None]:
         fallback = self.book.fallback(model.provider)
-        cards = self._cards = self.book.cards([model, *([fallback] if fallback else [])])
+        self._models = [model, *([fallback] if fallback else [])]
+        cards = self._cards = self.book.cards(self._models)
         self._require_prices_of_units(rates.in_force(cards, model, self.now), model)
         asked = self._candidate(model, cards)
         self._require_sense(asked)
-        if fallback is None or fallback == model:
-            return asked, asked if fallback else None
+        if fallback is None or fallback.is_retired(self.now):
+            return asked, None
+        if fallback == model:
+            return asked, asked
         try:
             return asked, self._candidate(fallback, cards)
         except Unpriced:  # nobody falls back to what has no price

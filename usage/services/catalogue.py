@@ -87,6 +87,7 @@ def standing_of(
         card = _card_of(model, cards, now)
         reasons = (
             (not organization.is_entitled(now), "AI_NOT_CONFIGURED"),
+            (model.is_retired(now), "MODEL_RETIRED"),
             (not enabled, "MODEL_NOT_ENABLED"),
             (tiers is not None and model.tier not in tiers, "TIER_NOT_ALLOWED"),
             (card is None, "UNPRICED"),

@@ -127,6 +127,8 @@ def _read_model(
         return
     found.models.append(model)
     found.rates += rates
+    if "deprecation_date" in entry:
+        found.deprecated[slug] = _day(entry["deprecation_date"])
 
 
 def _read_field(
@@ -213,6 +215,14 @@ def _copy(unit: str, to: str, amounts: dict[tuple[str, str, int], Decimal]) -> N
     for (each, variant, start), amount in list(amounts.items()):
         if each == unit:
             amounts[to, variant, start] = amount
+
+
+def _day(text: Any) -> date | None:
+    """Return the day that a map names; None where it is none."""
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _tier(entry: Mapping[str, Any]) -> str:

@@ -37,6 +37,12 @@ class AiNotConfigured(NotAllowed):
     code = "AI_NOT_CONFIGURED"
 
 
+class ModelRetired(NotAllowed):
+    """The model does no new work any more."""
+
+    code = "MODEL_RETIRED"
+
+
 class ModelNotEnabled(NotAllowed):
     """The organization has not enabled the provider of this model."""
 

@@ -60,6 +60,8 @@ class Result(NamedTuple):
     credits: Decimal | None = None
     entry_id: UUID | None = None
     """What charged it."""
+    code: str | None = None
+    """What clients tell the reason by, where it has a code."""
 
 
 Booked = tuple[Decimal, UUID | None]
@@ -243,8 +245,8 @@ def _decided(
             results.append(Result(*key, "duplicate", None, *booked[key]))
             continue
         event = _decide(each, book, counted)
-        if isinstance(event, str):
-            results.append(_rejected(each.told, event))
+        if isinstance(event, Result):
+            results.append(event)
             continue
         events.append(event)
         booked[key] = (event.credits, None)
@@ -259,8 +261,8 @@ def _entry_of(event: _Event, charged: ledger.Charged) -> UUID | None:
     return charged.entries.get(event.period_id)
 
 
-def _rejected(told: Told, reason: str) -> Result:
-    return Result(told.source, told.id, "rejected", reason=reason)
+def _rejected(told: Told, reason: str, code: str | None = None) -> Result:
+    return Result(told.source, told.id, "rejected", reason=reason, code=code)
 
 
 def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Booked]:
@@ -272,10 +274,10 @@ def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Booked]:
         return {(source, id): booked for source, id, *booked in cursor.fetchall()}
 
 
-def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | str:
+def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | Result:
     """Return the event of one piece of work, or why it cannot be recorded."""
     if each.problem is not None:
-        return each.problem
+        return _rejected(each.told, each.problem, each.code)
     if not each.told.charge:
         return _Event(each, each.cost, None, ())
     for period in counted:
@@ -283,13 +285,13 @@ def _decide(each: Priced, book: Book, counted: Sequence[Countable]) -> _Event | 
         if period.starts_at <= each.told.occurred_at:
             break
     else:
-        return "occurredAt is before the previous billing period"
+        return _rejected(each.told, "occurredAt is before the previous billing period")
     if book.organization.byok:
         return _Event(each, ZERO, period.id, ())
     try:
         require_chargeable(book.config, each.cost)
     except ChargeTooLarge as error:
-        return str(error)
+        return _rejected(each.told, str(error), "CHARGE_LIMIT")
     return _Event(each, each.cost, period.id, each.subjects)
 
 

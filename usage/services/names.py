@@ -12,7 +12,7 @@ from genai_prices.types import ModelInfo, Provider
 
 from usage.models import AIModel
 from usage.services.price_list import slug_of
-from usage.services.rate_card import InvalidRateCard, PriceList, keep_aliases
+from usage.services.rate_card import InvalidRateCard, PriceList, keep_unsaid
 
 KEPT = 4_096
 """What so many names mean is kept: whoever sends more different ones has them matched again."""
@@ -54,7 +54,7 @@ def require_own(wanted: PriceList) -> None:
 
     :raises InvalidRateCard: naming both
     """
-    keep_aliases(wanted.models)
+    keep_unsaid(wanted.models)
     others = AIModel.objects.exclude(slug__in=[model.slug for model in wanted.models])
     problem = problem_of([*wanted.models, *others.order_by("slug")])
     if problem is not None:

@@ -74,10 +74,13 @@ def read(*, since: date, only: Collection[str] = (), of: Collection[str] = ()) -
             slug = slug_of(provider, info)
             if only and slug not in only:
                 continue
+            if info.deprecated:
+                found.deprecated[slug] = None
             try:
                 _read_model(provider, info, slug, since, found)
             except Unreadable as error:
                 found.left_out.append(f"{slug}: {error}")
+                found.deprecated.pop(slug, None)
     return found
 
 

@@ -1,8 +1,8 @@
 """Changing the rate card: what a list of prices would change, whether work can be charged by it, and changing it."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations, groupby
@@ -25,6 +25,7 @@ MODEL_FIELDS = (
     "input_includes_cached",
     "output_includes_reasoning",
     "aliases",
+    "retired_at",
 )
 RATE_FIELDS = ("amount", "at_least")
 AT_ONCE = 2_000
@@ -75,6 +76,8 @@ class PriceList:
     """What somebody lists that cannot be a card: which model, and why."""
     whole_of: set[str] = field(default_factory=set)
     """The providers of which it lists all models that there are."""
+    deprecated: dict[str, date | None] = field(default_factory=dict)
+    """The models that its keeper calls deprecated, each with the day on which it ends, where that is said."""
 
 
 class _Cards:
@@ -116,20 +119,42 @@ def differing(listed: PriceList) -> PriceList:
             for rate in wanted:
                 cards.put(rate)
     new = [model for model in listed.models if model.slug not in there]
-    return PriceList(new, rates, listed.left_out, listed.whole_of)
+    return replace(listed, models=new, rates=rates)
 
 
 def not_listed(listed: PriceList) -> list[str]:
-    """Return the models of the providers that a list has all models of, which it does not have."""
-    there = AIModel.objects.filter(provider__in=listed.whole_of).order_by("slug")
+    """Return the models of the providers that a list has all models of, which it does not have: those that are not retired."""
+    there = AIModel.objects.filter(provider__in=listed.whole_of, retired_at=None).order_by("slug")
     slugs = _slugs(listed)
     return [slug for slug in there.values_list("slug", flat=True) if slug not in slugs]
+
+
+def deprecated(listed: PriceList) -> list[str]:
+    """Return the models that a list calls deprecated and that are not retired."""
+    retired = AIModel.objects.filter(slug__in=listed.deprecated).exclude(retired_at=None)
+    return sorted(listed.deprecated.keys() - set(retired.values_list("slug", flat=True)))
+
+
+def retiring(listed: PriceList, wanted: PriceList, at: datetime) -> PriceList:
+    """Return what is wanted, with the models retired that a list calls deprecated, or does not have any more: from a moment on, or from the day
+    that it says, if that is later."""
+    slugs = {*deprecated(listed), *not_listed(listed)}
+    there = AIModel.objects.filter(slug__in=slugs).order_by("slug")
+    models = [*wanted.models, *there]
+    for model in models:
+        if model.slug in slugs:
+            model.retired_at = max(at, _begin(listed.deprecated.get(model.slug)) or at)
+    return replace(wanted, models=models)
+
+
+def _begin(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day, time(), UTC)
 
 
 def compare(wanted: PriceList) -> list[Change]:
     """Return what loading a list would change, in its order. A new card is compared with the one that is in force when it begins. What
     the list does not name stays."""
-    keep_aliases(wanted.models)
+    keep_unsaid(wanted.models)
     models = AIModel.objects.in_bulk(_slugs(wanted))
     cards, changes = _Cards(_slugs(wanted)), list[Change]()
     for model in wanted.models:
@@ -176,7 +201,7 @@ def load(
 
 
 def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
-    keep_aliases(models)
+    keep_unsaid(models)
     fallbacks = {model.provider: model.slug for model in models if model.is_fallback}
     for provider, slug in fallbacks.items():
         for old in AIModel.objects.filter(provider=provider, is_fallback=True).exclude(slug=slug):
@@ -193,12 +218,15 @@ def _load_models(models: Sequence[AIModel], performed_by: str) -> None:
     _write(AIModel, new, changed, MODEL_FIELDS, performed_by=performed_by)
 
 
-def keep_aliases(models: Sequence[AIModel]) -> None:
-    """Give models of which a list says no aliases those that they have."""
-    said = [model for model in models if model.aliases is None]
-    there = AIModel.objects.in_bulk([model.slug for model in said])
-    for model in said:
-        model.aliases = there[model.slug].aliases if model.slug in there else []
+def keep_unsaid(models: Sequence[AIModel]) -> None:
+    """Give models of which a list says no aliases, or not whether they are retired, what they have."""
+    there = AIModel.objects.in_bulk([model.slug for model in models])
+    for model in models:
+        current = there.get(model.slug)
+        if model.aliases is None:
+            model.aliases = current.aliases if current else []
+        if model.retired_at is None and current is not None:
+            model.retired_at = current.retired_at
 
 
 def _write(
@@ -312,13 +340,15 @@ def _changes(
         return [Change(Kind.NEW, subject, "new", "–", ", ".join(said))]
     pairs = ((name, getattr(old, name), getattr(new, name)) for name in names)
     return [
-        Change(_kind(before, after), subject, name, _text(before), _text(after))
+        Change(_kind(name, before, after), subject, name, _text(before), _text(after))
         for name, before, after in pairs
         if before != after
     ]
 
 
-def _kind(before: Any, after: Any) -> Kind:
+def _kind(name: str, before: Any, after: Any) -> Kind:
+    if name == "retired_at" and after is not None:
+        return Kind.GONE
     if isinstance(before, Decimal) and isinstance(after, Decimal):
         return Kind.DEARER if after > before else Kind.CHEAPER
     return Kind.OTHER
@@ -329,4 +359,6 @@ def _text(value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return " ".join(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

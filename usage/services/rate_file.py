@@ -71,13 +71,14 @@ def _read_model(table: dict[str, Any], found: PriceList, lines: list[int]) -> No
         _require(isinstance(flag, bool), f"{where}: {name} is true or false")
     aliases = table.pop("aliases", None)
     fields |= {name: table.pop(name, None) for name in ("name", "provider", "tier")}
+    retired_at = _retired_at(table.pop("retired_on", None), where)
     _require(not table, f"{where}: unknown {', '.join(table)}")
     for name in ("name", "provider"):
         _require(isinstance(fields[name], str) and fields[name], f"{where}: {name} is missing")
     tiers = UsageProfile.Tier.values
     _require(fields["tier"] in tiers, f"{where}: tier is one of {', '.join(tiers)}")
     _require(_are_tables(rates) or rates == [], f"{where}: [[models.rates]] expected")
-    model = AIModel(slug=slug, **fields)
+    model = AIModel(slug=slug, retired_at=retired_at, **fields)
     _require_storable(model, where)
     # None says nothing, until it is compared with what is there.
     model.__dict__["aliases"] = _aliases(aliases, where)
@@ -97,6 +98,15 @@ def _aliases(value: Any, where: str) -> list[str] | None:
     _require(are_names, f"{where}: aliases is a list of names of up to 80 characters")
     _require(len(set(value)) == len(value), f"{where}: an alias is there twice")
     return list(value)
+
+
+def _retired_at(value: Any, where: str) -> datetime | None:
+    """Return from when on a model is retired; None if a table says nothing of it."""
+    if value is None:
+        return None
+    is_date = isinstance(value, date) and not isinstance(value, datetime)
+    _require(is_date, f"{where}: retired_on is a date, like 2026-10-07")
+    return datetime.combine(value, time(), UTC)
 
 
 def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line: int) -> list[Rate]:

@@ -19,6 +19,7 @@ from usage.models import AIModel
 from usage.pricing import Counts, Tokens, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
+from usage.services.decisions import ModelRetired
 from usage.services.served import NoPrice, Served, noted
 from usage.services.settling import SOURCE
 from usage.services.terms import Book
@@ -84,6 +85,8 @@ class Priced(NamedTuple):
     """Whose counters carry it, unless it is on own keys."""
     line: str = ""
     """What its event says whatever becomes of it, as COPY reads it: the columns of `COLUMNS`."""
+    code: str | None = None
+    """What clients tell the problem by, where it has a code."""
 
 
 class _Known(NamedTuple):
@@ -138,8 +141,13 @@ def _priced(each: Told, known: _Known, *, now: datetime) -> Priced:
     problem = _problem(each, known, now=now)
     if problem is not None:
         return Priced(each, problem)
+    model = known.models[each.model] if each.model is not None else None
+    if model is not None and model.is_retired(each.occurred_at):
+        return Priced(each, model.retirement, code=ModelRetired.code)
     try:
         charge = _charge(each, _served(each, known), known)
+    except NoPrice as error:
+        return Priced(each, str(error), code=error.code)
     except (Unpriced, Left) as error:
         return Priced(each, str(error))
     of_actor = known.actors[each.actor_id] if each.actor_id is not None else None

@@ -234,7 +234,7 @@ class Trial:
         assert hold is not None
         asked = self.models.get(hold.requested_model) or event.model
         is_other = asked is not None and event.model is not None and asked != event.model
-        fallback = self.fallbacks.get(asked.provider) if asked else None
+        fallback = self._fallback_of(asked, hold.created_at)
         otherwise = self.prices.otherwise(event, asked if is_other else fallback)
         need = hold.foreseen
         needs = (need, otherwise.before), (scaled(need, before, priced), otherwise.after)
@@ -247,6 +247,11 @@ class Trial:
         differs = verdicts[0].on_fallback != verdicts[1].on_fallback
         return verdicts, otherwise.after if differs and otherwise.after is not None else priced
 
+    def _fallback_of(self, asked: AIModel | None, moment: datetime) -> AIModel | None:
+        """Return what work may have fallen back to at a moment."""
+        fallback = self.fallbacks.get(asked.provider) if asked else None
+        return None if fallback is None or fallback.is_retired(moment) else fallback
+
     def _verdicts(self, plain: Asked, trial: Asked) -> tuple[Verdict, Verdict]:
         """Ask both courses, each by its rules."""
         return (
@@ -257,7 +262,7 @@ class Trial:
     def _ask_again(self, denial: Denial) -> None:
         """Ask both courses about work that was refused: by other rules it might have passed."""
         model, need = self.models.get(denial.model), denial.needed
-        if need is None or denial.reason in ("entitlement", "provider"):
+        if need is None or denial.reason in ("entitlement", "retired", "provider"):
             return
         keys, at = self._keys_of(denial.actor_id), denial.created_at
         period = self._period_at(at)

@@ -15,7 +15,13 @@ from usage import policy
 from usage.counts import completed, counts_in
 from usage.pricing import Counts, Tokens, affordable_output, counts_of, price
 from usage.services.asking import Ask, Candidate, Work
-from usage.services.decisions import AiNotConfigured, ModelNotEnabled, NotAllowed, TierNotAllowed
+from usage.services.decisions import (
+    AiNotConfigured,
+    ModelNotEnabled,
+    ModelRetired,
+    NotAllowed,
+    TierNotAllowed,
+)
 from usage.services.terms import Book
 
 
@@ -43,7 +49,7 @@ class Request:
         """
         ask = Ask(self.work, self.now, book)
         require_active(ask.organization)
-        refusal = policy.refuse(ask.terms, ask.asked.offer if ask.asked else None)
+        refusal = policy.refuse(ask.terms, ask.offer)
         if refusal is not None:
             raise _not_allowed(refusal, ask)
         return ask
@@ -131,10 +137,12 @@ def chosen_of(ask: Ask, outcome: Outcome) -> Candidate | None:
 
 def _not_allowed(refusal: policy.Refusal, ask: Ask) -> NotAllowed:
     """Return why the terms alone refuse the work. A model's provider and tier are on the public list of models: so they may be told."""
-    named, needed = ask.asked.offer if ask.asked else None, ask.need
-    if refusal == "entitlement" or named is None:
+    named, needed = ask.offer, ask.need
+    if refusal == "entitlement" or named is None or ask.asked is None:
         entitled = "the organization is not entitled to use AI"
         return AiNotConfigured(entitled, reason="entitlement", needed=needed)
+    if refusal == "retired":
+        return ModelRetired(ask.asked.model.retirement, reason="retired", needed=needed)
     if refusal == "provider":
         provider = f"{named.model} is of {named.provider}, a provider that is not enabled"
         return ModelNotEnabled(provider, reason="provider", needed=needed)

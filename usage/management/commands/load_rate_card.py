@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from getpass import getuser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
@@ -52,16 +52,24 @@ class Command(BaseCommand):
             help="from when on its prices hold, where they have no date of their own; today",
         )
 
+        parser.add_argument(
+            "--retire",
+            nargs="?",
+            const=True,
+            type=_day,
+            metavar="DATE",
+            help="retire what the list calls deprecated, or has not any more: from this day on, or now",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             listed, wanted = self._read(**options)
+            wanted = self._retired(listed, wanted, options["retire"])
             names.require_own(wanted)
         except rate_card.InvalidRateCard as error:
             raise CommandError(str(error)) from error
         for sentence in listed.left_out:
             self.stdout.write(f"left out: {sentence}")
-        for slug in rate_card.not_listed(listed):
-            self.stdout.write(f"not listed any more, and stays: {slug}")
         rules = _rules(**options)
         changes = rate_card.compare(wanted) + markups.changes(rules)
         count = len(listed.models)
@@ -93,7 +101,7 @@ class Command(BaseCommand):
         elif file.suffix == ".json":
             listed = cost_map.read(file, since=day, only=only, of=provider)
         else:
-            if since or provider or only:
+            if since or provider or only or options["retire"]:
                 raise CommandError("a TOML file says itself which models, and from when on")
             listed = rate_file.read(file)
             return listed, listed
@@ -101,6 +109,20 @@ class Command(BaseCommand):
         if missing:
             raise CommandError(f"not in the list: {', '.join(missing)}")
         return listed, rate_card.differing(listed)
+
+    def _retired(
+        self, listed: PriceList, wanted: PriceList, day: date | Literal[True] | None
+    ) -> PriceList:
+        """Return what is wanted with what is to be retired; unless it is, say what might be."""
+        if day is not None:
+            now = clock.now()
+            at = now if day is True else max(now, datetime.combine(day, time(), UTC))
+            return rate_card.retiring(listed, wanted, at)
+        for slug in rate_card.not_listed(listed):
+            self.stdout.write(f"not listed any more, and stays: {slug}")
+        for slug in rate_card.deprecated(listed):
+            self.stdout.write(f"deprecated, and not retired: {slug}")
+        return wanted
 
     def _show(self, changes: list[Change], *, all: bool) -> None:
         table = Table("", "model or rate", "field", "now", "then")

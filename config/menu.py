@@ -1,10 +1,11 @@
 """The menu of the admin: nine rooms for what staff do, and the raw tables behind them, closed. Lists of one room are tabs of each other."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
 
 from django.http import HttpRequest
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse
 
 APPROVALS = ("organizations.view_proposal", "organizations.approve", "credits.grant")
 """Who has one of these rights sees what waits for another person."""
@@ -20,8 +21,13 @@ class Page(NamedTuple):
     """One of which is needed; none named: to view the model."""
 
     @property
-    def route(self) -> str:
-        return f"admin:{self.app}_{self.model}_changelist"
+    def path(self) -> str:
+        """Where the list is."""
+        return _path(f"admin:{self.app}_{self.model}_changelist")
+
+    def is_here(self, request: HttpRequest) -> bool:
+        """Whether the page that is asked for is the list, or a row of it."""
+        return request.path.startswith(self.path)
 
     def may_view(self, request: HttpRequest) -> bool:
         rights = self.rights or (f"{self.app}.view_{self.model}",)
@@ -43,7 +49,7 @@ class Room(NamedTuple):
 
     def is_here(self, request: HttpRequest) -> bool:
         """Whether the page that is asked for is in it."""
-        return any(request.path.startswith(reverse(page.route)) for page in self.pages)
+        return any(page.is_here(request) for page in self.pages)
 
 
 ROOMS: Sequence[Room] = (
@@ -141,19 +147,7 @@ RECORDS: Sequence[Page] = (
 """Tables as they are, for who looks for the reason of something."""
 
 
-def record(page: Page) -> dict[str, Any]:
-    """Return the line of one list, as the theme reads it."""
-    return {"title": page.title, "link": reverse_lazy(page.route), "permission": page.may_view}
-
-
-def _tabs(room: Room) -> dict[str, Any]:
-    def active(page: Page) -> Callable[[HttpRequest], bool]:
-        return lambda request: request.path.startswith(reverse(page.route))
-
-    return {
-        "models": [f"{page.app}.{page.model}" for page in room.pages],
-        "items": [{**record(page), "active": active(page)} for page in room.pages],
-    }
-
-
-TABS: list[dict[str, Any]] = [_tabs(room) for room in ROOMS if len(room.pages) > 1]
+@cache
+def _path(route: str) -> str:
+    """Each page of the admin asks for all of them, some more than once."""
+    return reverse(route)

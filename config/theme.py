@@ -6,8 +6,6 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config.menu import TABS
-
 
 def _stylesheet(request: HttpRequest) -> str:
     return static("purser/admin.css")
@@ -66,5 +64,5 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": "config.admin.menu.navigation",
     },
-    "TABS": TABS,
+    "TABS": "config.admin.menu.tabs",
 }

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from config.menu import RECORDS, ROOMS, Room, record
+from config.menu import RECORDS, ROOMS, Page, Room
 from usage.admin.badges import badges
 
 
@@ -16,9 +16,14 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     home = {"title": "Home", "icon": "home", "link": reverse("admin:index")}
     waiting = badges(request)
     rooms = [_line(room, request, waiting) for room in ROOMS if room.pages_for(request)]
-    records = [record(page) for page in RECORDS if page.may_view(request)]
+    records = [_record(page) for page in RECORDS if page.may_view(request)]
     closed = {"title": "Records", "separator": True, "collapsible": True, "items": records}
     return [{"items": [home, *rooms]}, *([closed] if records else [])]
+
+
+def tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the lists of the room that the page is in, as the theme reads them. Of other rooms no page shows any."""
+    return [_tabs(room, request) for room in ROOMS if len(room.pages) > 1 and room.is_here(request)]
 
 
 def environment(request: HttpRequest) -> tuple[str, str] | None:
@@ -32,8 +37,17 @@ def _line(room: Room, request: HttpRequest, waiting: Mapping[str, str]) -> dict[
     line = {
         "title": room.title,
         "icon": room.icon,
-        "link": reverse(first.route),
+        "link": first.path,
         "active": room.is_here(request),
     }
     count = waiting.get(room.badge or "")
     return line | ({"badge": count, "badge_variant": "danger"} if count else {})
+
+
+def _tabs(room: Room, request: HttpRequest) -> dict[str, Any]:
+    items = [{**_record(page), "active": page.is_here(request)} for page in room.pages]
+    return {"models": [f"{page.app}.{page.model}" for page in room.pages], "items": items}
+
+
+def _record(page: Page) -> dict[str, Any]:
+    return {"title": page.title, "link": page.path, "permission": page.may_view}

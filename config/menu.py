@@ -96,6 +96,7 @@ ROOMS: Sequence[Room] = (
         "bolt",
         (
             Page("Work", "usage", "usageevent"),
+            Page("Who used most", "usage", "monthlyuse"),
             Page("Holds", "credits", "reservation"),
         ),
     ),

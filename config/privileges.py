@@ -51,6 +51,7 @@ TABLES: dict[str, Privileges] = {
     "usage_usageevent": Privileges(APPEND),
     "usage_usagerollup": Privileges(ALL),
     "usage_usagetotal": Privileges(ALL),
+    "usage_monthlyuse": Privileges(ALL),
     "usage_rollupmark": Privileges(ALL),
     "usage_denial": Privileges(ALL),
     "usage_aimodel": Privileges(KEEP),

@@ -52,6 +52,7 @@ LOOK = frozenset(
         "credits.statuschange",
         "usage.usageevent",
         "usage.usagerollup",
+        "usage.monthlyuse",
         "usage.denial",
         "usage.aimodel",
         "usage.rate",

@@ -205,6 +205,8 @@ class BigWorld:
         with connection.cursor() as cursor:
             mine = "(SELECT * FROM usage_usagerollup WHERE organization_id = %s)"
             cursor.execute(rollups.add_totals(mine), [one.pk])
+            cursor.execute("DELETE FROM usage_monthlyuse WHERE organization_id = %s", [one.pk])
+            cursor.execute(rollups.add_months(mine), [one.pk])
 
     def _multiply_people(self, one: Organization, ada: Actor, people: int) -> None:
         actors = id_of("actors", one)

@@ -70,6 +70,8 @@ INDEXES = {
     "usage_limit (actor_id)": "what applies to an actor",
     "usage_limit (group_id)": "what applies to a group; deleting it",
     "usage_limit (organization_id, created_at, id) WHERE cap IS NOT NULL AND scope = 'resource'": "budgets with a cap: usage",
+    "usage_monthlyuse (month, of, is_whole, model_id, credits DESC, id DESC)": "the report of who used most",
+    "usage_monthlyuse (month, of, is_whole, model_id, events DESC, id DESC)": "who did most work",
     "usage_usageevent (actor_id, occurred_at, position) WHERE actor_id IS NOT NULL": "usage/events of an actor",
     "usage_usageevent (corrects_id) WHERE corrects_id IS NOT NULL": "what corrects an event: refunds, reversals; its page",
     "usage_usageevent (entry_id) WHERE entry_id IS NOT NULL": "taking back what an entry charged; its events",

@@ -606,6 +606,67 @@ class UsageTotal(models.Model):
         return f"{self.of} in the {self.span} of {self.starts_on}: {self.credits.normalize():f}"
 
 
+class MonthlyUse(models.Model):
+    """What an organization used in a month, or one of its people: on all models, and on each. By these, who used most of all is found.
+
+    The worker writes them with the rollups, and they count as far as these.
+    """
+
+    class Of(models.TextChoices):
+        ORGANIZATION = "organization"
+        PERSON = "person"
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    month = models.DateField()
+    of = models.CharField(max_length=12, choices=Of)
+    is_whole = models.BooleanField()
+    """On all models together: then it names none."""
+    model = models.ForeignKey(
+        AIModel,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    actor = models.ForeignKey(
+        Actor,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    credits = AmountField()
+    events = models.BigIntegerField()
+
+    class Meta:
+        verbose_name = "use of a month"
+        verbose_name_plural = "who used most"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "month", "of", "is_whole", "actor", "model"],
+                nulls_distinct=False,
+                name="monthlyuse_one_of_each",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["month", "of", "is_whole", "model", "-credits", "-id"],
+                name="monthlyuse_most_credits",
+            ),
+            models.Index(
+                fields=["month", "of", "is_whole", "model", "-events", "-id"],
+                name="monthlyuse_most_work",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.of} in {self.month:%B %Y}: {self.credits.normalize():f}"
+
+
 class RollupMark(models.Model):
     """Up to which of an organization's events its rollups count."""
 

@@ -155,6 +155,29 @@ CHECKS: dict[str, str] = credits.CHECKS | {
             AND coalesce(t.actor_id::text, '') = coalesce(v.actor_id::text, '')
         JOIN credits_wallet w ON w.organization_id = coalesce(t.organization_id, v.organization_id)
         WHERE (t.credits, t.events) IS DISTINCT FROM (v.credits, v.events)""",
+    "what somebody used in a month is what their events say": """
+        SELECT w.id, 'use of ' || coalesce(t.of, v.of) || ' in the month of ' || coalesce(t.month, v.month),
+            'it says ' || coalesce(t.credits, 0) || ' credits and ' || coalesce(t.events, 0) || ' events, they say '
+                || coalesce(v.credits, 0) || ' and ' || coalesce(v.events, 0)
+        FROM (
+            SELECT u.* FROM usage_monthlyuse u JOIN usage_rollupmark m ON m.organization_id = u.organization_id
+        ) t
+        FULL JOIN (
+            SELECT e.organization_id, date_trunc('month', e.occurred_at AT TIME ZONE 'UTC')::date AS month,
+                x.of, x.is_whole, x.actor_id, x.model_id,
+                sum(e.credits) AS credits, count(*) FILTER (WHERE e.corrects_id IS NULL) AS events
+            FROM usage_usageevent e JOIN usage_rollupmark m ON m.organization_id = e.organization_id AND e.position <= m.position,
+                LATERAL (VALUES
+                    ('organization', true, NULL::uuid, NULL::varchar), ('organization', false, NULL, e.model_id),
+                    ('person', true, e.actor_id, NULL), ('person', false, e.actor_id, e.model_id)
+                ) AS x (of, is_whole, actor_id, model_id)
+            WHERE e.source <> 'forgiven'
+            GROUP BY 1, 2, 3, 4, 5, 6
+        ) v ON (t.organization_id, t.month, t.of, t.is_whole) = (v.organization_id, v.month, v.of, v.is_whole)
+            AND coalesce(t.actor_id::text, '') = coalesce(v.actor_id::text, '')
+            AND coalesce(t.model_id, '') = coalesce(v.model_id, '')
+        JOIN credits_wallet w ON w.organization_id = coalesce(t.organization_id, v.organization_id)
+        WHERE (t.credits, t.events) IS DISTINCT FROM (v.credits, v.events)""",
     # Nothing is wrong in the books: somebody renames them, or knows why not.
     "a name that people match by looks like no other": """
         SELECT w.id, n.subject, 'it may look like another: NFKC, without spaces around it and invisible characters'

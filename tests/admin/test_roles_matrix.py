@@ -58,6 +58,7 @@ PAGES = {
     "organizations.usageprofile": (ALL, "OAM", "OAM"),
     "usage.aimodel": (ALL, "AM", "AM"),
     "usage.denial": (ALL, "", ""),
+    "usage.monthlyuse": (ALL, "", ""),
     "usage.limit": (ALL, "OAM", "OAM"),
     "usage.rate": (ALL, "AM", "AM"),
     "usage.markup": (ALL, "AM", "AM"),

@@ -117,6 +117,7 @@ RULES: dict[str, list[Breach]] = {
     "usageevent_no_truncate": [Breach(f"TRUNCATE {EVENT}", f"{EVENT}_append_only")],
     "usagerollup_one_per_day": [like(ROLLUP, "true")],
     "usagetotal_one_per_span": [like(TOTAL, "of = 'actor' AND span = 'day'")],
+    "monthlyuse_one_of_each": [like("usage_monthlyuse", "of = 'person'")],
     "denial_one_a_minute": [like(DENIAL, "true")],
     "whatifpart_one_per_organization": [like("usage_whatifpart", "true")],
     "whatifline_one_per_outcome": [like("usage_whatifline", "true")],

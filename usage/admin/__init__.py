@@ -5,6 +5,7 @@ from usage.admin import events as events
 from usage.admin import groups as groups
 from usage.admin import limits as limits
 from usage.admin import markups as markups
+from usage.admin import most as most
 from usage.admin import organizations as organizations
 from usage.admin import profiles as profiles
 from usage.admin import proposals as proposals

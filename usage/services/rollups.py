@@ -6,7 +6,8 @@ the day of the work, and is no work of its own: it counts as no event. A report 
 unless it is very far behind: then it is refused, since a report reads a bounded number of rows.
 
 There are as many rollups as there are combinations of people, models and resources in a day. So what is asked for most stands beside them in
-totals: by kind of work, by resource, by actor, of days and of months. A report reads whole months where it can.
+totals: by kind of work, by resource, by actor, of days and of months. A report reads whole months where it can. And what everybody used in a month, on
+which model, stands where the largest of all organizations are found (`usage.services.most`).
 
 Rollups and totals can be deleted, all or some of them, without changing a report: a trigger takes the mark of their organization along (migration
 0002), without a mark they count for nothing, and the next visit begins from the first event.
@@ -21,7 +22,7 @@ from django.db import connection, transaction
 from credits import ledger
 from credits.models import Wallet
 from organizations.models import Organization
-from usage.models import RollupMark, UsageRollup, UsageTotal
+from usage.models import MonthlyUse, RollupMark, UsageRollup, UsageTotal
 
 Dimension = Literal[
     "day", "month", "work_type", "resource_type", "resource_id", "actor_id", "model_id"
@@ -57,6 +58,28 @@ def add_totals(rows: str) -> str:
     """
 
 
+_OF_MONTHS = "organization_id, month, of, is_whole, actor_id, model_id"
+
+
+def add_months(rows: str) -> str:
+    """Return the statement that adds rows of rollups, a table or a subquery, to what each used in a month."""
+    return f"""
+    INSERT INTO usage_monthlyuse AS t ({_OF_MONTHS}, credits, events)
+    SELECT r.organization_id, date_trunc('month', r.day)::date, kinds.of, kinds.is_whole, kinds.actor_id, kinds.model_id,
+        sum(r.credits), sum(r.events)
+    FROM {rows} AS r,
+        LATERAL (VALUES
+            ('organization', true, NULL::uuid, NULL::varchar),
+            ('organization', false, NULL, model_id),
+            ('person', true, actor_id, NULL),
+            ('person', false, actor_id, model_id)
+        ) AS kinds (of, is_whole, actor_id, model_id)
+    GROUP BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT ({_OF_MONTHS})
+        DO UPDATE SET credits = t.credits + excluded.credits, events = t.events + excluded.events
+    """
+
+
 _ADD = f"""
     WITH told AS MATERIALIZED (
         SELECT organization_id, {_DAY} AS day, {_GROUPS}, sum(credits) AS credits,
@@ -69,8 +92,8 @@ _ADD = f"""
         SELECT organization_id, day, {_GROUPS}, credits, events FROM told
         ON CONFLICT (organization_id, day, work_type, resource_type, resource_id, model_id, actor_id)
             DO UPDATE SET credits = r.credits + excluded.credits, events = r.events + excluded.events
-    )
-    {add_totals("told")}
+    ), totalled AS ({add_totals("told")})
+    {add_months("told")}
 """
 _MARKED = "EXISTS (SELECT FROM usage_rollupmark WHERE organization_id = %(organization)s)"
 _ROLLUPS = f"""
@@ -136,7 +159,7 @@ def roll_up(*, organization: Organization, now: datetime) -> int:
     (wallet,) = ledger.lock(organization.id)
     mark = RollupMark.objects.filter(organization=organization).first()
     if mark is None:
-        for rows in (UsageRollup, UsageTotal):
+        for rows in (UsageRollup, UsageTotal, MonthlyUse):
             rows.objects.filter(organization=organization).delete()
         mark = RollupMark.objects.create(organization=organization, rolled_up_at=now)
     last = min(mark.position + PORTION, wallet.event_position)

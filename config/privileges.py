@@ -46,7 +46,7 @@ TABLES: dict[str, Privileges] = {
     "credits_reference": Privileges(f"{APPEND}, UPDATE (text)"),
     "credits_referencemove": Privileges(APPEND),
     "credits_statuschange": Privileges(APPEND),
-    "credits_catalogue": Privileges(f"{READ}, UPDATE (version)"),
+    "credits_catalogue": Privileges(f"{READ}, UPDATE (version, credit_usd)"),
     # What was used, and what it costs.
     "usage_usageevent": Privileges(APPEND),
     "usage_usagerollup": Privileges(ALL),

@@ -117,11 +117,16 @@ def _of_either(rows: QuerySet[Row], either: Sequence[Q], count: int) -> QuerySet
     return rows.filter(pk__in=first.union(*others, all=True))
 
 
-def page_of(shape: type[serializers.BaseSerializer]) -> serializers.Serializer:
-    """Return the serializer of a page of `shape`, for the OpenAPI document."""
+def page_of(
+    shape: type[serializers.BaseSerializer], **beside: serializers.Field
+) -> serializers.Serializer:
+    """Return the serializer of a page of `shape`, for the OpenAPI document.
+
+    :param beside: what else the page says
+    """
     cursor = serializers.CharField(allow_null=True)
     return inline_serializer(
-        f"{shape.__name__}Page", {"items": shape(many=True), "nextCursor": cursor}
+        f"{shape.__name__}Page", {"items": shape(many=True), "nextCursor": cursor, **beside}
     )
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from tests import factories as f
 from tests.usage import people as p
 from usage.models import AIModel
-from usage.services import markups, rates
+from usage.services import credit, markups, rates
 from usage.services.calculating import calculate
 from usage.services.served import Served
 
@@ -67,6 +67,18 @@ class TestCard:
             ("audio seconds", 0, ""): [(36, ""), (None, "gone")],
             ("web searches", 0, ""): [(None, ""), (1_000, "new")],
         }
+
+    def test_says_what_a_credit_is(self, ana: Client) -> None:
+        model = a_model()
+        credit.keep(Decimal("0.005"))
+        rate = model.rates.first()
+        assert rate is not None
+
+        card = ana.get(url_of(model)).content.decode()
+        form = ana.get(reverse("admin:usage_rate_change", args=[rate.pk])).content.decode()
+
+        assert "in credits of US$ 0.005 each" in card
+        assert "A credit is US$ 0.005." in form
 
     def test_says_what_a_thousand_a_million_and_a_minute_cost(self, ana: Client) -> None:
         card = shown(ana, a_model())["card"]

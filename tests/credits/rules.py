@@ -75,6 +75,11 @@ RULES: dict[str, list[Breach]] = {
         Breach("INSERT INTO credits_catalogue (id) VALUES (2)"),
         Breach("UPDATE credits_catalogue SET id = 0"),
     ],
+    "catalogue_credit_is_worth_something": [
+        Breach("UPDATE credits_catalogue SET credit_usd = 0"),
+        Breach("UPDATE credits_catalogue SET credit_usd = -0.01"),
+        Breach("UPDATE credits_catalogue SET credit_usd = 1000.0000000001"),
+    ],
     "clockmark_only_one": [
         Breach(
             "INSERT INTO organizations_clockmark (id, believed_at, said_at, counted, machine, decisions)"

@@ -17,13 +17,14 @@ from usage.services import cost_map, rates
 D = Decimal
 MAP = Path(__file__).parent / "data" / "cost_map.json"
 DAY = date(2026, 5, 10)
+CENT = Decimal("0.01")
 MILLION = 1_000_000
 LONG = 200_001
 
 
 @pytest.fixture(scope="module")
 def cards() -> dict[str, RateCard]:
-    found = cost_map.read(MAP, since=DAY).rates
+    found = cost_map.read(MAP, since=DAY, credit_usd=CENT).rates
     return {
         slug: rates.card_of(list(of_model))
         for slug, of_model in groupby(found, key=lambda rate: rate.model_id)
@@ -141,7 +142,7 @@ class TestCharges:
 
 class TestLeftOut:
     def test_is_named_with_why(self) -> None:
-        assert cost_map.read(MAP, since=DAY).left_out == [
+        assert cost_map.read(MAP, since=DAY, credit_usd=CENT).left_out == [
             "no-price: it has no price",
             "no-unit: training_cost_per_hour: a price that has no unit here",
             "negative: input_cost_per_token: -0.000001 is not 0 or more",

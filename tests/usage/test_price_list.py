@@ -27,6 +27,7 @@ from usage.units import DIRECTIONS, FRACTIONAL, PARTS, TEXT, TOKENS, UNITS, WHOL
 D = Decimal
 DEPRECATED = "cerebras/llama3.1-8b"
 DAY = date(2026, 5, 10)
+CENT = Decimal("0.01")
 USAGES = 20
 
 
@@ -71,7 +72,7 @@ def listed_price(
         calculated = info.calc_price(
             Usage(**counts), provider, genai_request_timestamp=moment, price_context=context
         )
-    credits = calculated.total_price * price_list.CREDITS_PER_DOLLAR
+    credits = calculated.total_price / CENT
     # The list divides to 28 digits, and we exactly: what differs beyond is no difference.
     with localcontext(prec=60):
         return credits.quantize(D("1e-22")).quantize(D("0.000001"), rounding=ROUND_UP)
@@ -96,7 +97,7 @@ def everything() -> Iterator[tuple[str, Provider, ModelInfo]]:
 
 def compare_with_the_list(every: int) -> int:
     """Compare our charges with the list's for each model of so many; return how many were compared."""
-    listed, random, compared = price_list.read(since=DAY), Random(11), 0
+    listed, random, compared = price_list.read(since=DAY, credit_usd=CENT), Random(11), 0
     cards = cards_of(listed)
     for number, (slug, provider, info) in enumerate(everything()):
         if slug not in cards or number % every:
@@ -143,7 +144,7 @@ def is_included(card: RateCard, unit: str) -> bool:
 class TestNothingIsFree:
     def test_whatever_is_told_of_whatever_model(self) -> None:
         charged = refused = 0
-        for cards in list(cards_of(price_list.read(since=DAY)).values())[::7]:
+        for cards in list(cards_of(price_list.read(since=DAY, credit_usd=CENT)).values())[::7]:
             for unit in UNITS.keys() - {"requests"}:
                 counts = completed(dict.fromkeys({unit} | WHOLES[unit], 1_000))
                 try:
@@ -172,13 +173,13 @@ class TestUnits:
 
 class TestRead:
     def test_leaves_out_only_what_has_no_price(self) -> None:
-        left_out = price_list.read(since=DAY).left_out
+        left_out = price_list.read(since=DAY, credit_usd=CENT).left_out
 
         assert len(left_out) < 200
         assert {said.split(": ", 1)[1] for said in left_out} == {"it has no price"}
 
     def test_calls_every_model_by_a_name_of_its_own(self) -> None:
-        slugs = [model.slug for model in price_list.read(since=DAY).models]
+        slugs = [model.slug for model in price_list.read(since=DAY, credit_usd=CENT).models]
 
         assert len(set(slugs)) == len(slugs)
         assert {"gpt-4o-mini", "claude-opus-5-5", "azure/o1"} <= set(slugs)
@@ -192,7 +193,7 @@ class TestRead:
         ],
     )
     def test_says_how_a_provider_counts(self, slug: str, flags: tuple[bool, bool]) -> None:
-        (model,) = price_list.read(since=DAY, only=[slug]).models
+        (model,) = price_list.read(since=DAY, credit_usd=CENT, only=[slug]).models
 
         assert (model.input_includes_cached, model.output_includes_reasoning) == flags
 

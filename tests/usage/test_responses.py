@@ -19,6 +19,7 @@ from usage.units import FRACTIONAL, UNITS
 
 D = Decimal
 DAY = date(2026, 5, 10)
+CENT = Decimal("0.01")
 OPENAI_CHAT = {
     "prompt_tokens": 1_000,
     "completion_tokens": 300,
@@ -235,7 +236,7 @@ class TestPrices:
     def test_of_what_is_said_are_the_lists_own(self) -> None:
         """What the list itself says an answer costs, in credits, for some models of every provider that has extractors."""
         random, compared = Random(7), 0
-        listed = price_list.read(since=DAY)
+        listed = price_list.read(since=DAY, credit_usd=CENT)
         cards: dict[str, list[Rate]] = {rate.model_id: [] for rate in listed.rates}
         for rate in listed.rates:
             if f"{rate.starts_at:%Y-%m-%d}" == str(DAY):

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from usage.admin.calculator import calculator
 from usage.admin.card import Column, card_of, versions_of
 from usage.models import AIModel, CustomerPrice, Markup, MarkupRule, Rate
+from usage.services import credit
 
 CUSTOMERS = 20
 """How many customer prices stand on the page."""
@@ -50,6 +51,7 @@ def page_of(request: HttpRequest, model: AIModel, *, now: datetime) -> dict[str,
     card = card_of(model, now=now, also=_moment(request.GET.get("shown", "")))
     found: dict[str, Any] = {
         "card": card,
+        "a_credit": credit.in_words(credit.current()),
         "is_marked_up": any(column.is_marked_up for column in card.columns),
         "versions": _versions(model, now),
         "calculator": calculator(model, request.GET, now=now),

@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import DecimalField, Exists, OuterRef, QuerySet
+from django.db.models import DecimalField, Exists, Field, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,7 +29,7 @@ from usage.admin.card import PER, main_prices, order_of
 from usage.admin.model_page import page_of
 from usage.admin.today import model_today, price_today
 from usage.models import AIModel, Rate
-from usage.services import names, rate_card, rates
+from usage.services import credit, names, rate_card, rates
 from usage.units import INPUT, OUTPUT, UNITS
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
@@ -286,6 +286,14 @@ class RateAdmin(Prices, EditedAdmin):
         ),
         ("Only when", {"fields": (("variant", "hours"),)}),
     )
+
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "amount":
+            field.help_text += f" A credit is {credit.in_words(credit.current())}."
+        return field
 
     def impact(self, row: Rate, *, now: datetime) -> list[Figure]:
         return price_today(row.model, max(row.starts_at, now), now=now)

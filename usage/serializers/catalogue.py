@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from organizations.fields import NamesActor, QueryBoolean, StrictChar, StrictChoice, WalletTime
 from organizations.models import UsageProfile
-from organizations.pagination import PageQuery
+from organizations.pagination import PageQuery, page_of
 from usage.counts import NAMES
 from usage.pricing import Price
 from usage.serializers.telling import VariantOrNull
@@ -81,3 +81,12 @@ class ModelShape(serializers.Serializer):
     def get_prices(self, listed: Listed) -> Any:
         prices = listed.card.prices if listed.card else ()
         return PriceShape(prices, many=True).data
+
+
+MODELS = page_of(
+    ModelShape,
+    creditUsd=serializers.CharField(
+        help_text="How many US dollars a credit stands for; a text, because it is exact."
+    ),
+)
+"""A page of models, and what a credit is."""

@@ -12,7 +12,9 @@ import simplejson
 
 from organizations.models import UsageProfile
 from usage.models import AIModel, Rate
-from usage.services.price_list import CREDITS_PER_DOLLAR, TIERS
+from usage.pricing import EXACT
+from usage.services.credit import TooDear, credits_of
+from usage.services.price_list import TIERS
 from usage.services.rate_card import InvalidRateCard, PriceList, problem_of
 from usage.units import ORDER, UNITS, WHOLES, overlap
 
@@ -69,9 +71,14 @@ _BAND = re.compile(r"_above_(\d+)k_tokens")
 
 
 def read(
-    path: Path, *, since: date, only: Collection[str] = (), of: Collection[str] = ()
+    path: Path,
+    *,
+    since: date,
+    credit_usd: Decimal,
+    only: Collection[str] = (),
+    of: Collection[str] = (),
 ) -> PriceList:
-    """Return what a cost map says, as cards that begin on a day. What it cannot say is left out, and told in `left_out`.
+    """Return what a cost map says, as cards that begin on a day, in credits of so many US dollars. What it cannot say is left out, and told in `left_out`.
 
     :raises InvalidRateCard: if it is no cost map
     """
@@ -81,17 +88,23 @@ def read(
         raise InvalidRateCard(f"{path}: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
         raise InvalidRateCard(f"{path}: an object of models expected")
-    found = PriceList([], [])
+    found = PriceList([], [], credit_usd=credit_usd)
     for slug, entry in content.items():
         provider = str(entry.get("litellm_provider") or "")
         wanted = (not only or slug in only) and (not of or provider in of)
         if slug != "sample_spec" and wanted:
-            _read_model(slug, provider, entry, since, found)
+            _read_model(slug, provider, entry, found, since=since, credit_usd=credit_usd)
     return found
 
 
 def _read_model(
-    slug: str, provider: str, entry: Mapping[str, Any], since: date, found: PriceList
+    slug: str,
+    provider: str,
+    entry: Mapping[str, Any],
+    found: PriceList,
+    *,
+    since: date,
+    credit_usd: Decimal,
 ) -> None:
     model = AIModel(
         slug=slug,
@@ -105,7 +118,7 @@ def _read_model(
         return
     amounts: dict[tuple[str, str, int], Decimal] = {}
     for field, value in entry.items():
-        problem = _read_field(field, value, str(entry.get("mode") or ""), amounts)
+        problem = _read_field(field, value, str(entry.get("mode") or ""), credit_usd, amounts)
         if problem is not None:
             found.left_out.append(f"{slug}: {field}: {problem}")
     _complete(amounts)
@@ -132,7 +145,11 @@ def _read_model(
 
 
 def _read_field(
-    field: str, value: Any, mode: str, amounts: dict[tuple[str, str, int], Decimal]
+    field: str,
+    value: Any,
+    mode: str,
+    credit_usd: Decimal,
+    amounts: dict[tuple[str, str, int], Decimal],
 ) -> str | None:
     """Take what a field says; return why it cannot be charged, if it cannot."""
     if "cost" not in field or value in (None, "", {}):
@@ -151,9 +168,11 @@ def _read_field(
     dollars = Decimal(value)
     if not dollars.is_finite() or dollars < 0:
         return f"{value} is not 0 or more"
-    amount = dollars * UNITS[unit].per * CREDITS_PER_DOLLAR
-    if amount >= 10**13 or amount != round(amount, 20):
-        return f"{value} is too large, or has too many decimal places"
+    dollars = EXACT.multiply(dollars, UNITS[unit].per)
+    try:
+        amount = credits_of(dollars, credit_usd)
+    except TooDear as error:
+        return str(error)
     key = unit, variant, start
     amounts[key] = max(amount, amounts.get(key, amount))
     return None

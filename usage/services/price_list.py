@@ -22,11 +22,10 @@ from genai_prices.types import (
 from organizations.models import UsageProfile
 from usage.hours import minutes_of
 from usage.models import AIModel, Rate
+from usage.services.credit import TooDear, credits_of
 from usage.services.rate_card import PriceList, problem_of
 from usage.units import CACHE_READ, CACHE_WRITE, INPUT, OUTPUT, REASONING
 
-CREDITS_PER_DOLLAR = 100
-"""A credit is a cent."""
 MAKERS = (
     *("anthropic", "openai", "google", "mistral", "deepseek", "x-ai", "cohere", "moonshotai"),
     *("perplexity", "voyageai", "minimax", "zai"),
@@ -61,10 +60,16 @@ class Unreadable(Exception):
     """What the list says of a model cannot be a card of ours."""
 
 
-def read(*, since: date, only: Collection[str] = (), of: Collection[str] = ()) -> PriceList:
-    """Return what the list says from a day on: of all models, of these, or of those of these providers. What it cannot say is left out, and
-    told in `left_out`."""
-    found = PriceList([], [])
+def read(
+    *,
+    since: date,
+    credit_usd: Decimal,
+    only: Collection[str] = (),
+    of: Collection[str] = (),
+) -> PriceList:
+    """Return what the list says from a day on, in credits of so many US dollars: of all models, of these, or of those of these providers.
+    What it cannot say is left out, and told in `left_out`."""
+    found = PriceList([], [], credit_usd=credit_usd)
     for provider in providers:
         if of and provider.id not in of:
             continue
@@ -77,8 +82,8 @@ def read(*, since: date, only: Collection[str] = (), of: Collection[str] = ()) -
             if info.deprecated:
                 found.deprecated[slug] = None
             try:
-                _read_model(provider, info, slug, since, found)
-            except Unreadable as error:
+                _read_model(provider, info, slug, found, since=since, credit_usd=credit_usd)
+            except (Unreadable, TooDear) as error:
                 found.left_out.append(f"{slug}: {error}")
                 found.deprecated.pop(slug, None)
     return found
@@ -90,11 +95,17 @@ def slug_of(provider: Provider, info: ModelInfo) -> str:
 
 
 def _read_model(
-    provider: Provider, info: ModelInfo, slug: str, since: date, found: PriceList
+    provider: Provider,
+    info: ModelInfo,
+    slug: str,
+    found: PriceList,
+    *,
+    since: date,
+    credit_usd: Decimal,
 ) -> None:
     days = [since, *(day for day in sorted(set(_days(info))) if day > since)]
     model = _model(provider, info, slug)
-    cards = [list(_card(model, provider, info, day)) for day in days]
+    cards = [list(_card(model, provider, info, day, credit_usd)) for day in days]
     if not any(cards):
         raise Unreadable("it has no price")
     found.models.append(model)
@@ -150,7 +161,9 @@ def _days(info: ModelInfo) -> Iterator[date]:
             yield each.constraint.start_date
 
 
-def _card(model: AIModel, provider: Provider, info: ModelInfo, day: date) -> Iterator[Rate]:
+def _card(
+    model: AIModel, provider: Provider, info: ModelInfo, day: date, credit_usd: Decimal
+) -> Iterator[Rate]:
     """Return the rates of a model from a day on. Of conditions that hold the last one counts, of variants the first."""
     least = LEAST.get((provider.id, info.id), 0)
     said = {"model": model, "starts_at": datetime.combine(day, time(), UTC)}
@@ -177,7 +190,7 @@ def _card(model: AIModel, provider: Provider, info: ModelInfo, day: date) -> Ite
                     variant=variant_name,
                     hours=hours,
                     prompt_tokens_from=start,
-                    amount=dollars * CREDITS_PER_DOLLAR,
+                    amount=credits_of(dollars, credit_usd),
                     at_least=least if unit.endswith("audio_seconds") else 0,
                     **said,
                 )

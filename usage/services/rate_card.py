@@ -15,6 +15,7 @@ from simple_history.utils import bulk_create_with_history, bulk_update_with_hist
 from credits.models import Catalogue
 from organizations.history import LENGTH, UNSAID, delete_signed, sign
 from usage.models import AIModel, Rate
+from usage.services import credit
 from usage.units import OUTPUT, UNITS, WHOLES, overlap
 
 MODEL_FIELDS = (
@@ -76,6 +77,8 @@ class PriceList:
     """What somebody lists that cannot be a card: which model, and why."""
     whole_of: set[str] = field(default_factory=set)
     """The providers of which it lists all models that there are."""
+    credit_usd: Decimal | None = None
+    """How many US dollars a credit of its prices stands for; None if it does not say so."""
     deprecated: dict[str, date | None] = field(default_factory=dict)
     """The models that its keeper calls deprecated, each with the day on which it ends, where that is said."""
 
@@ -104,14 +107,19 @@ class _Cards:
         return self._of[slug][max(begun)] if begun else {}
 
 
-def differing(listed: PriceList) -> PriceList:
-    """Return of a list that others keep what it says otherwise than the cards in force. How a model that is there is called, and for whom
-    it is, stays as staff have it.
+def differing(listed: PriceList, *, since: datetime) -> PriceList:
+    """Return of a list that others keep what it says otherwise than the cards in force; where a credit becomes another, all cards with it.
+    How a model that is there is called, and for whom it is, stays as staff have it.
 
     :param listed: its cards, those of a model by their beginning
+    :param since: from when on all others are rescaled
+    :raises InvalidRateCard: if a price becomes higher than one may be
     """
     there = set(AIModel.objects.filter(slug__in=_slugs(listed)).values_list("slug", flat=True))
     cards, rates = _Cards(_slugs(listed)), list[Rate]()
+    scaled = _rescaled(listed, since)
+    for rate in scaled:
+        cards.put(rate)
     for card, group in groupby(listed.rates, key=_card):
         wanted = list(group)
         if _said(cards.in_force(card).values()) != _said(wanted):
@@ -119,7 +127,27 @@ def differing(listed: PriceList) -> PriceList:
             for rate in wanted:
                 cards.put(rate)
     new = [model for model in listed.models if model.slug not in there]
+    said = {_card(rate) for rate in rates}
+    rates += [rate for rate in scaled if _card(rate) not in said]
     return replace(listed, models=new, rates=rates)
+
+
+def completed(listed: PriceList, *, since: datetime) -> PriceList:
+    """Return what a file says, and where it says that a credit is another, the cards of all models that it does not name with it.
+
+    :raises InvalidRateCard: if a price becomes higher than one may be
+    """
+    scaled = _rescaled(listed, since, but=_slugs(listed))
+    return replace(listed, rates=[*listed.rates, *scaled])
+
+
+def _rescaled(listed: PriceList, since: datetime, but: Collection[str] = ()) -> list[Rate]:
+    if listed.credit_usd is None:
+        return []
+    try:
+        return credit.rescaled(listed.credit_usd, since=since, but=but)
+    except credit.TooDear as error:
+        raise InvalidRateCard(f"credit_usd: {error}") from error
 
 
 def not_listed(listed: PriceList) -> list[str]:
@@ -156,7 +184,7 @@ def compare(wanted: PriceList) -> list[Change]:
     the list does not name stays."""
     keep_unsaid(wanted.models)
     models = AIModel.objects.in_bulk(_slugs(wanted))
-    cards, changes = _Cards(_slugs(wanted)), list[Change]()
+    cards, changes = _Cards(_slugs(wanted)), _credit_changes(wanted)
     for model in wanted.models:
         changes += _changes(model.slug, model, models.get(model.slug), MODEL_FIELDS)
     for card, group in groupby(sorted(wanted.rates, key=_card), key=_card):
@@ -173,6 +201,16 @@ def compare(wanted: PriceList) -> list[Change]:
     return changes
 
 
+def _credit_changes(wanted: PriceList) -> list[Change]:
+    """Return that a credit becomes another: one of less makes everything dearer."""
+    before, after = credit.current(), wanted.credit_usd
+    if after is None or after == before:
+        return []
+    kind = Kind.DEARER if after < before else Kind.CHEAPER
+    said = (credit.in_words(each) for each in (before, after))
+    return [Change(kind, "everything", "a credit", *said)]
+
+
 @transaction.atomic(savepoint=False)
 def load(
     wanted: PriceList, *, performed_by: str = UNSAID, progress: Progress = _say_nothing
@@ -183,6 +221,8 @@ def load(
     """
     # Whoever changes the catalogue raises its version: first of all, so that two who load cards do not wait for each other.
     Catalogue.objects.select_for_update(no_key=True).get()
+    if wanted.credit_usd is not None:
+        credit.keep(wanted.credit_usd)
     _load_models(wanted.models, performed_by)
     cards, new, changed, gone = _Cards(_slugs(wanted)), list[Rate](), list[Rate](), list[Rate]()
     for card, group in groupby(sorted(wanted.rates, key=_card), key=_card):

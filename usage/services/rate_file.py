@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from organizations.models import UsageProfile
 from usage.models import AIModel, Rate
+from usage.services import credit
 from usage.services.rate_card import InvalidRateCard, PriceList, require_chargeable
 from usage.units import REQUESTS, UNITS
 
@@ -24,6 +25,7 @@ FLAGS = {
     "output_includes_reasoning": True,
 }
 PLACES = 20
+_CREDIT = re.compile(r"\s*credit_usd\s*=")
 _TABLE = re.compile(r"\s*\[\[\s*models\s*(\.\s*rates\s*)?\]\]")
 
 
@@ -37,15 +39,35 @@ def read(path: Path) -> PriceList:
         content = tomllib.loads(text, parse_float=Decimal)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, InvalidOperation) as error:
         raise InvalidRateCard(f"{path}: {error}") from error
-    tables = content.pop("models", None)
+    tables, said = content.pop("models", None), content.pop("credit_usd", None)
     if content or not _are_tables(tables):
-        raise InvalidRateCard(f"{path}: [[models]] tables expected, and nothing else")
-    found = PriceList([], [])
+        raise InvalidRateCard(
+            f"{path}: [[models]] tables expected, before them credit_usd, and nothing else"
+        )
+    found = PriceList([], [], credit_usd=_credit(said, _line_of(text)))
     for table, lines in zip_longest(tables, _lines(text)[: len(tables)]):
         _read_model(dict(table), found, lines or [])
     _require_unique(found)
     require_chargeable(found.rates)
     return found
+
+
+def _line_of(text: str) -> int:
+    """Return the line on which what a credit is is said."""
+    found = (n for n, line in enumerate(text.splitlines(), 1) if _CREDIT.match(line))
+    return next(found, 0)
+
+
+def _credit(value: Any, line: int) -> Decimal | None:
+    """Return what a file says that a credit is; None if it says nothing of it."""
+    if value is None:
+        return None
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    _require(is_number, f"credit_usd{_on(line)}: a number like 0.01 is expected")
+    try:
+        return credit.read(str(value))
+    except ValueError as error:
+        raise InvalidRateCard(f"credit_usd{_on(line)}: {error}") from error
 
 
 def _lines(text: str) -> list[list[int]]:

@@ -6,10 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from organizations.doors import operation
-from organizations.pagination import page, page_of
+from organizations.pagination import page
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage.serializers import catalogue as shapes
-from usage.services import catalogue, terms
+from usage.services import catalogue, credit, terms
 from usage.views.work import WorkView
 
 
@@ -23,11 +23,11 @@ class Models(WorkView):
         USAGE_READ,
         USAGE_WRITE,
         query=shapes.ModelsQuery,
-        answer=page_of(shapes.ModelShape),
+        answer=shapes.MODELS,
         personal=True,
     )
     def get(self, request: Request) -> Response:
-        """The models, for an actor or for the organization: available, or why not, and what they cost it. By their ids; with `available` a page may have fewer than its limit, and still a cursor."""
+        """The models, for an actor or for the organization: available, or why not, and what they cost it; and what a credit is. By their ids; with `available` a page may have fewer than its limit, and still a cursor."""
         actor = self.actor(self.query)
         wanted = {
             name: self.query[name] for name in ("provider", "tier", "q") if name in self.query
@@ -43,4 +43,5 @@ class Models(WorkView):
         if "available" in self.query:
             listed = [each for each in listed if each.available == self.query["available"]]
         items = shapes.ModelShape(listed, many=True).data
-        return Response({"items": items, "nextCursor": cursor})
+        worth = f"{credit.current().normalize():f}"
+        return Response({"items": items, "nextCursor": cursor, "creditUsd": worth})

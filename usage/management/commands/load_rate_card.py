@@ -14,7 +14,15 @@ from rich.table import Table
 
 from organizations import clock
 from usage.models import MAX_FACTOR, Markup
-from usage.services import cost_map, markups, names, price_list, rate_card, rate_file
+from usage.services import (
+    cost_map,
+    credit,
+    markups,
+    names,
+    price_list,
+    rate_card,
+    rate_file,
+)
 from usage.services.rate_card import Change, PriceList
 
 SHOWN = 100
@@ -52,6 +60,12 @@ class Command(BaseCommand):
             help="from when on its prices hold, where they have no date of their own; today",
         )
 
+        parser.add_argument(
+            "--credit-usd",
+            type=_credit,
+            metavar="DOLLARS",
+            help="what a credit is from today on: 0.01; all prices become dearer or cheaper with it",
+        )
         parser.add_argument(
             "--retire",
             nargs="?",
@@ -92,23 +106,35 @@ class Command(BaseCommand):
         since: date | None,
         provider: list[str],
         only: list[str],
+        credit_usd: Decimal | None,
         **options: Any,
     ) -> tuple[PriceList, PriceList]:
         """Return what is listed, and what of it is wanted: of a list that others keep only what differs."""
-        day = since or clock.now().date()
+        day, current = since or clock.now().date(), credit.current()
+        begin = datetime.combine(day, time(), UTC)
+        if since and credit_usd not in (None, current):
+            raise CommandError("what a credit is becomes another today: not together with --from")
+        said: dict[str, Any] = {
+            "since": day,
+            "credit_usd": credit_usd or current,
+            "only": only,
+            "of": provider,
+        }
         if file is None:
-            listed = price_list.read(since=day, only=only, of=provider)
+            listed = price_list.read(**said)
         elif file.suffix == ".json":
-            listed = cost_map.read(file, since=day, only=only, of=provider)
+            listed = cost_map.read(file, **said)
         else:
-            if since or provider or only or options["retire"]:
-                raise CommandError("a TOML file says itself which models, and from when on")
+            if since or provider or only or options["retire"] or credit_usd:
+                raise CommandError(
+                    "a TOML file says itself which models, from when on, and what a credit is"
+                )
             listed = rate_file.read(file)
-            return listed, listed
+            return listed, rate_card.completed(listed, since=begin)
         missing = sorted(set(only) - {model.slug for model in listed.models})
         if missing:
             raise CommandError(f"not in the list: {', '.join(missing)}")
-        return listed, rate_card.differing(listed)
+        return listed, rate_card.differing(listed, since=begin)
 
     def _retired(
         self, listed: PriceList, wanted: PriceList, day: date | Literal[True] | None
@@ -167,6 +193,13 @@ def _factor(text: str) -> Decimal:
     if factor != factor.quantize(Decimal("0.000001")):
         raise ArgumentTypeError(f"{text}: a markup has up to six decimal places")
     return factor
+
+
+def _credit(text: str) -> Decimal:
+    try:
+        return credit.read(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def _day(text: str) -> date:

@@ -290,6 +290,8 @@ class FailureAdmin(ViewOnlyAdmin):
 class AttemptAdmin(ViewOnlyAdmin):
     """Who failed of late, and how often: what the pause is decided by."""
 
+    exported = False  # rows of a few minutes, with what was typed
+
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start")
     search_fields = ("username", "ip_address")
     ordering = ("-id",)
@@ -299,6 +301,8 @@ class AttemptAdmin(ViewOnlyAdmin):
 @admin.register(AccessLog)
 class AccessAdmin(ViewOnlyAdmin):
     """Logins, and when they ended."""
+
+    not_in_file = ("session_hash",)
 
     list_display = ("attempt_time", "logout_time", "username", "ip_address")
     search_fields = ("username", "ip_address")

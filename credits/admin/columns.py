@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 
 from credits.templatetags.amounts import cell, credits
 from organizations import clock
-from organizations.admin import ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
+from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.cells import UNLIMITED
 from organizations.admin.change_lists import KeysetList
 
@@ -78,7 +78,7 @@ class MonthFilter(DropdownFilter):
         return queryset.filter(month=self.value()) if self.value() in known else queryset
 
 
-class MoneyAdmin(ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin):
+class MoneyAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
     """A table of money: newest first, and never counted, because it only grows."""
 
     ordering = ("-id",)

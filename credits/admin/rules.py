@@ -23,12 +23,12 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from credits.admin.raising import raised
 from credits.models import ZERO
 from organizations import clock
+from organizations.admin import ExportedAdmin
 from organizations.admin.actions import Effect, Figure, compare, staff, visible
 from organizations.history import REASON_LENGTH, explained
 from organizations.models import Organization
@@ -79,7 +79,7 @@ class Reopened:
         return False
 
 
-class RuleAdmin(ModelAdmin):
+class RuleAdmin(ExportedAdmin):
     """Rows that are rules. A subclass says what a change means today, and how it is written."""
 
     empty_means: ClassVar[Mapping[str, str]] = {}

@@ -16,7 +16,7 @@ from credits.admin.columns import MoneyAdmin, amount
 from credits.admin.ledger import told, with_reversals
 from credits.models import BillingPeriod, LedgerEntry, StatusChange, Wallet
 from organizations import clock, sheet
-from organizations.admin import ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin, link
+from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link
 from organizations.admin.windows import WindowFilter
 
 MOVEMENTS = 20
@@ -30,7 +30,7 @@ class AsOfForm(forms.Form):
 
 
 @admin.register(Wallet)
-class WalletAdmin(ExportedAdmin, Headed, PublicIdSearch, ViewOnlyAdmin):
+class WalletAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
     """What each organization holds. Its page with the buttons is that of the organization."""
 
     list_display = (

@@ -7,10 +7,10 @@ from organizations.admin import keys as keys
 from organizations.admin.cells import link as link
 from organizations.admin.cells import pill as pill
 from organizations.admin.columns import TONES as TONES
-from organizations.admin.columns import ExportedAdmin as ExportedAdmin
 from organizations.admin.columns import Headed as Headed
 from organizations.admin.columns import PublicIdSearch as PublicIdSearch
 from organizations.admin.columns import ViewOnlyAdmin as ViewOnlyAdmin
+from organizations.admin.exports import ExportedAdmin as ExportedAdmin
 from organizations.admin.history import Change as Change
 from organizations.admin.history import HistoryAdmin as HistoryAdmin
 from organizations.admin.keys import key_state as key_state

@@ -1,20 +1,15 @@
 """How lists are paged and narrowed down: by where a page ends rather than by its number, and by filters that show."""
 
-import json
-from collections.abc import Iterator
-from functools import reduce
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import get_fields_from_path
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import BinaryField, Model, Q, QuerySet
+from django.db.models import Model, Q
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
 OLDER, NEWER = "older-than", "newer-than"
-BATCH = 1_000
-"""How many rows of an export are in memory at a time."""
 _ENDS = ("__exact", "__id", "_id")
 
 
@@ -139,29 +134,6 @@ class KeysetList(ChipList):
         first, falls = keys[0]
         edge = "lte" if falls != is_back else "gte"
         return Q(**{f"{first}__{edge}": row[first]}) & beyond
-
-
-def sheet_of(rows: QuerySet[Any], owner: str) -> Iterator[list[object]]:
-    """Yield the rows of a list as a table: the names of the columns, and then the rows, a batch of them at a time.
-
-    :param owner: the path to the organization that a row belongs to
-    """
-    fields = [
-        field for field in rows.model._meta.concrete_fields if not isinstance(field, BinaryField)
-    ]
-    yield ["organization", *(field.attname for field in fields)]
-    rows = rows.order_by("-pk")
-    last = None
-    while last != "":
-        batch = list((rows if last is None else rows.filter(pk__lt=last))[:BATCH])
-        for row in batch:
-            own = (_plain(field.value_from_object(row)) for field in fields)
-            yield [reduce(getattr, owner.split("__"), row).name, *own]
-        last = batch[-1].pk if len(batch) == BATCH else ""
-
-
-def _plain(value: object) -> object:
-    return json.dumps(value, default=str) if isinstance(value, dict | list) else value
 
 
 def _path(name: str) -> str:

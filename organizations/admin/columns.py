@@ -8,21 +8,18 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
-from organizations import clock, ids, sheet, words
+from organizations import ids, words
 from organizations.admin.cells import column_of
-from organizations.admin.change_lists import ChipList, sheet_of
+from organizations.admin.exports import ExportedAdmin
 from organizations.idempotency import sqlstate
 from organizations.models import Actor, Env, Group, Organization
 
@@ -47,7 +44,7 @@ _NAMED: Mapping[str, tuple[type[Model], Sequence[str]]] = {
 }
 
 
-class ViewOnlyAdmin(ModelAdmin):
+class ViewOnlyAdmin(ExportedAdmin):
     """Rows that staff may look at, and nobody may write here: services do."""
 
     list_per_page = 50
@@ -121,25 +118,13 @@ class SandboxFilter(SimpleListFilter):
         return queryset.exclude(**{self.env: Env.TEST})
 
 
-class PublicIdSearch(ModelAdmin):
+class PublicIdSearch(ExportedAdmin):
     """A search that also takes ids as the API writes them, and bare UUIDs; sandboxes are left out unless asked for."""
 
-    public_ids: ClassVar[Mapping[str, str]] = {}
-    """Which column each prefix names: `{"rsv": "id", "org": "wallet__organization_id"}`."""
     search_by_names: ClassVar[Sequence[str]] = ()
     """Of a table that only grows: whose rows a name finds, as paths to organizations, actors and groups."""
     search_exactly: ClassVar[Sequence[str]] = ()
     """And the columns that a text finds as it is."""
-
-    list_before_template = "admin/chips.html"
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
-        return ChipList
-
-    @property
-    def owner_path(self) -> str:
-        """The path to the organization that a row belongs to."""
-        return self.public_ids["org"].removesuffix("_id")
 
     @property
     def env_column(self) -> str:
@@ -207,34 +192,3 @@ class PublicIdSearch(ModelAdmin):
             except ids.MalformedId:
                 continue
         return columns
-
-
-class ExportedAdmin(PublicIdSearch):
-    """A list that is also a file: the rows that its filters leave, each whole, as a spreadsheet opens them."""
-
-    def get_urls(self) -> list[URLPattern]:
-        export = self.admin_site.admin_view(self.export)
-        return [path("export/", export, name=self._export_name), *super().get_urls()]
-
-    @property
-    def _export_name(self) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_export"
-
-    def export(self, request: HttpRequest) -> HttpResponseBase:
-        """Send the rows a batch at a time: there may be millions."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:
-            return redirect(f"admin:{self._export_name.removesuffix('export')}changelist")
-        table = sheet_of(rows, self.owner_path)
-        answer = StreamingHttpResponse(sheet.file(table), content_type="text/csv; charset=utf-8")
-        name = f"{self.opts.model_name}-{clock.now():%Y-%m-%d}.csv"
-        answer["Content-Disposition"] = f'attachment; filename="{name}"'
-        return answer
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changes = super().get_changelist_instance(request)
-        changes.export_url = f"{reverse(f'admin:{self._export_name}')}{changes.get_query_string()}"
-        return changes

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -13,15 +14,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from credits.admin.columns import MoneyAdmin
-from credits.models import LedgerEntry, Wallet
-from organizations.admin import change_lists
+from credits.models import CreditConfig, LedgerEntry, Wallet
+from organizations.admin import exports
 from organizations.admin.change_lists import NEWER, OLDER
-from organizations.models import Organization
+from organizations.models import Actor, ApiKey, Organization
 from tests import factories as f
 from tests.admin.people import staff_who_may
 from tests.admin.test_pages import list_of, world
 from tests.usage import people as p
-from usage.models import Denial, UsageEvent
+from usage.models import Denial, Limit, Rate, UsageEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,7 +122,7 @@ def test_filters_show_and_can_be_taken_away(ana: Client, nordwind: Organization)
 
 
 def test_an_export_has_what_the_filters_leave(ana: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_lists, "BATCH", 2)
+    monkeypatch.setattr(exports, "BATCH", 2)
     child = world()
     f.grant(f.make_organization("=1+1"), "0.5")
 
@@ -142,6 +143,72 @@ def test_balances_usage_and_refusals_are_exported(ana: Client, model: type[Model
     rows = table(export(ana, model))
 
     assert len(rows) == model._default_manager.count()
+
+
+WITHOUT_A_FILE = {
+    "auth.user": "staff and what they may do, with their passwords' hashes: for administrators, on its page",
+    "auth.group": "the same",
+    "axes.accessattempt": "rows of a few minutes, with what was typed",
+    "organizations.idempotencykey": "answers of a day, some with secrets in them",
+}
+"""The lists that are no file, and why."""
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label_lower)
+def test_every_list_is_a_file_or_says_why_not(ana: Client, model: type[Model]) -> None:
+    label = model._meta.label_lower
+    rows = admin.site._registry[model]
+    if label in WITHOUT_A_FILE:
+        assert not getattr(rows, "exported", False)
+        return
+
+    answer = export(ana, model)
+
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert len(table(answer)) == rows.get_queryset(answer.wsgi_request).count()
+    page = ana.get(list_of(model)).content.decode()
+    assert "Export as CSV" in page
+
+
+@pytest.mark.parametrize("model", [Organization, Actor, ApiKey, Limit, Rate, CreditConfig])
+def test_a_file_asks_no_more_for_more_rows(ana: Client, model: type[Model]) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert table(export(ana, model))
+        return len(seen)
+
+    a_customer("First")
+    few = queries()
+    for number in range(5):
+        a_customer(f"Another {number}")
+
+    assert queries() == few
+
+
+def a_customer(name: str) -> None:
+    organization = f.make_organization(name)
+    f.make_key(organization)
+    p.limit(organization, 9, "actor", actor=p.make_actor(organization, "Ada"))
+    if not Rate.objects.exists():
+        p.make_models()
+
+
+def test_a_file_has_no_secret_of_a_key(ana: Client) -> None:
+    f.make_key(f.make_organization())
+
+    (row,) = table(export(ana, ApiKey))
+
+    assert not {name for name in row if "secret" in name}
+
+
+def test_organizations_are_exported_with_what_they_hold(ana: Client) -> None:
+    f.make_family(funded=7)
+
+    rows = {row["name"]: row for row in table(export(ana, Organization, level="root"))}
+
+    (row,) = rows.values()
+    assert (row["balance"], row["available"], row["parent"]) == ("7.000000", "7.000000", "")
+    assert row["public_id"].startswith("org_")
 
 
 def test_nobody_exports_what_they_may_not_see(nordwind: Organization) -> None:

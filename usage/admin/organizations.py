@@ -1,6 +1,6 @@
 """The page of an organization: who it is, what it holds, what it used, and the buttons that change it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -114,6 +114,18 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         if request.path.endswith("/autocomplete/") and self.named_by(search_term) is None:
             queryset = queryset.filter(env=Env.LIVE)
         return super().get_search_results(request, queryset, search_term)
+
+    def more_in_file(self) -> Mapping[str, Callable[[Organization], object]]:
+        return {
+            "public_id": lambda row: row.public_id,
+            "parent": lambda row: row.parent.name if row.parent else "",
+            "balance": lambda row: row.wallet.balance,
+            "reserved": lambda row: row.wallet.reserved,
+            "available": lambda row: row.wallet.available,
+            "debt": lambda row: row.wallet.debt,
+            "monthly_cap": lambda row: row.wallet.config.monthly_cap,
+            "used": lambda row: row.wallet.period.used if row.wallet.period else None,
+        }
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.has_perm(CREATE_PERMISSION)

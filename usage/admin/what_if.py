@@ -12,12 +12,11 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import clock, sheet
-from organizations.admin import pill
+from organizations.admin import ExportedAdmin, pill
 from organizations.admin.cells import moment
 from organizations.models import UsageProfile
 from usage import what_if
@@ -35,7 +34,7 @@ HEAD = (
 
 
 @admin.register(WhatIf)
-class WhatIfAdmin(ModelAdmin):
+class WhatIfAdmin(ExportedAdmin):
     """Questions that staff asked, and their answers. Nothing that is asked changes anything."""
 
     form = WhatIfForm

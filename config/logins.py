@@ -39,6 +39,7 @@ GUARDED = {
     "admin:auth_group_change",
     "admin:auth_group_delete",
     "admin:organizations_proposal_decide",
+    "admin:organizations_bulkaction_decide",
     "admin:password_change",
     "second-factor",
 }

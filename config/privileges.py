@@ -72,6 +72,10 @@ TABLES: dict[str, Privileges] = {
     "organizations_proposal": Privileges(
         f"{APPEND}, UPDATE (state, decided_by, decided_at, outcome)"
     ),
+    "organizations_bulkaction": Privileges(
+        f"{APPEND}, UPDATE (state, needs_second_person, decided_by, decided_at)"
+    ),
+    "organizations_bulkitem": Privileges(KEEP),
     # The work of the calendar.
     "organizations_job": Privileges(ALL),
     "organizations_lease": Privileges(ALL),

@@ -36,6 +36,7 @@ LOOK = frozenset(
         "organizations.membership",
         "organizations.apikey",
         "organizations.proposal",
+        "organizations.bulkaction",
         "organizations.job",
         "organizations.failure",
         "organizations.finding",

@@ -15,6 +15,7 @@ from organizations import authentication, idempotency, jobs
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
+from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
 from usage.services import denials, rollups
 from usage.services.what_if import WHAT_IF
@@ -87,7 +88,7 @@ RECONCILE = Work("reconcile", _reconcile, is_audit=True, in_portions=True)
 ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
 
-ASKED_FOR = (REHEARSE, RUN_REHEARSED)
+ASKED_FOR = (REHEARSE, RUN_REHEARSED, REHEARSE_MANY, DO_MANY)
 """What is due because somebody of the staff wants it."""
 
 

@@ -44,7 +44,7 @@ class EditedAdmin(RuleAdmin, Headed, HistoryAdmin, PublicIdSearch):
     """Rows that staff edit. Who changed what is in the history, from which nothing is put back."""
 
     list_per_page = 50
-    actions = None
+    actions: Any = None
     formfield_overrides: ClassVar[dict[Any, Any]] = {
         DecimalField: {"form_class": CreditsField, "widget": CreditsField.widget}
     }

@@ -54,7 +54,7 @@ class ProposalView(View):
 
     def get(self, request: HttpRequest, id: UUID) -> HttpResponse:
         form = self._form()
-        context: dict[str, Any] = {"asked": _asked(form), "is_open": self._is_open()}
+        context: dict[str, Any] = {"asked": asked_in_words(form), "is_open": self._is_open()}
         if context["is_open"] and self._may_decide():
             context |= self._rehearsal(form)
         return self._page(context)
@@ -162,7 +162,7 @@ class ProposalView(View):
         return TemplateResponse(self.request, "admin/proposal.html", context)
 
 
-def _asked(form: Form) -> list[tuple[str, str]]:
+def asked_in_words(form: Form) -> list[tuple[str, str]]:
     """Return what was filled in, as it is understood."""
     form.full_clean()
     values = {field: form.cleaned_data.get(field.name) for field in form.visible_fields()}

@@ -1,5 +1,7 @@
 """Who pays, who spends, on what terms; and the jobs that time makes due for them. This app knows nothing of credits or usage."""
 
+from organizations.models.bulk import BulkAction as BulkAction
+from organizations.models.bulk import BulkItem as BulkItem
 from organizations.models.jobs import ClockMark as ClockMark
 from organizations.models.jobs import Failure as Failure
 from organizations.models.jobs import Finding as Finding

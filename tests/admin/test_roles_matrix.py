@@ -48,6 +48,7 @@ PAGES = {
     "django_celery_beat.periodictask": ("M", "M", "M"),
     "organizations.actor": (ALL, "OM", "OM"),
     "organizations.apikey": (ALL, "", ""),
+    "organizations.bulkaction": (ALL, "", ""),
     "organizations.failure": (ALL, "", ""),
     "organizations.finding": (ALL, "", ""),
     "organizations.group": (ALL, "OM", "OM"),

@@ -26,6 +26,7 @@ CATALOGUE = {
 }
 APART = {
     "credits_rehearsal",
+    "organizations_bulkaction",
     "organizations_job",
     "organizations_lease",
     "organizations_failure",

@@ -56,6 +56,7 @@ MAY, JUNE = "WHERE index = 0", "WHERE index = 1"
 NEXT = "(SELECT max(e.number) + 1 FROM credits_ledgerentry e WHERE e.wallet_id = credits_ledgerentry.wallet_id)"
 ORGANIZATION, PROFILE = "organizations_organization", "organizations_usageprofile"
 ACTOR, GROUP = "organizations_actor", "organizations_group"
+BULK, BULK_ITEM = "organizations_bulkaction", "organizations_bulkitem"
 PROPOSAL, BEN = "organizations_proposal", "'ben'"
 COUNTER, MEMBERSHIP = "credits_usagecounter", "organizations_membership"
 AN_ACTOR = f"(SELECT id FROM {ACTOR} WHERE name = 'Ana')"
@@ -518,6 +519,39 @@ RULES: dict[str, list[Breach]] = {
     "proposal_is_fixed": [
         Breach(f"UPDATE {PROPOSAL} SET amount = 1"),
         Breach(f"DELETE FROM {PROPOSAL}"),
+    ],
+    "bulkaction_state_known": [
+        like(BULK, "true", state="'lost'", decided_by=BEN, decided_at="asked_at")
+    ],
+    "bulkaction_decided_or_open": [like(BULK, "true", state="'refused'")],
+    "bulkaction_approved_by_another": [
+        like(
+            BULK,
+            "true",
+            state="'confirmed'",
+            needs_second_person="true",
+            decided_by="asked_by",
+            decided_at="asked_at",
+        )
+    ],
+    "bulkaction_confirmed_in_time": [
+        like(BULK, "true", state="'confirmed'", decided_by=BEN, decided_at="expires_at")
+    ],
+    "bulkaction_of_somebody": [like(BULK, "true", total="0")],
+    "bulkaction_expires_later": [like(BULK, "true", expires_at="asked_at")],
+    "bulkaction_is_fixed": [
+        Breach(f"UPDATE {BULK} SET total = 2"),
+        Breach(f"DELETE FROM {BULK}"),
+    ],
+    "bulkitem_one_of_each": [like(BULK_ITEM, "true")],
+    "bulkitem_outcome_known": [
+        like(BULK_ITEM, "true", outcome="'lost'", finished_at="now()", is_to_do="true")
+    ],
+    "bulkitem_effect_known": [like(BULK_ITEM, "true", effect="'lost'")],
+    "bulkitem_finished_with_an_outcome": [like(BULK_ITEM, "true", outcome="'done'")],
+    "bulkitem_is_fixed": [
+        Breach(f"UPDATE {BULK_ITEM} SET actor_id = NULL"),
+        Breach(f"DELETE FROM {BULK_ITEM}"),
     ],
     "job_one_open_per_kind": [like("organizations_job", "true")],
     "job_ends_after_it_starts": [

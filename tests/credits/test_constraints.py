@@ -13,6 +13,8 @@ from credits.models import LedgerEntry, PendingGrant, UsageCounter
 from credits.services import corrections as charges
 from credits.services import rehearsing
 from credits.services.locking import lock
+from organizations import bulk
+from organizations.ids import new_id
 from organizations.models import (
     Failure,
     Group,
@@ -89,6 +91,16 @@ def world() -> None:
     make_usage(child)
     make_job(child)
     make_proposal(child)
+    bulk.begin(
+        id=new_id(),
+        action="set-limit",
+        payload={"cap": ["5"]},
+        selection="",
+        subjects=[(actor.organization_id, actor.pk) for actor in child.actors.all()[:1]],
+        reason="r",
+        asked_by="ana",
+        now=NOW,
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO organizations_idempotencykey"

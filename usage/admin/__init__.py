@@ -1,6 +1,7 @@
 """Usage as staff see it: who may spend what, on which model, at what price; and what was done or refused."""
 
 from usage.admin import actors as actors
+from usage.admin import bulk_actions as bulk_actions
 from usage.admin import events as events
 from usage.admin import groups as groups
 from usage.admin import limits as limits

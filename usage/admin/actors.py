@@ -17,10 +17,12 @@ from credits import services as credits_services
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
+from organizations.admin.selection import ManyAdmin
 from organizations.models import Actor
 from usage.admin.actions import NewActor
 from usage.admin.actor_head import actor_head
 from usage.admin.columns import cap_link, linked, set_one
+from usage.admin.many import OF_PEOPLE
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.admin.today import actor_today
 from usage.models import Limit
@@ -47,7 +49,7 @@ class ActorForm(OwnedForm):
 
 
 @admin.register(Actor)
-class ActorAdmin(OwnedAdmin):
+class ActorAdmin(ManyAdmin, OwnedAdmin):
     """People and agents who spend. A new one is a button: who comes may bring a share of the allowance."""
 
     form = ActorForm
@@ -65,6 +67,8 @@ class ActorAdmin(OwnedAdmin):
     search_fields = ("name", "email", "external_id")
     search_help_text = "Name, email, external id, act_… or org_…"
     public_ids = {"act": "id", "org": "organization_id"}
+    many = OF_PEOPLE
+    actions = ()
     help_texts = {
         "external_id": "What the product calls it.",
         "active": "One who is not spends nothing, and personal keys open nothing. A user who becomes active and "

@@ -15,7 +15,10 @@ _COUNTS = f"""
             SELECT FROM usage_denial WHERE created_at > %s::timestamptz LIMIT {MOST + 1}) refused),
         (SELECT count(*) FROM (
             SELECT FROM organizations_proposal WHERE state = 'waiting' AND expires_at > %s::timestamptz AND proposed_by <> %s
-            LIMIT {MOST + 1}) proposed),
+            LIMIT {MOST + 1}) proposed)
+        + (SELECT count(*) FROM (
+            SELECT FROM organizations_bulkaction WHERE state = 'waiting' AND expires_at > %s::timestamptz AND asked_by <> %s
+            LIMIT {MOST + 1}) asked),
         (SELECT count(*) FROM (
             SELECT FROM organizations_failure WHERE resolved_at IS NULL AND next_try_at IS NULL LIMIT {MOST + 1}) failed)
         + (SELECT count(*) FROM (
@@ -30,7 +33,8 @@ def badges(request: HttpRequest) -> dict[str, str]:
     `operations`: work that is left to staff, and what the last audit of each kind found.
     """
     now = clock.now()
-    found = fetch_one(_COUNTS, [now - DAY, now, request.user.get_username()])
+    name = request.user.get_username()
+    found = fetch_one(_COUNTS, [now - DAY, now, name, now, name])
     assert found is not None
     counts = zip(("refusals", "approvals", "operations"), found, strict=True)
     return {name: f"{MOST}+" if count > MOST else str(count) for name, count in counts if count}

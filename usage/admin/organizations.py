@@ -29,6 +29,7 @@ from organizations import clock
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.actions import Action, ActionView
 from organizations.admin.cells import UNLIMITED, moment
+from organizations.admin.selection import ManyAdmin
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
@@ -41,6 +42,7 @@ from usage.admin import sandbox_actions as sandboxes
 from usage.admin.cockpit import TABS, Seen, Tab, tabs_for
 from usage.admin.creation import PERMISSION as CREATE_PERMISSION
 from usage.admin.creation import CreateView
+from usage.admin.many import OF_ORGANIZATIONS
 from usage.admin.month import thresholds_bar
 from usage.admin.overview import buttons, cap_bar, strip
 
@@ -81,7 +83,7 @@ class LevelFilter(admin.SimpleListFilter):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
+class OrganizationAdmin(ManyAdmin, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     """Organizations with what they hold. Every change is a button that calls a service."""
 
     list_display = (
@@ -106,6 +108,7 @@ class OrganizationAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     search_help_text = "Name, billing email, external id or org_…"
     public_ids = {"org": "id"}
     object_history_list_template = "admin/organizations/organization/history_list.html"
+    many = OF_ORGANIZATIONS
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str

@@ -24,6 +24,7 @@ from organizations import clock
 from organizations.admin import pill
 from organizations.admin.actions import Action, may_use
 from organizations.admin.cells import moment
+from organizations.admin.selection import ManyAdmin
 from organizations.admin.windows import WindowFilter
 from organizations.models import Group
 from organizations.services import OrganizationArchived, OrganizationSuspended
@@ -31,6 +32,7 @@ from usage import services
 from usage.admin.actions import Forgive
 from usage.admin.events import UsedAdmin
 from usage.admin.limit_actions import SetLimit
+from usage.admin.many import OF_REFUSALS
 from usage.admin.why import OF_A_CAP, Rung, ladder, least_cap, sentence
 from usage.models import AIModel, Denial
 from usage.pricing import Unpriced
@@ -47,7 +49,7 @@ class Verdict(NamedTuple):
 
 
 @admin.register(Denial)
-class DenialAdmin(UsedAdmin):
+class DenialAdmin(ManyAdmin, UsedAdmin):
     """What was refused in the last 30 days, with the limits of that moment."""
 
     list_display = (
@@ -65,6 +67,7 @@ class DenialAdmin(UsedAdmin):
         ("actor", AutocompleteSelectFilter),
         ("created_at", WindowFilter),
     )
+    many = OF_REFUSALS
     # It has an index of its own there, and a month of rows.
     date_hierarchy = "created_at"
     nothing = "No refusals. Nobody was held back."

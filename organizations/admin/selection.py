@@ -1,0 +1,181 @@
+"""What is done with rows that were selected on a list, or with all that its filters leave: the bar above them, and the form that asks."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from organizations import bulk, clock
+from organizations.admin import many as carrying_out
+from organizations.admin.actions import ActionForm, may_use, sentence
+from organizations.admin.exports import ExportedAdmin
+from organizations.admin.forms import as_id
+from organizations.admin.many import Many
+from organizations.bulk import MOST, AskedOtherwise, NobodyChosen, Subject, TooMany
+from organizations.models import BulkAction
+
+IDS, ACROSS = "ids", "across"
+"""How the address of a form says who is meant: some, by their ids, or all that the other parameters leave."""
+REFUSALS = (NobodyChosen, TooMany, AskedOtherwise)
+
+Act = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponseBase]
+
+
+class ManyAdmin(ExportedAdmin):
+    """A list whose rows can be selected: for an action on all of them, or for a file."""
+
+    many: ClassVar[Sequence[Many]] = ()
+    actions: Any = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.many_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_many"
+        return [path("many/<slug:slug>/", view, name=name), *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Return the buttons of the bar: those that whoever asks may use."""
+        found = super().get_actions(request)
+        found.pop("delete_selected", None)
+        for each in self.many:
+            if may_use(request, each.action):
+                name = f"many-{each.slug}"
+                found[name] = (_asking_for(each), name, each.title)
+        if self.exported:
+            found["export-selected"] = (_export, "export-selected", "Export")
+        return found
+
+    def many_view(self, request: HttpRequest, slug: str) -> HttpResponseBase:
+        """Ask once for all of them, and then show what it would do to each."""
+        each = next((each for each in self.many if each.slug == slug), None)
+        if each is None:
+            raise Http404
+        if not (may_use(request, each.action) and self.has_view_permission(request)):
+            raise PermissionDenied
+        subjects = self._subjects(request, each)
+        step = request.POST.get("step") if request.method == "POST" else "ask"
+        if step == "ask":
+            form = each.form_of(None, user=request.user, initial={"once": uuid4()})
+            return self._ask_once(request, each, form, subjects)
+        form = each.form_of(_data(request, step), user=request.user)
+        if step == "preview" and form.is_valid():
+            try:
+                return self._begin(request, each, form, subjects)
+            except REFUSALS as refusal:
+                form.add_error(None, sentence(refusal))
+        return self._ask_once(request, each, form, subjects)
+
+    def _begin(
+        self, request: HttpRequest, each: Many, form: ActionForm, subjects: Sequence[Subject]
+    ) -> HttpResponse:
+        now = clock.now()
+        row = bulk.begin(
+            id=form.cleaned_data["once"],
+            action=each.slug,
+            payload=_payload(request, form),
+            selection=f"{request.path}?{request.GET.urlencode()}",
+            subjects=subjects,
+            reason=form.cleaned_data["reason"],
+            asked_by=request.user.get_username(),
+            now=now,
+        )
+        of = carrying_out.asked(row, each, now=now)
+        waiting = bulk.items_of(row).filter(rehearsed_at=None)
+        carrying_out.work_through(waiting, lambda item: carrying_out.rehearse(of, item))
+        return redirect("admin:organizations_bulkaction_change", row.pk)
+
+    def _subjects(self, request: HttpRequest, each: Many) -> list[Subject]:
+        """Return who is meant: no more than one too many."""
+        if ACROSS not in request.GET:
+            ids = [id for text in request.GET.get(IDS, "").split(",") if (id := self._key(text))]
+            return each.subjects(self.get_queryset(request).filter(pk__in=ids))
+        filters = request.GET.copy()
+        del filters[ACROSS]
+        asked, request.GET = request.GET, filters  # type: ignore[assignment]
+        try:
+            return each.subjects(self.get_changelist_instance(request).queryset)
+        except IncorrectLookupParameters:
+            return []
+        finally:
+            request.GET = asked
+
+    def _key(self, text: str) -> UUID | int | None:
+        key = as_id(text)
+        return key if key is not None else int(text) if text.isascii() and text.isdigit() else None
+
+    def _ask_once(
+        self, request: HttpRequest, each: Many, form: ActionForm, subjects: Sequence[Subject]
+    ) -> HttpResponse:
+        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        filters = request.GET.copy()
+        for name in (IDS, ACROSS):
+            filters.pop(name, None)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "form": form,
+            "many": each,
+            "action": each.action,
+            "back": f"{back}?{filters.urlencode()}" if filters else back,
+            "title": f"{each.verb} for {_count(each, len(subjects))}",
+            "whom": _count(each, len(subjects)),
+            "is_too_many": len(subjects) > MOST,
+            "most": MOST,
+            "is_nobody": not subjects,
+        }
+        return TemplateResponse(request, "admin/many_form.html", context)
+
+
+def _asking_for(each: Many) -> Act:
+    def ask(rows: ManyAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase:
+        name = f"admin:{rows.opts.app_label}_{rows.opts.model_name}_many"
+        url = reverse(name, args=[each.slug])
+        chosen = QueryDict(mutable=True)
+        if request.POST.get("select_across") == "1":
+            chosen.update(request.GET)
+            chosen[ACROSS] = "1"
+        else:
+            chosen[IDS] = ",".join(request.POST.getlist("_selected_action"))
+        return redirect(f"{url}?{chosen.urlencode(safe=',')}")
+
+    return ask
+
+
+def _export(rows: ManyAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase:
+    return rows.file_of(queryset)
+
+
+def _data(request: HttpRequest, step: str | None) -> QueryDict:
+    """Return what was filled in; gone back to, it is another request."""
+    data = request.POST.copy()
+    if step != "preview":
+        data["once"] = str(uuid4())
+    return data
+
+
+def _payload(request: HttpRequest, form: ActionForm) -> dict[str, list[str]]:
+    """Return what was sent for the fields of the form, also where a field has several inputs."""
+    sent = request.POST
+    return {
+        name: sent.getlist(name)
+        for name in sorted(sent)
+        if any(name == field or name.startswith(f"{field}_") for field in form.fields)
+    }
+
+
+def _count(each: Many, count: int) -> str:
+    what = ("person", "people") if each.of_people else ("organization", "organizations")
+    if count > MOST:
+        return f"more than {MOST:,} {what[1]}"
+    return f"{count:,} {what[count != 1]}"
+
+
+def count_of(each: Many, row: BulkAction) -> str:
+    """Return for how many a bulk action is, in words."""
+    return _count(each, row.total)

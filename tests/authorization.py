@@ -119,6 +119,7 @@ MATRIX = [
     Door("GET", "/api/v1/whoami", ANY_KEY),
     Door("GET", "/api/v1/credits", READS_CREDITS),
     Door("GET", "/api/v1/credits/events", READS_CREDITS),
+    Door("GET", "/api/v1/credits/forecast", READS_CREDITS),
     Door("GET", "/api/v1/credits/grants", READS_CREDITS),
     Door("POST", "/api/v1/credits/recharge", BUYS_CREDITS, {"credits": 5}),
     Door("GET", "/api/v1/organizations", LISTS_CHILDREN),

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from usage.views import actors, catalogue, children, events, i5, keys, ledger, omni, refunds
+from usage.views import (
+    actors,
+    catalogue,
+    children,
+    events,
+    forecast,
+    i5,
+    keys,
+    ledger,
+    omni,
+    refunds,
+)
 from usage.views import reservations as views
 
 _RESERVATION = "usage/reservations/<str:rsv_id>"
@@ -13,6 +24,7 @@ urlpatterns = [
     path("organizations/bulk", children.Children.as_view()),
     path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
     path("credits/events", ledger.CreditEvents.as_view()),
+    path("credits/forecast", forecast.CreditForecast.as_view()),
     path("organizations/<str:org_id>/credits/events", ledger.ChildCreditEvents.as_view()),
     path("sandbox/reset", keys.SandboxReset.as_view()),
     path("actors", actors.Actors.as_view()),

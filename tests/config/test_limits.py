@@ -453,6 +453,7 @@ CASES: dict[str, Any] = {
     "rows of a page of `ai/…`": page(BULK, "pageSize"),
     "rows that a page looks at": looked_at,
     "consumers of `usage/top-consumers`": page("/api/usage/top-consumers"),
+    "days that `credits/forecast` looks ahead": page("/api/v1/credits/forecast", "horizonDays"),
     "days of `usage` and `usage/top-consumers`": days("/api/usage", "/api/usage/top-consumers"),
     "days of `usage/monthly`": days("/api/usage/monthly"),
     "events that a report adds up itself": tail,

@@ -52,7 +52,7 @@ def strip(
         "included": reading.included,
         "cap": cap_bar(reading.wallet.config, reading.period),
         "resets": in_days(reading.period.ends_at, now),
-        "pace": pace_of(organization, reading, now=now),
+        "pace": pace_of(organization, now=now),
         "trend": trend(reading.wallet, now=now),
         "refused": refused(organization, now=now) if may_see_refusals else None,
     }

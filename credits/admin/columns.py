@@ -45,9 +45,9 @@ def limits_table(limits: Sequence[Mapping[str, Any]]) -> SafeString | str:
         (_limit_cells(limit) for limit in limits),
     )
     return format_html(
-        '<table class="rows limits"><thead><tr><th>Limit</th><th class="num">Cap</th>'
+        '<div class="wide" role="region" aria-label="Limits" tabindex="0"><table class="rows limits"><thead><tr><th>Limit</th><th class="num">Cap</th>'
         '<th class="num">Used</th><th class="num">Reserved</th><th class="num">Left</th></tr>'
-        "</thead><tbody>{}</tbody></table>",
+        "</thead><tbody>{}</tbody></table></div>",
         rows,
     )
 

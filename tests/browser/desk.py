@@ -33,6 +33,14 @@ PHONE = View("phone", 390, 844, "light")
 VIEWS = (LIGHT, DARK, PHONE)
 
 
+AT_ONCE = """(dark) => {
+    const still = new CSSStyleSheet();
+    still.replaceSync("* { transition: none !important; }");
+    document.adoptedStyleSheets = [still];
+    document.documentElement.classList.toggle("dark", dark);
+}"""
+
+
 class Desk:
     """A page of a browser, with a count of its clicks: each press of the mouse, and each Enter. What is typed is none."""
 
@@ -45,9 +53,19 @@ class Desk:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._see)
 
-    def go(self, path: str) -> None:
-        """Open a page by its path, which is no click."""
-        self.page.goto(self.address + path, wait_until="load")
+    def go(self, path: str) -> int:
+        """Open a page by its path, which is no click. Return its status."""
+        answer = self.page.goto(self.address + path, wait_until="load")
+        return answer.status if answer else 0
+
+    def look(self, view: View) -> None:
+        """Look at the page that is open in another way, at once: without what fades from one colour to the other."""
+        self.page.set_viewport_size({"width": view.width, "height": view.height})
+        self.page.evaluate(AT_ONCE, view.theme == "dark")
+
+    def focused(self) -> str:
+        """Return the first line of what has the focus: icons are words, too, but on a line of their own."""
+        return str(self.page.evaluate("document.activeElement.innerText")).strip().split("\n")[0]
 
     def click(self, what: str | Locator, *, role: Any = None, exact: bool = False) -> None:
         """Click on a link or button by its words, or on what was found."""

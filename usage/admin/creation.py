@@ -73,6 +73,10 @@ class CreateForm(forms.Form):
         min_value=ZERO, required=False, help_text="Empty: no cap. 0: nothing may be spent."
     )
 
+    class Media:
+        # What the theme's field of one day runs on, and does not bring.
+        js = ("admin/js/core.js", "admin/js/calendar.js", "admin/js/admin/DateTimeShortcuts.js")
+
     def clean_allowance(self) -> Decimal:
         """A new organization gets its first allowance at once, from one person."""
         allowance: Decimal = self.cleaned_data["allowance"]

@@ -34,16 +34,31 @@ document.addEventListener("keydown", (event) => {
     }
 });
 
-// Fields that search while one types are named after their label, and what they list is a list to whoever listens.
+// What the theme's and Django's scripts make has no name, or a wrong one: fields that search while one types are called as their label says, and
+// what explains a sign is the sign's own text.
+const labelOf = (select) => select?.labels?.[0]?.textContent.trim().replace("*", "") || "Search";
 const named = () => {
+    for (const box of document.querySelectorAll("select.select2-hidden-accessible + .select2-container:not([data-named])")) {
+        const label = labelOf(box.previousElementSibling);
+        const field = box.querySelector(".select2-selection");
+        const chosen = box.querySelector(".select2-selection__rendered[role=textbox]");
+        box.dataset.named = "";
+        chosen?.setAttribute("aria-label", label);
+        if (!chosen || !field) continue;
+        // The label, and what is chosen.
+        field.setAttribute("aria-label", label);
+        field.id ||= `${chosen.id}-field`;
+        field.setAttribute("aria-labelledby", `${field.id} ${chosen.id}`);
+    }
     for (const input of document.querySelectorAll(".select2-search__field:not([aria-label])")) {
         const box = input.closest(".select2-container");
-        const select = box?.previousElementSibling ?? document.querySelector("select.select2-hidden-accessible");
-        const label = select?.labels?.[0]?.textContent.trim().replace("*", "");
-        input.setAttribute("aria-label", label || "Search");
+        input.setAttribute("aria-label", labelOf(box?.previousElementSibling ?? document.querySelector("select.select2-hidden-accessible")));
     }
     for (const clear of document.querySelectorAll("ul > .select2-selection__clear:not([role])")) {
         clear.setAttribute("role", "listitem");
+    }
+    for (const sign of document.querySelectorAll(".help-tooltip[aria-label]:not([role])")) {
+        sign.setAttribute("role", "img");
     }
 };
 addEventListener("load", () => {

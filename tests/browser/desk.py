@@ -33,6 +33,13 @@ PHONE = View("phone", 390, 844, "light")
 VIEWS = (LIGHT, DARK, PHONE)
 
 
+MANY_TABS = 80
+CALLED = """() => {
+    const it = document.activeElement;
+    const lines = it.innerText?.trim().split("\\n") ?? [];
+    return [it.getAttribute("aria-label"), ...lines, ...[...(it.labels ?? [])].map((label) => label.innerText)].filter(Boolean);
+}"""
+"""By which words somebody who listens to the page knows what has the focus: icons are words, too, on a line of their own."""
 AT_ONCE = """(dark) => {
     const still = new CSSStyleSheet();
     still.replaceSync("* { transition: none !important; }");
@@ -84,6 +91,18 @@ class Desk:
     def press(self, key: str) -> None:
         self.clicks += key == "Enter"
         self.page.keyboard.press(key)
+
+    def tab_to(self, words: str) -> None:
+        """Go on by Tab until what has the focus begins with some words, or is called so."""
+        for _ in range(MANY_TABS):
+            self.page.keyboard.press("Tab")
+            if any(called.startswith(words) for called in self.page.evaluate(CALLED)):
+                return
+        raise AssertionError(f"{MANY_TABS} times Tab does not lead to {words}")
+
+    def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.page.keyboard.type(text)
 
     def find(self, text: str) -> None:
         """Find something by Ctrl-K, and go to the first thing found."""

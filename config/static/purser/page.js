@@ -75,3 +75,8 @@ function localize(root) {
     }
 }
 document.addEventListener("DOMContentLoaded", () => localize(document));
+
+// The theme hides a page until its scripts run, and what is hidden takes no focus: give it where a page asks for it.
+addEventListener("load", () => {
+    if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+});

@@ -1,0 +1,53 @@
+"""What the customer does in the stories of the staff: asks the API for work that is refused, and has the request's id in hand."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from typing import Any
+
+from tests.config.test_run import House
+
+LEFT = 50
+"""What the cap leaves before the work that is refused."""
+
+
+def key(house: House, whose: str) -> str:
+    """Return the key of the demo that the start printed: of the `parent` or the `child`."""
+    found = re.search(rf"{whose} key\s+(\S+)", house.output)
+    assert found, house.output
+    return found[1]
+
+
+def call(house: House, whose: str, method: str, path: str, **body: Any) -> dict[str, Any]:
+    """Ask the API, and return what it answers, whether it agrees or not."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{house.port}/api/v1/{path}",
+        method=method,
+        data=json.dumps(body).encode() if body else None,
+        headers={
+            "Authorization": f"Bearer {key(house, whose)}",
+            "Content-Type": "application/json",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as refused:
+        return dict(json.load(refused))
+
+
+def refused_by_the_cap(house: House) -> str:
+    """Have work of the child refused by its cap. Return the id of the request."""
+    child = call(house, "child", "GET", "whoami")["organizationId"]
+    now = call(house, "child", "GET", "credits")
+    call(
+        house,
+        "parent",
+        "PATCH",
+        f"organizations/{child}/credit-config",
+        monthlyCreditCap=int(now["usedThisPeriod"] + now["reservedCredits"]) + LEFT,
+    )
+    answer = call(house, "child", "POST", "usage/reservations", estimatedCredits=10 * LEFT)
+    assert answer["error"]["details"]["reason"] == "cap", answer
+    return str(answer["error"]["requestId"])

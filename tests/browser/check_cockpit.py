@@ -128,11 +128,11 @@ def test_a_leaked_key_is_four_clicks_from_its_prefix(staff: Desk) -> None:
     staff.clicks = 0
 
     staff.find(prefix)
-    staff.click(re.compile("^.*Revoke .*…$"), role="link")  # type: ignore[arg-type]
+    staff.click(re.compile("^.*Revoke .*…$"), role="link")
     staff.see("Last used")
     staff.type("Reason*", "leaked")
     staff.click("See the effect", role="button")
-    staff.click(re.compile(f"Revoke {prefix}"), role="button")  # type: ignore[arg-type]
+    staff.click(re.compile(f"Revoke {prefix}"), role="button")
 
     staff.see("is revoked")
     assert staff.clicks <= 4

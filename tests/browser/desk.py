@@ -74,7 +74,9 @@ class Desk:
         """Return the first line of what has the focus: icons are words, too, but on a line of their own."""
         return str(self.page.evaluate("document.activeElement.innerText")).strip().split("\n")[0]
 
-    def click(self, what: str | Locator, *, role: Any = None, exact: bool = False) -> None:
+    def click(
+        self, what: str | re.Pattern[str] | Locator, *, role: Any = None, exact: bool = False
+    ) -> None:
         """Click on a link or button by its words, or on what was found."""
         self.clicks += 1
         self._named(what, role=role, exact=exact).click()
@@ -133,7 +135,7 @@ class Desk:
             )
         )
 
-    def _named(self, what: str | Locator, *, role: Any, exact: bool) -> Locator:
+    def _named(self, what: str | re.Pattern[str] | Locator, *, role: Any, exact: bool) -> Locator:
         if isinstance(what, Locator):
             return what
         if role:

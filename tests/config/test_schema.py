@@ -181,3 +181,15 @@ class TestNumbers:
         small = {table for table, _ in ask(SMALL_KEYS) if table.startswith(OURS)}
 
         assert small - {"credits_catalogue", "organizations_clockmark"} == set()
+
+
+def test_the_path_of_a_request_plans_no_statement_anew() -> None:
+    kept = (
+        "SELECT proname FROM pg_proc WHERE 'plan_cache_mode=force_generic_plan' = ANY (proconfig)"
+    )
+
+    with connection.cursor() as cursor:
+        cursor.execute(kept)
+        found = {name for (name,) in cursor.fetchall()}
+
+    assert found == {"credits_hold_2", "usage_settle_3"}

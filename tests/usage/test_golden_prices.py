@@ -23,7 +23,7 @@ from usage.services import rates
 from usage.units import TOKENS
 
 D = Decimal
-BATCH, FLEX = "processing=batch", "service_tier=flex"
+BATCH, FLEX, PRIORITY = "processing=batch", "service_tier=flex", "service_tier=priority"
 MODELS: dict[str, dict[Any, int]] = {
     # Its input contains what is cached. From 200,001 tokens on twice as dear.
     "inclusive": {
@@ -36,6 +36,9 @@ MODELS: dict[str, dict[Any, int]] = {
         ("input_tokens", BATCH, 0): 100,
         ("output_tokens", BATCH, 0): 400,
         ("input_tokens", FLEX, 0): 150,
+        ("input_tokens", PRIORITY, 0): 350,
+        ("input_tokens", PRIORITY, 200_001): 700,
+        ("output_tokens", PRIORITY, 0): 1_400,
     },
     # What is cached is beside its input; written for five minutes or an hour.
     "exclusive": {
@@ -45,6 +48,8 @@ MODELS: dict[str, dict[Any, int]] = {
         "cache_write_1h_tokens": 600,
         "output_tokens": 1_500,
         "web_searches": 1_000,
+        ("input_tokens", "", 200_001): 600,
+        ("cache_write_1h_tokens", "", 200_001): 1_200,
         ("input_tokens", BATCH, 0): 150,
         ("cache_read_tokens", BATCH, 0): 15,
         ("output_tokens", BATCH, 0): 750,
@@ -57,6 +62,7 @@ MODELS: dict[str, dict[Any, int]] = {
         "cache_audio_read_tokens": 10,
         "output_tokens": 250,
         "output_image_tokens": 3_000,
+        "output_audio_tokens": 1_200,
     },
     "images": {"output_images": 4_000},
     "seconds": {"audio_seconds": 36},
@@ -200,6 +206,26 @@ TABLE = [
         chat(10_000, 1_000),
         {"service_tier": "flex"},
     ),
+    # 10,000 × 350 + 1,000 × 1,400
+    Row(
+        "with priority",
+        "inclusive",
+        {"inputTokens": 10_000, "outputTokens": 1_000},
+        "4.9",
+        {"inputTokens": 10_000, "outputTokens": 1_000},
+        chat(10_000, 1_000),
+        {"service_tier": "priority"},
+    ),
+    # Its band is its own: 200,001 × 700, and 1,000 × 1,400 as for a short prompt
+    Row(
+        "with priority, above the band",
+        "inclusive",
+        {"inputTokens": 200_001, "outputTokens": 1_000},
+        "141.4007",
+        None,
+        chat(200_001, 1_000),
+        {"service_tier": "priority"},
+    ),
     # 10,000 × 300 + 1,000 × 1,500
     Row(
         "plain",
@@ -231,6 +257,59 @@ TABLE = [
         "3.6",
         {"inputTokens": 2_000, "cacheWriteTokens": 8_000, "outputTokens": 0},
         claude(2_000, 0, short=8_000),
+    ),
+    # An hour: 2,000 × 300 + 8,000 × 600
+    Row(
+        "written for an hour",
+        "exclusive",
+        {
+            "inputTokens": 10_000,
+            "cacheWriteTokens": 8_000,
+            "cacheWrite1hTokens": 8_000,
+            "outputTokens": 0,
+        },
+        "5.4",
+        None,
+        claude(2_000, 0, hour=8_000),
+    ),
+    # What is beside its input counts to the length of the prompt too: 100,000 × 300 + 99,999, 100,000 × 30; 100,000 × 600 + 100,001 × 30
+    Row(
+        "cached, below the band",
+        "exclusive",
+        {"inputTokens": 199_999, "cacheReadTokens": 99_999, "outputTokens": 0},
+        "32.99997",
+        {"inputTokens": 100_000, "cachedInputTokens": 99_999, "outputTokens": 0},
+        claude(100_000, 0, read=99_999),
+    ),
+    Row(
+        "cached, at the band",
+        "exclusive",
+        {"inputTokens": 200_000, "cacheReadTokens": 100_000, "outputTokens": 0},
+        "33",
+        {"inputTokens": 100_000, "cachedInputTokens": 100_000, "outputTokens": 0},
+        claude(100_000, 0, read=100_000),
+    ),
+    Row(
+        "cached, above the band",
+        "exclusive",
+        {"inputTokens": 200_001, "cacheReadTokens": 100_001, "outputTokens": 0},
+        "63.00003",
+        {"inputTokens": 100_000, "cachedInputTokens": 100_001, "outputTokens": 0},
+        claude(100_000, 0, read=100_001),
+    ),
+    # 1 × 600 + 100,000 × 375, which has no dearer band, + 100,000 × 1,200
+    Row(
+        "written for both, above the band",
+        "exclusive",
+        {
+            "inputTokens": 200_001,
+            "cacheWriteTokens": 200_000,
+            "cacheWrite1hTokens": 100_000,
+            "outputTokens": 0,
+        },
+        "157.5006",
+        None,
+        claude(1, 0, short=100_000, hour=100_000),
     ),
     # 1,000 × 300 + 2,000 × 375 + 3,000 × 600 + 4,000 × 30 + 1,000 × 1,500, and two searches
     Row(
@@ -296,6 +375,15 @@ TABLE = [
             promptTokensDetails=of("AUDIO", 4_000),
             cacheTokensDetails=of("AUDIO", 1_000),
         ),
+    ),
+    # 1,000 × 30 + 500 × 1,200 + 100 × 250
+    Row(
+        "spoken",
+        "multimodal",
+        {"inputTokens": 1_000, "outputTokens": 600, "outputAudioTokens": 500},
+        "0.655",
+        None,
+        gemini(1_000, 600, candidatesTokensDetails=of("AUDIO", 500)),
     ),
     # 1,000 × 30 + 1,290 × 3,000 + 10 × 250
     Row(

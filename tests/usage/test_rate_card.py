@@ -255,7 +255,10 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("lines", "sentence"),
         [
-            ("output_tokens = 1", "output_tokens without any price of what goes in"),
+            (
+                "output_tokens = 1",
+                r"model small, rate of 2026-01-01 \(line 8\): output_tokens without any price of what goes in",
+            ),
             ("cache_write_tokens = 1", "cache_write_tokens without input_tokens, of which it is"),
             (
                 "prompt_tokens_from = 10\ninput_tokens = 1",
@@ -350,10 +353,38 @@ class TestLoad:
         assert all(reason.startswith("shell:") for reason in reasons)
         assert AIModel.history.get().history_change_reason.startswith("shell:")
 
-    def test_refuses_the_same_twice(self, file: Path) -> None:
-        file.write_text(CARD + CARD)
+    @pytest.mark.parametrize(
+        ("more", "sentence"),
+        [
+            (CARD, r"model small \(line 13\): it is there twice"),
+            (
+                "[[models.rates]]\nstarts_on = 2026-01-01\nprompt_tokens_from = 0\noutput_tokens = 9",
+                r"model small, rate of 2026-01-01 \(line 12\): output_tokens has a price of this date and band already",
+            ),
+            (
+                CARD.replace("small", "tiny").replace("tier =", "is_fallback = true\ntier ="),
+                r"model tiny \(line 14\): small is the fallback of acme already",
+            ),
+        ],
+    )
+    def test_refuses_the_same_twice(self, file: Path, more: str, sentence: str) -> None:
+        card = CARD
+        if "fallback" in more:
+            card = CARD.replace("tier =", "is_fallback = true\ntier =")
+        file.write_text(card + more)
 
-        with pytest.raises(rate_card.InvalidRateCard, match="twice"):
+        with pytest.raises(rate_card.InvalidRateCard, match=sentence):
+            rate_file.read(file)
+
+    def test_refuses_bands_that_differ_in_what_is_read_from_the_first(self, file: Path) -> None:
+        seconds = "at_least = { audio_seconds = 10 }\naudio_seconds = 36"
+        card = CARD.replace("output_tokens = 3", seconds)
+        file.write_text(card + LONG_BAND.replace("output_tokens = 6", "audio_seconds = 72"))
+
+        sentence = (
+            r"model small, rate of 2026-01-01 \(line 8\): audio_seconds: at_least is not the same"
+        )
+        with pytest.raises(rate_card.InvalidRateCard, match=sentence):
             rate_file.read(file)
 
     def test_refuses_a_file_that_is_not_there(self, tmp_path: Any) -> None:

@@ -79,6 +79,8 @@ class PriceList:
     """The providers of which it lists all models that there are."""
     credit_usd: Decimal | None = None
     """How many US dollars a credit of its prices stands for; None if it does not say so."""
+    lines: dict[Card, int] = field(default_factory=dict)
+    """On which line of a file each card begins, where it is one."""
     deprecated: dict[str, date | None] = field(default_factory=dict)
     """The models that its keeper calls deprecated, each with the day on which it ends, where that is said."""
 
@@ -294,15 +296,17 @@ def beside(rate: Rate) -> QuerySet[Rate]:
     return card.exclude(pk=rate.pk).order_by("unit", "variant", "hours", "prompt_tokens_from")
 
 
-def require_chargeable(rates: Sequence[Rate]) -> None:
+def require_chargeable(listed: PriceList) -> None:
     """Refuse cards that cannot charge what they price.
 
-    :raises InvalidRateCard: naming the model, the date and the units
+    :raises InvalidRateCard: naming the model, the date, the line and the units
     """
-    for (slug, starts_at), card in groupby(sorted(rates, key=_card), key=_card):
-        problem = problem_of(list(card))
+    for card, rates in groupby(sorted(listed.rates, key=_card), key=_card):
+        problem = problem_of(list(rates))
         if problem is not None:
-            raise InvalidRateCard(f"model {slug}, rate of {starts_at:%Y-%m-%d}: {problem}")
+            (slug, starts_at), line = card, listed.lines.get(card)
+            on = f" (line {line})" if line else ""
+            raise InvalidRateCard(f"model {slug}, rate of {starts_at:%Y-%m-%d}{on}: {problem}")
 
 
 def problem_of(card: Sequence[Rate]) -> str | None:
@@ -310,6 +314,8 @@ def problem_of(card: Sequence[Rate]) -> str | None:
     for step, rates in _steps(card):
         if min(rate.prompt_tokens_from for rate in rates) > 0:
             return f"{step}: no price from 0 tokens on: a shorter prompt would have none"
+        if len({rate.at_least for rate in rates}) > 1:
+            return f"{step}: at_least is not the same for prompts of all lengths"
     units = {rate.unit for rate in card if not rate.variant and not rate.hours}
     for rate in card:
         if rate.hours and rate.unit not in units:

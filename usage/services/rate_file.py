@@ -4,7 +4,7 @@ import re
 import tomllib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,7 @@ def read(path: Path) -> PriceList:
     found = PriceList([], [], credit_usd=_credit(said, _line_of(text)))
     for table, lines in zip_longest(tables, _lines(text)[: len(tables)]):
         _read_model(dict(table), found, lines or [])
-    _require_unique(found)
-    require_chargeable(found.rates)
+    require_chargeable(found)
     return found
 
 
@@ -104,10 +103,13 @@ def _read_model(table: dict[str, Any], found: PriceList, lines: list[int]) -> No
     _require_storable(model, where)
     # None says nothing, until it is compared with what is there.
     model.__dict__["aliases"] = _aliases(aliases, where)
+    _require_another(model, found, where)
     found.models.append(model)
     for number, rate in enumerate(rates, 1):
         on = lines[number] if number < len(lines) else 0
-        found.rates += _read_rates(model, dict(rate), found.rates, on)
+        read = _read_rates(model, dict(rate), found, on)
+        found.rates += read
+        found.lines.setdefault((slug, read[0].starts_at), on)
 
 
 def _aliases(value: Any, where: str) -> list[str] | None:
@@ -131,7 +133,7 @@ def _retired_at(value: Any, where: str) -> datetime | None:
     return datetime.combine(value, time(), UTC)
 
 
-def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line: int) -> list[Rate]:
+def _read_rates(model: AIModel, table: dict[str, Any], found: PriceList, line: int) -> list[Rate]:
     """Return what a table says: a rate for each unit that it names."""
     starts_on = table.pop("starts_on", None)
     where = f"model {model.slug}, rate of {starts_on}{_on(line)}"
@@ -150,8 +152,12 @@ def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line:
         unit: _price(value, f"{where}: {unit}") for unit, value in table.items()
     }
     if not amounts:
-        amounts = _unpriced(model, begins_at, before)
+        amounts = _unpriced(model, begins_at, found.rates)
         _require(start and amounts, f"{where}: it prices nothing")
+    there = {rate.step for rate in _of_card(model, begins_at, found.rates)}
+    for unit in amounts:
+        is_new = (unit, *said.values(), start) not in there
+        _require(is_new, f"{where}: {unit} has a price of this date and band already")
     return [
         _rate(
             where,
@@ -169,8 +175,14 @@ def _read_rates(model: AIModel, table: dict[str, Any], before: list[Rate], line:
 
 def _unpriced(model: AIModel, starts_at: datetime, before: list[Rate]) -> dict[str, Decimal | None]:
     """Return that what a card prices is known to cost something else from here on, and not what."""
-    same = [rate for rate in before if rate.model_id == model.slug and rate.starts_at == starts_at]
+    same = _of_card(model, starts_at, before)
     return dict.fromkeys(rate.unit for rate in same if rate.unit != REQUESTS)
+
+
+def _of_card(model: AIModel, starts_at: datetime, rates: list[Rate]) -> list[Rate]:
+    # Those of a model are the last that were read.
+    own = takewhile(lambda rate: rate.model_id == model.slug, reversed(rates))
+    return [rate for rate in own if rate.starts_at == starts_at]
 
 
 def _at_least(table: Any, where: str) -> dict[str, int]:
@@ -222,10 +234,9 @@ def _require(holds: Any, sentence: str) -> None:
         raise InvalidRateCard(sentence)
 
 
-def _require_unique(found: PriceList) -> None:
-    slugs = [model.slug for model in found.models]
-    keys = [(rate.model_id, rate.starts_at, rate.step) for rate in found.rates]
-    providers = [model.provider for model in found.models if model.is_fallback]
-    _require(len(set(slugs)) == len(slugs), "a model is there twice")
-    _require(len(set(keys)) == len(keys), "a model has two prices of one date, unit and band")
-    _require(len(set(providers)) == len(providers), "a provider has two fallbacks")
+def _require_another(model: AIModel, found: PriceList, where: str) -> None:
+    """Refuse a model that is there already, and a second fallback of a provider."""
+    for other in found.models:
+        _require(other.slug != model.slug, f"{where}: it is there twice")
+        both = model.is_fallback and other.is_fallback and other.provider == model.provider
+        _require(not both, f"{where}: {other.slug} is the fallback of {model.provider} already")

@@ -165,6 +165,19 @@ class TestLoad:
         claude = Rate.objects.get(model="claude", unit="cache_write_1h_tokens")
         assert claude.amount == 600
 
+    @pytest.mark.parametrize(
+        ("of", "slugs"),
+        [
+            (["--provider", "anthropic"], ["claude", "claude-long", "claude-search"]),
+            (["--only", "whisper", "ocr"], ["ocr", "whisper"]),
+            (["--only", "whisper", "--dry-run"], []),
+        ],
+    )
+    def test_takes_some_of_it(self, of: list[str], slugs: list[str]) -> None:
+        call_command("load_rate_card", str(MAP), "--yes", *of, stdout=StringIO())
+
+        assert sorted(AIModel.objects.values_list("slug", flat=True)) == slugs
+
     def test_retires_on_the_day_that_a_map_names_or_now(self, tmp_path: Path) -> None:
         price = '"litellm_provider": "acme", "input_cost_per_token": 0.000001'
         days = {"a": "2099-01-01", "b": "2020-01-01", "c": "soon"}

@@ -234,6 +234,18 @@ class TestLoad:
         assert Markup.objects.get().factor == D("1.2")
 
     @pytest.mark.parametrize(
+        ("of", "scopes"),
+        [
+            (["--provider", "cerebras"], ["all of cerebras"]),
+            (["--only", "gpt-4o", "gpt-4o-mini"], ["gpt-4o", "gpt-4o-mini"]),
+        ],
+    )
+    def test_is_of_what_is_loaded(self, of: list[str], scopes: list[str]) -> None:
+        self.load(*of, "--markup", "1.1")
+
+        assert sorted(rule.scope for rule in Markup.objects.all()) == scopes
+
+    @pytest.mark.parametrize(
         ("factor", "sentence"),
         [
             ("0", "0: a markup is above 0, and at most 1000; what is free has a rate of 0"),

@@ -1,5 +1,6 @@
 """The rate card: what the bundled file says, and what loading one changes."""
 
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from tests import factories as f
 from usage.models import AIModel, Rate
 from usage.pricing import RateCard, Tokens, price
-from usage.services import rate_card, rate_file, rates
+from usage.services import price_list, rate_card, rate_file, rates
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,6 +58,16 @@ CLASSES = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_to
 def prices_of(card: RateCard, start: int = 0) -> list[Decimal | None]:
     found = {each.unit: each.amount for each in card.prices if each.prompt_from == start}
     return [found.get(unit) for unit in CLASSES]
+
+
+def in_force(rates: list[Rate], moment: datetime) -> dict[Any, Decimal | None]:
+    """Return what each step of the newest card of each model costs at a moment."""
+    begun: dict[str, datetime] = {}
+    for rate in rates:
+        if rate.starts_at <= moment:
+            begun[rate.model_id] = max(rate.starts_at, begun.get(rate.model_id, rate.starts_at))
+    current = (rate for rate in rates if rate.starts_at == begun.get(rate.model_id))
+    return {(rate.model_id, *rate.step): rate.amount for rate in current}
 
 
 def cents(dollars: tuple[str | None, ...]) -> list[Decimal | None]:
@@ -133,6 +144,22 @@ class TestBundled:
         # 20,000 × 75 + 80,000 × 7.5 + (500 + 100) × 375, per million
         tokens = Tokens(input=100_000, cached_input=80_000, output=500, reasoning=100)
         assert price(card, tokens) == D("2.325")
+
+    @pytest.mark.parametrize("day", [date(2026, 11, 27), date(2027, 1, 2)])
+    def test_has_no_price_that_the_public_list_has_otherwise(self, day: date) -> None:
+        moment = datetime.combine(day, time(), UTC)
+        ours, listed = (
+            in_force(found.rates, moment)
+            for found in (
+                rate_file.read(rate_file.BUNDLED),
+                price_list.read(since=day, credit_usd=D("0.01")),
+            )
+        )
+
+        differing = {key: (ours[key], listed[key]) for key in ours if ours[key] != listed.get(key)}
+
+        assert differing == {}
+        assert len({slug for slug, *_ in ours}) > 10
 
     def test_prices_a_long_prompt_of_haiku_by_its_second_band(self) -> None:
         load(BUNDLED, "--yes")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import BigAutoField, CharField, Model
+from django.db.models import BigAutoField, CharField, Index, Model
 from django.db.models.deletion import Collector
 from simple_history.models import HistoricalRecords
 
@@ -51,8 +51,20 @@ class History(HistoricalRecords):
     belongs to an organization refers to nobody of the staff.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, of_organization: bool = False, **options: Any) -> None:
+        """
+        :param of_organization: whether what happened to an organization is looked for by it, the newest first
+        """
+        self.of_organization = of_organization
         super().__init__(history_id_field=BigAutoField(), bases=(Explained,), **options)
+
+    def get_meta_options(self, model: type[Model]) -> dict[str, Any]:
+        options: dict[str, Any] = super().get_meta_options(model)
+        if self.of_organization:
+            newest_first = ["organization", "-history_date", "-history_id"]
+            name = f"{model._meta.model_name}_history"
+            options["indexes"] = [Index(fields=newest_first, name=name)]
+        return options
 
     def _get_history_user_fields(self) -> dict[str, Any]:
         return {"history_user": property(lambda row: None, lambda row, user: None)}

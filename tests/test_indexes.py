@@ -5,6 +5,8 @@ import re
 import pytest
 from django.db import connection
 
+from usage.admin.happened import RULES
+
 pytestmark = pytest.mark.django_db
 
 INDEXES = {
@@ -114,3 +116,16 @@ def _said(definition: str) -> str:
     if not condition:
         return columns
     return f"{columns} WHERE {re.sub(r'::text|[()]', '', condition)}"
+
+
+def test_what_happened_to_an_organization_is_found_by_it() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename, indexdef FROM pg_indexes WHERE tablename ~ 'historical'")
+        found = {(table, definition.partition("btree ")[2]) for table, definition in cursor}
+
+    for rule in RULES:
+        table = rule.model.history.model._meta.db_table
+        if rule.of == "organization_id":
+            assert (table, "(organization_id, history_date DESC, history_id DESC)") in found
+        else:
+            assert (table, f"({rule.of})") in found, "one row, and so few changes"

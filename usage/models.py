@@ -242,7 +242,7 @@ class Thresholds(models.Model):
     )
     shutoff = AmountField(null=True, blank=True, help_text="From here on nothing is admitted.")
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         verbose_name_plural = "thresholds"
@@ -294,7 +294,7 @@ class Limit(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [

@@ -76,7 +76,9 @@ class ApiKey(models.Model):
     """The first of the keys that were rotated into this one; null if it is the first itself."""
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    history = History(excluded_fields=["secret_hash", "hashed_under", "last_used_at"])
+    history = History(
+        of_organization=True, excluded_fields=["secret_hash", "hashed_under", "last_used_at"]
+    )
 
     class Meta:
         constraints = [

@@ -192,7 +192,7 @@ class UsageProfile(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [
@@ -248,7 +248,7 @@ class Actor(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         permissions = [("erase", "Erase a person for good")]
@@ -302,7 +302,7 @@ class Group(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from credits import services
 from credits.models import LedgerEntry
-from organizations.models import Actor, ApiKey, Organization
+from organizations.models import Actor, ApiKey, Group, Organization
 from tests import factories as f
 from tests.admin.people import staff_who_may
 from tests.admin.test_refusals import refuse
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 EVERYTHING = (
     "organizations.view_organization",
     "organizations.view_actor",
+    "organizations.view_group",
     "organizations.view_apikey",
     "credits.view_ledgerentry",
     "credits.view_reservation",
@@ -80,6 +81,21 @@ class TestWords:
         p.make_actor(nordwind, "Ada Lovelace", email="ada@example.com", external_id="crm-17")
 
         assert find(staff, text) == [("People", "Ada Lovelace")]
+
+    @pytest.mark.parametrize("text", ["art", "art-dep", "art department"])
+    def test_find_a_group(self, staff: Client, nordwind: Organization, text: str) -> None:
+        group = p.make_group(nordwind, "art-dept")
+        Group.objects.filter(pk=group.pk).update(name="Art Department")
+
+        assert find(staff, text) == [("Groups", "Art Department")]
+
+    def test_find_a_group_by_its_id(self, staff: Client, nordwind: Organization) -> None:
+        team = p.make_group(nordwind, "art")
+        shared = p.make_group(nordwind, "sales", kind="entity")
+
+        assert find(staff, team.public_id) == [("Groups", "Art")]
+        (found,) = results(staff, shared.public_id)
+        assert found.note == "Nordwind Games · shared budget · sales"
 
     def test_of_a_reason_find_the_movement(self, staff: Client, nordwind: Organization) -> None:
         services.adjust(

@@ -18,7 +18,7 @@ from django.urls import reverse
 from credits.models import LedgerEntry, Reservation
 from credits.templatetags.amounts import credits, signed
 from organizations import clock, ids, words
-from organizations.models import Actor, ApiKey, Organization
+from organizations.models import Actor, ApiKey, Group, Organization
 from usage.models import Denial, UsageEvent
 
 ROWS = 6
@@ -105,6 +105,14 @@ def _people(wanted: Wanted) -> Iterator[Found]:
         yield _of("People", row, row.name, " · ".join(filter(None, known)), "person")
 
 
+def _groups(wanted: Wanted) -> Iterator[Found]:
+    rows = Group.objects.select_related("organization")
+    for row in _matching(wanted, rows, "grp", words.GROUP):
+        kind = "team" if row.kind == Group.Kind.TEAM else "shared budget"
+        note = f"{row.organization.name} · {kind} · {row.key}"
+        yield _of("Groups", row, row.name, note, "groups")
+
+
 def _keys(wanted: Wanted) -> Iterator[Found]:
     rows = ApiKey.objects.select_related("organization")
     printed = _KEY.match(wanted.text)
@@ -166,6 +174,7 @@ def _refusals(wanted: Wanted) -> Iterator[Found]:
 GROUPS: Sequence[tuple[str, Callable[[Wanted], Iterator[Found]]]] = (
     ("organizations.view_organization", _organizations),
     ("organizations.view_actor", _people),
+    ("organizations.view_group", _groups),
     ("organizations.view_apikey", _keys),
     ("credits.view_ledgerentry", _movements),
     ("credits.view_reservation", _holds),

@@ -359,7 +359,7 @@ class TestWalletAsOf:
 
         page = self.page(ana, organization, "2026-05-08T00:00:00")
 
-        assert "At 2026-05-08 00:00:00 UTC" in page
+        assert 'At <time datetime="2026-05-08T00:00:00Z"' in page
         assert '<td class="num">100</td>' in page
         assert '<td class="num">#1</td>' in page
 

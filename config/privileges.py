@@ -36,8 +36,8 @@ TABLES: dict[str, Privileges] = {
     "credits_pendinggrant": Privileges(
         f"{APPEND}, UPDATE (begun_at, cancelled_at, cancelled_by, cancelled_because)"
     ),
-    "credits_rehearsal": Privileges(KEEP),
-    "credits_rehearsedrenewal": Privileges(KEEP),
+    "credits_rehearsal": Privileges(ALL),
+    "credits_rehearsedrenewal": Privileges(ALL),
     "credits_grantdraw": Privileges(APPEND),
     "credits_reservation": Privileges(KEEP),
     "credits_growth": Privileges(APPEND),

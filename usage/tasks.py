@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 
 from credits.reconcile import reconcile as reconcile_books
+from credits.services import rehearsing
 from credits.tasks import REHEARSE, RUN_REHEARSED, SEAL, VERIFY
 from organizations import authentication, idempotency, jobs
 from organizations.jobs import Portion, Work
@@ -17,7 +18,7 @@ from organizations.models import Organization
 from organizations.tasks import ring
 from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
-from usage.services import denials, rollups
+from usage.services import denials, rollups, what_if
 from usage.services.what_if import WHAT_IF
 
 SESSIONS_AT_ONCE = 5_000
@@ -56,13 +57,15 @@ PRUNED: tuple[Callable[..., int], ...] = (
     idempotency.prune,
     denials.prune,
     _prune_jobs,
+    rehearsing.prune,
+    what_if.prune,
     authentication.prune_counts,
     _prune_sessions,
 )
 
 
 def _prune(*, now: datetime, place: dict[str, Any] | None) -> Portion:
-    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs after 90, counts and logins that are over."""
+    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs, rehearsals and what-ifs after 90, counts and logins that are over."""
     number = place["kind"] if place else 0
     PRUNED[number](now=now)
     return Portion((), {"kind": number + 1} if number + 1 < len(PRUNED) else None)
@@ -112,7 +115,7 @@ def reconcile(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def prune(self: "Task[..., int]") -> int:
-    """Forget what nobody needs any more: answers after a day, denials after 30, jobs after 90, counts and logins that are over."""
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs, rehearsals and what-ifs after 90, counts and logins that are over."""
     return ring(self, PRUNE)
 
 

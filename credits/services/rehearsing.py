@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
@@ -16,6 +17,7 @@ from organizations.models import Env, Organization
 AHEAD = timedelta(days=400)
 """How far into the future is rehearsed: beyond the end of a yearly term."""
 WRITTEN_AT_ONCE = 1_000
+KEPT = timedelta(days=90)
 
 
 class InvalidMoment(Exception):
@@ -149,3 +151,23 @@ def totals_of(rehearsal: Rehearsal) -> Totals:
 def _with(condition: Q) -> QuerySet[Organization]:
     rows = RehearsedRenewal.objects.filter(condition, organization=OuterRef("pk"))
     return Organization.objects.filter(Exists(rows))
+
+
+def prune(*, now: datetime) -> int:
+    """Forget the rehearsals that are older than 90 days, but for those that somebody ran and that are not through; returns how many there were."""
+    running = RehearsedRenewal.objects.filter(
+        rehearsal_id=OuterRef("pk"), is_to_run=True, ran_at=None
+    )
+    old = Rehearsal.objects.filter(~Exists(running), created_at__lt=now - KEPT)
+    ids = list(old.values_list("pk", flat=True))
+    for id in ids:
+        _forget_renewals(id)
+    Rehearsal.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def _forget_renewals(rehearsal_id: UUID) -> None:
+    """Delete what a rehearsal says of each organization, a batch at a time so that none takes long."""
+    rows = RehearsedRenewal.objects.filter(rehearsal_id=rehearsal_id)
+    while batch := list(rows.values_list("pk", flat=True)[:WRITTEN_AT_ONCE]):
+        RehearsedRenewal.objects.filter(pk__in=batch).delete()

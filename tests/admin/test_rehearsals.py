@@ -160,3 +160,30 @@ class TestRun:
         assert ben.get(page(rehearsal)).status_code == 200
         assert ben.get(ADD).status_code == 403
         assert ben.post(page(rehearsal, "run")).status_code == 403
+
+
+class TestPrune:
+    def test_forgets_what_is_older_than_90_days(
+        self, ana: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = made(ana)
+        rehearsing.begin_rehearsal(
+            until=JUNE, reason="again", performed_by=f.STAFF, now=f.later(days=1)
+        )
+        monkeypatch.setattr(rehearsing, "WRITTEN_AT_ONCE", 2)
+
+        assert rehearsing.prune(now=f.later(days=90)) == 0
+        assert rehearsing.prune(now=f.later(days=90, seconds=1)) == 1
+        assert not RehearsedRenewal.objects.filter(rehearsal_id=old.pk).exists()
+        assert Rehearsal.objects.count() == 1
+        assert RehearsedRenewal.objects.count() == 4
+
+    def test_leaves_one_that_is_being_run(self, ana: Client) -> None:
+        rehearsal = made(ana)
+        rows = RehearsedRenewal.objects.filter(rehearsal_id=rehearsal.pk)
+        rows.filter(pk=rows[0].pk).update(is_to_run=True)
+
+        assert rehearsing.prune(now=f.later(days=400)) == 0
+
+        rows.update(ran_at=f.NOW)
+        assert rehearsing.prune(now=f.later(days=400)) == 1

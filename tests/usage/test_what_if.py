@@ -17,6 +17,7 @@ from tests.usage import people as p
 from usage import services, what_if
 from usage.models import AIModel, UsageEvent, WhatIf, WhatIfLine, WhatIfPart
 from usage.services import denials, trials
+from usage.services import what_if as questions
 from usage.services.what_if import WHAT_IF, NothingChanges, ask
 from usage.what_if import EVERYBODY, Changes, Course, Verdict
 
@@ -377,3 +378,27 @@ def test_what_is_written_is_read() -> None:
 
     assert what_if.changes_of(changes.as_json()) == changes
     assert what_if.course_of(course.as_json()) == course
+
+
+class TestPrune:
+    def test_forgets_what_is_older_than_90_days_with_its_answer(
+        self, customer: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(questions, "FORGOTTEN_AT_ONCE", 1)
+        other = f.make_organization("Other", funded=10, now=day(1))
+        for each in (customer, other):
+            p.use(p.work(each, 5), 5, now=day(2))
+        answered(multiplier=Decimal(2))
+        kept = ask(
+            changes=Changes(multiplier=Decimal(2)),
+            month=MAY,
+            asked_by="ana",
+            now=NEXT + timedelta(days=1),
+        )
+        assert WhatIfLine.objects.exists()
+
+        assert questions.prune(now=NEXT + timedelta(days=90)) == 0
+        assert questions.prune(now=NEXT + timedelta(days=90, seconds=1)) == 1
+        assert list(WhatIf.objects.all()) == [kept]
+        assert WhatIfPart.objects.count() == 2
+        assert not WhatIfLine.objects.exists()

@@ -1,7 +1,7 @@
 """Questions of staff, what a month would have come to by other rules: asked once, answered by a worker, organization by organization."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,9 +10,12 @@ from django.db.models import Exists, OuterRef, QuerySet
 from credits.models import UsageCounter
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
-from usage.models import WhatIf, WhatIfPart
+from usage.models import WhatIf, WhatIfLine, WhatIfPart
 from usage.services.trials import Trial
 from usage.what_if import Changes
+
+KEPT = timedelta(days=90)
+FORGOTTEN_AT_ONCE = 1_000
 
 
 class NothingChanges(Exception):
@@ -78,3 +81,14 @@ def _go_on(part_id: int, *, now: datetime) -> None:
     part = WhatIfPart.objects.select_for_update(no_key=True, of=["self"]).get(id=part_id)
     if part.finished_at is None:
         Trial(part, now=now).go_on()
+
+
+def prune(*, now: datetime) -> int:
+    """Forget the questions that are older than 90 days with their answers, a batch at a time so that none takes long; returns how many there were."""
+    ids = list(WhatIf.objects.filter(created_at__lt=now - KEPT).values_list("pk", flat=True))
+    parts = WhatIfPart.objects.filter(what_if__in=ids)
+    while batch := list(parts.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
+        WhatIfLine.objects.filter(part__in=batch).delete()
+        WhatIfPart.objects.filter(pk__in=batch).delete()
+    WhatIf.objects.filter(pk__in=ids).delete()
+    return len(ids)

@@ -14,7 +14,7 @@ from tests import factories as f
 from tests.admin.people import fill_in, send, staff_who_may
 from tests.usage import people as p
 from usage import services
-from usage.models import Denial, Limit, UsageEvent
+from usage.models import AIModel, Denial, Limit, UsageEvent
 from usage.services import denials
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,6 +121,21 @@ class TestWhy:
             == "Sonnet is of tier strategic; the profile allows advanced and everyday."
         )
         assert answer.context["ladder"] == []
+
+    def test_of_a_retired_model_says_since_when(self, organization: Organization) -> None:
+        model = p.make_model("sonnet")
+        AIModel.objects.update(retired_at=f.NOW)
+        work = services.Work(organization, credits=Decimal(1), model=model)
+        refused = services.check(work, now=f.NOW)
+        assert isinstance(refused, services.ModelRetired)
+        denials.record(work, refused, now=f.NOW)
+        (denial,) = Denial.objects.all()
+        staff = staff_who_may(*VIEW)
+
+        why = page_of(staff, denial).context["why"]
+
+        assert why == f"Sonnet was retired at {f.NOW:%Y-%m-%d %H:%M} UTC."
+        assert ask_now(staff, denial) == (False, why)
 
     def test_says_how_often_it_was_refused_in_its_minute(self, organization: Organization) -> None:
         for _ in range(3):

@@ -182,6 +182,30 @@ class TestReserveInTokens:
 
         assert event["note"] is None
 
+    @pytest.mark.parametrize("most", [{}, {"maxOutputTokens": 0}])
+    def test_need_no_output_where_only_what_goes_in_is_sold(
+        self, backend: Caller, most: dict[str, int]
+    ) -> None:
+        p.set_price(p.make_model("vectors", credits_per_million=None), 10, "input_tokens")
+        work = {"model": "vectors", "inputTokens": MILLION, **most}
+
+        checked = ok(backend.post("/usage/check", work))
+        held = ok(backend.post(RESERVATIONS, work), 201)
+        done = backend.post(
+            f"{RESERVATIONS}/{held['id']}/settle", {"usage": {"inputTokens": MILLION}}
+        )
+
+        assert [checked["decision"], checked["credits"], held["credits"]] == ["allow", 10, 10]
+        assert ok(done)["settledCredits"] == 10
+
+    def test_need_a_limit_of_output_where_it_costs(self, backend: Caller) -> None:
+        refused = backend.post(RESERVATIONS, {"model": "sonnet", "inputTokens": 1})
+
+        assert error(refused) == (422, "VALIDATION")
+        assert details(refused)["fields"] == {
+            "maxOutputTokens": ["It is required: what comes out of this model costs."]
+        }
+
     def test_grows_while_streaming(self, backend: Caller) -> None:
         held = ok(backend.post(RESERVATIONS, tokens()), 201)
 
@@ -717,6 +741,16 @@ class TestTooMuch:
 
         assert [held["credits"], held["maxOutputTokens"]] == [15, MILLION // 2]
         assert "buy no output" in refused["maxOutputTokens"][0]
+
+    def test_is_a_hundred_thousand_credits_unless_staff_say_otherwise(
+        self, backend: Caller, organization: Organization
+    ) -> None:
+        first, second = (ok(backend.reserve(1), 201)["id"] for _ in range(2))
+
+        assert list(self.fields(backend.settle(first, 100_000.000001))) == ["credits"]
+        assert ok(backend.settle(first, 100_000))["settledCredits"] == 100_000
+        f.set_terms(organization, charge_limit=None)
+        assert ok(backend.settle(second, 10**12))["settledCredits"] == 10**12
 
     def test_is_nobodys_business_where_nothing_is_charged(
         self, backend: Caller, organization: Organization

@@ -344,7 +344,10 @@ class CheckShape(serializers.Serializer):
     """What a reservation would be, or why there would be none; null is what does not apply."""
 
     decision = serializers.ChoiceField(["allow", "downgrade", "deny"])
-    code = serializers.CharField(allow_null=True)
+    code = serializers.CharField(
+        allow_null=True,
+        help_text="That of a reserve's refusal: BILLING_EXHAUSTED, MODEL_RETIRED, MODEL_NOT_ENABLED, TIER_NOT_ALLOWED, AI_NOT_CONFIGURED.",
+    )
     reason = serializers.CharField(allow_null=True)
     requestedModel = serializers.CharField(allow_null=True)
     effectiveModel = serializers.CharField(allow_null=True)

@@ -88,7 +88,7 @@ ROOMS: Sequence[Room] = (
             Page("Pending grants", "credits", "pendinggrant"),
             Page("Statements", "credits", "billingperiod"),
             Page("Approvals", "organizations", "proposal", APPROVALS),
-            Page("Many at once", "organizations", "bulkaction"),
+            Page("Bulk actions", "organizations", "bulkaction"),
         ),
         "approvals",
     ),

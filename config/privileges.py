@@ -76,6 +76,7 @@ TABLES: dict[str, Privileges] = {
         f"{APPEND}, UPDATE (state, needs_second_person, decided_by, decided_at)"
     ),
     "organizations_bulkitem": Privileges(KEEP),
+    "organizations_savedview": Privileges(ALL),
     # The work of the calendar.
     "organizations_job": Privileges(ALL),
     "organizations_lease": Privileges(ALL),

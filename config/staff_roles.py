@@ -112,6 +112,7 @@ ROLES: Mapping[str, Role] = {
         | PEOPLE
         | {
             "organizations.add_organization",
+            "organizations.share_view",
             "organizations.suspend",
             "organizations.erase",
             "credits.allocate",
@@ -152,6 +153,7 @@ ROLES: Mapping[str, Role] = {
             "organizations.suspend",
             "organizations.erase",
             "organizations.approve",
+            "organizations.share_view",
             "credits.reprice",
             "credits.add_rehearsal",
             "credits.run_rehearsal",

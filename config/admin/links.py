@@ -19,7 +19,7 @@ from usage.admin.organizations import ACTIONS
 LINK = re.compile(
     r'<a\b(?P<attributes>[^>]*?\bhref="(?P<url>/admin/[^"]*)"[^>]*)>(?P<text>.*?)</a>', re.DOTALL
 )
-BUTTON = re.compile(r'\bclass="[^"]*\b(btn|chip|next|all)\b')
+BUTTON = re.compile(r'\bclass="[^"]*\b(btn|chip|next|all|row-act)\b')
 """Links of these classes are nothing without what they lead to."""
 BY_SLUG = {action.slug: action for action in ACTIONS}
 PAGE = re.compile(r"admin:(?P<model>[a-z]+_[a-z]+)_(?P<what>.+)")

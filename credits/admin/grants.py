@@ -1,5 +1,6 @@
 """Grants as staff see them: where they came from, what became of them, and those that are to come."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -10,6 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import DropdownFilter
 
 from credits.admin.columns import MoneyAdmin, amount
+from credits.admin.grant_actions import VoidGrant
 from credits.admin.ledger import GrantHistoryRows
 from credits.models import Grant, PendingGrant
 from credits.services.corrections import FROM_PARENT
@@ -27,6 +29,7 @@ from credits.services.grants import (
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.cells import moment
+from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.windows import WindowFilter
 
 STATE_TONES = {PENDING: "info", LIVE: "good", SPENT: "quiet", LAPSED: "warn", VOIDED: "warn"}
@@ -56,7 +59,7 @@ class StateFilter(DropdownFilter):
 
 
 @admin.register(Grant)
-class GrantAdmin(MoneyAdmin):
+class GrantAdmin(WithRowButtons, MoneyAdmin):
     """Lots of credits: where they came from, when they end, what remains, what became of them."""
 
     list_display = (
@@ -90,6 +93,10 @@ class GrantAdmin(MoneyAdmin):
         "created_at",
     )
     public_ids = {"grn": "id", "org": "wallet__organization_id", "txn": "entry_id", "": "id"}
+
+    def buttons_of(self, row: Grant) -> Iterator[RowButton]:
+        if state_of(row, now=clock.now()) == LIVE:
+            yield RowButton(VoidGrant(), row.wallet.organization_id, {"grant": row.pk})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
         return with_states(super().get_queryset(request))

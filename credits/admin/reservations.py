@@ -1,6 +1,6 @@
 """Holds as staff see them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,12 +13,13 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, amount, limits_table
-from credits.admin.hold_actions import release_url
+from credits.admin.hold_actions import ReleaseHolds, release_url
 from credits.models import Reservation
 from credits.services.holds import RELEASED_AT_ONCE
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.cells import moment
+from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.windows import WindowFilter
 
 HOLD_TONES = {
@@ -29,7 +30,7 @@ HOLD_TONES = {
 
 
 @admin.register(Reservation)
-class ReservationAdmin(MoneyAdmin):
+class ReservationAdmin(WithRowButtons, MoneyAdmin):
     """Holds on credits while work runs, and what became of them."""
 
     list_display = (
@@ -99,6 +100,12 @@ class ReservationAdmin(MoneyAdmin):
             return None
         url = reverse("admin:organizations_organization_release-holds", args=[*owners])
         return redirect(url + release_url(holds))
+
+    def buttons_of(self, row: Reservation) -> Iterator[RowButton]:
+        if row.status_at(clock.now()) == Reservation.Status.OPEN:
+            yield RowButton(
+                ReleaseHolds(), row.wallet.organization_id, {"holds": row.pk}, "Release"
+            )
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("credits.release")

@@ -13,4 +13,4 @@ from organizations.admin.columns import ViewOnlyAdmin as ViewOnlyAdmin
 from organizations.admin.exports import ExportedAdmin as ExportedAdmin
 from organizations.admin.history import Change as Change
 from organizations.admin.history import HistoryAdmin as HistoryAdmin
-from organizations.admin.keys import key_state as key_state
+from organizations.admin.key_states import key_state as key_state

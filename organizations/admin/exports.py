@@ -10,10 +10,10 @@ from django.db.models import BinaryField, Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin
 
 from organizations import clock, sheet
 from organizations.admin.change_lists import ChipList
+from organizations.admin.saved_views import SavedViews
 
 BATCH = 1_000
 """How many rows of an export are in memory at a time."""
@@ -21,7 +21,7 @@ BATCH = 1_000
 Column = Callable[[Any], object]
 
 
-class ExportedAdmin(ModelAdmin):
+class ExportedAdmin(SavedViews):
     """A list that is also a file, and that says above it what it is narrowed down by."""
 
     exported: ClassVar[bool] = True

@@ -27,7 +27,7 @@ from organizations.admin.actions import (
 )
 from organizations.admin.delegation import delegable_scopes, delegable_tiers
 from organizations.admin.forms import as_id, own_actor
-from organizations.admin.keys import state_of
+from organizations.admin.key_states import state_of
 from organizations.models import Actor, ApiKey, Env, Organization
 
 SCOPES = {

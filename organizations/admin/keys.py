@@ -1,6 +1,6 @@
 """What staff see of keys and of repeated requests."""
 
-from datetime import datetime
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -10,17 +10,20 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from organizations import clock
-from organizations.admin.cells import link, pill
+from organizations.admin.cells import link
 from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.admin.history import HistoryAdmin
-from organizations.models import ApiKey, IdempotencyKey
+from organizations.admin.key_actions import Revoke, Rotate
+from organizations.admin.key_states import key_state
+from organizations.admin.row_buttons import RowButton, WithRowButtons
+from organizations.models import ApiKey, IdempotencyKey, Organization
 
 ROWS = 100
+Status = Organization.Status
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
+class ApiKeyAdmin(WithRowButtons, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     """Keys, without their secrets: nobody has those. Minting, rotating and revoking are on the organization's page.
 
     Who did it is in the key's history, and in that of its organization.
@@ -53,6 +56,12 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     )
 
     change_form_outer_before_template = "admin/organizations/apikey/buttons.html"
+
+    def buttons_of(self, row: ApiKey) -> Iterator[RowButton]:
+        if row.revoked_at is None:
+            if row.superseded_by_id is None and row.organization.status != Status.ARCHIVED:
+                yield RowButton(Rotate(), row.organization_id, {"api_key": row.pk})
+            yield RowButton(Revoke(), row.organization_id, {"api_key": row.pk})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         rows: QuerySet[ApiKey] = super().get_queryset(request)
@@ -103,24 +112,6 @@ class ApiKeyAdmin(HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     @display(description="Superseded by")
     def successor(self, key: ApiKey) -> SafeString | str:
         return link(key.superseded_by) if key.superseded_by else "–"
-
-
-STATES = {"active": "good", "rotated, in grace": "warn"}
-
-
-def key_state(key: ApiKey) -> SafeString:
-    """Return what a key is good for at this moment, as a label."""
-    state = state_of(key, clock.now())
-    return pill(state, STATES.get(state, "quiet"))
-
-
-def state_of(key: ApiKey, now: datetime) -> str:
-    """Return what a key is good for at a moment, in a word."""
-    if key.revoked_at is not None:
-        return "revoked"
-    if not key.is_live(now):
-        return "expired"
-    return "rotated, in grace" if key.grace_until else "active"
 
 
 @admin.register(IdempotencyKey)

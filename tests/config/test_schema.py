@@ -34,6 +34,7 @@ APART = {
     "organizations_tick",
     "organizations_clockmark",
     "organizations_ratecount",
+    "organizations_savedview",
     "usage_whatif",
     "usage_whatifpart",
     "usage_whatifline",

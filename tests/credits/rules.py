@@ -553,6 +553,8 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"UPDATE {BULK_ITEM} SET actor_id = NULL"),
         Breach(f"DELETE FROM {BULK_ITEM}"),
     ],
+    "savedview_one_of_a_name": [like("organizations_savedview", "true")],
+    "savedview_has_a_name": [like("organizations_savedview", "true", name="''")],
     "job_one_open_per_kind": [like("organizations_job", "true")],
     "job_ends_after_it_starts": [
         Breach("UPDATE organizations_job SET finished_at = started_at - interval '1 second'")

@@ -22,6 +22,7 @@ from organizations.models import (
     Membership,
     Organization,
     Proposal,
+    SavedView,
     UsageProfile,
 )
 from tests.credits.rules import (
@@ -91,6 +92,7 @@ def world() -> None:
     make_usage(child)
     make_job(child)
     make_proposal(child)
+    SavedView.objects.create(list="a.b", name="Mine", owner="ana", created_at=NOW)
     bulk.begin(
         id=new_id(),
         action="set-limit",

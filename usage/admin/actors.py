@@ -1,5 +1,6 @@
 """Actors as staff see them: who spends for an organization, how much of its cap is used, and what is its own."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +18,16 @@ from credits import services as credits_services
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
+from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.selection import ManyAdmin
-from organizations.models import Actor
+from organizations.models import Actor, Organization
 from usage.admin.actions import NewActor
 from usage.admin.actor_head import actor_head
 from usage.admin.columns import cap_link, linked, set_one
+from usage.admin.limit_actions import SetLimit
 from usage.admin.many import OF_PEOPLE
 from usage.admin.ownership import OwnedAdmin, OwnedForm
+from usage.admin.person_actions import SwitchOff, SwitchOn
 from usage.admin.today import actor_today
 from usage.models import Limit
 
@@ -49,7 +53,7 @@ class ActorForm(OwnedForm):
 
 
 @admin.register(Actor)
-class ActorAdmin(ManyAdmin, OwnedAdmin):
+class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
     """People and agents who spend. A new one is a button: who comes may bring a share of the allowance."""
 
     form = ActorForm
@@ -94,6 +98,13 @@ class ActorAdmin(ManyAdmin, OwnedAdmin):
         "events",
     )
     change_form_outer_before_template = "admin/organizations/actor/buttons.html"
+
+    def buttons_of(self, row: Actor) -> Iterator[RowButton]:
+        if row.organization.status == Organization.Status.ARCHIVED:
+            return
+        yield RowButton(SetLimit(), row.organization_id, {"whose": row.public_id})
+        switch = SwitchOff() if row.active else SwitchOn()
+        yield RowButton(switch, row.organization_id, {"actor": row.pk})
 
     def impact(self, row: Actor, *, now: datetime) -> list[Figure]:
         return actor_today(row, now=now)

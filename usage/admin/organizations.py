@@ -1,6 +1,6 @@
 """The page of an organization: who it is, what it holds, what it used, and the buttons that change it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -29,6 +29,7 @@ from organizations import clock
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.actions import Action, ActionView
 from organizations.admin.cells import UNLIMITED, moment
+from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.selection import ManyAdmin
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
@@ -83,7 +84,7 @@ class LevelFilter(admin.SimpleListFilter):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(ManyAdmin, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
+class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     """Organizations with what they hold. Every change is a button that calls a service."""
 
     list_display = (
@@ -117,6 +118,11 @@ class OrganizationAdmin(ManyAdmin, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
         if request.path.endswith("/autocomplete/") and self.named_by(search_term) is None:
             queryset = queryset.filter(env=Env.LIVE)
         return super().get_search_results(request, queryset, search_term)
+
+    def buttons_of(self, row: Organization) -> Iterator[RowButton]:
+        if row.status != Organization.Status.ARCHIVED:
+            yield RowButton(money.GrantCredits(), row.pk, {}, "Grant")
+            yield RowButton(rules.SetCap(), row.pk, {})
 
     def more_in_file(self) -> Mapping[str, Callable[[Organization], object]]:
         return {

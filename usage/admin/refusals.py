@@ -24,9 +24,10 @@ from organizations import clock
 from organizations.admin import pill
 from organizations.admin.actions import Action, may_use
 from organizations.admin.cells import moment
+from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.selection import ManyAdmin
 from organizations.admin.windows import WindowFilter
-from organizations.models import Group
+from organizations.models import Group, Organization
 from organizations.services import OrganizationArchived, OrganizationSuspended
 from usage import services
 from usage.admin.actions import Forgive
@@ -49,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 @admin.register(Denial)
-class DenialAdmin(ManyAdmin, UsedAdmin):
+class DenialAdmin(WithRowButtons, ManyAdmin, UsedAdmin):
     """What was refused in the last 30 days, with the limits of that moment."""
 
     list_display = (
@@ -83,6 +84,13 @@ class DenialAdmin(ManyAdmin, UsedAdmin):
         "requests",
     )
     change_form_outer_before_template = "admin/usage/denial/why.html"
+
+    def buttons_of(self, row: Denial) -> Iterator[RowButton]:
+        if row.organization.status == Organization.Status.ARCHIVED:
+            return
+        yield RowButton(GrantCredits(), row.organization_id, {}, "Grant")
+        if row.actor_id is not None:
+            yield RowButton(Forgive(), row.organization_id, {"actor": row.actor_id})
 
     def named_by(self, text: str) -> Q | None:
         """Return what an id could name here: an organization, an actor, or the request that was refused."""

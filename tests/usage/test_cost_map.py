@@ -118,6 +118,31 @@ CHARGES: list[tuple[str, str, dict[str, int], str]] = [
     ("titan-image", "", {"output_images": 1}, "0.008"),
     ("nova-sonic", "", {"input_tokens": MILLION, "input_audio_tokens": MILLION}, "3.4"),
     ("interpreter", "", {"code_executions": 1}, "0.03"),
+    # Its tiers are bands: all of a prompt of 256,001 tokens is of the second.
+    ("by-tiers", "", {"input_tokens": 256_000, "output_tokens": 1_000}, "0.0132"),
+    ("by-tiers", "", {"input_tokens": 256_001, "output_tokens": 1_000}, "0.06600025"),
+    ("rerank-tiers", "", {"rerank_searches": 3}, "0.006"),
+    (
+        "ultrafast",
+        "service_tier=ultrafast",
+        {"input_tokens": 272_000, "output_tokens": 1},
+        "1.632004",
+    ),
+    ("ultrafast", "service_tier=ultrafast", {"input_tokens": 272_001}, "3.264012"),
+    (
+        "ultrafast",
+        "service_tier=balanced",
+        {"input_tokens": 1, "output_tokens": MILLION},
+        "3.000001",
+    ),
+    # How large a picture is no usage says: the most.
+    ("video-sizes", "", {"output_video_seconds": 8}, "3.2"),
+    ("image-sizes", "", {"output_images": 2}, "0.1"),
+    ("video-tokens", "", {"input_tokens": 1_000, "input_video_tokens": 1_000}, "0.003"),
+    ("video-tokens", "", {"output_tokens": 1_000, "output_video_tokens": 900}, "0.0047"),
+    ("voice", "", {"input_audio_seconds": 60, "input_text_messages": 2}, "0.068"),
+    ("cache-hit", "", {"input_tokens": MILLION, "cache_read_tokens": MILLION}, "0.006"),
+    ("no-tiers", "", {"input_tokens": MILLION}, "1"),
     ("float-price", "", {"input_tokens": 3 * MILLION}, "0.25000000000000002"),
 ]
 
@@ -143,6 +168,8 @@ class TestCharges:
 class TestLeftOut:
     def test_is_named_with_why(self) -> None:
         assert cost_map.read(MAP, since=DAY, credit_usd=CENT).left_out == [
+            "cache-hit: off_peak_pricing: hours of weekdays, so its other price counts",
+            "no-tiers: tiered_pricing cost: a price that has no unit here",
             "no-price: it has no price",
             "no-unit: training_cost_per_hour: a price that has no unit here",
             "negative: input_cost_per_token: -0.000001 is not 0 or more",
@@ -159,7 +186,7 @@ class TestLoad:
         call_command(*arguments, stdout=first)
         call_command(*arguments, stdout=again)
 
-        assert AIModel.objects.count() == 39
+        assert AIModel.objects.count() == 48
         assert "left out: no-price: it has no price" in first.getvalue()
         assert "nothing to change" in again.getvalue()
         claude = Rate.objects.get(model="claude", unit="cache_write_1h_tokens")

@@ -1,7 +1,7 @@
 """A cost map of LiteLLM (`model_prices_and_context_window.json`): US dollars for one of each thing, by the names of its fields."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import combinations
@@ -32,6 +32,11 @@ FIELDS = {
     "cache_read_input_image_token_cost": "cache_image_read_tokens",
     "cache_creation_input_audio_token_cost": "cache_audio_write_tokens",
     "input_cost_per_audio_token_cached": "cache_audio_read_tokens",
+    "input_cost_per_token_cache_hit": "cache_read_tokens",
+    "explicit_cache_read_input_token_cost": "cache_read_tokens",
+    "input_cost_per_video_token": "input_video_tokens",
+    "output_cost_per_video_token": "output_video_tokens",
+    "input_cost_per_text_message": "input_text_messages",
     "input_cost_per_image_token": "input_image_tokens",
     "output_cost_per_image_token": "output_image_tokens",
     "citation_cost_per_token": "output_citation_tokens",
@@ -41,6 +46,7 @@ FIELDS = {
     "output_cost_per_pixel": "output_pixels",
     "input_cost_per_character": "input_characters",
     "output_cost_per_character": "output_characters",
+    "cost_per_second": "input_audio_seconds",
     "input_cost_per_second": "input_audio_seconds",
     "output_cost_per_second": "output_audio_seconds",
     "input_cost_per_audio_per_second": "input_audio_seconds",
@@ -65,9 +71,14 @@ SUFFIXES = {
     "_batches": "processing=batch",
     "_flex": "service_tier=flex",
     "_priority": "service_tier=priority",
+    "_ultrafast": "service_tier=ultrafast",
+    "_balanced": "service_tier=balanced",
 }
 SEARCHES = "search_context_cost_per_query"
+TIERED, OFF_PEAK = "tiered_pricing", "off_peak_pricing"
 _BAND = re.compile(r"_above_(\d+)k_tokens")
+_OF_A_SIZE = re.compile(r"((?:in|out)put_cost_per_(?:second|image))_(?:\d+p|[\d.]+[kK]|\d+)")
+"""What depends on how large a picture is, which no usage says: the most counts."""
 
 
 def read(
@@ -117,10 +128,13 @@ def _read_model(
         found.left_out.append(f"{slug}: no provider, or a name that is too long")
         return
     amounts: dict[tuple[str, str, int], Decimal] = {}
-    for field, value in entry.items():
-        problem = _read_field(field, value, str(entry.get("mode") or ""), credit_usd, amounts)
+    said = (str(entry.get("mode") or ""), credit_usd, amounts)
+    for field, value, start in _fields(entry):
+        problem = _read_field(field, value, *said, start_at_least=start)
         if problem is not None:
             found.left_out.append(f"{slug}: {field}: {problem}")
+    if entry.get(OFF_PEAK):
+        found.left_out.append(f"{slug}: {OFF_PEAK}: hours of weekdays, so its other price counts")
     _complete(amounts)
     begins_at = datetime.combine(since, time(), UTC)
     rates = [
@@ -144,12 +158,30 @@ def _read_model(
         found.deprecated[slug] = _day(entry["deprecation_date"])
 
 
+def _fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, int]]:
+    """Return what an entry says, field by field, in its tiers too, each with the length of the prompt from which it holds."""
+    for field, value in entry.items():
+        if field != TIERED:
+            yield field, value, 0
+    tiers = entry.get(TIERED)
+    for tier in tiers if isinstance(tiers, list) else []:
+        of_tier = tier if isinstance(tier, dict) else {}
+        begin = next(iter(of_tier.get("range") or ()), 0)
+        if not isinstance(begin, int | Decimal) or begin < 0:
+            yield f"{TIERED} cost", begin, 0
+            continue
+        start = int(begin) + 1 if begin else 0
+        yield from ((field, value, start) for field, value in of_tier.items())
+
+
 def _read_field(
     field: str,
     value: Any,
     mode: str,
     credit_usd: Decimal,
     amounts: dict[tuple[str, str, int], Decimal],
+    *,
+    start_at_least: int = 0,
 ) -> str | None:
     """Take what a field says; return why it cannot be charged, if it cannot."""
     if "cost" not in field or value in (None, "", {}):
@@ -173,7 +205,7 @@ def _read_field(
         amount = credits_of(dollars, credit_usd)
     except TooDear as error:
         return str(error)
-    key = unit, variant, start
+    key = unit, variant, max(start, start_at_least)
     amounts[key] = max(amount, amounts.get(key, amount))
     return None
 
@@ -184,6 +216,9 @@ def _parted(field: str) -> tuple[str, str, int]:
     for suffix, name in SUFFIXES.items():
         if field.endswith(suffix):
             field, variant = field.removesuffix(suffix), name
+    sized = _OF_A_SIZE.fullmatch(field)
+    if sized is not None:
+        field = sized[1]
     band = _BAND.search(field)
     if band is None:
         return field, variant, 0

@@ -72,3 +72,11 @@ def test_the_filters_of_a_list_open_and_close_by_keyboard(staff: Desk) -> None:
     drawer.wait_for(state="hidden")
 
     assert staff.focused() == "Filters"
+
+
+def test_a_field_that_searches_looks_like_a_field(staff: Desk) -> None:
+    staff.go("/admin/usage/limit/add/")
+
+    around = staff.page.locator(".select2-container .selection").first
+
+    assert around.evaluate("it => getComputedStyle(it).backgroundColor") == "rgba(0, 0, 0, 0)"

@@ -60,6 +60,11 @@ const named = () => {
     for (const sign of document.querySelectorAll(".help-tooltip[aria-label]:not([role])")) {
         sign.setAttribute("role", "img");
     }
+    // An icon is a word to whoever listens: beside other words it says nothing, alone it is the name of its button.
+    for (const icon of document.querySelectorAll(".material-symbols-outlined:not([aria-hidden], [aria-label])")) {
+        const around = icon.closest("a, button, summary, h2") ?? icon.parentElement;
+        if (around.textContent.trim() !== icon.textContent.trim()) icon.setAttribute("aria-hidden", "true");
+    }
 };
 addEventListener("load", () => {
     named();

@@ -23,3 +23,24 @@ def test_why_a_request_was_refused_and_another_cap_are_four_clicks_from_its_id(
 
     staff.see(re.compile("The cap of .*: "))
     assert staff.clicks <= 4
+
+
+def test_who_used_most_on_which_model_is_two_clicks_away(staff: Desk) -> None:
+    staff.click("Usage", role="link", exact=True)
+    staff.click("Who used most", role="link")
+
+    staff.page.get_by_role("region", name="Who used most").wait_for()
+    assert staff.clicks <= 2
+
+
+def test_goodwill_for_many_is_eight_clicks(staff: Desk) -> None:
+    staff.click("Organizations", role="link", exact=True)
+    staff.click(staff.page.locator("#action-toggle"))
+    staff.click(staff.page.locator(".selection-buttons button", has_text="Grant").first)
+    staff.type("Amount*", "500")
+    staff.type("Reason*", "goodwill after an outage")
+    staff.click("See the effect", role="button")
+    staff.click(staff.page.locator("form[action$='/confirm/'] button"))
+
+    staff.see(re.compile(r"done, 0 skipped, 0 failed"))
+    assert staff.clicks <= 8

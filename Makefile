@@ -3,6 +3,7 @@
 #   make run     serve on this machine: web, worker, beat and a PostgreSQL of its own; Ctrl-C stops all
 #   make test    run the tests, on a PostgreSQL of their own
 #   make test-browser  do what staff do, in Chromium; on Debian, root need not install it first
+#   make pictures  what the console looks like, into var/pictures; those that the documents show, into docs/screenshots too
 #   make test-clients  go through the API with clients made of its document; installs them, one of them needs Node 20
 #   make bench   measure what the path of a request costs; docs/scale.md says what the lines mean
 #   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`
 
-.PHONY: run test test-slow test-clients test-browser check lock scale bench
+.PHONY: run test test-slow test-clients test-browser pictures check lock scale bench
 
 # One `exec`, and nothing after it: the SIGTERM that stops make then reaches the supervisor too.
 run: .venv/requirements.lock
@@ -41,6 +42,10 @@ test-browser: .venv/requirements-dev.lock
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || test `id -u` != 0 || \
 		{ apt-get update -q && apt-get install -q -y chromium; } >/dev/null 2>&1 || true
 	@exec $(BIN)/python -m pytest -n 0 -rs tests/browser/check_*.py $(ARGS)
+
+# Of the demo's world, in light, dark and on a phone.
+pictures: .venv/requirements-dev.lock
+	@exec $(BIN)/python -m pytest -n 0 -q -rs tests/browser/take_pictures.py $(ARGS)
 
 # Figures for docs/scale.md, on a database of its own that it removes first.
 ORGANIZATIONS ?= 10000

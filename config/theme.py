@@ -19,6 +19,10 @@ def _page_script(request: HttpRequest) -> str:
     return static("purser/page.js")
 
 
+def _typed(request: HttpRequest) -> str:
+    return static("purser/typed.js")
+
+
 def _favicon(request: HttpRequest) -> str:
     return static("purser/favicon.svg")
 
@@ -35,7 +39,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "config.admin.menu.environment",
     "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
     "STYLES": [_stylesheet],
-    "SCRIPTS": [_finder, _page_script],
+    "SCRIPTS": [_finder, _page_script, _typed],
     "LOGIN": {"form": "config.lockout.LoginForm"},
     "ACCOUNT": {
         "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],

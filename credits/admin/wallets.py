@@ -14,7 +14,9 @@ from django.utils.safestring import SafeString
 from credits import services
 from credits.admin.columns import MoneyAdmin, amount
 from credits.admin.ledger import told, with_reversals
+from credits.admin.month_end import MonthEnd
 from credits.models import BillingPeriod, LedgerEntry, StatusChange, Wallet
+from credits.services import Statement
 from organizations import clock, sheet
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link
 from organizations.admin.windows import WindowFilter
@@ -156,6 +158,28 @@ def _told(period: BillingPeriod) -> Any:
     return told(with_reversals(rare)[:MOVEMENTS])
 
 
+def _categories(period: BillingPeriod, statement: Statement) -> SafeString:
+    """Return what became of the credits of each category, as a table that adds up to the statement."""
+    lots = services.by_category([period], {period.pk: statement})[period.pk]
+    lines = [
+        (category, *(amount(each) for each in (*lot, lot.change)))
+        for category, lot in lots.items()
+        if any(lot)
+    ]
+    owed = services.owed(statement, lots)
+    lines += [("debt", "", "", "", amount(owed))] if owed else []
+    rows = format_html_join(
+        "",
+        '<tr><th>{}</th><td class="num">{}</td><td class="num">{}</td><td class="num">{}</td><td class="num">{}</td></tr>',
+        lines,
+    )
+    return format_html(
+        '<table class="rows"><thead><tr><th>Of the credits</th><th class="num">Came</th><th class="num">Used</th>'
+        '<th class="num">Lapsed</th><th class="num">Change</th></tr></thead><tbody>{}</tbody></table>',
+        rows,
+    )
+
+
 @admin.register(BillingPeriod)
 class BillingPeriodAdmin(MoneyAdmin):
     """One row per wallet and billing period: what its cap counted, and its statement."""
@@ -207,7 +231,7 @@ class BillingPeriodAdmin(MoneyAdmin):
             self.admin_site.admin_view(self.download),
             name="credits_billingperiod_statement",
         )
-        return [download, *super().get_urls()]
+        return [download, *MonthEnd(self).urls(), *super().get_urls()]
 
     def download(self, request: HttpRequest, period_id: int) -> StreamingHttpResponse:
         """Send a statement row by row: it may be long."""
@@ -276,9 +300,10 @@ class BillingPeriodAdmin(MoneyAdmin):
         )
         rows = format_html_join("", '<tr><th>{}</th><td class="num">{}</td></tr>', lines)
         return format_html(
-            '<table class="rows"><tbody>{}</tbody></table>'
+            '<table class="rows"><tbody>{}</tbody></table>{}'
             '<a class="text-link" href="{}?period__id__exact={}">Entries posted in it</a>',
             rows,
+            _categories(period, of),
             url,
             period.pk,
         )

@@ -42,6 +42,9 @@ from credits.services.holds import expire as expire
 from credits.services.holds import extend as extend
 from credits.services.holds import release as release
 from credits.services.holds import release_many as release_many
+from credits.services.month_end import month_entries as month_entries
+from credits.services.month_end import month_lines as month_lines
+from credits.services.month_end import periods_of_month as periods_of_month
 from credits.services.organizations import Archival as Archival
 from credits.services.organizations import CancelledAbove as CancelledAbove
 from credits.services.organizations import HasActiveChildren as HasActiveChildren
@@ -76,5 +79,8 @@ from credits.services.remembering import NotKnownThen as NotKnownThen
 from credits.services.remembering import wallet_then as wallet_then
 from credits.services.sandbox import open_sandbox as open_sandbox
 from credits.services.statements import Statement as Statement
+from credits.services.statements import by_category as by_category
+from credits.services.statements import owed as owed
 from credits.services.statements import statement_of as statement_of
 from credits.services.statements import statement_rows as statement_rows
+from credits.services.statements import statements_of as statements_of

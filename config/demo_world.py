@@ -85,7 +85,7 @@ def _publisher(story: Story, parent: Organization, joins_at: datetime) -> Organi
     people.employ(story, publisher, ["Ada Lind", "Felix Brandt", "Yuki Tanaka"], now=joins_at)
     people.train(story, publisher, joins_at)
     until = story.ends_at
-    story.work(publisher, total=Decimal(8_400), pieces=24, since=joins_at, until=until, step=WHOLE)
+    story.work(publisher, total=Decimal(8_400), pieces=60, since=joins_at, until=until, step=WHOLE)
     for days in (4, 11, 19):
         _give_up(story, joins_at + days * DAY, publisher)
     _forget(story, joins_at + 8 * DAY, publisher)
@@ -124,11 +124,13 @@ def _law_firm(
     firm = _customer("Oakline Legal", parent, joins_at, **terms)
     people.employ(story, firm, ["Ruth Oakline", "David Mensah", "Irene Costa"], now=joins_at)
     _allocate(story, joins_at, firm, 6_000, "Annual package")
-    last_month = partial(story.work, firm, total=Decimal("1412.640125"), pieces=10, step=MICRO)
+    last_month = partial(story.work, firm, total=Decimal("1412.640125"), pieces=18, step=MICRO)
     last_month(since=joins_at, until=month - HOUR)
-    this_month = partial(story.work, firm, total=Decimal("1936.205875"), pieces=14, step=MICRO)
+    this_month = partial(story.work, firm, total=Decimal("1936.205875"), pieces=26, step=MICRO)
     this_month(since=month, until=story.ends_at, held=EXACTLY)
     story.conversations(firm, pieces=6, since=month, until=story.ends_at)
+    promised, lapses = story.ends_at - timedelta(minutes=1), story.ends_at + 9 * DAY
+    _grant(story, promised, firm, 250, "Launch promotion", expires_at=lapses)
     story.at(story.ends_at, hold, work=Work(firm, credits=Decimal(24)))
     story.at(story.ends_at, ask_in_vain, work=Work(firm, credits=Decimal(150)))
     return firm

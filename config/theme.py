@@ -37,7 +37,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "config.admin.menu.environment",
-    "DASHBOARD_CALLBACK": "usage.admin.dashboard.index",
+    "DASHBOARD_CALLBACK": "usage.admin.home.index",
     "STYLES": [_stylesheet],
     "SCRIPTS": [_finder, _page_script, _typed],
     "LOGIN": {"form": "config.lockout.LoginForm"},

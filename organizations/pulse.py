@@ -26,6 +26,7 @@ class Late(NamedTuple):
     name: str
     ticked_at: datetime | None
     due_at: datetime
+    task: str = ""
 
     def __str__(self) -> str:
         last = f"last on {self.ticked_at:%Y-%m-%d at %H:%M:%S}" if self.ticked_at else "never yet"
@@ -37,7 +38,8 @@ def late(*, now: datetime) -> list[Late]:
     ticks = dict(Tick.objects.values_list("task", "ticked_at"))
     tasks = PeriodicTask.objects.filter(enabled=True).select_related("interval", "crontab")
     overdue = [
-        Late(task.name, ticks.get(task.task), due_at(task, ticks.get(task.task))) for task in tasks
+        Late(task.name, ticks.get(task.task), due_at(task, ticks.get(task.task)), task.task)
+        for task in tasks
     ]
     return sorted((one for one in overdue if one.due_at + GRACE < now), key=lambda one: one.due_at)
 

@@ -1,8 +1,9 @@
 """What time does to usage, and to the books as a whole: the work that must see all three apps."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from celery import Task, shared_task
 from django.contrib.sessions.models import Session
@@ -18,7 +19,7 @@ from organizations.models import Organization
 from organizations.tasks import ring
 from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
-from usage.services import denials, rollups, what_if
+from usage.services import denials, rollups, stock, what_if
 from usage.services.what_if import WHAT_IF
 
 SESSIONS_AT_ONCE = 5_000
@@ -29,6 +30,7 @@ FREQUENT = (
     "end refill cooldowns",
     "lapse grants",
     "roll up usage",
+    "take stock",
     "answer what-ifs",
 )
 
@@ -79,6 +81,23 @@ def _reconcile(*, now: datetime, place: dict[str, Any] | None) -> Portion:
     return Portion(found, {"check": number + 1} if number + 1 < len(names) else None)
 
 
+def _take_stock(*, now: datetime, place: dict[str, Any] | None) -> Portion:
+    """Measure the next organizations; after the last of them, add up a day; and at the end count what all have."""
+    place = place or {"after": None}
+    if "days" not in place:
+        after = UUID(place["after"]) if place["after"] else None
+        last = stock.measure(after=after, now=now)
+        if last is not None:
+            return Portion((), {"after": str(last)})
+        return Portion((), {"days": [f"{day}" for day in stock.days_to_add_up(now=now)]})
+    day, *days = place["days"]
+    stock.add_up(date.fromisoformat(day))
+    if days:
+        return Portion((), {"days": days})
+    stock.count(now=now)
+    return Portion((), None)
+
+
 def _roll_up(*, organization: Organization, now: datetime, place: dict[str, Any] | None) -> Portion:
     """Add the next events of an organization. How far they are is in its mark: the place says only that there are more."""
     is_last = rollups.roll_up(organization=organization, now=now) < rollups.PORTION
@@ -87,6 +106,7 @@ def _roll_up(*, organization: Organization, now: datetime, place: dict[str, Any]
 
 ROLL_UP = Work("roll up usage", _roll_up, _with_new_events, in_portions=True)
 PRUNE = Work("prune", _prune, in_portions=True)
+TAKE_STOCK = Work("take stock", _take_stock, in_portions=True)
 RECONCILE = Work("reconcile", _reconcile, is_audit=True, in_portions=True)
 ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
@@ -99,6 +119,12 @@ ASKED_FOR = (REHEARSE, RUN_REHEARSED, REHEARSE_MANY, DO_MANY)
 def roll_up_usage(self: "Task[..., int]") -> int:
     """Add the events that came since the last time to the rollups. The reports are right without it."""
     return ring(self, ROLL_UP)
+
+
+@shared_task(bind=True)
+def take_stock(self: "Task[..., int]") -> int:
+    """Measure what the first page of the console shows: who is near a cap, dry soon, in debt, and what all use, day by day."""
+    return ring(self, TAKE_STOCK)
 
 
 @shared_task(bind=True)

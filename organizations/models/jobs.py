@@ -41,7 +41,10 @@ class Job(models.Model):
                 condition=Q(finished_at__isnull=True) | Q(finished_at__gte=F("started_at")),
             ),
         ]
-        indexes = [models.Index(fields=["-started_at"], name="job_newest_first")]
+        indexes = [
+            models.Index(fields=["-started_at"], name="job_newest_first"),
+            models.Index(fields=["kind", "-started_at"], name="job_newest_of_kind"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} due by {self.due_at:%Y-%m-%d %H:%M}"

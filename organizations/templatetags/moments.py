@@ -6,6 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from organizations import clock
+
 register = template.Library()
 
 
@@ -17,4 +19,18 @@ def moment(at: datetime | None) -> SafeString | str:
     utc = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     return format_html(
         '<time datetime="{}Z" title="{} UTC">{}</time>', utc.replace(" ", "T"), utc, utc
+    )
+
+
+@register.filter
+def clock_time(at: datetime) -> SafeString:
+    """Return a moment for a sentence: the time alone where it is of today, with its day otherwise; the browser says it in the reader's zone."""
+    utc = at.astimezone(UTC)
+    is_today = utc.date() == clock.now().astimezone(UTC).date()
+    shown = f"{utc:%H:%M:%S}" if is_today else f"{utc:%-d %b, %H:%M:%S}"
+    return format_html(
+        '<time datetime="{}Z" title="{} UTC" data-short>{}</time>',
+        f"{utc:%Y-%m-%dT%H:%M:%S}",
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+        shown,
     )

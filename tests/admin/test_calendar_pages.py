@@ -403,19 +403,19 @@ class TestIndex:
     def test_says_nothing_when_all_is_well(self, ana: Client) -> None:
         shown = html(ana, reverse("admin:index"))
 
-        assert "The calendar is late" not in shown
-        assert "No work that fails" in shown
+        assert "All is well" in shown
+        assert "due since" not in shown
 
     def test_says_what_is_switched_off(self, ana: Client) -> None:
-        assert "Nobody rings for" not in html(ana, reverse("admin:index"))
+        assert "switched off" not in html(ana, reverse("admin:index"))
         PeriodicTask.objects.filter(name="renew").update(enabled=False)
 
-        assert "Nobody rings for renew." in html(ana, reverse("admin:index"))
+        assert "Renewals are switched off." in html(ana, reverse("admin:index"))
 
     def test_says_that_the_clock_is_not_believed(
         self, ana: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert "The clock has leapt" not in html(ana, reverse("admin:index"))
+        assert "All is well" in html(ana, reverse("admin:index"))
         monkeypatch.setattr("organizations.clock.doubt", lambda: timedelta(hours=-23))
 
         assert "database&#x27;s clock is 23:00:00 behind what is counted" in html(
@@ -427,7 +427,7 @@ class TestIndex:
 
         shown = html(ana, reverse("admin:index"))
 
-        assert "The calendar is late" in shown
+        assert "Renewals are late, due since" in shown
         assert f"{later(minutes=-10, seconds=20):%Y-%m-%d %H:%M:%S}" in shown
         assert "<td>renew</td>" in shown
         assert "<td>prune</td>" not in shown
@@ -441,7 +441,8 @@ class TestIndex:
         shown = html(ana, reverse("admin:index"))
 
         assert page(Failure, "change", waits.pk) in shown
-        assert "of Nordwind: ValueError: broken" in shown
+        assert "of Nordwind" in shown
+        assert "ValueError: broken" in shown
         assert "3 attempts" in shown
         assert "of the whole database" in shown
         assert "of Südwind" not in shown

@@ -168,35 +168,6 @@ class TestLogin:
         assert answer.headers["location"] == "/admin/"
 
 
-class TestIndex:
-    def test_sums_what_everybody_holds(self, ana: Client) -> None:
-        world()
-
-        figures = ana.get(reverse("admin:index")).context["figures"]
-
-        wallets = list(Wallet.objects.all())
-        assert figures["held"] == sum(w.balance for w in wallets if w.balance > 0)
-        assert figures["debt"] == 7
-        assert (figures["holds_sum"], figures["holds"]) == (400, 1)
-
-    def test_names_who_is_near_the_cap(self, ana: Client) -> None:
-        child = world()
-
-        context = ana.get(reverse("admin:index")).context
-
-        assert [row["organization"] for row in context["near_cap"]] == [child]
-        assert [wallet.organization.name for wallet in context["in_debt"]] == ["In debt"]
-        assert [lot.wallet.organization for lot in context["lapsing"]] == [child]
-
-    def test_shows_no_figures_to_staff_who_may_not_see_wallets(self) -> None:
-        world()
-
-        answer = staff_who_may("organizations.view_organization").get(reverse("admin:index"))
-
-        assert answer.status_code == 200
-        assert "figures" not in answer.context
-
-
 class TestOrganization:
     def test_shows_its_money_as_it_is_at_this_moment(self, ana: Client) -> None:
         child = make_organization(funded=100, now=later(days=-40), allowance=30)

@@ -17,6 +17,7 @@ from tests import factories as f
 from tests.admin.people import fill_in, page_of, send, staff_who_may, url_of, use
 from tests.usage import people as p
 from usage.models import UsageEvent
+from usage.services import stock
 from usage.services.storing import store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,14 +119,14 @@ class TestFirstPage:
             last_failed_at=f.NOW,
         )
 
+        stock.take_all(now=f.NOW)
         shown = ana.get("/admin/").context
 
-        assert shown["figures"]["held"] == 97
-        assert shown["figures"]["holds_sum"] == 5
-        assert (shown["figures"]["holds"], shown["figures"]["used"]) == (1, 3)
-        assert shown["statuses"] == {"active": 1}
+        assert (shown["stock"].held, shown["stock"].reserved) == (97, 5)
+        assert (shown["stock"].open_holds, shown["stock"].active) == (1, 1)
         assert {entry.wallet.organization for entry, *_ in shown["entries"]} == {live}
         assert not shown["left_to_staff"]
+        assert "failed" not in " ".join(clause.text for clause in shown["wellbeing"].clauses)
 
     def test_says_nothing_of_a_sandbox_in_trouble(self, ana: Client) -> None:
         live = f.make_organization(monthly_cap=10, overdraft_limit=None)
@@ -133,10 +134,9 @@ class TestFirstPage:
         f.spend(made, 9)
         f.grant(made, 5, expires_at=f.later(days=3))
 
-        shown = ana.get("/admin/").context
+        stock.take_all(now=f.NOW)
 
-        assert not shown["near_cap"]
-        assert not shown["lapsing"]
+        assert not ana.get("/admin/").context["concerns"]
 
 
 class TestPage:

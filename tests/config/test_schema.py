@@ -35,6 +35,8 @@ APART = {
     "organizations_clockmark",
     "organizations_ratecount",
     "organizations_savedview",
+    "usage_dailyuse",
+    "usage_stock",
     "usage_whatif",
     "usage_whatifpart",
     "usage_whatifline",

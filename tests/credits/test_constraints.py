@@ -57,6 +57,7 @@ from tests.factories import (
 from tests.usage import people as p
 from tests.usage.rules import RULES as RULES_OF_USAGE
 from usage.models import AIModel, Denial, Limit
+from usage.services import stock
 from usage.services.corrections import reverse
 from usage.services.events import Told, record
 from usage.services.rollups import roll_up
@@ -175,6 +176,7 @@ def make_usage(organization: Organization) -> None:
     reversal = reverse(entry=charge, reason="failed", performed_by=STAFF, now=now)
     charge_again(organization, reversal)
     roll_up(organization=organization, now=now)
+    stock.take_all(now=now)
     Denial.objects.create(organization=organization, minute=now, reason="cap", created_at=now)
     asked = ask(
         changes=Changes(), month=date(2026, 6, 1), organization=organization, asked_by="a", now=now

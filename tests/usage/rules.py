@@ -118,6 +118,8 @@ RULES: dict[str, list[Breach]] = {
     "usagerollup_one_per_day": [like(ROLLUP, "true")],
     "usagetotal_one_per_span": [like(TOTAL, "of = 'actor' AND span = 'day'")],
     "monthlyuse_one_of_each": [like("usage_monthlyuse", "of = 'person'")],
+    "dailyuse_one_per_model": [like("usage_dailyuse", "true")],
+    "stock_is_one_row": [Breach("UPDATE usage_stock SET id = 2")],
     "denial_one_a_minute": [like(DENIAL, "true")],
     "whatifpart_one_per_organization": [like("usage_whatifpart", "true")],
     "whatifline_one_per_outcome": [like("usage_whatifline", "true")],

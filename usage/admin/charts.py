@@ -23,7 +23,7 @@ from credits.templatetags.amounts import credits
 
 MOST = 6
 """How many series have a colour of their own; the rest share one."""
-STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
+STEPS = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
 
 
 class Series(NamedTuple):
@@ -50,14 +50,26 @@ def with_rest(
     return [*shown, Series("Others", rest)] if any(value > 0 for value in rest) else shown
 
 
-def stacked(days: Sequence[date], series: Sequence[Series], *, label: str) -> SafeString:
-    """Return bars of a day each, the series one upon the other, with a legend and the figures as a table."""
+def stacked(
+    days: Sequence[date],
+    series: Sequence[Series],
+    *,
+    label: str,
+    before: Series | None = None,
+) -> SafeString:
+    """Return bars of a day each, the series one upon the other, with a legend and the figures as a table.
+
+    :param before: what it is compared with, day by day: drawn as a line
+    """
     sums = _sums([each._replace(values=[_shown(v) for v in each.values]) for each in series])
-    top = _round_up(max(sums, default=ZERO))
+    compared = [before] if before is not None else []
+    top = _round_up(
+        max([*sums, *(value for each in compared for value in each.values)], default=ZERO)
+    )
     return format_html(
         '<figure class="plot"><div class="chart-plot"><span class="chart-top">{top}</span>'
         '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
-        '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}</svg></div>'
+        '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}{before}</svg></div>'
         '<div class="chart-days" aria-hidden="true">{ends}</div><ul class="legend">{legend}</ul>{table}</figure>',
         top=credits(top),
         width=len(days) * 10,
@@ -65,8 +77,9 @@ def stacked(days: Sequence[date], series: Sequence[Series], *, label: str) -> Sa
         columns=format_html_join(
             "", "{}", ((_column(n, days, series, top),) for n in range(len(days)))
         ),
+        before=_line(before.values, top) if before is not None else "",
         ends=_ends(days),
-        legend=_legend(series),
+        legend=_legend(series, before),
         table=_table(days, series, sums, label),
     )
 
@@ -116,9 +129,22 @@ def _column(
     )
 
 
-def _legend(series: Sequence[Series]) -> SafeString:
-    rows = ((_colour(n, each), each.name, credits(each.total)) for n, each in enumerate(series))
+def _line(values: Sequence[Decimal], top: Decimal) -> SafeString:
+    """Return a line from the middle of one day to that of the next."""
+    at = (f"{n * 10 + 5} {_percent(top - _shown(value), top)}" for n, value in enumerate(values))
+    return format_html('<path class="chart-before" d="M{}"/>', "L".join(at))
+
+
+def _legend(series: Sequence[Series], before: Series | None) -> SafeString:
+    rows = [(_colour(n, each), each.name, _short(each.total)) for n, each in enumerate(series)]
+    if before is not None:
+        rows.append(("dot-line", before.name, _short(before.total)))
     return format_html_join("", '<li><i class="dot {}"></i>{} <b class="num">{}</b></li>', rows)
+
+
+def _short(amount: Decimal) -> str:
+    """Return a total as a legend says it; the table below has every digit."""
+    return credits(round(amount, 2))
 
 
 def _table(
@@ -170,7 +196,7 @@ def _percent(part: Decimal, whole: Decimal) -> str:
 
 
 def _round_up(value: Decimal) -> Decimal:
-    """Return the end of an axis that holds a value: 1, 2, 2.5 or 5 of a power of ten."""
+    """Return the end of an axis that holds a value: a round number that is not much larger."""
     if value <= 0:
         return Decimal(1)
     power = Decimal(1).scaleb(value.adjusted())

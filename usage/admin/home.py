@@ -1,104 +1,119 @@
-"""The first page of the admin: what all organizations hold, and who needs somebody to look. Sandboxes hold nothing that counts."""
+"""The first page of the admin: is all well, and who needs me? Each panel is for those who may see its rows; all of it is read by index.
 
-from datetime import timedelta
-from typing import Any
+What would have to be asked of every organization was measured by the worker (`usage.services.stock`), and says when. Sandboxes are not in it.
+"""
 
-from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import Coalesce
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
 from django.http import HttpRequest
+from django.urls import reverse
 
 from credits.admin.ledger import told
-from credits.models import ZERO, Grant, LedgerEntry, Reservation, Wallet
-from organizations import clock, pulse
-from organizations.models import Env, Failure, Organization
-from usage.admin.overview import cap_bar
+from credits.admin.month_end import months_until
+from credits.models import Grant, LedgerEntry
+from organizations import clock
+from organizations.models import ApiKey, Env, Failure, Organization, Proposal
+from usage.admin.attention import attention, movers
+from usage.admin.burn import burn
+from usage.admin.most import asked_for, rows_of
+from usage.admin.proposals import BY_SLUG
+from usage.admin.wellbeing import wellbeing
+from usage.models import Stock, UsageEvent
 
-SOON = timedelta(days=14)
-ROWS = 6
+MOVEMENTS = 8
+ROWS = 5
+MOST = 100
+"""Up to how many proposals and failures are looked at."""
+
+
+class Step(NamedTuple):
+    """Something that a new installation needs, in its order."""
+
+    title: str
+    about: str
+    url: str
+    is_done: bool
 
 
 def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add to the context of the first page what its template shows, for staff who may see wallets."""
-    if not request.user.has_perm("credits.view_wallet"):
-        return context
-    live = Organization.objects.filter(env=Env.LIVE)
-    wallets = Wallet.objects.filter(
-        organization__env=Env.LIVE, organization__status=Organization.Status.ACTIVE
-    )
-    now = clock.now()
-    return context | {
-        "late": pulse.late(now=now),
-        "switched_off": pulse.switched_off(),
-        "doubted": pulse.doubted(),
-        "left_to_staff": _left_to_staff(request),
-        "figures": _figures(),
-        "statuses": dict(live.values_list("status").annotate(Count("id"))),
-        "near_cap": _near_cap(wallets),
-        "in_debt": wallets.filter(balance__lt=0)
-        .select_related("organization")
-        .order_by("balance")[:ROWS],
-        "short_parents": _short_parents(wallets),
-        "lapsing": _lapsing(),
-        "entries": told(
-            LedgerEntry.objects.filter(wallet__organization__env=Env.LIVE)
-            .select_related("wallet__organization")
-            .order_by("-id")[:10]
-        ),
-    }
+    """Add to the context of the first page what its template shows to whoever asks."""
+    may, now = request.user.has_perm, clock.now()
+    found: dict[str, Any] = {"last_month": months_until(now.date())[1]}
+    if may("organizations.view_job"):
+        found["wellbeing"] = wellbeing(now=now)
+    found["approvals"], found["approval_count"] = _approvals(request, now)
+    found["left_to_staff"], found["left_count"] = _left_to_staff(request)
+    found["waits"] = found["approval_count"] + found["left_count"]
+    if may("credits.view_wallet"):
+        found["stock"] = Stock.objects.first()
+    if may("usage.view_monthlyuse"):
+        found["most_used"] = rows_of(asked_for({}, today=now.date()), count=ROWS)
+    if may("usage.view_usageevent"):
+        found |= {"may_see_use": True, "burn": burn(now=now), "movers": movers()}
+    found["concerns"], found["nobody"] = attention(request, now=now)
+    if may("credits.view_ledgerentry"):
+        found["entries"] = _entries()
+        found["steps"] = _steps(found["entries"])
+    return context | found
 
 
-def _left_to_staff(request: HttpRequest) -> Any:
-    """Return the work that failed too often to be tried again, for staff who may open its page."""
-    if not request.user.has_perm("organizations.view_failure"):
-        return Failure.objects.none()
+def _approvals(request: HttpRequest, now: datetime) -> tuple[list[tuple[Proposal, str]], int]:
+    """Return what others proposed and whoever asks may decide, what waits longest first; and how much of it there is."""
+    waiting = Proposal.objects.filter(state=Proposal.State.WAITING, expires_at__gt=now)
+    of_others = waiting.exclude(proposed_by=request.user.get_username())
+    slugs = [slug for slug, action in BY_SLUG.items() if action.may_approve(request.user)]
+    if not slugs:
+        return [], 0
+    rows = of_others.filter(action__in=slugs).select_related("organization").order_by("id")
+    found = list(rows[:MOST])
+    return [(each, BY_SLUG[each.action].title) for each in found[:ROWS]], len(found)
+
+
+def _left_to_staff(request: HttpRequest) -> tuple[list[Failure], int]:
+    """Return the work that failed too often to be tried again, for staff who may say that it is."""
+    if not request.user.has_perm("organizations.change_failure"):
+        return [], 0
     left = Failure.objects.filter(resolved_at=None, next_try_at=None)
-    left = left.exclude(organization__env=Env.TEST)
-    return left.select_related("organization").order_by("id")[:ROWS]
+    rows = left.exclude(organization__env=Env.TEST).select_related("organization").order_by("id")
+    found = list(rows[:MOST])
+    return found[:ROWS], len(found)
 
 
-def _figures() -> dict[str, Any]:
-    of_wallets = Wallet.objects.filter(organization__env=Env.LIVE).aggregate(
-        held=Coalesce(Sum("balance", filter=Q(balance__gt=0)), ZERO),
-        debt=-Coalesce(Sum("balance", filter=Q(balance__lt=0)), ZERO),
-        holds_sum=Coalesce(Sum("reserved"), ZERO),
-        used=Coalesce(Sum("period__used"), ZERO),
-    )
-    open_holds = Reservation.objects.filter(
-        wallet__organization__env=Env.LIVE, status=Reservation.Status.OPEN
-    )
-    return of_wallets | {"holds": open_holds.count()}
+def _entries() -> Any:
+    rows = LedgerEntry.objects.filter(wallet__organization__env=Env.LIVE)
+    return told(rows.select_related("wallet__organization").order_by("-id")[:MOVEMENTS])
 
 
-def _near_cap(wallets: Any) -> list[dict[str, Any]]:
-    """Return the organizations that used four fifths of their cap or more, the fullest first."""
-    taken = F("period__used") + F("period__reserved")
-    rows = (
-        wallets.filter(config__monthly_cap__gt=0)
-        .annotate(share=taken / F("config__monthly_cap"))
-        .filter(share__gte=0.8)
-        .select_related("organization", "period", "config")
-        .order_by("-share")[:ROWS]
-    )
+def _steps(entries: Sequence[Any]) -> list[Step]:
+    """Return what is to be done first, as long as no work was done yet."""
+    if len(entries) == MOVEMENTS or UsageEvent.objects.exists():
+        return []
+    organizations = reverse("admin:organizations_organization_changelist")
     return [
-        {"organization": wallet.organization, "bar": cap_bar(wallet.config, wallet.period)}
-        for wallet in rows
+        Step(
+            "Make an organization",
+            "A customer who buys credits, with a wallet of its own.",
+            reverse("admin:organizations_organization_add"),
+            Organization.objects.exists(),
+        ),
+        Step(
+            "Grant it credits",
+            "On its page, with the button Grant.",
+            organizations,
+            Grant.objects.exists(),
+        ),
+        Step(
+            "Mint an API key",
+            "On its page, under Keys. The secret is shown once.",
+            organizations,
+            ApiKey.objects.exists(),
+        ),
+        Step(
+            "Reserve and settle",
+            "With that key: the API's documents have a request to copy.",
+            "/api/docs/",
+            False,
+        ),
     ]
-
-
-def _short_parents(wallets: Any) -> Any:
-    """Return the children whose last refill was refused: the parent was short."""
-    refused = wallets.filter(refill_retry_at__isnull=False)
-    return refused.select_related("organization__parent", "config").order_by("refill_retry_at")[
-        :ROWS
-    ]
-
-
-def _lapsing() -> Any:
-    """Return the grants that end soon with something left, other than allowances: those end every term."""
-    soon = Grant.objects.filter(
-        wallet__organization__env=Env.LIVE,
-        live=True,
-        expires_at__lte=clock.now() + SOON,
-    )
-    of_others = soon.exclude(source=Grant.Source.ALLOWANCE)
-    return of_others.select_related("wallet__organization").order_by("expires_at")[:ROWS]

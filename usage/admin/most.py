@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from credits.admin.month_end import months_until
 from credits.models import ZERO
 from organizations import clock, sheet
 from organizations.admin import ViewOnlyAdmin
@@ -22,8 +23,6 @@ from usage.services.most import Used
 
 ROWS = 100
 """How many the page lists; the file has all of them."""
-MONTHS = 13
-"""How many months are offered, this one among them."""
 DAY = timedelta(days=1)
 Of = MonthlyUse.Of
 WHO: Mapping[str, Of] = {"people": Of.PERSON, "organizations": Of.ORGANIZATION}
@@ -132,15 +131,7 @@ def asked_for(said: Mapping[str, str], *, today: date) -> Asked:
     )
 
 
-def months_until(today: date) -> list[date]:
-    """Return this month and those before it, the newest first."""
-    months = [today.replace(day=1)]
-    while len(months) < MONTHS:
-        months.append((months[-1] - DAY).replace(day=1))
-    return months
-
-
-def rows_of(asked: Asked) -> list[Row]:
+def rows_of(asked: Asked, *, count: int = ROWS) -> list[Row]:
     """Return those that used most. What has no month before it is compared with none."""
     before = asked.month if asked.month.year == 1 else (asked.month - DAY).replace(day=1)
     found = most.most(
@@ -149,7 +140,7 @@ def rows_of(asked: Asked) -> list[Row]:
         before=before,
         model=asked.model or None,
         by=ORDERS[asked.order],
-        count=ROWS,
+        count=count,
     )
     colours = colours_of(found)
     return [_row(used, colours) for used in found]

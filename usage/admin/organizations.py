@@ -40,6 +40,7 @@ from usage.admin import limit_actions as limits
 from usage.admin import person_actions as people
 from usage.admin import reversal_actions as reversals
 from usage.admin import sandbox_actions as sandboxes
+from usage.admin.attention import ConcernFilter
 from usage.admin.cockpit import TABS, Seen, Tab, tabs_for
 from usage.admin.creation import PERMISSION as CREATE_PERMISSION
 from usage.admin.creation import CreateView
@@ -96,7 +97,7 @@ class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch,
         "cap_used",
         "created",
     )
-    list_filter = (LevelFilter, "status", ("parent", AutocompleteSelectFilter))
+    list_filter = (LevelFilter, "status", ConcernFilter, ("parent", AutocompleteSelectFilter))
     list_filter_submit = True
     list_select_related = (
         "parent__sandbox_of",

@@ -24,6 +24,7 @@ class Command(BaseCommand):
             ways = demo.prepare(login_file=settings.DATA_DIR / "demo.json", now=clock.now())
         except (demo.NotADemo, demo.UnreadableLogin, OrganizationArchived) as error:
             raise CommandError(str(error)) from error
+        demo.verify_once()
         self.stdout.write(_as_json(ways) if json else _as_text(ways))
 
 

@@ -73,10 +73,18 @@ addEventListener("load", () => {
 
 // A moment is written in UTC: show it in the zone of whoever reads, in the same format. Its title goes on saying UTC.
 const localTime = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+const clockTime = new Intl.DateTimeFormat("sv-SE", { timeStyle: "medium" });
+const dayOfTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 function localize(root) {
     for (const each of root.querySelectorAll("time[datetime]:not([data-local])")) {
+        const at = new Date(each.dateTime);
         each.dataset.local = "";
-        each.textContent = localTime.format(new Date(each.dateTime));
+        if ("short" in each.dataset) {
+            const isToday = at.toDateString() === new Date().toDateString();
+            each.textContent = (isToday ? "" : `${dayOfTime.format(at)}, `) + clockTime.format(at);
+        } else {
+            each.textContent = localTime.format(at);
+        }
     }
 }
 document.addEventListener("DOMContentLoaded", () => localize(document));

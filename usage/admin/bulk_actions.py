@@ -198,7 +198,7 @@ def state_of(row: BulkAction) -> SafeString:
     is_open = row.state in (State.DRAFT, State.WAITING)
     if is_open and row.expires_at <= clock.now():
         return pill("expired", "warn")
-    return pill(row.get_state_display(), TONES[row.state])
+    return pill(row.get_state_display().lower(), TONES[row.state])
 
 
 def _page(request: HttpRequest, of: Asked) -> dict[str, Any]:

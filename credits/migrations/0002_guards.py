@@ -51,9 +51,17 @@ FORWARD = [
     FOR EACH ROW WHEN (OLD.status <> 'open') EXECUTE FUNCTION credits_reservation_resolves_once()""",
     # Of a grant only what remains may change.
     function("credits_grant_is_fixed"),
-    """CREATE TRIGGER grant_is_fixed
-    BEFORE UPDATE OF id, wallet_id, entry_id, source, amount, priority, expires_at, term_starts_at, seat, upgrade, created_at
-    ON credits_grant FOR EACH ROW EXECUTE FUNCTION credits_grant_is_fixed()""",
+    """CREATE TRIGGER grant_is_fixed BEFORE UPDATE OF id, wallet_id, entry_id, source, amount, priority, expires_at, term_starts_at, seat,
+    upgrade, created_at, name, category ON credits_grant FOR EACH ROW EXECUTE FUNCTION credits_grant_is_fixed()""",
+    # One that begins later stays what was agreed on, and begins or is cancelled once.
+    function("credits_pendinggrant_is_fixed"),
+    """CREATE TRIGGER pendinggrant_is_fixed BEFORE DELETE OR UPDATE OF id, wallet_id, amount, name, category, priority, effective_at,
+    expires_at, reference, reason, performed_by, created_at ON credits_pendinggrant
+    FOR EACH ROW EXECUTE FUNCTION credits_pendinggrant_is_fixed()""",
+    """CREATE TRIGGER pendinggrant_ends_once BEFORE UPDATE ON credits_pendinggrant
+    FOR EACH ROW WHEN (OLD.begun_at IS NOT NULL OR OLD.cancelled_at IS NOT NULL) EXECUTE FUNCTION credits_pendinggrant_is_fixed()""",
+    """CREATE TRIGGER pendinggrant_no_truncate BEFORE TRUNCATE ON credits_pendinggrant
+    FOR EACH STATEMENT EXECUTE FUNCTION credits_pendinggrant_is_fixed()""",
     # What a reference means is for ever. What staff moved of its text is written down beside it, and never changed.
     function("credits_reference_is_fixed"),
     """CREATE TRIGGER reference_is_fixed BEFORE DELETE OR UPDATE OF id, wallet_id, namespace, entry_id ON credits_reference
@@ -71,6 +79,10 @@ BACKWARD = [
     "DROP TRIGGER reference_no_truncate ON credits_reference",
     "DROP TRIGGER reference_is_fixed ON credits_reference",
     "DROP FUNCTION credits_reference_is_fixed",
+    "DROP TRIGGER pendinggrant_no_truncate ON credits_pendinggrant",
+    "DROP TRIGGER pendinggrant_ends_once ON credits_pendinggrant",
+    "DROP TRIGGER pendinggrant_is_fixed ON credits_pendinggrant",
+    "DROP FUNCTION credits_pendinggrant_is_fixed",
     "DROP TRIGGER grant_is_fixed ON credits_grant",
     "DROP FUNCTION credits_grant_is_fixed",
     "DROP TRIGGER reservation_resolves_once ON credits_reservation",

@@ -46,7 +46,7 @@ class Wallet(models.Model):
     event_position = models.BigIntegerField(default=0, db_default=0)
     """How many usage events its organization has: the position of the last one."""
     terms_version = models.UUIDField(db_default=RandomUUID(), editable=False)
-    """Another one whenever something changed that decides about spending: a trigger writes it, whoever made the change (migration 0006).
+    """Another one whenever something changed that decides about spending: a trigger writes it, whoever made the change (migration 0005).
     Random, and compared for equality only: a counter would give one number to two contents after a failover."""
     created_at = models.DateTimeField()
 

@@ -50,18 +50,44 @@ FORWARD = [
     FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed()""",
     # What staff did stays written. The log of the admin is append-only, like the ledger. So who left a line in it cannot be deleted
     # either: the deletion of a person would take the lines along.
+    # Only what names a person who is erased leaves it, by `organizations_erase_1`.
     function("organizations_append_only"),
+    function("organizations_log_append_only"),
     """CREATE TRIGGER logentry_append_only BEFORE UPDATE OR DELETE ON django_admin_log
-    FOR EACH ROW EXECUTE FUNCTION organizations_append_only()""",
+    FOR EACH ROW EXECUTE FUNCTION organizations_log_append_only()""",
     """CREATE TRIGGER logentry_no_truncate BEFORE TRUNCATE ON django_admin_log
     FOR EACH STATEMENT EXECUTE FUNCTION organizations_append_only()""",
-    # The counts of requests are unlogged: after a crash everybody begins a new minute.
-    "ALTER TABLE organizations_ratecount SET UNLOGGED",
+    # A name that is written, or changed, has one spelling: NFKC, no spaces around it, nothing invisible. What was there before stays as it is,
+    # also where its row changes, so this cannot be a check constraint. The triggers say which columns are such names.
+    function("organizations_is_exact_1"),
+    function("organizations_exact_names_1"),
+    """CREATE TRIGGER group_exact_key BEFORE INSERT OR UPDATE OF key ON organizations_group
+    FOR EACH ROW EXECUTE FUNCTION organizations_exact_names_1('key')""",
+    """CREATE TRIGGER actor_exact_external_id BEFORE INSERT OR UPDATE OF external_id ON organizations_actor
+    FOR EACH ROW EXECUTE FUNCTION organizations_exact_names_1('external_id')""",
+    """CREATE TRIGGER organization_exact_external_id BEFORE INSERT OR UPDATE OF external_id ON organizations_organization
+    FOR EACH ROW EXECUTE FUNCTION organizations_exact_names_1('external_id')""",
+    # What was asked for many at once stays what it was, and so does for whom.
+    function("organizations_bulkaction_is_fixed"),
+    """CREATE TRIGGER bulkaction_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkaction
+    FOR EACH ROW EXECUTE FUNCTION organizations_bulkaction_is_fixed()""",
+    function("organizations_bulkitem_is_fixed"),
+    """CREATE TRIGGER bulkitem_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkitem
+    FOR EACH ROW EXECUTE FUNCTION organizations_bulkitem_is_fixed()""",
 ]
 BACKWARD = [
-    "ALTER TABLE organizations_ratecount SET LOGGED",
+    "DROP TRIGGER bulkitem_is_fixed ON organizations_bulkitem",
+    "DROP FUNCTION organizations_bulkitem_is_fixed",
+    "DROP TRIGGER bulkaction_is_fixed ON organizations_bulkaction",
+    "DROP FUNCTION organizations_bulkaction_is_fixed",
+    "DROP TRIGGER organization_exact_external_id ON organizations_organization",
+    "DROP TRIGGER actor_exact_external_id ON organizations_actor",
+    "DROP TRIGGER group_exact_key ON organizations_group",
+    "DROP FUNCTION organizations_exact_names_1",
+    "DROP FUNCTION organizations_is_exact_1",
     "DROP TRIGGER logentry_no_truncate ON django_admin_log",
     "DROP TRIGGER logentry_append_only ON django_admin_log",
+    "DROP FUNCTION organizations_log_append_only",
     "DROP FUNCTION organizations_append_only",
     "DROP TRIGGER proposal_is_fixed ON organizations_proposal",
     "DROP FUNCTION organizations_proposal_is_fixed",

@@ -10,7 +10,7 @@ from organizations.models.people import Actor, Organization
 class BulkAction(models.Model):
     """An action on many, as it was asked for: rehearsed for each, then confirmed, and then done to each. It stands apart, as the calendar does.
 
-    A trigger (migration 0015) keeps everything but the decision, and the decision once it is made.
+    A trigger (migration 0002) keeps everything but the decision, and the decision once it is made.
     """
 
     class State(models.TextChoices):

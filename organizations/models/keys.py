@@ -183,7 +183,7 @@ class IdempotencyKey(models.Model):
 class RateCount(models.Model):
     """How many requests somebody made in the running minute, where there is no Redis to count them.
 
-    The table is unlogged (migration 0002): after a crash everybody begins a new minute.
+    The table is unlogged (migration 0004): after a crash everybody begins a new minute.
     """
 
     name = models.CharField(primary_key=True, max_length=120)

@@ -78,7 +78,8 @@ class TestRunSQL:
 
 
 class TestMadeByDjango:
-    @pytest.mark.django_db
+    # In no transaction of its own: what is collected takes longer than one may wait for its next statement.
+    @pytest.mark.django_db(transaction=True)
     def test_changes_one_thing_of_a_table_at_a_time(self) -> None:
         loader = MigrationLoader(connection, replace_migrations=False)
         for migration in migrations():

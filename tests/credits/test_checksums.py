@@ -149,7 +149,7 @@ def places(table: str) -> list[tuple[str, str, str]]:
 class TestMigration:
     def test_can_be_taken_back_and_done_again_on_rows_that_are_there(self) -> None:
         make_world()
-        migration = import_module("credits.migrations.0011_checksums_of_columns")
+        migration = import_module("credits.migrations.0003_checksums")
 
         with transaction.atomic(), connection.cursor() as cursor:
             # Each direction is a transaction of its own, elsewhere.

@@ -18,12 +18,19 @@ FORWARD = [
     FOR EACH ROW EXECUTE FUNCTION credits_append_only()""",
     """CREATE TRIGGER usageevent_no_truncate BEFORE TRUNCATE ON usage_usageevent
     FOR EACH STATEMENT EXECUTE FUNCTION credits_append_only()""",
-    # Whoever deletes rollups takes the mark of their organization along: then its reports read the events, until the rollups are made anew.
+    # Whoever deletes rollups, totals or the use of a month takes the mark of their organization along: then its reports read the events, until
+    # the rollups are made anew.
     function("usage_forget_mark"),
     """CREATE TRIGGER usagerollup_takes_its_mark AFTER DELETE ON usage_usagerollup
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION usage_forget_mark()""",
+    """CREATE TRIGGER usagetotal_takes_its_mark AFTER DELETE ON usage_usagetotal
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION usage_forget_mark()""",
+    """CREATE TRIGGER monthlyuse_takes_its_mark AFTER DELETE ON usage_monthlyuse
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION usage_forget_mark()""",
 ]
 BACKWARD = [
+    "DROP TRIGGER monthlyuse_takes_its_mark ON usage_monthlyuse",
+    "DROP TRIGGER usagetotal_takes_its_mark ON usage_usagetotal",
     "DROP TRIGGER usagerollup_takes_its_mark ON usage_usagerollup",
     "DROP FUNCTION usage_forget_mark",
     "DROP TRIGGER usageevent_no_truncate ON usage_usageevent",

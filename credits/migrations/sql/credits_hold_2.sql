@@ -15,6 +15,9 @@
 -- figures: of each limit that was looked at its scope (0 shutoff, 1 actor, 2 group, 3 resource, 4 organization, 5 pool, 6 free fallback), its
 -- cap, what is used and reserved of it, and when it resets in seconds since 1970. As they are once the hold is made or has grown; where
 -- nothing is written, as they are.
+--
+-- The plans of its statements are kept, and of those that it calls for: with the values of one call some look cheaper, and were planned anew
+-- each time.
 CREATE FUNCTION credits_hold_2(
     p_kind text,
     p_organization uuid,
@@ -65,7 +68,7 @@ CREATE FUNCTION credits_hold_2(
     OUT earlier_status integer,
     OUT earlier_format integer,
     OUT earlier_body text
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_wallet uuid;
     v_month date;

@@ -13,6 +13,8 @@
 --
 -- p_metadata is what the event and the entry say beside it: unless given, what was reserved with. p_model, p_variant and p_rated_at are
 -- which model served the work, how, and from when the prices are that p_cost is by.
+--
+-- Plans are kept, as credits_hold_2 keeps them.
 CREATE FUNCTION usage_settle_3(
     p_organization uuid,
     p_reservation uuid,
@@ -45,7 +47,7 @@ CREATE FUNCTION usage_settle_3(
     OUT earlier_status integer,
     OUT earlier_format integer,
     OUT earlier_body text
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_wallet uuid;
     v_cost numeric(24, 6) := p_cost;

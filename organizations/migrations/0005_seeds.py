@@ -35,6 +35,8 @@ INTERVALS = [
     ("end refill cooldowns", 30, "credits.tasks.end_refill_cooldowns"),
     ("resume", 30, "usage.tasks.resume"),
     ("roll up usage", 300, "usage.tasks.roll_up_usage"),
+    ("answer what-ifs", 20, "usage.tasks.answer_what_ifs"),
+    ("take stock", 300, "usage.tasks.take_stock"),
 ]
 TIMES = [
     ("seal the ledger", "20", "0", "credits.tasks.seal_ledger"),
@@ -79,7 +81,7 @@ def remove_schedules(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("organizations", "0002_guards"),
+        ("organizations", "0004_storage"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
     ]
     operations = [

@@ -4,13 +4,18 @@ from pathlib import Path
 
 from django.db import migrations
 
+FUNCTIONS = ["usage_settled_answer_1", "usage_settle_3"]
+
 
 def function(name):
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_text()
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0004_indexes_that_are_asked"), ("credits", "0014_one_admission")]
+    dependencies = [("usage", "0002_guards"), ("credits", "0004_functions")]
     operations = [
-        migrations.RunSQL(function("usage_settle_1"), "DROP FUNCTION usage_settle_1"),
+        migrations.RunSQL(
+            [function(name) for name in FUNCTIONS],
+            [f"DROP FUNCTION {name}" for name in reversed(FUNCTIONS)],
+        )
     ]

@@ -1,6 +1,6 @@
-"""Whoever changes thresholds, limits, models or prices raises a version: that of the organization's terms, or of the catalogue.
+"""Whoever changes thresholds, limits, models, prices or markups raises a version: that of the organization's terms, or of the catalogue.
 
-As migration 0006 of credits says, whose functions do it. A budget that nobody has set yet is a row without a cap, made when somebody
+As migration 0005 of credits says, whose functions do it. A budget that nobody has set yet is a row without a cap, made when somebody
 looks at it: it decides nothing.
 """
 
@@ -14,6 +14,8 @@ TABLES = {
     "usage_limit": (["slug", "owner_id", *STAMPS], UNSET_BUDGET),
     "usage_aimodel": (["name"], None),
     "usage_rate": ([], None),
+    "usage_markup": ([], None),
+    "usage_customerprice": ([], None),
 }
 TRANSITIONS = {
     "INSERT": "NEW TABLE AS new_rows",
@@ -54,5 +56,5 @@ BACKWARD = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0002_guards"), ("credits", "0006_raise_terms_version")]
+    dependencies = [("usage", "0003_functions"), ("credits", "0005_raise_terms_version")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -2,7 +2,7 @@
 
 Terms are read without a lock and kept; an admission compares their version under the wallet's lock. So nothing may change them and leave
 the version. What decides is compared row by row, before and after: a name, an address or a note raises nothing. Nor does a new actor or
-group, since nobody kept that there was none. Here are the triggers on terms of organizations and of credits; usage has those on its own.
+group, since nobody kept that there was none. Whose an external id is decides, since a request may name an actor by it. Here are the triggers on terms of organizations and of credits; usage has those on its own.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ STAMPS = ["created_at", "updated_at"]
 # Of each table: after what, and the columns that decide nothing.
 TABLES = {
     "organizations_usageprofile": (["UPDATE", "DELETE"], ["name", "description", "features", *STAMPS]),
-    "organizations_actor": (["UPDATE", "DELETE"], ["kind", "name", "email", "external_id", *STAMPS]),
+    "organizations_actor": (["UPDATE", "DELETE"], ["kind", "name", "email", *STAMPS]),
     "organizations_group": (["UPDATE", "DELETE"], ["name", *STAMPS]),
     "organizations_membership": (["INSERT", "UPDATE", "DELETE"], []),
 }
@@ -58,6 +58,8 @@ FUNCTIONS = [
     "credits_terms_no_truncate",
 ]
 FORWARD = [
+    # The version of the catalogue is a row's, of which there is one.
+    "INSERT INTO credits_catalogue (id) VALUES (1)",
     *[function(name) for name in FUNCTIONS],
     *[trigger(*event) for event in EVENTS],
     *[no_truncate(table) for table in GUARDED],
@@ -69,9 +71,10 @@ BACKWARD = [
         for table, event, _ in EVENTS
     ],
     *[f"DROP FUNCTION {name}" for name in reversed(FUNCTIONS)],
+    "DELETE FROM credits_catalogue",
 ]
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0005_terms_version"), ("organizations", "0003_seeds")]
+    dependencies = [("credits", "0004_functions"), ("organizations", "0005_seeds")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -19,11 +19,13 @@ from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from config.sessions import BEGAN, SEEN, SHOWN
+from config.lockout import address_of
+from config.sessions import BEGAN, BROWSER, FROM, SEEN, SHOWN
 from organizations import clock
 
 ADMIN = "/admin/"
 SEEN_EVERY = timedelta(minutes=1)
+LONGEST_BROWSER = 200
 
 OPEN = {"admin:login", "admin:logout", "admin:jsi18n", "second-step"}
 """Pages for whoever is half logged in."""
@@ -67,8 +69,10 @@ def _end_or_go_on(request: HttpRequest, now: datetime) -> None:
         or idle >= settings.SESSION_IDLE
     ):
         logout(request)
-    elif idle >= SEEN_EVERY:
+    elif idle >= SEEN_EVERY or FROM not in request.session:
         request.session[SEEN] = now.timestamp()
+        request.session[FROM] = address_of(request) or ""
+        request.session[BROWSER] = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_BROWSER]
 
 
 def _since(request: HttpRequest, moment: str, now: datetime) -> timedelta:

@@ -9,6 +9,8 @@ from organizations import clock
 
 BEGAN, SEEN, SHOWN = "login_began_at", "login_seen_at", "login_shown_at"
 """In seconds."""
+FROM, BROWSER = "login_from", "login_browser"
+"""Whose login it is, for its owner to recognize it: an address, and what the browser calls itself."""
 
 
 class SessionStore(db.SessionStore):

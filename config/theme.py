@@ -42,7 +42,10 @@ UNFOLD: dict[str, Any] = {
     "SCRIPTS": [_finder, _page_script, _typed],
     "LOGIN": {"form": "config.lockout.LoginForm"},
     "ACCOUNT": {
-        "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("second-factor")},
+            {"title": "Your logins", "link": reverse_lazy("own-logins")},
+        ],
     },
     "BORDER_RADIUS": "8px",
     # A teal whose 600 carries white text at a contrast of more than 4.5.

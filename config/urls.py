@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from config import openapi
 from config.admin.logins import Reauthenticate, SecondFactor, SecondStep
+from config.admin.sessions import OwnLogins
 from config.health import calendar, healthz
 from usage.admin import finder
 from usage.urls import i5_urlpatterns
@@ -28,6 +29,7 @@ urlpatterns = [
     path(
         "admin/second-factor/", admin.site.admin_view(SecondFactor.as_view()), name="second-factor"
     ),
+    path("admin/logins/", admin.site.admin_view(OwnLogins.as_view()), name="own-logins"),
     # Before the theme's own, which keeps what it found for five minutes.
     path("admin/search/", admin.site.admin_view(finder.find)),
     path("admin/", admin.site.urls),

@@ -457,3 +457,67 @@ class TestStaffPage:
 
         assert "reset-second-factor" in ana.get(url).content.decode()
         assert fill_in_page(ana, url)["is_superuser"] == ["on"]
+
+
+class TestOwnLogins:
+    PAGE = "/admin/logins/"
+
+    def logged_in(self, browser: str, **extra: Any) -> Client:
+        client = Client(headers={"user-agent": browser})
+        log_in(client, **extra)
+        client.get(INDEX)
+        return client
+
+    def test_say_from_where_and_since_when(self, dora: User) -> None:
+        with time_machine.travel(later(), tick=False):
+            self.logged_in("Firefox at home", REMOTE_ADDR="192.0.2.7")
+        with time_machine.travel(later(hours=1), tick=False):
+            answer = self.logged_in("Chrome at work").get(self.PAGE)
+
+        here, there = answer.context["logins"]
+        assert (here.is_this, here.browser) == (True, "Chrome at work")
+        assert (there.is_this, there.browser, there.began_at) == (False, "Firefox at home", later())
+
+    def test_show_no_key_of_a_session(self, dora: User) -> None:
+        here = self.logged_in("here")
+        there = self.logged_in("there")
+
+        seen = here.get(self.PAGE).content.decode()
+
+        assert str(there.session.session_key) not in seen
+        assert str(here.session.session_key) not in seen
+
+    def test_are_nobody_elses(self, dora: User) -> None:
+        staff_who_may().get(INDEX)
+
+        assert len(self.logged_in("here").get(self.PAGE).context["logins"]) == 1
+
+    def test_end_one(self, dora: User) -> None:
+        here, there, elsewhere = (self.logged_in(name) for name in ("here", "there", "elsewhere"))
+        rows = here.get(self.PAGE).context["logins"]
+        (named,) = (row.name for row in rows if row.browser == "there")
+
+        assert goes_to(here.post(self.PAGE, {"login": named})) == self.PAGE
+
+        assert goes_to(there.get(INDEX)) == LOGIN
+        assert elsewhere.get(INDEX).status_code == here.get(INDEX).status_code == 200
+        assert LogEntry.objects.filter(change_message__contains="Ended 1 login").count() == 1
+
+    def test_end_all_others(self, dora: User) -> None:
+        here, there, elsewhere = (self.logged_in(name) for name in ("here", "there", "elsewhere"))
+
+        here.post(self.PAGE, {"login": "others"})
+
+        assert goes_to(there.get(INDEX)) == goes_to(elsewhere.get(INDEX)) == LOGIN
+        assert here.get(INDEX).status_code == 200
+
+    def test_end_nothing_of_somebody_else(self, dora: User) -> None:
+        ana = staff_who_may()
+        ana.get(INDEX)
+        name = ana.get(self.PAGE).context["logins"][0].name
+        here = self.logged_in("here")
+
+        seen = here.post(self.PAGE, {"login": name}, follow=True).content.decode()
+
+        assert "No such login is open any more." in seen
+        assert ana.get(INDEX).status_code == 200

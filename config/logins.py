@@ -42,6 +42,7 @@ GUARDED = {
     "admin:auth_group_delete",
     "admin:organizations_proposal_decide",
     "admin:organizations_bulkaction_decide",
+    "admin:usage_priceproposal_decide",
     "admin:password_change",
     "second-factor",
 }

@@ -10,6 +10,8 @@ from django.urls import reverse
 APPROVALS = ("organizations.view_proposal", "organizations.approve", "credits.grant")
 """Who has one of these rights sees what waits for another person."""
 
+PRICE_APPROVALS = ("usage.view_priceproposal", "organizations.approve")
+
 
 class Page(NamedTuple):
     """The list of a model, for those who may see it."""
@@ -41,7 +43,7 @@ class Room(NamedTuple):
     icon: str
     pages: Sequence[Page]
     badge: str | None = None
-    """Which count stands beside it: `refusals`, `approvals` or `operations`."""
+    """Which count stands beside it: `refusals`, `approvals`, `prices` or `operations`."""
 
     def pages_for(self, request: HttpRequest) -> list[Page]:
         """Return the lists that whoever asks may see."""
@@ -110,7 +112,10 @@ ROOMS: Sequence[Room] = (
             Page("Markups", "usage", "markup"),
             Page("Customer prices", "usage", "customerprice"),
             Page("What if", "usage", "whatif"),
+            Page("Accepted differences", "usage", "accepteddifference"),
+            Page("Approvals", "usage", "priceproposal", PRICE_APPROVALS),
         ),
+        "prices",
     ),
     Room(
         "Operations",

@@ -61,6 +61,8 @@ TABLES: dict[str, Privileges] = {
     "usage_rate": Privileges(ALL),
     "usage_markup": Privileges(ALL),
     "usage_customerprice": Privileges(ALL),
+    "usage_accepteddifference": Privileges(ALL),
+    "usage_priceproposal": Privileges(f"{APPEND}, UPDATE (state, decided_by, decided_at)"),
     "usage_thresholds": Privileges(KEEP),
     "usage_limit": Privileges(ALL),
     # Who they are.

@@ -270,6 +270,8 @@ REAUTHENTICATE_AFTER = timedelta(minutes=15)
 SECOND_PERSON_ABOVE = amount("SECOND_PERSON_ABOVE", default="100000")
 # And how many of them as a grant, whose right is no more than that to small grants. Empty: as much as others.
 GRANT_ALONE_UP_TO = amount("GRANT_ALONE_UP_TO", default="1000")
+# By how many percent somebody changes a price alone, up or down. Empty: by any.
+SECOND_PERSON_PRICE_PERCENT = amount("SECOND_PERSON_PRICE_PERCENT", default="50")
 # How many proxies of our own stand before us and append to X-Forwarded-For. Without any, the header is anybody's word.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 AUTHENTICATION_BACKENDS = ["config.lockout.Lockout", "django.contrib.auth.backends.ModelBackend"]

@@ -59,6 +59,8 @@ LOOK = frozenset(
         "usage.rate",
         "usage.markup",
         "usage.customerprice",
+        "usage.priceproposal",
+        "usage.accepteddifference",
         "usage.thresholds",
         "usage.limit",
         "usage.whatif",

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -33,6 +33,14 @@ class SecondPersonNeeded(Exception):
 
 class NotDecidable(Exception):
     """The proposal cannot be decided so, or not by this person."""
+
+
+class Waiting(Protocol):
+    """What waits for another person, whatever it is about."""
+
+    proposed_by: str
+    expires_at: datetime
+    digest: str
 
 
 class Moved(NamedTuple):
@@ -107,16 +115,22 @@ def to_decide(id: UUID, *, decided_by: str, now: datetime, approve: bool) -> Pro
     if proposal.state != Proposal.State.WAITING:
         raise NotDecidable(f"{proposal.decided_by} {proposal.state} it already")
     if approve:
-        _require_approvable(proposal, decided_by, now)
+        fits = digest_of(proposal.organization, proposal.action, proposal.payload)
+        require_approvable(proposal, digest=fits, decided_by=decided_by, now=now)
     return proposal
 
 
-def author_of(proposal: Proposal) -> User | None:
+def author_of(proposal: Waiting) -> User | None:
     """Return who proposed it, if they are still one of the staff."""
     return User.objects.filter(username=proposal.proposed_by, is_active=True).first()
 
 
-def _require_approvable(proposal: Proposal, decided_by: str, now: datetime) -> None:
+def require_approvable(proposal: Waiting, *, digest: str, decided_by: str, now: datetime) -> None:
+    """Do nothing if somebody may approve a proposal now.
+
+    :param digest: of what would be done
+    :raises NotDecidable: if it is too old, one's own, or no longer what it was
+    """
     if now >= proposal.expires_at:
         raise NotDecidable(
             f"it waited until {proposal.expires_at:%Y-%m-%d %H:%M} UTC: propose it anew"
@@ -125,8 +139,7 @@ def _require_approvable(proposal: Proposal, decided_by: str, now: datetime) -> N
         raise NotDecidable("you proposed it yourself: another person has to approve it")
     if author_of(proposal) is None:
         raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
-    fits = digest_of(proposal.organization, proposal.action, proposal.payload)
-    if proposal.digest != fits:
+    if proposal.digest != digest:
         raise NotDecidable("it is not what was proposed")
 
 

@@ -929,3 +929,94 @@ class WhatIfLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pieces} {self.outcome}"
+
+
+class AcceptedDifference(models.Model):
+    """A price that the public list says otherwise, and somebody of the staff said that this is meant: while both sides stay as they were."""
+
+    model = models.ForeignKey(
+        AIModel, on_delete=models.PROTECT, related_name="accepted_differences", db_index=False
+    )
+    unit = models.CharField(max_length=40)
+    variant = models.CharField(max_length=40, blank=True, default="", db_default="")
+    hours = models.CharField(max_length=11, blank=True, default="", db_default="")
+    prompt_tokens_from = models.PositiveIntegerField(default=0, db_default=0)
+    own = PriceField()
+    listed = PriceField()
+    reason = models.CharField(max_length=300)
+    accepted_by = models.CharField(max_length=150)
+    accepted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "unit", "variant", "hours", "prompt_tokens_from"],
+                name="accepteddifference_one_per_step",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id}, {self.unit}: {self.own.normalize():f}, not {self.listed.normalize():f}"
+
+    @property
+    def step(self) -> tuple[str, str, str, int]:
+        """Which price of a card it is."""
+        return self.unit, self.variant, self.hours, self.prompt_tokens_from
+
+
+class PriceProposal(models.Model):
+    """A change of prices that is too much for one person: it waits for another to do it or to refuse it.
+
+    A trigger keeps everything but the decision, and the decision once it is made. It is of the catalogue's making, and belongs to nobody.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        APPROVED = "approved"
+        REFUSED = "refused"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    action = models.CharField(max_length=40)
+    payload = models.JSONField()
+    """All that is to be written, as its action reads it."""
+    digest = models.CharField(max_length=64)
+    """SHA-256 of action and payload: what is approved is what was proposed."""
+    subject = models.CharField(max_length=200)
+    """What it changes, in words."""
+    effect = models.CharField(max_length=300)
+    """How much that was when it was proposed, in words."""
+    reason = models.CharField(max_length=300)
+    proposed_by = models.CharField(max_length=150)
+    """The name of who did, by which people log in."""
+    proposed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    decided_by = models.CharField(max_length=150, null=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="priceproposal_state_known",
+                condition=Q(state__in=["waiting", "approved", "refused"]),
+            ),
+            models.CheckConstraint(
+                name="priceproposal_decided_or_waiting",
+                condition=Q(state="waiting", decided_by=None, decided_at=None)
+                | (~Q(state="waiting") & Q(decided_by__isnull=False, decided_at__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="priceproposal_approved_by_another",
+                condition=~Q(state="approved") | ~Q(decided_by=F("proposed_by")),
+            ),
+            models.CheckConstraint(
+                name="priceproposal_approved_in_time",
+                condition=~Q(state="approved") | Q(decided_at__lt=F("expires_at")),
+            ),
+            models.CheckConstraint(
+                name="priceproposal_expires_later", condition=Q(expires_at__gt=F("proposed_at"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -20,6 +20,7 @@ from organizations.tasks import ring
 from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
 from usage.services import denials, rollups, stock, what_if
+from usage.services.drift import COMPARE
 from usage.services.what_if import WHAT_IF
 
 SESSIONS_AT_ONCE = 5_000
@@ -108,7 +109,7 @@ ROLL_UP = Work("roll up usage", _roll_up, _with_new_events, in_portions=True)
 PRUNE = Work("prune", _prune, in_portions=True)
 TAKE_STOCK = Work("take stock", _take_stock, in_portions=True)
 RECONCILE = Work("reconcile", _reconcile, is_audit=True, in_portions=True)
-ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE)
+ALL_DAY = (SEAL, RECONCILE, VERIFY, PRUNE, COMPARE)
 """What is begun by the calendar only, and goes on whenever somebody rings."""
 
 ASKED_FOR = (REHEARSE, RUN_REHEARSED, REHEARSE_MANY, DO_MANY)
@@ -137,6 +138,12 @@ def answer_what_ifs(self: "Task[..., int]") -> int:
 def reconcile(self: "Task[..., int]") -> int:
     """Run every check of the books, and keep what it finds."""
     return ring(self, RECONCILE)
+
+
+@shared_task(bind=True)
+def compare_prices(self: "Task[..., int]") -> int:
+    """Compare the rate card with the public price list, and keep where they differ and nobody accepted it. No price changes."""
+    return ring(self, COMPARE)
 
 
 @shared_task(bind=True)

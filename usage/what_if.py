@@ -11,9 +11,20 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from usage.pricing import Price
+
 ZERO = Decimal(0)
 Figure = Decimal | None
 """Null is no limit."""
+
+
+class TriedCard(NamedTuple):
+    """Prices of one model that nobody wrote yet, as they would be from a moment on."""
+
+    model: str
+    starts_at: datetime
+    prices: tuple[Price, ...]
+
 
 RULES = {
     "monthly_cap": "cap of a billing period",
@@ -39,10 +50,12 @@ class Changes:
     """The moment whose prices are asked of all work."""
     multiplier: Decimal | None = None
     """By what the price of work is multiplied."""
+    card: TriedCard | None = None
+    """Prices that are asked of the work of their model, instead of those of then."""
 
     @property
     def reprices(self) -> bool:
-        return self.prices_of is not None or self.multiplier is not None
+        return any(each is not None for each in (self.prices_of, self.multiplier, self.card))
 
     def rule(self, name: str, otherwise: Figure) -> Figure:
         """Return a rule as it is tried."""
@@ -61,6 +74,8 @@ class Changes:
             said["prices_of"] = self.prices_of.isoformat()
         if self.multiplier is not None:
             said["multiplier"] = str(self.multiplier)
+        if self.card is not None:
+            said["card"] = _written_card(self.card)
         return said
 
 
@@ -72,6 +87,7 @@ def changes_of(said: Mapping[str, Any]) -> Changes:
         profile=UUID(said["profile"]) if "profile" in said else None,
         prices_of=datetime.fromisoformat(said["prices_of"]) if "prices_of" in said else None,
         multiplier=Decimal(said["multiplier"]) if "multiplier" in said else None,
+        card=_read_card(said["card"]) if "card" in said else None,
     )
 
 
@@ -154,6 +170,19 @@ def outcome(before: Verdict, after: Verdict) -> str:
     if before.on_fallback == after.on_fallback:
         return "kept"
     return "downgraded" if after.on_fallback else "spared"
+
+
+def _written_card(card: TriedCard) -> dict[str, Any]:
+    prices = [[*each[:1], each.text, *each[2:]] for each in card.prices]
+    return {"model": card.model, "starts_at": card.starts_at.isoformat(), "prices": prices}
+
+
+def _read_card(said: Mapping[str, Any]) -> TriedCard:
+    prices = (
+        Price(unit, None if amount is None else Decimal(amount), *rest)
+        for unit, amount, *rest in said["prices"]
+    )
+    return TriedCard(said["model"], datetime.fromisoformat(said["starts_at"]), tuple(prices))
 
 
 def _written(figures: Mapping[str, Figure]) -> dict[str, str | None]:

@@ -72,6 +72,14 @@ class Unconfirmed(Exception):
         self.change = change
 
 
+class NeedsAnother(Exception):
+    """It is too much for one person: what was confirmed waits for another."""
+
+    def __init__(self, change: Change, reason: str) -> None:
+        super().__init__(f"{change.verb} {change.row}: not for one person")
+        self.change, self.reason = change, reason
+
+
 class Reopened:
     """A form that is shown again as it was filled in, and saves nothing."""
 
@@ -96,6 +104,14 @@ class RuleAdmin(ExportedAdmin):
 
     def proposing(self, row: Any, slug: str, value: Decimal | None) -> str:
         """Return the page on which a raise is proposed, filled in."""
+        raise NotImplementedError
+
+    def needs_another(self, request: HttpRequest, change: Change) -> str:
+        """Return in words how much a change is that is not for one person alone; nothing where it is."""
+        return ""
+
+    def propose(self, request: HttpRequest, change: Change, reason: str) -> HttpResponse:
+        """Write down such a change for another person, and lead to it."""
         raise NotImplementedError
 
     def impact(self, row: Any, *, now: datetime) -> list[Figure]:
@@ -126,11 +142,14 @@ class RuleAdmin(ExportedAdmin):
         """Write what is confirmed.
 
         :raises Unconfirmed: if it is not
+        :raises NeedsAnother: if it is too much for one person
         """
         reason = ReasonForm(request.POST)
         is_confirmed = request.POST.get(STEP) == "confirm" and reason.is_valid()
         if not is_confirmed or self._too_much(request, change):
             raise Unconfirmed(change)
+        if self.needs_another(request, change) and _differs(change):
+            raise NeedsAnother(change, reason.cleaned_data[REASON])
         effects = self._fields(change)
         if not _differs(change):
             _said(request, ALREADY)
@@ -153,6 +172,8 @@ class RuleAdmin(ExportedAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except Unconfirmed as asked:
             return self._preview(request, asked.change)
+        except NeedsAnother as asked:
+            return self.propose(request, asked.change, asked.reason)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Show what goes with it at once; Django's own page only says what stands in the way."""
@@ -164,6 +185,8 @@ class RuleAdmin(ExportedAdmin):
             return super().delete_view(request, object_id, extra_context)
         except Unconfirmed as asked:
             return self._preview(request, asked.change)
+        except NeedsAnother as asked:
+            return self.propose(request, asked.change, asked.reason)
 
     def _may_go(self, request: HttpRequest, row: Any) -> bool:
         if not self.has_delete_permission(request, row):
@@ -216,6 +239,7 @@ class RuleAdmin(ExportedAdmin):
             "is_harsher": any(each.is_harsher for each in effects),
             "sent": sent,
             "proposing": self._too_much(request, change),
+            "needs_another": self.needs_another(request, change),
             "form": ReasonForm(request.POST if was_asked else None),
             "back": self.came_from(request) or reverse(self._list()),
             "is_popup": IS_POPUP_VAR in request.POST or IS_POPUP_VAR in request.GET,

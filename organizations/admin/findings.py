@@ -1,5 +1,7 @@
 """The findings as staff see them: what the audits found to be wrong."""
 
+from collections.abc import Callable
+
 from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import QuerySet
@@ -11,6 +13,9 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from organizations.admin.cells import first_line, link, moment, verbatim
 from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.models import Finding
+
+PAGES: dict[str, Callable[[str], str]] = {}
+"""Of some checks: the page of what a finding is about, by its subject. Whoever runs a check names it here."""
 
 
 @admin.register(Finding)
@@ -49,6 +54,11 @@ class FindingAdmin(PublicIdSearch, ViewOnlyAdmin):
 
     @display(description="Subject", ordering="subject")
     def subject_shown(self, finding: Finding) -> SafeString:
+        page = PAGES.get(finding.check_name)
+        if page is not None:
+            return format_html(
+                '<a class="text-link mono" href="{}">{}</a>', page(finding.subject), finding.subject
+            )
         return format_html('<span class="mono">{}</span>', finding.subject)
 
     @display(description="Organization", ordering="organization__name")

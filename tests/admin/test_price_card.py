@@ -71,13 +71,11 @@ class TestCard:
     def test_says_what_a_credit_is(self, ana: Client) -> None:
         model = a_model()
         credit.keep(Decimal("0.005"))
-        rate = model.rates.first()
-        assert rate is not None
+        new = reverse("admin:usage_aimodel_new-prices", args=[model.pk])
 
-        card = ana.get(url_of(model)).content.decode()
-        form = ana.get(reverse("admin:usage_rate_change", args=[rate.pk])).content.decode()
-
-        assert "in credits of US$ 0.005 each" in card
+        for page in (url_of(model), new):
+            assert "in credits of US$ 0.005 each" in ana.get(page).content.decode()
+        form = ana.get(reverse("admin:usage_rate_add")).content.decode()
         assert "A credit is US$ 0.005." in form
 
     def test_says_what_a_thousand_a_million_and_a_minute_cost(self, ana: Client) -> None:

@@ -13,7 +13,6 @@ from tests.admin.browser import CONFIRMED, errors_of, fill_in_page
 from tests.admin.people import staff_who_may
 from tests.factories import (
     NOW,
-    amounts,
     archive,
     at,
     entries_of,
@@ -520,72 +519,47 @@ class TestGroup:
 
 
 class TestRateCard:
-    def test_keeps_what_a_rate_was(self, ana: Client) -> None:
-        make_models()
-        rate = Rate.objects.get(model_id="sonnet", unit="output_tokens")
+    def adding(self, client: Client, model: AIModel, **fields: Any) -> Any:
+        """Say a price of the card that is in force."""
+        since = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00:00"}
+        return add(client, adding(Rate), **{"model": model.pk, "amount": "3", **since, **fields})
 
-        assert edit(ana, rate, amount="12.5").status_code == 302
-
-        html = ana.get(page(rate, "history")).content.decode()
-        assert '<span class="before">10</span>' in html
-        assert '<span class="after">12.50</span>' in html
-        assert "staff:ana" in html
-
-    def test_changes_what_is_reserved_from_now_on_only(self, ana: Client) -> None:
-        make_models()
-        organization = make_organization(funded=1_000)
-        before = hold(work(organization, model=AIModel.objects.get(slug="sonnet"), millions=1))
-
-        edit(ana, Rate.objects.get(model_id="sonnet", unit="output_tokens"), amount="20")
-
-        after = hold(work(organization, model=AIModel.objects.get(slug="sonnet"), millions=1))
-        assert (before.credits, after.credits) == amounts(10, 20)
-        assert settle(before, millions=1).settled_credits == 10
-
-    def test_says_that_open_holds_keep_their_prices(self, ana: Client) -> None:
-        make_models()
-        rate = Rate.objects.get(model_id="sonnet", unit="output_tokens")
-
-        assert "keep the prices they were reserved at" in ana.get(page(rate)).content.decode()
-
-    def test_names_the_price_that_is_there_already(self, ana: Client) -> None:
+    def test_stays_as_it_is_once_it_is_in_force(self, ana: Client) -> None:
         model = make_model("sonnet")
-        second = set_rate(model, 5, since=later(days=1))
+        to_come = set_rate(model, 5, since=later(days=1))
 
-        answer = edit(ana, second, starts_at_0="2026-01-01", starts_at_1="00:00:00")
+        for rate in (Rate.objects.get(unit="output_tokens", starts_at__lt=NOW), to_come):
+            assert "Save" not in ana.get(page(rate)).content.decode()
+            assert ana.post(page(rate), {"amount": "1", **CONFIRMED}).status_code == 403
+            assert ana.post(page(rate, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
 
-        assert errors_of(answer) == {"unit": ["The card has a price of this already."]}
+        assert Rate.objects.count() == 4
 
-    def test_takes_the_places_of_a_price_list(self, ana: Client) -> None:
-        make_model("sonnet")
-        rate = Rate.objects.get(unit="output_tokens")
+    def test_gets_the_price_of_what_is_refused(self, ana: Client) -> None:
+        model = make_model("sonnet")
+        rate = set_price(model, None, "web_searches")
 
-        edit(ana, rate, amount="0.0000000125")
+        assert edit(ana, rate, amount="0.0000000125").status_code == 302
 
         rate.refresh_from_db()
         assert rate.amount == Decimal("0.0000000125")
+        html = ana.get(page(rate, "history")).content.decode()
+        assert "staff:ana" in html
 
-    def test_saves_new_prices_as_a_new_card(self, ana: Client) -> None:
-        make_model("sonnet")
-        rate = Rate.objects.get(unit="output_tokens")
-        data = fill_in_page(ana, page(rate), amount="99", starts_at_0="2026-06-01")
+    def test_changes_no_hold(self, ana: Client) -> None:
+        make_models()
+        organization = make_organization(funded=1_000)
+        sonnet = AIModel.objects.get(slug="sonnet")
+        before = hold(work(organization, model=sonnet, millions=1))
 
-        answer = ana.post(page(rate), {**data, "_saveasnew": "1"}, follow=True)
+        self.adding(ana, sonnet, unit="web_searches")
 
-        new = Rate.objects.filter(starts_at=at("2026-06-01")).order_by("unit")
-        assert {each.unit: each.amount for each in new} == {
-            "input_tokens": Decimal(10),
-            "output_tokens": Decimal(99),
-        }
-        assert "were copied as they are" in answer.content.decode()
-        assert [each.history.count() for each in new] == [1, 1]
-        assert Rate.objects.count() == 4
+        assert settle(before, millions=1).settled_credits == 10
 
-    def test_adds_a_price_of_any_unit(self, ana: Client) -> None:
+    def test_gets_the_price_of_what_nothing_charges(self, ana: Client) -> None:
         model = make_model("sonnet")
-        since = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00:00"}
 
-        answer = add(ana, adding(Rate), model=model.pk, unit="web_searches", amount="1000", **since)
+        answer = self.adding(ana, model, unit="web_searches", amount="1000")
 
         assert answer.status_code == 302
         assert Rate.objects.get(unit="web_searches").amount == 1_000
@@ -593,34 +567,21 @@ class TestRateCard:
     @pytest.mark.parametrize(
         ("step", "sentence"),
         [
+            ({"unit": "output_tokens"}, "has a price of this already"),
+            ({"unit": "cache_read_tokens"}, "charged by another price of the card"),
+            ({"unit": "output_tokens", "variant": "processing=batch"}, "charged by another price"),
+            ({"unit": "web_searches", "starts_at_0": "2030-01-01"}, "No card that is in force"),
+            ({"unit": "web_searches", "starts_at_0": "2026-02-01"}, "No card that is in force"),
             ({"unit": "cache_write_1h_tokens"}, "of which it is a part"),
             ({"unit": "input_tokens", "hours": "16:30-16:30"}, "they end where they begin"),
             ({"unit": "web_searches", "prompt_tokens_from": "9"}, "no price from 0 tokens"),
         ],
     )
-    def test_refuses_what_could_not_be_charged(
-        self, ana: Client, step: dict[str, str], sentence: str
-    ) -> None:
-        model = make_model("sonnet")
-        since = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00:00"}
-
-        answer = add(ana, adding(Rate), model=model.pk, amount="3", **since, **step)
+    def test_gets_no_other(self, ana: Client, step: dict[str, str], sentence: str) -> None:
+        answer = self.adding(ana, make_model("sonnet"), **step)
 
         assert sentence in str(errors_of(answer))
-
-    def test_keeps_what_other_prices_need(self, ana: Client) -> None:
-        model = make_model("sonnet")
-        whole = Rate.objects.get(unit="input_tokens")
-        part = set_price(model, 5, "cache_read_tokens")
-
-        assert ana.post(page(whole, "delete"), {"post": "yes", **CONFIRMED}).status_code == 403
-        ana.post(page(part, "delete"), {"post": "yes", **CONFIRMED})
-        ana.post(
-            page(Rate.objects.get(unit="output_tokens"), "delete"), {"post": "yes", **CONFIRMED}
-        )
-        ana.post(page(whole, "delete"), {"post": "yes", **CONFIRMED})
-
-        assert not Rate.objects.exists()
+        assert Rate.objects.count() == 2
 
     @pytest.mark.parametrize("name", ["opus", "large"])
     def test_is_not_called_as_another(self, ana: Client, name: str) -> None:

@@ -44,3 +44,20 @@ def test_goodwill_for_many_is_eight_clicks(staff: Desk) -> None:
 
     staff.see(re.compile(r"done, 0 skipped, 0 failed"))
     assert staff.clicks <= 8
+
+
+def test_a_price_from_a_day_to_come_and_what_it_would_do_are_five_clicks_away(staff: Desk) -> None:
+    staff.click("Prices", role="link")
+    staff.click(re.compile("^claude-sonnet-5-5"), role="link")
+    staff.click(re.compile("New prices from"), role="link")
+    staff.type("From*", "2030-12-01")
+    staff.page.get_by_label(re.compile("^output tokens")).first.fill("1,100")
+    staff.click("See the effect", role="button")
+    staff.see("dearer")
+    staff.see(re.compile(r"work of \d+ customers? would have cost .* credits, and not"))
+    staff.type("Reason*", "the provider asks more")
+    staff.click(staff.page.locator("button[value=confirm]"))
+
+    staff.see(re.compile("has its new prices from"))
+    staff.see("From 1 Dec 2030")
+    assert staff.clicks <= 5

@@ -56,7 +56,7 @@ from tests.factories import (
 )
 from tests.usage import people as p
 from tests.usage.rules import RULES as RULES_OF_USAGE
-from usage.models import AIModel, Denial, Limit
+from usage.models import AcceptedDifference, AIModel, Denial, Limit, PriceProposal
 from usage.services import stock
 from usage.services.corrections import reverse
 from usage.services.events import Told, record
@@ -104,6 +104,8 @@ def world() -> None:
         asked_by="ana",
         now=NOW,
     )
+    make_price_proposal()
+    make_accepted_difference()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO organizations_idempotencykey"
@@ -136,6 +138,32 @@ def make_proposal(organization: Organization) -> None:
         proposed_by="ana",
         proposed_at=NOW,
         expires_at=NOW + timedelta(days=1),
+    )
+
+
+def make_price_proposal() -> None:
+    PriceProposal.objects.create(
+        action="card",
+        payload={},
+        digest="d",
+        subject="New prices",
+        effect="by 60 %",
+        reason="they ask more",
+        proposed_by="ana",
+        proposed_at=NOW,
+        expires_at=NOW + timedelta(days=1),
+    )
+
+
+def make_accepted_difference() -> None:
+    AcceptedDifference.objects.create(
+        model=AIModel.objects.all()[0],
+        unit="input_tokens",
+        own=75,
+        listed=7,
+        reason="as agreed",
+        accepted_by=STAFF,
+        accepted_at=NOW,
     )
 
 

@@ -11,6 +11,7 @@ LIMIT, EVENT, ROLLUP, TOTAL, DENIAL = (
     "usage_denial",
 )
 MARKUP, CUSTOMER, FACTORS = "usage_markup", "usage_customerprice", ("0", "-1", "1000.000001")
+PROPOSAL = "usage_priceproposal"
 DEFAULTS = ("actor_default", "team_default", "entity_default")
 
 
@@ -121,6 +122,28 @@ RULES: dict[str, list[Breach]] = {
     "dailyuse_one_per_model": [like("usage_dailyuse", "true")],
     "stock_is_one_row": [Breach("UPDATE usage_stock SET id = 2")],
     "denial_one_a_minute": [like(DENIAL, "true")],
+    "accepteddifference_one_per_step": [like("usage_accepteddifference", "true")],
+    "priceproposal_state_known": [
+        like(PROPOSAL, "true", state="'lost'", decided_by="'ben'", decided_at="proposed_at")
+    ],
+    "priceproposal_decided_or_waiting": [like(PROPOSAL, "true", state="'refused'")],
+    "priceproposal_approved_by_another": [
+        like(
+            PROPOSAL,
+            "true",
+            state="'approved'",
+            decided_by="proposed_by",
+            decided_at="proposed_at",
+        )
+    ],
+    "priceproposal_approved_in_time": [
+        like(PROPOSAL, "true", state="'approved'", decided_by="'ben'", decided_at="expires_at")
+    ],
+    "priceproposal_expires_later": [like(PROPOSAL, "true", expires_at="proposed_at")],
+    "priceproposal_is_fixed": [
+        Breach(f"UPDATE {PROPOSAL} SET reason = 'another'"),
+        Breach(f"DELETE FROM {PROPOSAL}"),
+    ],
     "whatifpart_one_per_organization": [like("usage_whatifpart", "true")],
     "whatifline_one_per_outcome": [like("usage_whatifline", "true")],
 }

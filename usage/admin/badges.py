@@ -20,6 +20,9 @@ _COUNTS = f"""
             SELECT FROM organizations_bulkaction WHERE state = 'waiting' AND expires_at > %s::timestamptz AND asked_by <> %s
             LIMIT {MOST + 1}) asked),
         (SELECT count(*) FROM (
+            SELECT FROM usage_priceproposal WHERE state = 'waiting' AND expires_at > %s::timestamptz AND proposed_by <> %s
+            LIMIT {MOST + 1}) priced),
+        (SELECT count(*) FROM (
             SELECT FROM organizations_failure WHERE resolved_at IS NULL AND next_try_at IS NULL LIMIT {MOST + 1}) failed)
         + (SELECT count(*) FROM (
             SELECT FROM organizations_finding f WHERE f.job_id IN (
@@ -29,12 +32,12 @@ _COUNTS = f"""
 def badges(request: HttpRequest) -> dict[str, str]:
     """Return what waits in some rooms of the menu, by their names; a room in which nothing waits is left out.
 
-    `refusals` of the last 24 hours, those of one actor, reason and minute as one; `approvals` that wait for somebody other than who looks;
+    `refusals` of the last 24 hours, those of one actor, reason and minute as one; `approvals` that wait for somebody other than who looks, and `prices`;
     `operations`: work that is left to staff, and what the last audit of each kind found.
     """
     now = clock.now()
     name = request.user.get_username()
-    found = fetch_one(_COUNTS, [now - DAY, now, name, now, name])
+    found = fetch_one(_COUNTS, [now - DAY, *(now, name) * 3])
     assert found is not None
-    counts = zip(("refusals", "approvals", "operations"), found, strict=True)
+    counts = zip(("refusals", "approvals", "prices", "operations"), found, strict=True)
     return {name: f"{MOST}+" if count > MOST else str(count) for name, count in counts if count}

@@ -9,12 +9,16 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import display
 from django.db.models import DecimalField
+from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.edits import EditedAdmin
 from credits.admin.forms import CreditsField
+from credits.admin.rules import Change
+from organizations import clock
 from organizations.admin.actions import Figure
 from organizations.admin.windows import WindowFilter
+from usage.admin import markup_proposals
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.models import MAX_FACTOR, CustomerPrice, Markup, MarkupRule
 
@@ -67,6 +71,22 @@ class Factors:
         "factor": "1.25 is a quarter above the rate card, 0.8 a fifth below; 1 ends what was before.",
     }
     deletable = True
+
+    def needs_another(self, request: HttpRequest, change: Change) -> str:
+        """Say how far prices leap, where that is not for one person alone."""
+        if change.form is not None and "factor" not in change.form.cleaned_data:
+            return ""
+        percent = markup_proposals.leap_of(
+            change.row,
+            is_deleted=change.form is None,
+            author=markup_proposals.author_of(request),
+            now=clock.now(),
+        )
+        return markup_proposals.words_of(percent)
+
+    def propose(self, request: HttpRequest, change: Change, reason: str) -> HttpResponse:
+        effect = self.needs_another(request, change)
+        return markup_proposals.propose(request, change, reason, effect)
 
     @display(description="Of")
     def scope_shown(self, rule: MarkupRule) -> str:

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 
 from usage.admin.calculator import calculator
 from usage.admin.card import Column, card_of, versions_of
+from usage.admin.drift import drift_of
+from usage.admin.new_prices import moment_of
 from usage.models import AIModel, CustomerPrice, Markup, MarkupRule, Rate
 from usage.services import credit
 
@@ -48,7 +49,7 @@ class Applied(NamedTuple):
 
 def page_of(request: HttpRequest, model: AIModel, *, now: datetime) -> dict[str, Any]:
     """Return what the page of a model shows above its form."""
-    card = card_of(model, now=now, also=_moment(request.GET.get("shown", "")))
+    card = card_of(model, now=now, also=moment_of(request.GET.get("shown", "")))
     found: dict[str, Any] = {
         "card": card,
         "a_credit": credit.in_words(credit.current()),
@@ -57,6 +58,10 @@ def page_of(request: HttpRequest, model: AIModel, *, now: datetime) -> dict[str,
         "calculator": calculator(model, request.GET, now=now),
         "markups": _markups(request, model),
         "buttons": _buttons(request, model),
+        "may_write": request.user.has_perm("usage.add_rate"),
+        **drift_of(model, now=now),
+        "may_accept": request.user.has_perm("usage.change_rate"),
+        "may_take_back": request.user.has_perm("usage.delete_rate"),
         "may_mark_up": request.user.has_perm("usage.add_markup"),
         "new_markup": f"{reverse('admin:usage_markup_add')}?model={model.pk}",
         "markups_url": reverse("admin:usage_markup_changelist"),
@@ -114,15 +119,8 @@ def _page(rule: MarkupRule, what: str) -> str:
 def _buttons(request: HttpRequest, model: AIModel) -> list[Button]:
     rates = f"{reverse('admin:usage_rate_changelist')}?model__slug__exact={model.pk}"
     work = f"{reverse('admin:usage_usageevent_changelist')}?model__slug__exact={model.pk}"
-    found = [("usage.view_rate", Button("All rates", "table_rows", rates))]
+    new = reverse("admin:usage_aimodel_new-prices", args=[model.pk])
+    found = [("usage.add_rate", Button("New prices from…", "add_circle", new))]
+    found += [("usage.view_rate", Button("All rates", "table_rows", rates))]
     found += [("usage.view_usageevent", Button("Its work", "bolt", work))]
     return [button for right, button in found if request.user.has_perm(right)]
-
-
-def _moment(text: str) -> datetime | None:
-    """Return the moment that an address says; None where it says none."""
-    try:
-        found = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo else None

@@ -1,24 +1,22 @@
 """The rate card as staff see it: models, and what they cost from when on."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import display
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import DecimalField, Exists, Field, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django.views import View
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from credits.admin.edits import EditedAdmin, author
-from credits.admin.forms import CreditsField
+from credits.admin.edits import EditedAdmin
 from credits.templatetags.amounts import credits
 from organizations import clock
 from organizations.admin import pill
@@ -26,14 +24,17 @@ from organizations.admin.actions import Figure, sentence
 from organizations.admin.change_lists import ChipList
 from organizations.admin.windows import WindowFilter
 from usage.admin.card import PER, main_prices, order_of
+from usage.admin.drift import AcceptView, DriftFilter, told
 from usage.admin.model_page import page_of
+from usage.admin.new_prices import NewPricesView, TakeBackView
+from usage.admin.price_forms import TWICE, PriceField
+from usage.admin.rate_cells import price_cell
 from usage.admin.today import model_today, price_today
 from usage.models import AIModel, Rate
-from usage.services import credit, names, rate_card, rates
+from usage.services import credit, drift, names, new_prices, rate_card, rates
 from usage.units import INPUT, OUTPUT, UNITS
 
 TIER_TONES = {"everyday": "quiet", "advanced": "info", "strategic": "warn"}
-COPIED = "The other prices of the card were copied as they are: look at those too."
 
 
 class ModelForm(forms.ModelForm):
@@ -56,20 +57,6 @@ class ModelForm(forms.ModelForm):
             problem = names.taken(AIModel(slug=slug, aliases=aliases))
             if problem is not None:
                 self.add_error("aliases", f"{problem}.")
-
-
-class PriceField(CreditsField):
-    """What many of a unit cost: with as many places as a price list has."""
-
-    plain = re.compile(r"[+-]?[0-9]+(\.[0-9]{1,20})?")
-    default_error_messages: ClassVar[dict[str, Any]] = {
-        "invalid": "An amount like 1250 or 0.5 is expected."
-    }
-
-
-def price_cell(amount: Decimal | None) -> SafeString | str:
-    """Return a price for a column of numbers, with every digit that says something."""
-    return "–" if amount is None else format_html('<span class="amount">{}</span>', credits(amount))
 
 
 class Prices:
@@ -113,6 +100,9 @@ class ModelList(ChipList):
             model.prices = main_prices(model, cards, now)
             ahead = [starts_at for starts_at, _ in cards[model.slug] if starts_at > now]
             model.changes_at = min(ahead, default=None)
+        beside = drift.compared([model.pk for model in rows], now=now)
+        for model in rows:
+            model.compared = beside[model.pk]
         self.result_list: Any = rows
 
 
@@ -130,10 +120,11 @@ class AIModelAdmin(EditedAdmin):
         "output_shown",
         "others_shown",
         "to_come",
+        "the_list",
         "fallback",
         "retired_at",
     )
-    list_filter = ("provider", "tier", "is_fallback")
+    list_filter = ("provider", "tier", "is_fallback", DriftFilter)
     ordering = ("provider", "slug")
     search_fields = ("slug", "name", "provider")
     search_help_text = "Id, name or provider"
@@ -173,6 +164,22 @@ class AIModelAdmin(EditedAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
         return ModelList
 
+    def get_urls(self) -> list[URLPattern]:
+        views: dict[str, type[View]] = {
+            "new-prices": NewPricesView,
+            "take-back": TakeBackView,
+            "accept-difference": AcceptView,
+        }
+        own = [
+            path(
+                f"<path:object_id>/{what}/",
+                self.admin_site.admin_view(view.as_view(model_admin=self)),
+                name=f"usage_aimodel_{what}",
+            )
+            for what, view in views.items()
+        ]
+        return [*own, *super().get_urls()]
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
@@ -206,6 +213,10 @@ class AIModelAdmin(EditedAdmin):
     def to_come(self, model: Any) -> SafeString | str:
         return pill(f"{model.changes_at:%-d %b %Y}", "info") if model.changes_at else "–"
 
+    @display(description="Price list")
+    def the_list(self, model: Any) -> SafeString | str:
+        return told(model.compared)
+
     @display(description="Tier", ordering="tier")
     def tier_shown(self, model: AIModel) -> SafeString:
         return pill(model.tier, TIER_TONES[model.tier])
@@ -218,22 +229,32 @@ class AIModelAdmin(EditedAdmin):
 class RateForm(forms.ModelForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
-        if all(name in cleaned for name in (*OF_STEP, "model", "starts_at")):
+        if self.instance.pk is None and all(
+            name in cleaned for name in (*OF_STEP, "model", "starts_at")
+        ):
             self._fit_the_card(cleaned)
         return cleaned
 
     def _fit_the_card(self, cleaned: dict[str, Any]) -> None:
-        """Refuse a price that is there already, and a card that could not charge what it prices."""
+        """Refuse all but the price of what a card that has begun charges nothing for: other prices come with a card of their own."""
         fields = ("model", "starts_at", "amount", *OF_STEP)
-        rate = Rate(pk=self.instance.pk, **{field: cleaned.get(field) for field in fields})
-        others = list(rate_card.beside(rate))
+        rate = Rate(**{field: cleaned.get(field) for field in fields})
+        others = list(rate_card.beside(rate).select_related("model"))
         problem = rate_card.problem_of([rate, *others])
         if any(rate.step == other.step for other in others):
-            self.add_error("unit", "The card has a price of this already.")
-        elif problem and "_saveasnew" not in self.data:
+            self.add_error("unit", TWICE)
+        elif not others or rate.starts_at > clock.now():
+            self.add_error("starts_at", NO_CARD)
+        elif problem:
             self.add_error("unit", sentence(Exception(problem)))
+        elif not new_prices.is_missing(rate, others):
+            self.add_error("unit", CHARGED)
 
 
+NO_CARD = (
+    "No card that is in force, or was, begins then. New prices begin on the page of the model."
+)
+CHARGED = "Work of it is charged by another price of the card: what was charged stays as it is. New prices begin on the page of the model."
 OF_STEP = ("unit", "variant", "hours", "prompt_tokens_from")
 
 
@@ -259,8 +280,6 @@ class RateAdmin(Prices, EditedAdmin):
     autocomplete_fields = ("model",)
     empty_means = {"amount": "refused", "variant": "standard", "hours": "the rest of the day"}
     zero_means = {"amount": "0: free", "prompt_tokens_from": "any length"}
-    save_as = True
-    deletable = True
     help_texts = {
         "starts_at": "In UTC. All prices of a model with one beginning are its card from then on.",
         "unit": "What is a part of another and has no price of its own costs as much as its whole.",
@@ -275,9 +294,9 @@ class RateAdmin(Prices, EditedAdmin):
             None,
             {
                 "fields": ("model", "starts_at"),
-                "description": "A change acts on work that is reserved, or told, after it. Holds that are open keep the prices "
-                "they were reserved at, and settle by them. For new prices add a card with a later "
-                "beginning: “Save as new”.",
+                "description": "What is in force stays as it is: other prices are a card that is to come, on the page of the model. "
+                "Here is said what something costs that has no price, and is refused: it is charged from now on, and what was "
+                "refused goes through when it is told again.",
             },
         ),
         (
@@ -301,28 +320,13 @@ class RateAdmin(Prices, EditedAdmin):
     def heading(self, rate: Rate) -> str:
         return str(rate)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Rate | None = None) -> bool:
-        """What others need goes last: the price of a whole, or of short prompts."""
-        rest = list(rate_card.beside(obj)) if obj is not None else []
-        is_needed = bool(rest) and rate_card.problem_of(rest) is not None
-        return not is_needed and super().has_delete_permission(request, obj)
+    def has_change_permission(self, request: HttpRequest, obj: Rate | None = None) -> bool:
+        """Only what is refused gets a price: what charges work, or will, is a card's."""
+        may: bool = super().has_change_permission(request, obj)
+        return may and (obj is None or obj.amount is None)
 
-    def write(self, request: HttpRequest, obj: Rate, form: Any, change: bool) -> None:
-        """Write a price. “Save as new” makes a whole card of it, with the other prices that the old one has."""
-        source = None
-        if "_saveasnew" in request.POST and request.resolver_match is not None:
-            source = Rate.objects.filter(pk=request.resolver_match.kwargs["object_id"]).first()
-        others = list(rate_card.beside(source)) if source else []
-        super().write(request, obj, form, change)
-        there = {obj.step, *(rate.step for rate in rate_card.beside(obj))}
-        copied = [
-            rate for rate in others if obj.model_id == rate.model_id and rate.step not in there
-        ]
-        for rate in copied:
-            rate.pk, rate.starts_at = None, obj.starts_at
-            super().store(rate, {}, is_new=True, author=author(request), now=clock.now())
-        if copied:
-            self.message_user(request, COPIED, messages.WARNING)
+    def get_readonly_fields(self, request: HttpRequest, obj: Rate | None = None) -> Any:
+        return ("model", "starts_at", *OF_STEP) if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
         rows: QuerySet[Rate] = super().get_queryset(request)

@@ -162,6 +162,10 @@ def words(changes: Changes) -> str:
         said.append(f"profile {profile.name if profile else 'that is gone'} for everybody")
     if changes.prices_of is not None:
         said.append(f"prices of {changes.prices_of:%Y-%m-%d}")
+    if changes.card is not None:
+        said.append(
+            f"prices of {changes.card.model} tried as from {changes.card.starts_at:%Y-%m-%d}"
+        )
     if changes.multiplier is not None:
         said.append(f"prices × {changes.multiplier.normalize():f}")
     return ", ".join(said) or "as they are"

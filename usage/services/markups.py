@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import simplejson
 from django.db import transaction
@@ -59,9 +60,27 @@ def of_all() -> tuple[Rule, ...]:
 
 def of_customer(organization: Organization) -> tuple[Rule, ...]:
     """Return the rules of an organization and of its parent."""
-    owners = [each for each in (organization.pk, organization.parent_id) if each]
-    rows = CustomerPrice.objects.filter(organization__in=owners)
-    return tuple(_of_owner(row, row.organization_id != organization.pk) for row in rows)
+    return of_customers([organization])[organization.pk]
+
+
+def of_customers(organizations: Iterable[Organization]) -> dict[UUID, tuple[Rule, ...]]:
+    """Return the rules of each of these organizations and of its parent."""
+    wanted = list(organizations)
+    owners = {id for each in wanted for id in (each.pk, each.parent_id) if id}
+    rows: dict[UUID, list[CustomerPrice]] = {}
+    for row in CustomerPrice.objects.filter(organization__in=owners):
+        rows.setdefault(row.organization_id, []).append(row)
+    return {
+        each.pk: (
+            *(_of_owner(row, OWN) for row in rows.get(each.pk, ())),
+            *(
+                _of_owner(row, OF_PARENT)
+                for row in rows.get(each.parent_id or each.pk, ())
+                if each.parent_id
+            ),
+        )
+        for each in wanted
+    }
 
 
 def factor_at(rules: Iterable[Rule], moment: datetime) -> Decimal:
@@ -125,8 +144,7 @@ def _of_same(rule: Markup) -> Any:
     return Markup.objects.filter(provider=rule.provider, model=rule.model_id)
 
 
-def _of_owner(row: CustomerPrice, is_above: bool) -> Rule:
-    whose = OF_PARENT if is_above else OWN
+def _of_owner(row: CustomerPrice, whose: int) -> Rule:
     return Rule(whose, row.provider, row.model_id or "", row.starts_at, row.factor)
 
 

@@ -31,7 +31,7 @@ class Outlook(NamedTuple):
 def at_prices_of(model: AIModel, moment: datetime, *, now: datetime) -> Outlook:
     """Return what the newest charged work of a model since thirty days before `now` would cost by its card of a moment, marked up as for everybody."""
     cards = rates.cards_of([model], until=moment)
-    events, unpriced, cost = _work_of(model, now), 0, ZERO
+    (events, _), unpriced, cost = work_of(model, now), 0, ZERO
     for event in events:
         try:
             cost += _cost(event, rates.in_force(cards, model, moment), moment)
@@ -41,18 +41,22 @@ def at_prices_of(model: AIModel, moment: datetime, *, now: datetime) -> Outlook:
     return Outlook(len(events), len(owners), cost, unpriced)
 
 
-def _work_of(model: AIModel, now: datetime) -> list[UsageEvent]:
-    newest = UsageEvent.objects.order_by("-id")[:NEWEST].values("id")
+def work_of(model: AIModel, now: datetime) -> tuple[list[UsageEvent], bool]:
+    """Return the newest charged work of a model since thirty days before `now`, and whether that is all of it."""
+    newest = UsageEvent.objects.order_by("-id")[:NEWEST].values("id", "occurred_at")
     events = UsageEvent.objects.filter(
-        id__in=newest,
+        id__in=newest.values("id"),
         model=model,
         occurred_at__gt=now - DAYS,
         corrects=None,
         byok=False,
         charged=True,
-        input_tokens__isnull=False,
     )
-    return list(events.order_by("-id")[:PRICED])
+    counted = events.exclude(input_tokens=None, usage=None).select_related("reservation")
+    found = list(counted.order_by("-id")[: PRICED + 1])
+    last = newest[NEWEST - 1 :].first() if len(found) <= PRICED else None
+    is_all = len(found) <= PRICED and (last is None or last["occurred_at"] <= now - DAYS)
+    return found[:PRICED], is_all
 
 
 def _cost(event: UsageEvent, card: RateCard, moment: datetime) -> Decimal:

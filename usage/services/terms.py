@@ -11,6 +11,8 @@ raise a version: that an actor has no limit, but not that there is no such actor
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -209,6 +211,11 @@ class Book:
                 _entries, lambda slug: (self._name, "cards", slug), by_slug, read
             )
         return self._look_up_all(self._catalogue, lambda slug: ("cards", slug), by_slug, read)
+
+    def factor(self, model: AIModel, moment: datetime) -> Decimal:
+        """Return by what the prices of a model are multiplied for this organization at a moment."""
+        rules = (*self._customer, *markups.of_all())
+        return markups.factor_at((rule for rule in rules if rule.is_of(model)), moment)
 
     def models(self, slugs: Iterable[str]) -> dict[str, AIModel]:
         """Return the models that these names mean, of those that mean one."""

@@ -57,7 +57,7 @@ class PriceShape(serializers.Serializer):
 
 
 class ModelShape(serializers.Serializer):
-    """A model; `reason` says why it is not available. From `retiredAt` on it does no new work: `MODEL_RETIRED`. `prices` are in credits, and hold since `ratedAt`."""
+    """A model; `reason` says why it is not available. From `retiredAt` on it does no new work (MODEL_RETIRED). `prices` are in credits, and hold since `ratedAt`."""
 
     id = serializers.CharField(source="model.slug")
     name = serializers.CharField(source="model.name")

@@ -56,7 +56,9 @@ def most(
     :param model: on which model; None for all of them together
     """
     rows = _of_month(of, month).filter(is_whole=model is None, model=model)
-    found = list(rows.select_related("organization").order_by(f"-{by}", "-id")[:count])
+    # The model is the same in all of them; it is named where it is empty, too, so that the index gives the order.
+    ordered = rows.select_related("organization").order_by("model_id", f"-{by}", "-id")
+    found = list(ordered[:count])
     whose = [_key(row) for row in found]
     earlier = _those(whose, _of_month(of, before).filter(is_whole=model is None, model=model))
     used_before = {_key(row): row.credits for row in earlier}

@@ -149,6 +149,7 @@ WITHOUT_A_FILE = {
     "auth.user": "staff and what they may do, with their passwords' hashes: for administrators, on its page",
     "auth.group": "the same",
     "axes.accessattempt": "rows of a few minutes, with what was typed",
+    "usage.monthlyuse": "a report, which is a file of its own",
     "organizations.idempotencykey": "answers of a day, some with secrets in them",
 }
 """The lists that are no file, and why."""

@@ -80,6 +80,8 @@ class Row(NamedTuple):
 class MostAdmin(ViewOnlyAdmin):
     """The report is the list: who used most in a month."""
 
+    exported = False  # the report is a file of its own
+
     def get_urls(self) -> list[URLPattern]:
         file = self.admin_site.admin_view(self.download)
         return [path("csv/", file, name="usage_monthlyuse_csv"), *super().get_urls()]

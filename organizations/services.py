@@ -112,6 +112,7 @@ def mint_key(
     expires_at: datetime | None = None,
     actor: Actor | None = None,
     minter: ApiKey | None = None,
+    prepared: tokens.Prepared | None = None,
     performed_by: str = UNSAID,
 ) -> tuple[ApiKey, str]:
     """Return a new key and its text, which nobody can read again. Of a sandbox it is a test key, whatever the tier asked for.
@@ -121,6 +122,7 @@ def mint_key(
     :param expires_at: when it ends; with its minter unless said
     :param actor: whose personal key it will be; of the same organization
     :param minter: the key that asks, if it is one: what it mints ends no later than itself
+    :param prepared: the key, if its text was told before: then it is not told again
     :param performed_by: who asks, if it is no key
     :raises ScopeNotDelegable: if `scopes` reach beyond what is delegable
     :raises KeyOutlivesMinter: if it would
@@ -141,6 +143,7 @@ def mint_key(
         expires_at=expires_at,
         actor=actor,
         performed_by=performed_by,
+        prepared=prepared,
     )
 
 
@@ -330,18 +333,20 @@ def _create(
     actor: Actor | None,
     performed_by: str,
     origin_id: UUID | None = None,
+    prepared: tokens.Prepared | None = None,
 ) -> tuple[ApiKey, str]:
-    key_id = new_id()
-    text = tokens.new(env=organization.env, key_id=key_id)
+    text = ""
+    if prepared is None:
+        prepared, text = tokens.prepare(env=organization.env, key_id=new_id())
     key = ApiKey(
-        id=key_id,
+        id=prepared.key_id,
         organization=organization,
         name=name,
         scopes=scopes,
         env=organization.env,
         rate_limit_tier=ApiKey.Tier.SANDBOX if organization.is_sandbox else tier,
-        secret_hash=tokens.digest(text),
-        hashed_under=tokens.secret_name(),
+        secret_hash=prepared.digest,
+        hashed_under=prepared.hashed_under,
         minted_by=performed_by,
         created_at=now,
         expires_at=expires_at,

@@ -38,6 +38,20 @@ class Token(NamedTuple):
         return any(fits)
 
 
+class Prepared(NamedTuple):
+    """A key that is to be made: its id, and what is stored of its text, which whoever asked was told already."""
+
+    key_id: UUID
+    digest: bytes
+    hashed_under: str
+
+
+def prepare(*, env: str, key_id: UUID) -> tuple[Prepared, str]:
+    """Return a key that is to be made, and its text. Nobody can read that again."""
+    text = new(env=env, key_id=key_id)
+    return Prepared(key_id, digest(text), secret_name()), text
+
+
 def new(*, env: str, key_id: UUID) -> str:
     """Return the text of a new key. Nobody can read it again."""
     body = f"lp_{env}_{key_id.hex}_{secrets.token_hex(32)}"

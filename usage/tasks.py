@@ -19,7 +19,7 @@ from organizations.models import Organization
 from organizations.tasks import ring
 from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
-from usage.services import denials, rollups, stock, what_if
+from usage.services import denials, imports, rollups, stock, what_if
 from usage.services.drift import COMPARE
 from usage.services.what_if import WHAT_IF
 
@@ -33,6 +33,7 @@ FREQUENT = (
     "roll up usage",
     "take stock",
     "answer what-ifs",
+    "import rows",
 )
 
 
@@ -64,11 +65,12 @@ PRUNED: tuple[Callable[..., int], ...] = (
     what_if.prune,
     authentication.prune_counts,
     _prune_sessions,
+    imports.prune,
 )
 
 
 def _prune(*, now: datetime, place: dict[str, Any] | None) -> Portion:
-    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs, rehearsals and what-ifs after 90, counts and logins that are over."""
+    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
     number = place["kind"] if place else 0
     PRUNED[number](now=now)
     return Portion((), {"kind": number + 1} if number + 1 < len(PRUNED) else None)
@@ -135,6 +137,12 @@ def answer_what_ifs(self: "Task[..., int]") -> int:
 
 
 @shared_task(bind=True)
+def import_rows(self: "Task[..., int]") -> int:
+    """Look at the files that staff brought, and carry out those that they started."""
+    return ring(self, imports.IMPORT, begin=imports.to_do().exists())
+
+
+@shared_task(bind=True)
 def reconcile(self: "Task[..., int]") -> int:
     """Run every check of the books, and keep what it finds."""
     return ring(self, RECONCILE)
@@ -148,7 +156,7 @@ def compare_prices(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def prune(self: "Task[..., int]") -> int:
-    """Forget what nobody needs any more: answers after a day, denials after 30, jobs, rehearsals and what-ifs after 90, counts and logins that are over."""
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
     return ring(self, PRUNE)
 
 

@@ -5,7 +5,9 @@ Each is one business action: keyword-only, in one transaction that it owns or jo
 """
 
 from credits.services.actors import ForeignProfile as ForeignProfile
+from credits.services.actors import NewActor as NewActor
 from credits.services.actors import create_actor as create_actor
+from credits.services.actors import create_actors as create_actors
 from credits.services.actors import erase_actor as erase_actor
 from credits.services.actors import update_actor as update_actor
 from credits.services.admission import BillingExhausted as BillingExhausted

@@ -1,21 +1,37 @@
 """Actors who come and go, as far as the wallet is touched: an active user may need a seat, which brings a share of the allowance."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
+from simple_history.utils import bulk_create_with_history
 
 from credits.models import Wallet
 from credits.services.allowances import raise_seats
 from credits.services.calendar import CALENDAR
 from credits.services.locking import lock, require_not_archived
-from organizations.history import UNSAID, sign
+from organizations.history import LENGTH, UNSAID, sign
 from organizations.models import Actor, Organization, UsageProfile
 from organizations.visible import normal
+
+AT_ONCE = 1_000
+"""How many rows one statement writes."""
 
 
 class ForeignProfile(Exception):
     """A usage profile is the system's or the organization's own; another's does not exist for it."""
+
+
+class NewActor(NamedTuple):
+    """Somebody who is to spend for an organization."""
+
+    name: str
+    kind: str = Actor.Kind.USER
+    email: str | None = None
+    external_id: str | None = None
+    profile: UsageProfile | None = None
+    active: bool = True
 
 
 @transaction.atomic(savepoint=False)
@@ -56,6 +72,43 @@ def create_actor(
     actor.save(force_insert=True)
     _take_seat(wallet, actor, now=now)
     return actor
+
+
+@transaction.atomic(savepoint=False)
+def create_actors(
+    *, organization: Organization, actors: Sequence[NewActor], now: datetime, performed_by: str
+) -> list[Actor]:
+    """Create many actors at once, in their order: all or none. Together they bring what their new seats bring, by one entry.
+
+    :param performed_by: who does it, for the histories
+    :raises ForeignProfile: if a profile is another organization's
+    :raises OrganizationArchived: if the organization is archived
+    :raises django.db.IntegrityError: if an external id is taken (`actor_one_per_external_id`)
+    """
+    wallet, _ = lock(organization, now=now)
+    require_not_archived(wallet.organization)
+    for each in actors:
+        require_own_profile(organization, each.profile)
+    made = [
+        Actor(
+            organization=organization,
+            **each._asdict() | {"email": each.email and normal(each.email)},
+            created_at=now,
+            updated_at=now,
+        )
+        for each in actors
+    ]
+    author = performed_by[:LENGTH]
+    bulk_create_with_history(
+        made,
+        Actor,
+        batch_size=AT_ONCE,
+        default_change_reason=author,
+        default_date=now,
+    )
+    if any(_is_counted(actor) for actor in made):
+        raise_seats(wallet, why=f"{len(made)} at once", performed_by=CALENDAR, now=now)
+    return made
 
 
 @transaction.atomic(savepoint=False)

@@ -2,6 +2,9 @@
 
 from organizations.models.bulk import BulkAction as BulkAction
 from organizations.models.bulk import BulkItem as BulkItem
+from organizations.models.imports import Import as Import
+from organizations.models.imports import ImportPart as ImportPart
+from organizations.models.imports import ImportRow as ImportRow
 from organizations.models.jobs import ClockMark as ClockMark
 from organizations.models.jobs import Failure as Failure
 from organizations.models.jobs import Finding as Finding

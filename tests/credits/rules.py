@@ -555,6 +555,14 @@ RULES: dict[str, list[Breach]] = {
     ],
     "savedview_one_of_a_name": [like("organizations_savedview", "true")],
     "savedview_has_a_name": [like("organizations_savedview", "true", name="''")],
+    "import_carried_out_after_it_was_checked": [
+        Breach("UPDATE organizations_import SET started_at = created_at, problems = 1"),
+    ],
+    "import_finished_after_it_was_started": [
+        Breach("UPDATE organizations_import SET finished_at = created_at"),
+    ],
+    "importpart_one_per_turn": [like("organizations_importpart", "true")],
+    "importrow_one_per_number": [like("organizations_importrow", "true")],
     "job_one_open_per_kind": [like("organizations_job", "true")],
     "job_ends_after_it_starts": [
         Breach("UPDATE organizations_job SET finished_at = started_at - interval '1 second'")

@@ -18,6 +18,7 @@ from organizations.ids import new_id
 from organizations.models import (
     Failure,
     Group,
+    Import,
     Job,
     Membership,
     Organization,
@@ -106,6 +107,7 @@ def world() -> None:
     )
     make_price_proposal()
     make_accepted_difference()
+    make_import(child)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO organizations_idempotencykey"
@@ -125,6 +127,21 @@ def make_job(organization: Organization) -> None:
     Failure.objects.create(
         kind="renew", organization=organization, error="no", first_failed_at=NOW, last_failed_at=NOW
     )
+
+
+def make_import(organization: Organization) -> None:
+    whole = Import.objects.create(
+        kind="people",
+        file_name="people.csv",
+        read_as="CSV",
+        reason="a move",
+        performed_by=STAFF,
+        rows=1,
+        parts=1,
+        created_at=NOW,
+    )
+    part = whole.part_set.create(turn=0, name="acme", organization=organization, rows=1)
+    whole.row_set.create(part=part, number=2)
 
 
 def make_proposal(organization: Organization) -> None:

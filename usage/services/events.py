@@ -1,6 +1,6 @@
 """Work that was done without a hold, told afterwards: charged all the same, into debt if need be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -265,12 +265,23 @@ def _rejected(told: Told, reason: str, code: str | None = None) -> Result:
     return Result(told.source, told.id, "rejected", reason=reason, code=code)
 
 
+def known(organization: Organization, told: Sequence[Told]) -> Collection[Key]:
+    """Return the keys of those of these pieces of work that are recorded already."""
+    found: set[Key] = set()
+    for begin in range(0, len(told), PORTION):
+        found.update(_booked(organization.id, told[begin : begin + PORTION]))
+    return found
+
+
 def _earlier(book: Book, portion: Sequence[Priced]) -> dict[Key, Booked]:
     """Return what was charged for those of these pieces of work that are recorded already, and by which entry."""
-    sources = [each.told.source for each in portion]
-    ids = [each.told.id for each in portion]
+    return _booked(book.organization.id, [each.told for each in portion])
+
+
+def _booked(organization_id: UUID, told: Sequence[Told]) -> dict[Key, Booked]:
+    sources, ids = [each.source for each in told], [each.id for each in told]
     with connection.cursor() as cursor:
-        cursor.execute(_EARLIER, [sources, ids, book.organization.id])
+        cursor.execute(_EARLIER, [sources, ids, organization_id])
         return {(source, id): booked for source, id, *booked in cursor.fetchall()}
 
 

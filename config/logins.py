@@ -43,6 +43,7 @@ GUARDED = {
     "admin:organizations_proposal_decide",
     "admin:organizations_bulkaction_decide",
     "admin:usage_priceproposal_decide",
+    "admin:organizations_import_start",
     "admin:password_change",
     "second-factor",
 }

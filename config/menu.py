@@ -125,6 +125,7 @@ ROOMS: Sequence[Room] = (
             Page("Failures", "organizations", "failure"),
             Page("Findings", "organizations", "finding"),
             Page("Renewals ahead", "credits", "rehearsal"),
+            Page("Imports", "organizations", "import"),
             Page("Schedules", "django_celery_beat", "periodictask"),
         ),
         "operations",

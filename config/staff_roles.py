@@ -76,6 +76,7 @@ PEOPLE = frozenset(
     | _verbs("add change delete", "organizations.group")
     | _verbs("add change", "organizations.apikey")
 )
+IMPORTS = frozenset(_verbs("view add", "organizations.import"))
 PRICES = frozenset(
     {"usage.add_whatif"}
     | _verbs("add change", "usage.aimodel")
@@ -112,6 +113,7 @@ ROLES: Mapping[str, Role] = {
         LOOK
         | RULES
         | PEOPLE
+        | IMPORTS
         | {
             "organizations.add_organization",
             "organizations.share_view",
@@ -146,6 +148,7 @@ ROLES: Mapping[str, Role] = {
         | PAID
         | RULES
         | PEOPLE
+        | IMPORTS
         | PRICES
         | STAFF
         | CALENDAR

@@ -53,6 +53,7 @@ PAGES = {
     "organizations.finding": (ALL, "", ""),
     "organizations.group": (ALL, "OM", "OM"),
     "organizations.idempotencykey": ("M", "", ""),
+    "organizations.import": ("OM", "OM", ""),
     "organizations.job": (ALL, "", ""),
     "organizations.organization": (ALL, "OM", ""),
     "organizations.proposal": (ALL, "", ""),

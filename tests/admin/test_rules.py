@@ -16,7 +16,7 @@ from django_celery_beat.models import PeriodicTask
 
 from credits.admin.rules import RuleAdmin, Unconfirmed
 from credits.models import CreditConfig, Rehearsal
-from organizations.models import Actor, Group, Organization, UsageProfile
+from organizations.models import Actor, Group, Import, Organization, UsageProfile
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.factories import make_organization, wallet_of
 from tests.usage import people as p
@@ -30,6 +30,7 @@ OTHERWISE: dict[type[Model], str] = {
     Organization: "its pages are actions",
     WhatIf: "a question: whatever it asks changes nothing",
     Rehearsal: "a dry run: it is asked for, and run by a button that says what it will do",
+    Import: "a file: it is looked at, and carried out by a button that says what it will make",
 }
 """What staff may change otherwise than as a rule, and why."""
 UNCONFIRMED: dict[str, Any] = {"step": None, "reason": None}

@@ -4,6 +4,7 @@ from usage.admin import actors as actors
 from usage.admin import bulk_actions as bulk_actions
 from usage.admin import events as events
 from usage.admin import groups as groups
+from usage.admin import imports as imports
 from usage.admin import limits as limits
 from usage.admin import markups as markups
 from usage.admin import most as most

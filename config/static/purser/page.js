@@ -93,3 +93,9 @@ document.addEventListener("DOMContentLoaded", () => localize(document));
 addEventListener("load", () => {
     if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
 });
+
+// A page that shows how far something is looks again by itself, while somebody looks at it.
+addEventListener("load", () => {
+    const seconds = Number(document.querySelector("[data-look-again]")?.dataset.lookAgain);
+    if (seconds) setInterval(() => document.hidden || location.reload(), seconds * 1000);
+});

@@ -59,13 +59,6 @@ def cap_said(*, resets_at: datetime) -> Sentence:
     return Sentence("The cap is reached.", "The cap is reached", "The cap is not reached", again)
 
 
-def limit_said(*, resets_at: datetime) -> Sentence:
-    """Return what is said of somebody's limit and its reset."""
-    again = f" It resets on {_day(resets_at)}."
-    happens = "The limit is reached"
-    return Sentence("The limit is reached.", happens, "The limit is not reached", again)
-
-
 def prospect_of(span: Span, said: Sentence, *, now: datetime, days: int) -> Prospect:
     """Return when something happens, from a span of days from now."""
     moments = [None if day is None else now + day * DAY for day in span]

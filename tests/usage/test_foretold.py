@@ -10,7 +10,6 @@ from usage.forecast import Span
 from usage.foretold import (
     Prospect,
     cap_said,
-    limit_said,
     pool_said,
     prospect_of,
     stopped,
@@ -91,15 +90,13 @@ class TestProspectOf:
         assert said(1, 1, 1, overdraft=overdraft).words.endswith(words)
         assert "debt" not in said(None, None, None, overdraft=overdraft).words
 
-    def test_says_when_a_cap_and_a_limit_reset(self) -> None:
+    def test_says_when_a_cap_resets(self) -> None:
         resets_at = f.NOW + timedelta(days=22)
         cap = prospect_of(Span(3, 3, 3), cap_said(resets_at=resets_at), now=f.NOW, days=90)
-        limit = prospect_of(Span(0, 0, 0), limit_said(resets_at=resets_at), now=f.NOW, days=90)
 
         assert cap.words == (
             "The cap is reached in 3 days, on 13 May 2026. It resets on 1 June 2026."
         )
-        assert limit.words == "The limit is reached. It resets on 1 June 2026."
 
 
 class TestTooEarly:

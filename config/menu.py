@@ -72,6 +72,7 @@ ROOMS: Sequence[Room] = (
             Page("People & agents", "organizations", "actor"),
             Page("Teams & shared budgets", "organizations", "group"),
             Page("Limits", "usage", "limit"),
+            Page("Budget warnings", "organizations", "budgetwarning"),
             Page("Profiles", "organizations", "usageprofile"),
         ),
     ),
@@ -121,6 +122,8 @@ ROOMS: Sequence[Room] = (
         "Operations",
         "monitor_heart",
         (
+            Page("Alerts", "organizations", "alert"),
+            Page("Alert rules", "organizations", "alertrule"),
             Page("Jobs", "organizations", "job"),
             Page("Failures", "organizations", "failure"),
             Page("Findings", "organizations", "finding"),

@@ -65,6 +65,8 @@ TABLES: dict[str, Privileges] = {
     "usage_priceproposal": Privileges(f"{APPEND}, UPDATE (state, decided_by, decided_at)"),
     "usage_thresholds": Privileges(KEEP),
     "usage_limit": Privileges(ALL),
+    "organizations_alertrule": Privileges(ALL),
+    "organizations_budgetwarning": Privileges(ALL),
     # Who they are.
     "organizations_organization": Privileges(KEEP),
     "organizations_usageprofile": Privileges(ALL),
@@ -91,6 +93,8 @@ TABLES: dict[str, Privileges] = {
     "organizations_import": Privileges(ALL),
     "organizations_importpart": Privileges(ALL),
     "organizations_importrow": Privileges(ALL, hidden=["secret_hash"]),
+    "organizations_alert": Privileges(ALL),
+    "organizations_alertstep": Privileges(f"{APPEND}, DELETE, UPDATE (note)"),
     "usage_whatif": Privileges(ALL),
     "usage_whatifpart": Privileges(ALL),
     "usage_whatifline": Privileges(ALL),
@@ -115,6 +119,8 @@ TABLES: dict[str, Privileges] = {
     "usage_historicalcustomerprice": Privileges(APPEND),
     "usage_historicalthresholds": Privileges(APPEND),
     "usage_historicallimit": Privileges(APPEND),
+    "organizations_historicalalertrule": Privileges(APPEND),
+    "organizations_historicalbudgetwarning": Privileges(APPEND),
     "django_admin_log": Privileges(APPEND),
     # Staff.
     "auth_user": Privileges(KEEP, hidden=["password"]),

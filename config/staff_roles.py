@@ -40,6 +40,9 @@ LOOK = frozenset(
         "organizations.job",
         "organizations.failure",
         "organizations.finding",
+        "organizations.alert",
+        "organizations.alertrule",
+        "organizations.budgetwarning",
         "credits.wallet",
         "credits.creditconfig",
         "credits.ledgerentry",
@@ -69,7 +72,13 @@ LOOK = frozenset(
 RULES = frozenset(
     {"credits.change_creditconfig", "organizations.change_organization", "usage.add_whatif"}
     | _verbs("add change", "usage.thresholds")
-    | _verbs("add change delete", "usage.limit", "organizations.usageprofile")
+    | _verbs(
+        "add change delete",
+        "usage.limit",
+        "organizations.usageprofile",
+        "organizations.alertrule",
+        "organizations.budgetwarning",
+    )
 )
 PEOPLE = frozenset(
     _verbs("add change", "organizations.actor")
@@ -82,6 +91,8 @@ PRICES = frozenset(
     | _verbs("add change", "usage.aimodel")
     | _verbs("add change delete", "usage.rate", "usage.markup", "usage.customerprice")
 )
+CARE = frozenset({"organizations.change_alert"})
+"""To acknowledge alerts, and to silence them."""
 PAID = frozenset(
     f"credits.{right}"
     for right in ("grant", "grant_more", "adjust", "recharge", "allocate", "reverse", "void")
@@ -106,11 +117,12 @@ ROLES: Mapping[str, Role] = {
     "Viewer": Role("looks at everything that is not about staff", LOOK),
     "Support": Role(
         "explains refusals, forgives, grants up to a set amount",
-        LOOK | {"usage.forgive", "credits.grant"},
+        LOOK | CARE | {"usage.forgive", "credits.grant"},
     ),
     "Operator": Role(
         "sets terms, limits, people and keys",
         LOOK
+        | CARE
         | RULES
         | PEOPLE
         | IMPORTS
@@ -132,11 +144,12 @@ ROLES: Mapping[str, Role] = {
     ),
     "Finance": Role(
         "statements, exports, purchases, corrections and reversals",
-        LOOK | PAID | {"credits.reprice"},
+        LOOK | CARE | PAID | {"credits.reprice"},
     ),
     "Approver": Role(
         "approves what others propose",
         LOOK
+        | CARE
         | PAID
         | RULES
         | PRICES
@@ -145,6 +158,7 @@ ROLES: Mapping[str, Role] = {
     "Administrator": Role(
         "everything, staff and prices included",
         LOOK
+        | CARE
         | PAID
         | RULES
         | PEOPLE

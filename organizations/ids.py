@@ -5,7 +5,7 @@ from uuid import UUID
 
 from uuid_utils import uuid7
 
-PREFIXES = frozenset({"org", "act", "grp", "rsv", "txn", "evt", "key", "grn"})
+PREFIXES = frozenset({"org", "act", "grp", "rsv", "txn", "evt", "key", "grn", "alr"})
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 

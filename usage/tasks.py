@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from credits.reconcile import reconcile as reconcile_books
 from credits.services import rehearsing
 from credits.tasks import REHEARSE, RUN_REHEARSED, SEAL, VERIFY
-from organizations import authentication, idempotency, jobs
+from organizations import alerts, authentication, idempotency, jobs
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
 from organizations.tasks import ring
@@ -21,10 +21,13 @@ from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
 from usage.services import denials, imports, rollups, stock, what_if
 from usage.services.drift import COMPARE
+from usage.services.noticing import NOTICE
 from usage.services.what_if import WHAT_IF
 
 SESSIONS_AT_ONCE = 5_000
 JOBS_KEPT = timedelta(days=90)
+ALERTS_KEPT = timedelta(days=90)
+"""How long an alert is kept after it was over."""
 FREQUENT_JOBS_KEPT = timedelta(days=7)
 FREQUENT = (
     "expire reservations",
@@ -34,6 +37,7 @@ FREQUENT = (
     "take stock",
     "answer what-ifs",
     "import rows",
+    "notice",
 )
 
 
@@ -57,12 +61,17 @@ def _prune_sessions(*, now: datetime) -> int:
     return forgotten
 
 
+def _prune_alerts(*, now: datetime) -> int:
+    return alerts.prune(before=now - ALERTS_KEPT)
+
+
 PRUNED: tuple[Callable[..., int], ...] = (
     idempotency.prune,
     denials.prune,
     _prune_jobs,
     rehearsing.prune,
     what_if.prune,
+    _prune_alerts,
     authentication.prune_counts,
     _prune_sessions,
     imports.prune,
@@ -70,7 +79,7 @@ PRUNED: tuple[Callable[..., int], ...] = (
 
 
 def _prune(*, now: datetime, place: dict[str, Any] | None) -> Portion:
-    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
+    """Forget what nobody needs any more, one kind of it after another: answers after a day, denials after 30, jobs, alerts, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
     number = place["kind"] if place else 0
     PRUNED[number](now=now)
     return Portion((), {"kind": number + 1} if number + 1 < len(PRUNED) else None)
@@ -143,6 +152,12 @@ def import_rows(self: "Task[..., int]") -> int:
 
 
 @shared_task(bind=True)
+def notice(self: "Task[..., int]") -> int:
+    """Look for what somebody of the staff should know: what is true now becomes an alert, and what is not any more ends it."""
+    return ring(self, NOTICE)
+
+
+@shared_task(bind=True)
 def reconcile(self: "Task[..., int]") -> int:
     """Run every check of the books, and keep what it finds."""
     return ring(self, RECONCILE)
@@ -156,7 +171,7 @@ def compare_prices(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def prune(self: "Task[..., int]") -> int:
-    """Forget what nobody needs any more: answers after a day, denials after 30, jobs, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
+    """Forget what nobody needs any more: answers after a day, denials after 30, jobs, alerts, rehearsals, what-ifs and imports after 90, counts and logins that are over."""
     return ring(self, PRUNE)
 
 

@@ -11,6 +11,7 @@ from credits.models import Wallet
 from credits.services.allowances import raise_seats
 from credits.services.calendar import CALENDAR
 from credits.services.locking import lock, require_not_archived
+from organizations import alerts
 from organizations.history import LENGTH, UNSAID, sign
 from organizations.models import Actor, Organization, UsageProfile
 from organizations.visible import normal
@@ -142,7 +143,8 @@ def update_actor(
 
 @transaction.atomic(savepoint=False)
 def erase_actor(*, actor: Actor, now: datetime, performed_by: str = UNSAID) -> Actor:
-    """Let an actor go for good, and forget what names it: in its row, its history, its keys, stored answers and the log of the admin.
+    """Let an actor go for good, and forget what names it: in its row, its history, its keys, stored answers, the notes
+    of alerts and the log of the admin.
 
     What it did stays under its id. That it was erased, when and by whom is the last row of its history. Also where the organization is
     archived; who is erased already stays as they are.
@@ -157,6 +159,7 @@ def erase_actor(*, actor: Actor, now: datetime, performed_by: str = UNSAID) -> A
         current.updated_at = now
         sign(current, performed_by=performed_by, now=now)
         current.save(update_fields=["name", "email", "external_id", "active", "updated_at"])
+    alerts.forget(actor_id=current.pk)
     # Histories are not the application's to change: this function is, and does it only for who is erased.
     with connection.cursor() as cursor:
         cursor.execute("SELECT organizations_erase_1(%s)", [current.pk])

@@ -1,5 +1,9 @@
 """Who pays, who spends, on what terms; and the jobs that time makes due for them. This app knows nothing of credits or usage."""
 
+from organizations.models.alerts import Alert as Alert
+from organizations.models.alerts import AlertRule as AlertRule
+from organizations.models.alerts import AlertStep as AlertStep
+from organizations.models.alerts import BudgetWarning as BudgetWarning
 from organizations.models.bulk import BulkAction as BulkAction
 from organizations.models.bulk import BulkItem as BulkItem
 from organizations.models.imports import Import as Import

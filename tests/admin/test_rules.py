@@ -16,7 +16,15 @@ from django_celery_beat.models import PeriodicTask
 
 from credits.admin.rules import RuleAdmin, Unconfirmed
 from credits.models import CreditConfig, Rehearsal
-from organizations.models import Actor, Group, Import, Organization, UsageProfile
+from organizations.models import (
+    Actor,
+    AlertRule,
+    BudgetWarning,
+    Group,
+    Import,
+    Organization,
+    UsageProfile,
+)
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.factories import make_organization, wallet_of
 from tests.usage import people as p
@@ -58,6 +66,8 @@ def a_rate() -> Rate:
 EDITS: dict[type[Model], tuple[Callable[[], Model], dict[str, Any]]] = {
     CreditConfig: (terms, {"monthly_cap": "7"}),
     Thresholds: (of_somebody(lambda own: p.thresholds(own, shutoff=9)), {"shutoff": "7"}),
+    BudgetWarning: (of_somebody(p.budget_warning), {"budget": "7"}),
+    AlertRule: (AlertRule.objects.get, {"near_cap_percent": "70"}),
     Limit: (of_somebody(lambda own: p.limit(own, 9, "actor_default")), {"cap": "7"}),
     UsageProfile: (
         of_somebody(lambda own: p.make_profile(own, "trainee", cap=9)),

@@ -28,6 +28,8 @@ CATALOGUE = {
 APART = {
     "credits_rehearsal",
     "organizations_bulkaction",
+    "organizations_alert",
+    "organizations_alertstep",
     "organizations_job",
     "organizations_lease",
     "organizations_failure",
@@ -46,8 +48,8 @@ APART = {
     "usage_whatifpart",
     "usage_whatifline",
 }
-# Profiles that are the system's belong to nobody.
-SHARED_ROWS = {"organizations_usageprofile"}
+# Profiles that are the system's belong to nobody, and neither does the rule for everybody.
+SHARED_ROWS = {"organizations_usageprofile", "organizations_alertrule"}
 # By these columns a history says whose it is: it outlives what it is of, so no foreign key holds it.
 OWNER_OF_HISTORY = {"organization_id", "wallet_id"}
 

@@ -87,6 +87,53 @@ RULES: dict[str, list[Breach]] = {
             " VALUES (2, now(), now(), 0, 'here', 0)"
         )
     ],
+    "alert_one_open_per_subject": [like("organizations_alert", "true")],
+    "alert_acknowledged_by_somebody": [
+        Breach("UPDATE organizations_alert SET acknowledged_at = now()"),
+        Breach("UPDATE organizations_alert SET acknowledged_by = 'ben'"),
+    ],
+    "alert_silenced_by_somebody": [
+        Breach("UPDATE organizations_alert SET silenced_until = now()"),
+        Breach("UPDATE organizations_alert SET silenced_by = 'ben'"),
+    ],
+    "alert_resolved_after_it_fired": [
+        Breach("UPDATE organizations_alert SET resolved_at = fired_at - interval '1 second'")
+    ],
+    "alertrule_one_for_everybody": [
+        Breach(
+            "INSERT INTO organizations_alertrule (near_cap_percent) SELECT near_cap_percent"
+            " FROM organizations_alertrule WHERE organization_id IS NULL"
+        )
+    ],
+    "alertrule_numbers_make_sense": [
+        Breach(f"UPDATE organizations_alertrule SET {column}")
+        for column in (
+            "near_cap_percent = 0",
+            "near_cap_percent = 101",
+            "dry_within_days = 0",
+            "dry_within_days = 91",
+            "debt_above = -0.000001",
+            "debt_growth = 0",
+            "refusals_at_least = 0",
+            "refusals_factor = 0.99",
+        )
+    ],
+    "budgetwarning_one_per_subject": [like("organizations_budgetwarning", "true")],
+    "budgetwarning_of_one_subject": [
+        Breach(f"UPDATE organizations_budgetwarning SET group_id = {A_GROUP}")
+    ],
+    "budgetwarning_budget_positive": [Breach("UPDATE organizations_budgetwarning SET budget = 0")],
+    "budgetwarning_some_percents": [
+        Breach("UPDATE organizations_budgetwarning SET percents = '{}'"),
+        Breach("UPDATE organizations_budgetwarning SET percents = '{1,2,3,4,5,6}'"),
+    ],
+    "budgetwarning_percents_in_range": [
+        Breach(f"UPDATE organizations_budgetwarning SET percents = '{{{percent}}}'")
+        for percent in (0, 1_001)
+    ],
+    "budgetwarning_actor_fits": [
+        like("organizations_budgetwarning", "true", organization_id=OTHER)
+    ],
     "creditconfig_no_truncate": [Breach("TRUNCATE credits_creditconfig")],
     "organization_no_truncate": [Breach(f"TRUNCATE {ORGANIZATION} CASCADE")],
     "usageprofile_no_truncate": [Breach(f"TRUNCATE {PROFILE} CASCADE")],

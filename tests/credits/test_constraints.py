@@ -16,6 +16,9 @@ from credits.services.locking import lock
 from organizations import bulk
 from organizations.ids import new_id
 from organizations.models import (
+    Alert,
+    AlertRule,
+    BudgetWarning,
     Failure,
     Group,
     Import,
@@ -93,6 +96,7 @@ def world() -> None:
     make_people(child)
     make_usage(child)
     make_job(child)
+    make_alerts(child)
     make_proposal(child)
     SavedView.objects.create(list="a.b", name="Mine", owner="ana", created_at=NOW)
     bulk.begin(
@@ -142,6 +146,14 @@ def make_import(organization: Organization) -> None:
     )
     part = whole.part_set.create(turn=0, name="acme", organization=organization, rows=1)
     whole.row_set.create(part=part, number=2)
+
+
+def make_alerts(organization: Organization) -> None:
+    Alert.objects.create(kind="in_debt", severity=1, organization=organization, fired_at=NOW)
+    AlertRule.objects.create(organization=organization, near_cap_percent=50)
+    BudgetWarning.objects.create(
+        organization=organization, actor=organization.actors.get(), budget=5, percents=[80]
+    )
 
 
 def make_proposal(organization: Organization) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from credits import services as credits_services
 from credits.models import Reservation, UsageCounter
-from organizations.models import Actor, Group, Organization, UsageProfile
+from organizations.models import Actor, BudgetWarning, Group, Organization, UsageProfile
 from tests import factories as f
 from usage import services
 from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds, UsageEvent
@@ -129,6 +129,21 @@ def limit(organization: Organization, cap: f.Amount | None, scope: str, **subjec
         cap=None if cap is None else Decimal(cap),
         created_at=f.NOW,
         updated_at=f.NOW,
+        **subject,
+    )
+
+
+def budget_warning(
+    organization: Organization,
+    *percents: int,
+    budget: f.Amount | None = None,
+    **subject: Any,
+) -> BudgetWarning:
+    """Warn of an organization's budget, a person's or a group's: at 80 and 100 %, unless it is said."""
+    return BudgetWarning.objects.create(
+        organization=organization,
+        budget=None if budget is None else Decimal(budget),
+        percents=list(percents or (80, 100)),
         **subject,
     )
 

@@ -164,7 +164,7 @@ class TestEntityGroup:
         for value in own:
             p.limit(organization, value, "group", group=acme)
 
-        assert limits.entity_group_caps(organization, [acme]) == {acme.id: cap}
+        assert limits.entity_group_caps([acme]) == {acme.id: cap}
 
     def test_is_at_most_one_for_each_actor(self, organization: Organization) -> None:
         ada = p.make_actor(organization)

@@ -1,6 +1,9 @@
 """Usage as staff see it: who may spend what, on which model, at what price; and what was done or refused."""
 
 from usage.admin import actors as actors
+from usage.admin import alert_rules as alert_rules
+from usage.admin import alerts as alerts
+from usage.admin import budget_warnings as budget_warnings
 from usage.admin import bulk_actions as bulk_actions
 from usage.admin import events as events
 from usage.admin import groups as groups

@@ -14,13 +14,14 @@ from organizations.admin.actions import may_use
 from organizations.models import Actor, ApiKey, Organization
 from usage.admin import columns
 from usage.admin.actions import Erase, Forgive
+from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, Open, open_on
 from usage.admin.limit_actions import SetLimit
 from usage.admin.overview import Button, action_url
 from usage.admin.person import keys_that_open
 from usage.admin.person_actions import SwitchOff, SwitchOn
 from usage.admin.sandbox_actions import Mint
 from usage.models import Denial
-from usage.services import budgets
+from usage.services import budgets, warnings
 from usage.services.budgets import Standing
 
 ROWS = 6
@@ -36,6 +37,9 @@ class ActorHead(NamedTuple):
     """How many of the keys open something."""
     held: dict[str, Any] | None
     denials: Sequence[Denial] | None
+    warning: warnings.Standing | None
+    """Against the budget warning of their own."""
+    alerts: Open | None
     buttons: Sequence[Button]
     dangerous: Sequence[Button]
 
@@ -58,6 +62,8 @@ def actor_head(request: HttpRequest, actor: Actor, *, now: datetime) -> ActorHea
         opening=keys_that_open(actor, now) if sees_keys else 0,
         held=_held(actor, now) if may("credits.view_reservation") else None,
         denials=_denials(actor) if may("usage.view_denial") else None,
+        warning=warnings.warning_about(actor, now=now) if may(VIEW_WARNING) else None,
+        alerts=open_on(actor, now=now) if may(VIEW_ALERT) else None,
         buttons=safe,
         dangerous=dangerous,
     )

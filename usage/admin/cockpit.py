@@ -25,11 +25,12 @@ from organizations.admin import key_state
 from organizations.models import Organization
 from organizations.services import keys_of
 from usage.admin import month
+from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, open_on
 from usage.admin.events import told as told_events
 from usage.admin.happened import happened
 from usage.admin.usage_chart import usage_of
 from usage.models import Denial, UsageEvent
-from usage.services import controls
+from usage.services import controls, warnings
 from usage.services.history import BY
 from usage.services.sandbox import sandbox_in_use
 
@@ -171,6 +172,14 @@ def _controls(seen: Seen) -> Any:
     return controls.controls_of(seen.organization, now=seen.now)
 
 
+def _alerts(seen: Seen) -> Any:
+    return open_on(seen.organization, now=seen.now)
+
+
+def _warnings(seen: Seen) -> Any:
+    return warnings.standings_of(seen.organization, now=seen.now)
+
+
 def _edit(seen: Seen) -> Any:
     """Return the form that the button Edit asks, filled in: it is sent there, and its effect is shown before anything is written."""
     initial = {"once": uuid4()}
@@ -205,6 +214,7 @@ TABS: Sequence[Tab] = (
         "overview",
         "Overview",
         (
+            Panel("alerts", VIEW_ALERT, _alerts),
             Panel("sandbox", _LOOK, lambda seen: sandbox_in_use(seen.organization)),
             Panel("controls", "usage.view_thresholds", _controls),
             Panel("entries", "credits.view_ledgerentry", _entries(FEW)),
@@ -233,6 +243,7 @@ TABS: Sequence[Tab] = (
             Panel("entity_groups", "organizations.view_group", _entity_groups),
             Panel("teams", "organizations.view_group", _teams),
             Panel("budgets", "usage.view_limit", _budgets),
+            Panel("warnings", VIEW_WARNING, _warnings),
         ),
         _always,
     ),

@@ -4,10 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.http import HttpRequest
+
 from credits.periods import month_of
 from organizations.models import Group
 from usage.admin import columns
-from usage.services import limits, used
+from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, Open, open_on
+from usage.services import limits, used, warnings
 
 
 class GroupHead(NamedTuple):
@@ -17,17 +20,24 @@ class GroupHead(NamedTuple):
     used: Decimal
     cap: Decimal | None
     """Of a shared budget for all together, of a team for each member."""
+    warning: warnings.Standing | None
+    """Against the budget warning of its own; None of what whoever asks may not see."""
+    alerts: Open | None
 
     @property
     def tone(self) -> str:
         return "good" if self.cap is None else columns.tone(self.used, self.cap)
 
 
-def group_head(group: Group, *, now: datetime) -> GroupHead:
+def group_head(request: HttpRequest, group: Group, *, now: datetime) -> GroupHead:
     """Return what a group used of its limit in this calendar month."""
     month, organization = month_of(now), group.organization
+    may = request.user.has_perm
+    warning = warnings.warning_about(group, now=now) if may(VIEW_WARNING) else None
+    seen = open_on(group, now=now) if may(VIEW_ALERT) else None
     if group.kind == Group.Kind.ENTITY:
         (taken,) = used.of_entity_groups(organization, [group], month)
-        return GroupHead(True, taken, limits.entity_group_caps(organization, [group])[group.pk])
+        return GroupHead(True, taken, limits.entity_group_caps([group])[group.pk], warning, seen)
     (taken,) = used.of_user_groups(organization, [group], month)
-    return GroupHead(False, taken, limits.team_caps(organization, [group])[group.pk])
+    cap = limits.team_caps(organization, [group])[group.pk]
+    return GroupHead(False, taken, cap, warning, seen)

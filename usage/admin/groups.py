@@ -146,7 +146,7 @@ class GroupAdmin(OwnedAdmin):
     ) -> Any:
         group = context["original"]
         if group is not None:
-            context["head_of"] = group_head(group, now=clock.now())
+            context["head_of"] = group_head(request, group, now=clock.now())
         return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(

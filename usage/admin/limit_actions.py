@@ -156,9 +156,14 @@ def without_limit(limit: Limit) -> Decimal | None:
         if limit.actor is not None:
             cap = limits.actor_terms(organization, [limit.actor])[limit.actor.pk].cap
         elif limit.group is not None:
-            is_team = limit.group.kind == Group.Kind.TEAM
-            caps = limits.team_caps if is_team else limits.entity_group_caps
-            cap = caps(organization, [limit.group])[limit.group.pk]
+            group = limit.group
+            is_team = group.kind == Group.Kind.TEAM
+            caps = (
+                limits.team_caps(organization, [group])
+                if is_team
+                else limits.entity_group_caps([group])
+            )
+            cap = caps[group.pk]
         elif limit.scope == Scope.ACTOR_DEFAULT:
             cap = limits.default_cap(organization)
         transaction.set_rollback(True)

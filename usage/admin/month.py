@@ -64,7 +64,7 @@ def entity_groups(organization: Organization, month: Period) -> list[Share]:
     """Return the entity groups whose buckets were drawn on most in a month."""
     rows = organization.groups.filter(kind=Group.Kind.ENTITY)
     groups = list(_with_use(rows, organization, month, group=OuterRef("pk")))
-    caps = limits.entity_group_caps(organization, groups)
+    caps = limits.entity_group_caps(groups)
     return [Share(group, group.used, group.reserved, caps[group.id]) for group in groups]
 
 

@@ -178,7 +178,7 @@ def _shared(
     organization: Organization, counters: dict[tuple[str, object], Decimal]
 ) -> list[Subject]:
     groups = list(Group.objects.filter(organization=organization, kind=Group.Kind.ENTITY)[:MOST])
-    caps = limits.entity_group_caps(organization, groups)
+    caps = limits.entity_group_caps(groups)
     return [
         Subject(group.name, caps[group.pk], counters.get(("group", group.pk), ZERO))
         for group in groups

@@ -159,7 +159,7 @@ def limit_entity_groups(
     groups = subjects.entity_groups(organization, list(changes), lock=True)
     by_id = {group.id: changes[group.key] for group in groups}
     _set_limits(organization, Scope.GROUP, by_id.items(), author)
-    caps = limits.entity_group_caps(organization, groups)
+    caps = limits.entity_group_caps(groups)
     return _effective(groups, caps, by_id)
 
 

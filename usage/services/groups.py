@@ -12,7 +12,7 @@ from credits.models import UsageCounter
 from credits.services.actors import require_own_profile
 from credits.services.locking import lock_terms
 from organizations.history import LENGTH, UNSAID, delete_signed, sign
-from organizations.models import Actor, Group, Membership, Organization, UsageProfile
+from organizations.models import Actor, BudgetWarning, Group, Membership, Organization, UsageProfile
 from usage.models import Limit
 
 
@@ -82,7 +82,7 @@ def update_group(
 
 @transaction.atomic(savepoint=False)
 def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
-    """Delete a group with its memberships and its limit.
+    """Delete a group with its memberships, its limit and its budget warning.
 
     :raises GroupInUse: if work was counted against it
     """
@@ -94,7 +94,8 @@ def delete_group(*, group: Group, performed_by: str = UNSAID) -> None:
         raise GroupInUse(f"work was counted against {group.key}")
     sign(group, performed_by=performed_by)
     try:
-        for rows in (Membership.objects.filter(group=group), Limit.objects.filter(group=group)):
+        for its in (Membership, Limit, BudgetWarning):
+            rows = its._default_manager.filter(group=group)
             delete_signed(list(rows), performed_by=performed_by)
         group.delete()
     except ProtectedError as error:

@@ -175,7 +175,7 @@ class Book:
         """Return the shared cap of an entity group."""
 
         def read() -> limits.Cap:
-            return limits.entity_group_caps(self.organization, [group])[group.id]
+            return limits.entity_group_caps([group])[group.id]
 
         return self._own(("group cap", group.id), read, keeps=_anything)
 

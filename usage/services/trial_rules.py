@@ -127,7 +127,7 @@ def _shared_caps(organization: Organization, keys: Iterable[str]) -> dict[str, D
     keys = list(keys)
     groups = [UUID(key.split(" ")[1]) for key in keys if key.startswith("group ")]
     found = Group.objects.filter(organization=organization, id__in=groups)
-    caps = limits.entity_group_caps(organization, list(found))
+    caps = limits.entity_group_caps(list(found))
     shared = {what_if.group_key(id): cap for id, cap in caps.items()}
     for key in keys:
         kind, _, rest = key.partition(" ")

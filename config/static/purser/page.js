@@ -89,12 +89,9 @@ function localize(root) {
 }
 document.addEventListener("DOMContentLoaded", () => localize(document));
 
-// The theme hides a page until its scripts run, and what is hidden takes no focus: give it where a page asks for it. The browser tries first, before
-// the next frame, and complains where somebody was faster.
+// The theme hides a page until its scripts run, and what is hidden takes no focus: give it where a page asks for it.
 addEventListener("load", () => {
-    requestAnimationFrame(() => {
-        if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
-    });
+    if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
 });
 
 // A page that shows how far something is looks again by itself, while somebody looks at it.

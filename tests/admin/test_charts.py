@@ -18,9 +18,9 @@ class TestStacked:
     def test_puts_one_upon_the_other(self) -> None:
         chart = stacked(DAYS, [series("a", 6, 0, 0), series("b", 2, 4, 0)], label="x")
 
-        assert '<rect x="1" y="40" width="8" height="60" class="c-1"/>' in chart
-        assert '<rect x="1" y="20" width="8" height="20" class="c-2"/>' in chart
-        assert '<rect x="11" y="60" width="8" height="40" class="c-2"/>' in chart
+        assert '<rect x="1" y="25" width="8" height="75" class="c-1"/>' in chart
+        assert '<rect x="1" y="0" width="8" height="25" class="c-2"/>' in chart
+        assert '<rect x="11" y="50" width="8" height="50" class="c-2"/>' in chart
         assert chart.count('class="c-') == 3
 
     def test_has_its_figures_as_a_table(self) -> None:
@@ -46,7 +46,7 @@ class TestStacked:
         assert "<b>" not in stacked(DAYS[:1], [series("<b>", 1)], label='"><b>')
 
     @pytest.mark.parametrize(
-        ("highest", "top"), [("1200", "2,000"), ("25", "25"), ("0.03", "0.05"), ("0", "1")]
+        ("highest", "top"), [("1300", "1,500"), ("25", "25"), ("0.03", "0.03"), ("0", "1")]
     )
     def test_ends_its_axis_at_a_round_figure(self, highest: str, top: str) -> None:
         chart = stacked(DAYS[:1], [Series("a", [Decimal(highest)])], label="x")

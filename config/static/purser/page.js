@@ -89,9 +89,12 @@ function localize(root) {
 }
 document.addEventListener("DOMContentLoaded", () => localize(document));
 
-// The theme hides a page until its scripts run, and what is hidden takes no focus: give it where a page asks for it.
+// The theme hides a page until its scripts run, and what is hidden takes no focus: give it where a page asks for it. The browser tries first, before
+// the next frame, and complains where somebody was faster.
 addEventListener("load", () => {
-    if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+    requestAnimationFrame(() => {
+        if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+    });
 });
 
 // A page that shows how far something is looks again by itself, while somebody looks at it.

@@ -61,6 +61,38 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Alert',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('kind', models.CharField(choices=[('near_cap', 'near the cap'), ('person_near_cap', 'person near the cap'), ('shared_near_cap', 'shared budget near the cap'), ('budget', 'budget warning'), ('dry_soon', 'dry soon'), ('in_debt', 'in debt'), ('debt_grown', 'debt grown'), ('refusals', 'refused more than usual'), ('job_failed', 'work left to staff'), ('findings', 'findings of an audit'), ('task_late', 'task late'), ('task_off', 'task switched off')], max_length=20)),
+                ('severity', models.PositiveSmallIntegerField(choices=[(1, 'Warning'), (2, 'Critical')])),
+                ('subject', models.CharField(default='', max_length=200)),
+                ('level', models.PositiveIntegerField(default=0)),
+                ('figures', models.JSONField(default=dict)),
+                ('fired_at', models.DateTimeField()),
+                ('acknowledged_at', models.DateTimeField(null=True)),
+                ('acknowledged_by', models.CharField(default='', max_length=150)),
+                ('silenced_until', models.DateTimeField(null=True)),
+                ('silenced_by', models.CharField(default='', max_length=150)),
+                ('resolved_at', models.DateTimeField(null=True)),
+                ('actor', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='organizations.actor')),
+                ('group', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='organizations.group')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='AlertStep',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('what', models.CharField(choices=[('fired', 'Fired'), ('worse', 'became worse'), ('acknowledged', 'Acknowledged'), ('reopened', 'acknowledgement taken back'), ('silenced', 'Silenced'), ('unsilenced', 'silence ended'), ('resolved', 'Resolved')], max_length=12)),
+                ('at', models.DateTimeField()),
+                ('by', models.CharField(max_length=150)),
+                ('note', models.CharField(default='', max_length=300)),
+                ('until', models.DateTimeField(null=True)),
+                ('figures', models.JSONField(default=dict)),
+                ('alert', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='organizations.alert')),
+            ],
+        ),
+        migrations.CreateModel(
             name='ApiKey',
             fields=[
                 ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
@@ -117,6 +149,31 @@ class Migration(migrations.Migration):
             ],
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='clockmark_only_one')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Import',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('kind', models.CharField(max_length=20)),
+                ('file_name', models.CharField(max_length=200)),
+                ('read_as', models.CharField(max_length=60)),
+                ('reason', models.CharField(max_length=300)),
+                ('performed_by', models.CharField(max_length=150)),
+                ('reach', models.JSONField(default=dict)),
+                ('rows', models.PositiveIntegerField()),
+                ('parts', models.PositiveIntegerField()),
+                ('weight', models.DecimalField(decimal_places=6, default=0, max_digits=30)),
+                ('created_at', models.DateTimeField()),
+                ('checked_at', models.DateTimeField(null=True)),
+                ('problems', models.PositiveIntegerField(default=0)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('started_by', models.CharField(blank=True, default='', max_length=150)),
+                ('finished_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('checked_at__isnull', True), models.Q(('finished_at__isnull', True), ('started_at__isnull', False)), _connector='OR'), fields=['id'], name='import_to_do')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('started_at__isnull', True), models.Q(('checked_at__isnull', False), ('problems', 0)), _connector='OR'), name='import_carried_out_after_it_was_checked'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('started_at__isnull', False), _connector='OR'), name='import_finished_after_it_was_started')],
             },
         ),
         migrations.CreateModel(
@@ -182,6 +239,20 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='organizations.organization'),
         ),
         migrations.CreateModel(
+            name='ImportPart',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('turn', models.PositiveIntegerField()),
+                ('above', models.PositiveIntegerField(null=True)),
+                ('name', models.CharField(max_length=300)),
+                ('rows', models.PositiveIntegerField()),
+                ('state', models.CharField(choices=[('waiting', 'not looked at yet'), ('refused', 'wrong'), ('ready', 'ready'), ('done', 'done'), ('failed', 'failed')], default='waiting', max_length=7)),
+                ('said', models.CharField(blank=True, default='', max_length=500)),
+                ('whole', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='part_set', to='organizations.import')),
+                ('organization', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='organizations.organization')),
+            ],
+        ),
+        migrations.CreateModel(
             name='IdempotencyKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -245,6 +316,29 @@ class Migration(migrations.Migration):
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
+            name='HistoricalBudgetWarning',
+            fields=[
+                ('history_why', models.CharField(blank=True, db_default='', default=organizations.history.why, max_length=300)),
+                ('id', models.UUIDField(db_index=True, default=organizations.ids.new_id, editable=False)),
+                ('budget', models.DecimalField(blank=True, decimal_places=6, help_text='Credits per calendar month. Empty: of the cap that applies.', max_digits=24, null=True)),
+                ('percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), help_text='At which it warns: 80, 100.', size=None)),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ('history_date', models.DateTimeField(db_index=True)),
+                ('history_change_reason', models.CharField(max_length=100, null=True)),
+                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ('actor', models.ForeignKey(blank=True, db_constraint=False, help_text='Of this person or agent only.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.actor')),
+                ('group', models.ForeignKey(blank=True, db_constraint=False, help_text='Of this group only: of a shared budget what is drawn from it, of a team what its members use together.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.group')),
+                ('organization', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'verbose_name': 'historical budget warning',
+                'verbose_name_plural': 'historical budget warnings',
+                'ordering': ('-history_date', '-history_id'),
+                'get_latest_by': ('history_date', 'history_id'),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
             name='HistoricalApiKey',
             fields=[
                 ('history_why', models.CharField(blank=True, db_default='', default=organizations.history.why, max_length=300)),
@@ -271,6 +365,31 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'historical api key',
                 'verbose_name_plural': 'historical api keys',
+                'ordering': ('-history_date', '-history_id'),
+                'get_latest_by': ('history_date', 'history_id'),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
+            name='HistoricalAlertRule',
+            fields=[
+                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
+                ('history_why', models.CharField(blank=True, db_default='', default=organizations.history.why, max_length=300)),
+                ('near_cap_percent', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='near a cap, percent')),
+                ('dry_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='dry within, days')),
+                ('debt_above', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True)),
+                ('debt_growth', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True, verbose_name='debt grown by, in a day')),
+                ('refusals_at_least', models.PositiveIntegerField(blank=True, null=True, verbose_name='refusals in a day, at least')),
+                ('refusals_factor', models.DecimalField(blank=True, decimal_places=2, max_digits=6, null=True, verbose_name='refusals, times the usual')),
+                ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
+                ('history_date', models.DateTimeField(db_index=True)),
+                ('history_change_reason', models.CharField(max_length=100, null=True)),
+                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
+                ('organization', models.ForeignKey(blank=True, db_constraint=False, help_text='Empty: for everybody.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'verbose_name': 'historical alert rule',
+                'verbose_name_plural': 'historical alert rules',
                 'ordering': ('-history_date', '-history_id'),
                 'get_latest_by': ('history_date', 'history_id'),
             },
@@ -326,10 +445,39 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='bulk_items', to='organizations.organization')),
             ],
         ),
+        migrations.CreateModel(
+            name='BudgetWarning',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('budget', models.DecimalField(blank=True, decimal_places=6, help_text='Credits per calendar month. Empty: of the cap that applies.', max_digits=24, null=True)),
+                ('percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), help_text='At which it warns: 80, 100.', size=None)),
+                ('actor', models.ForeignKey(blank=True, help_text='Of this person or agent only.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget_warnings', to='organizations.actor')),
+                ('group', models.ForeignKey(blank=True, help_text='Of this group only: of a shared budget what is drawn from it, of a team what its members use together.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='budget_warnings', to='organizations.group')),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='budget_warnings', to='organizations.organization')),
+            ],
+        ),
         migrations.AddField(
             model_name='apikey',
             name='organization',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='organizations.organization'),
+        ),
+        migrations.CreateModel(
+            name='AlertRule',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('near_cap_percent', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='near a cap, percent')),
+                ('dry_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='dry within, days')),
+                ('debt_above', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True)),
+                ('debt_growth', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True, verbose_name='debt grown by, in a day')),
+                ('refusals_at_least', models.PositiveIntegerField(blank=True, null=True, verbose_name='refusals in a day, at least')),
+                ('refusals_factor', models.DecimalField(blank=True, decimal_places=2, max_digits=6, null=True, verbose_name='refusals, times the usual')),
+                ('organization', models.OneToOneField(blank=True, help_text='Empty: for everybody.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alert_rule', to='organizations.organization')),
+            ],
+        ),
+        migrations.AddField(
+            model_name='alert',
+            name='organization',
+            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='organizations.organization'),
         ),
         migrations.AddField(
             model_name='actor',
@@ -490,6 +638,25 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='actors', to='organizations.usageprofile'),
         ),
         migrations.CreateModel(
+            name='ImportRow',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveIntegerField()),
+                ('cells', models.JSONField(default=dict)),
+                ('problems', models.JSONField(default=list)),
+                ('state', models.CharField(choices=[('waiting', 'not looked at yet'), ('wrong', 'wrong'), ('new', 'would be made'), ('known', 'is there already'), ('made', 'made'), ('there', 'was there already'), ('failed', 'not made')], default='waiting', max_length=7)),
+                ('made', models.CharField(blank=True, default='', max_length=60)),
+                ('said', models.CharField(blank=True, default='', max_length=300)),
+                ('secret_hash', models.BinaryField(null=True)),
+                ('part', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='row_set', to='organizations.importpart')),
+                ('whole', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='row_set', to='organizations.import')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['part', 'number'], name='importrow_of_part'), models.Index(condition=models.Q(('state__in', ['wrong', 'failed'])), fields=['whole', 'number'], name='importrow_wrong')],
+                'constraints': [models.UniqueConstraint(fields=('whole', 'number'), name='importrow_one_per_number')],
+            },
+        ),
+        migrations.CreateModel(
             name='Lease',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -515,6 +682,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='membership',
             constraint=models.UniqueConstraint(condition=models.Q(('kind', 'entity')), fields=('actor',), name='membership_one_entity_group'),
+        ),
+        migrations.AddIndex(
+            model_name='importpart',
+            index=models.Index(fields=['whole', 'state', 'turn'], name='importpart_by_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='importpart',
+            constraint=models.UniqueConstraint(fields=('whole', 'turn'), name='importpart_one_per_turn'),
         ),
         migrations.AddIndex(
             model_name='idempotencykey',
@@ -568,6 +743,22 @@ class Migration(migrations.Migration):
             model_name='bulkitem',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('outcome', '')), models.Q(models.Q(('outcome', ''), _negated=True), ('finished_at__isnull', False), ('is_to_do', True)), _connector='OR'), name='bulkitem_finished_with_an_outcome'),
         ),
+        migrations.AddConstraint(
+            model_name='budgetwarning',
+            constraint=models.UniqueConstraint(fields=('organization', 'actor', 'group'), name='budgetwarning_one_per_subject', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='budgetwarning',
+            constraint=models.CheckConstraint(condition=models.Q(('actor__isnull', True), ('group__isnull', True), _connector='OR'), name='budgetwarning_of_one_subject'),
+        ),
+        migrations.AddConstraint(
+            model_name='budgetwarning',
+            constraint=models.CheckConstraint(condition=models.Q(('budget__gt', 0)), name='budgetwarning_budget_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='budgetwarning',
+            constraint=models.CheckConstraint(condition=models.Q(('percents__len__gte', 1), ('percents__len__lte', 5)), name='budgetwarning_some_percents'),
+        ),
         migrations.AddIndex(
             model_name='apikey',
             index=models.Index(fields=['organization', '-id'], name='apikey_of_organization'),
@@ -587,6 +778,54 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='apikey',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('grace_until__isnull', True), ('rotated_at__isnull', True), ('superseded_by__isnull', True)), models.Q(('grace_until__isnull', False), ('rotated_at__isnull', False), ('superseded_by__isnull', False)), _connector='OR'), name='apikey_superseded_means_rotated'),
+        ),
+        migrations.AddConstraint(
+            model_name='alertrule',
+            constraint=models.UniqueConstraint(condition=models.Q(('organization__isnull', True)), fields=('organization',), name='alertrule_one_for_everybody', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='alertrule',
+            constraint=models.CheckConstraint(condition=models.Q(('debt_above__gte', 0), ('debt_growth__gt', 0), ('dry_within_days__gte', 1), ('dry_within_days__lte', 90), ('near_cap_percent__gte', 1), ('near_cap_percent__lte', 100), ('refusals_at_least__gte', 1), ('refusals_factor__gte', 1)), name='alertrule_numbers_make_sense'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('resolved_at__isnull', True)), fields=['-id'], name='alert_open'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('resolved_at__isnull', True)), fields=['organization', '-id'], name='alert_of_organization'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('resolved_at__isnull', False)), fields=['resolved_at'], name='alert_over'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('silenced_until__isnull', False)), fields=['organization', 'kind', 'silenced_until'], name='alert_silenced'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor'], name='alert_of_actor'),
+        ),
+        migrations.AddIndex(
+            model_name='alert',
+            index=models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='alert_of_group'),
+        ),
+        migrations.AddConstraint(
+            model_name='alert',
+            constraint=models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('organization', 'kind', 'actor', 'group', 'subject'), name='alert_one_open_per_subject', nulls_distinct=False),
+        ),
+        migrations.AddConstraint(
+            model_name='alert',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('acknowledged_at__isnull', True), ('acknowledged_by', '')), models.Q(('acknowledged_at__isnull', False), models.Q(('acknowledged_by', ''), _negated=True)), _connector='OR'), name='alert_acknowledged_by_somebody'),
+        ),
+        migrations.AddConstraint(
+            model_name='alert',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('silenced_by', ''), ('silenced_until__isnull', True)), models.Q(('silenced_until__isnull', False), models.Q(('silenced_by', ''), _negated=True)), _connector='OR'), name='alert_silenced_by_somebody'),
+        ),
+        migrations.AddConstraint(
+            model_name='alert',
+            constraint=models.CheckConstraint(condition=models.Q(('resolved_at__isnull', True), ('resolved_at__gte', models.F('fired_at')), _connector='OR'), name='alert_resolved_after_it_fired'),
         ),
         migrations.AddConstraint(
             model_name='proposal',

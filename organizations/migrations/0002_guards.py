@@ -67,6 +67,13 @@ FORWARD = [
     FOR EACH ROW EXECUTE FUNCTION organizations_exact_names_1('external_id')""",
     """CREATE TRIGGER organization_exact_external_id BEFORE INSERT OR UPDATE OF external_id ON organizations_organization
     FOR EACH ROW EXECUTE FUNCTION organizations_exact_names_1('external_id')""",
+    # A warning of a budget is about an actor of its own organization.
+    """ALTER TABLE organizations_budgetwarning
+    ADD CONSTRAINT budgetwarning_actor_fits FOREIGN KEY (actor_id, organization_id)
+        REFERENCES organizations_actor (id, organization_id)""",
+    # Nothing is reached at 0 %.
+    """ALTER TABLE organizations_budgetwarning
+    ADD CONSTRAINT budgetwarning_percents_in_range CHECK (0 < ALL (percents) AND 1000 >= ALL (percents))""",
     # What was asked for many at once stays what it was, and so does for whom.
     function("organizations_bulkaction_is_fixed"),
     """CREATE TRIGGER bulkaction_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkaction
@@ -80,6 +87,8 @@ BACKWARD = [
     "DROP FUNCTION organizations_bulkitem_is_fixed",
     "DROP TRIGGER bulkaction_is_fixed ON organizations_bulkaction",
     "DROP FUNCTION organizations_bulkaction_is_fixed",
+    "ALTER TABLE organizations_budgetwarning DROP CONSTRAINT budgetwarning_percents_in_range",
+    "ALTER TABLE organizations_budgetwarning DROP CONSTRAINT budgetwarning_actor_fits",
     "DROP TRIGGER organization_exact_external_id ON organizations_organization",
     "DROP TRIGGER actor_exact_external_id ON organizations_actor",
     "DROP TRIGGER group_exact_key ON organizations_group",

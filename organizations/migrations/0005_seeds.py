@@ -1,4 +1,4 @@
-"""What every installation begins with: two usage profiles for everybody, and the calendar as it comes.
+"""What every installation begins with: two usage profiles for everybody, from where on Purser alerts, and the calendar as it comes.
 
 The calendar is rows that staff may edit, of what is rung for and how often. All times are UTC.
 """
@@ -27,6 +27,15 @@ PROFILES = [
         "allowed_model_tiers": ["everyday", "advanced", "strategic"],
     },
 ]
+# From where on Purser alerts, of everybody who has no rule of their own.
+ALERTS = {
+    "near_cap_percent": 80,
+    "dry_within_days": 7,
+    "debt_above": 0,
+    "debt_growth": 500,
+    "refusals_at_least": 20,
+    "refusals_factor": 3,
+}
 
 INTERVALS = [
     ("renew", 20, "credits.tasks.renew"),
@@ -37,12 +46,15 @@ INTERVALS = [
     ("roll up usage", 300, "usage.tasks.roll_up_usage"),
     ("answer what-ifs", 20, "usage.tasks.answer_what_ifs"),
     ("take stock", 300, "usage.tasks.take_stock"),
+    ("notice", 300, "usage.tasks.notice"),
+    ("import rows", 10, "usage.tasks.import_rows"),
 ]
 TIMES = [
     ("seal the ledger", "20", "0", "credits.tasks.seal_ledger"),
     ("reconcile", "10", "3", "usage.tasks.reconcile"),
     ("verify the ledger", "40", "3", "credits.tasks.verify_ledger"),
     ("prune", "17", "*", "usage.tasks.prune"),
+    ("compare prices", "25", "4", "usage.tasks.compare_prices"),
 ]
 
 
@@ -55,6 +67,14 @@ def add_profiles(apps, schema_editor):
 def remove_profiles(apps, schema_editor):
     ids = [profile["id"] for profile in PROFILES]
     apps.get_model("organizations", "UsageProfile").objects.filter(id__in=ids).delete()
+
+
+def add_alerts(apps, schema_editor):
+    apps.get_model("organizations", "AlertRule").objects.create(**ALERTS)
+
+
+def remove_alerts(apps, schema_editor):
+    apps.get_model("organizations", "AlertRule").objects.filter(organization=None).delete()
 
 
 def add_schedules(apps, schema_editor):
@@ -86,5 +106,6 @@ class Migration(migrations.Migration):
     ]
     operations = [
         migrations.RunPython(add_profiles, remove_profiles),
+        migrations.RunPython(add_alerts, remove_alerts),
         migrations.RunPython(add_schedules, remove_schedules),
     ]

@@ -159,6 +159,27 @@ class Migration(migrations.Migration):
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
+            name='PriceProposal',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('action', models.CharField(max_length=40)),
+                ('payload', models.JSONField()),
+                ('digest', models.CharField(max_length=64)),
+                ('subject', models.CharField(max_length=200)),
+                ('effect', models.CharField(max_length=300)),
+                ('reason', models.CharField(max_length=300)),
+                ('proposed_by', models.CharField(max_length=150)),
+                ('proposed_at', models.DateTimeField()),
+                ('expires_at', models.DateTimeField()),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('approved', 'Approved'), ('refused', 'Refused')], default='waiting', max_length=8)),
+                ('decided_by', models.CharField(max_length=150, null=True)),
+                ('decided_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'approved', 'refused'])), name='priceproposal_state_known'), models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('decided_by', None), ('state', 'waiting')), models.Q(models.Q(('state', 'waiting'), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False)), _connector='OR'), name='priceproposal_decided_or_waiting'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('decided_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='priceproposal_approved_by_another'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), ('decided_at__lt', models.F('expires_at')), _connector='OR'), name='priceproposal_approved_in_time'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('proposed_at'))), name='priceproposal_expires_later')],
+            },
+        ),
+        migrations.CreateModel(
             name='Stock',
             fields=[
                 ('id', models.BigIntegerField(default=1, primary_key=True, serialize=False)),
@@ -232,6 +253,25 @@ class Migration(migrations.Migration):
                 ('actor', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='organizations.actor')),
                 ('part', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='usage.whatifpart')),
             ],
+        ),
+        migrations.CreateModel(
+            name='AcceptedDifference',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('unit', models.CharField(max_length=40)),
+                ('variant', models.CharField(blank=True, db_default='', default='', max_length=40)),
+                ('hours', models.CharField(blank=True, db_default='', default='', max_length=11)),
+                ('prompt_tokens_from', models.PositiveIntegerField(db_default=0, default=0)),
+                ('own', usage.models.PriceField(decimal_places=20, max_digits=34)),
+                ('listed', usage.models.PriceField(decimal_places=20, max_digits=34)),
+                ('reason', models.CharField(max_length=300)),
+                ('accepted_by', models.CharField(max_length=150)),
+                ('accepted_at', models.DateTimeField()),
+                ('model', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='accepted_differences', to='usage.aimodel')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('model', 'unit', 'variant', 'hours', 'prompt_tokens_from'), name='accepteddifference_one_per_step')],
+            },
         ),
         migrations.CreateModel(
             name='CustomerPrice',

@@ -26,7 +26,7 @@ rate (429), the suspension of its organization or of the parent (503), its scope
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -338,9 +338,16 @@ class ApiView(APIView):
         return None
 
     def page(
-        self, rows: QuerySet[Row], shape: type[serializers.BaseSerializer], **how: Any
+        self,
+        rows: QuerySet[Row],
+        shape: type[serializers.BaseSerializer],
+        context: Mapping[str, Any] | None = None,
+        **how: Any,
     ) -> Response:
-        """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say, and what a `Listing` says of their order."""
+        """Answer one page of `rows`, newest first, as the query's `limit` and `cursor` say, and what a `Listing` says of their order.
+
+        :param context: what the shape has to know besides the moment
+        """
         query = self.query
         items, cursor = pagination.page(
             rows,
@@ -349,7 +356,7 @@ class ApiView(APIView):
             list_name=type(self).__name__,
             **how,
         )
-        data = shape(items, many=True, context={"now": self.now}).data
+        data = shape(items, many=True, context={"now": self.now, **(context or {})}).data
         return Response({"items": data, "nextCursor": cursor})
 
     @property

@@ -118,6 +118,7 @@ NEW_PROFILE = {"name": "Night", "slug": "p-UNIQUE", "description": ""}
 MATRIX = [
     Door("GET", "/api/v1/whoami", ANY_KEY),
     Door("GET", "/api/v1/credits", READS_CREDITS),
+    Door("GET", "/api/v1/credits/alerts", READS_CREDITS),
     Door("GET", "/api/v1/credits/events", READS_CREDITS),
     Door("GET", "/api/v1/credits/forecast", READS_CREDITS),
     Door("GET", "/api/v1/credits/grants", READS_CREDITS),

@@ -4,6 +4,7 @@ from django.urls import path
 
 from usage.views import (
     actors,
+    alerts,
     catalogue,
     children,
     events,
@@ -21,6 +22,7 @@ _CONTROLS = "ai/credit-controls"
 _USAGE = "ai/credit-usage"
 
 urlpatterns = [
+    path("credits/alerts", alerts.Alerts.as_view()),
     path("organizations/bulk", children.Children.as_view()),
     path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
     path("credits/events", ledger.CreditEvents.as_view()),

@@ -505,6 +505,7 @@ GRANTS = {"live": "choice", "source": "choice", "status": "choice", "category": 
 DOORS = [
     Door("GET", "/api/v1/whoami"),
     Door("GET", "/api/v1/credits", query={"asOf": "moment"}),
+    Door("GET", "/api/v1/credits/alerts", query=PAGE | {"kind": "choice"}),
     Door("GET", "/api/v1/credits/events", query=EVENTS),
     Door("GET", "/api/v1/credits/forecast", query={"horizonDays": "limit"}),
     Door("GET", "/api/v1/credits/grants", query=PAGE | GRANTS),

@@ -8,12 +8,14 @@ from django.db import connection
 from psycopg import sql
 
 from credits import services
+from organizations import alerts
 from organizations.models import Actor, ApiKey, IdempotencyKey
 from tests import factories as f
 from tests.callers import Caller, caller_of, error, ok
 from tests.callers import clock as clock
 from tests.config import test_roles as roles
 from tests.usage import people as p
+from tests.usage.noticed import look, the_alert
 from usage.models import UsageEvent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock")]
@@ -64,6 +66,21 @@ def named_in() -> set[str]:
 
 
 class TestErase:
+    def test_takes_the_reasons_of_alerts_about_it_along(self, caller: Caller) -> None:
+        actor = person(caller)
+        p.budget_warning(actor.organization, actor=actor, budget=5)
+        look()
+        alert = the_alert("budget")
+        by: dict[str, Any] = {"note": "Quintessa knows", "performed_by": "staff:ana", "now": f.NOW}
+        alerts.acknowledge(alert=alert, **by)
+        assert "organizations_alertstep.note" in named_in()
+
+        ok(caller.delete(f"/actors/{actor.public_id}"))
+
+        assert named_in() == set()
+        step = alert.steps.get(what="acknowledged")
+        assert (step.by, step.note) == ("staff:ana", "")
+
     def test_leaves_no_name_anywhere(self, caller: Caller) -> None:
         actor = person(caller)
         assert named_in() >= {

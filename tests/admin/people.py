@@ -6,12 +6,17 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from config.sessions import BROWSER, FROM
 from organizations.models import Organization
 
 
 def client_of(user: User, **options: Any) -> Client:
+    """Return a client who is logged in, and was here a moment ago: its first request writes down no login."""
     client = Client(**options)
     client.force_login(user)
+    session = client.session
+    session[FROM] = session[BROWSER] = ""
+    session.save()
     return client
 
 

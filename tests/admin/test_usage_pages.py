@@ -125,7 +125,8 @@ class TestEveryPage:
     def test_has_no_action_on_many_rows(self, ana: Client) -> None:
         world()
 
-        for model in [*VIEW_ONLY, *EDITED]:
+        # People and refusals have a bar for those that are selected.
+        for model in {*VIEW_ONLY, *EDITED} - {Actor, Denial}:
             assert 'name="action"' not in ana.get(list_of(model)).content.decode(), model
 
 
@@ -169,7 +170,9 @@ class TestLists:
         many = {model: len(queries_of(ana, list_of(model))) for model in few}
 
         assert many == few
-        assert max(many.values()) < 13, many
+        # Of models their prices are shown, with the markups on them.
+        assert many.pop(AIModel) < 19
+        assert max(many.values()) < 14, many
 
     def test_never_count_what_only_grows(self, ana: Client) -> None:
         world()

@@ -1,6 +1,6 @@
 """From where on things become an alert, as staff edit it: for everybody, and for an organization where it differs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -12,9 +12,11 @@ from django.db.models import DecimalField
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from credits.admin.columns import amount
 from credits.admin.edits import EditedAdmin
 from credits.admin.forms import CreditsField
 from organizations.admin.actions import Figure
+from organizations.admin.cells import count, pill
 from organizations.models import Alert, AlertRule
 
 AS_FOR_EVERYBODY = "as for everybody"
@@ -51,12 +53,30 @@ LIMITS = (
 )
 
 
+def _column(name: str, write: Callable[[Any], object]) -> Callable[[AlertRule], object]:
+    """Return the column of a number, which says what none means."""
+    field: Any = AlertRule._meta.get_field(name)
+
+    def column(rule: AlertRule) -> object:
+        number = field.value_from_object(rule)
+        if number is None:
+            return pill(NEVER if rule.organization_id is None else AS_FOR_EVERYBODY)
+        return write(number)
+
+    column.__name__ = name
+    return display(description=field.verbose_name, ordering=name)(column)
+
+
 @admin.register(AlertRule)
 class AlertRuleAdmin(EditedAdmin):
     """The row for everybody is always there; an organization has one where something is to differ."""
 
     form = AlertRuleForm
-    list_display = ("name", *(field for field, *_ in LIMITS), "debt_above", "debt_growth")
+    list_display = (
+        "name",
+        *(_column(name, count) for name, *_ in LIMITS[:3]),
+        *(_column(name, amount) for name in ("refusals_factor", "debt_above", "debt_growth")),
+    )
     list_select_related = ("organization",)
     ordering = ("organization__name",)
     search_fields = ("organization__name",)

@@ -105,7 +105,7 @@ class Purse:
         :param settled: the part of what is held that is charged in the end; the rest comes back
         """
         self.lots = sorted((replace(lot) for lot in flows.lots), key=_order)
-        self.balance = sum(lot.amount for lot in self.lots) - flows.debt
+        self.pool = sum(lot.amount for lot in self.lots) - flows.debt
         self.held = sum(held.amount for held in flows.held)
         self.settled = settled
         self.overdraft = inf if flows.overdraft is None else flows.overdraft
@@ -115,7 +115,7 @@ class Purse:
     @property
     def left(self) -> float:
         """What no hold needs: negative in debt."""
-        return self.balance - self.held
+        return self.pool - self.held
 
     @property
     def spare(self) -> float:
@@ -128,7 +128,7 @@ class Purse:
         self.draw(amount)
 
     def draw(self, amount: float) -> None:
-        self.balance -= amount
+        self.pool -= amount
         while amount > 0 and self.lots:
             first = self.lots[0]
             if first.amount > amount:
@@ -139,14 +139,14 @@ class Purse:
 
     def add(self, lot: Lot) -> None:
         """Take credits in: a debt takes of them first."""
-        rest = lot.amount - max(0.0, -self.balance)
-        self.balance += lot.amount
+        rest = lot.amount - max(0.0, -self.pool)
+        self.pool += lot.amount
         if rest > 0:
             insort(self.lots, replace(lot, amount=rest), key=_order)
 
     def give(self, amount: float) -> list[Lot]:
         """Let credits leave for another wallet; they keep their end."""
-        self.balance -= amount
+        self.pool -= amount
         given = []
         for lot in [lot for lot in self.lots if not lot.of_term]:
             if amount <= 0:
@@ -162,13 +162,13 @@ class Purse:
         """Let go what has ended by now, but for the allowance: the end of the term sees to that."""
         ended = [lot for lot in self.lots if lot.ends <= now and not lot.of_term]
         if ended:
-            self.balance -= sum(lot.amount for lot in ended)
+            self.pool -= sum(lot.amount for lot in ended)
             self.lots = [lot for lot in self.lots if lot.ends > now or lot.of_term]
 
     def begin_term(self, term: Term) -> None:
         left = sum(lot.amount for lot in self.lots if lot.of_term)
         self.lots = [lot for lot in self.lots if not lot.of_term]
-        self.balance -= left
+        self.pool -= left
         brings = min(left, term.rolls_over) + term.brings
         if brings:
             self.add(Lot(brings, term.ends, of_term=True))

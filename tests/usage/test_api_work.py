@@ -689,6 +689,7 @@ class TestModels:
             "available": True,
             "reason": None,
             "ratedAt": "2026-01-01T00:00:00.000Z",
+            "retiredAt": None,
         }
 
 

@@ -37,9 +37,23 @@ def call(house: House, whose: str, method: str, path: str, **body: Any) -> dict[
         return dict(json.load(refused))
 
 
+def child_of(house: House) -> str:
+    """Return the id of the child."""
+    me = call(house, "child", "GET", "whoami")
+    assert "error" not in me, me
+    return str(me["organizationId"])
+
+
+def another_key(house: House) -> None:
+    """Give the child one more key, the newest: one that may leak while the printed one is still asked with."""
+    keys = f"organizations/{child_of(house)}/api-keys"
+    made = call(house, "parent", "POST", keys, name="Another", scopes=["usage:write"])
+    assert "error" not in made, made
+
+
 def refused_by_the_cap(house: House) -> str:
     """Have work of the child refused by its cap. Return the id of the request."""
-    child = call(house, "child", "GET", "whoami")["organizationId"]
+    child = child_of(house)
     now = call(house, "child", "GET", "credits")
     call(
         house,

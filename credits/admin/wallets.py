@@ -174,8 +174,9 @@ def _categories(period: BillingPeriod, statement: Statement) -> SafeString:
         lines,
     )
     return format_html(
-        '<table class="rows"><thead><tr><th>Of the credits</th><th class="num">Came</th><th class="num">Used</th>'
-        '<th class="num">Lapsed</th><th class="num">Change</th></tr></thead><tbody>{}</tbody></table>',
+        '<div class="wide" role="region" aria-label="By category" tabindex="0"><table class="rows"><thead><tr><th>Of the credits</th>'
+        '<th class="num">Came</th><th class="num">Used</th><th class="num">Lapsed</th><th class="num">Change</th></tr></thead>'
+        "<tbody>{}</tbody></table></div>",
         rows,
     )
 

@@ -84,8 +84,9 @@ def add_schedules(apps, schema_editor):
     for name, seconds, task in INTERVALS:
         interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period="seconds")
         # A ring that nobody answered is void before the next, so none pile up.
+        void_after = seconds - min(5, seconds // 4)
         PeriodicTask.objects.create(
-            name=name, task=task, interval=interval, expire_seconds=seconds - 5
+            name=name, task=task, interval=interval, expire_seconds=void_after
         )
     for name, minute, hour, task in TIMES:
         crontab, _ = CrontabSchedule.objects.get_or_create(

@@ -226,3 +226,10 @@ class TestPatience:
         assert seen == [("5s",)]
         assert statements.fetch_one("SHOW lock_timeout") == ("300ms",)
         connection.close()
+
+
+def test_compiles_no_query() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+
+        assert cursor.fetchone() == ("off",)

@@ -8,10 +8,7 @@ TYPED = "sessionStorage.getItem('purser.typed')"
 
 def sign_in_again(staff: Desk, administrator: Login) -> None:
     staff.page.wait_for_url(lambda url: "/login/" in url)
-    staff.page.fill("#id_username", administrator.username)
-    staff.page.fill("#id_password", administrator.password)
-    staff.press("Enter")
-    staff.page.wait_for_url(lambda url: "/login/" not in url)
+    staff.log_in(*administrator)
 
 
 def end_login(staff: Desk) -> None:

@@ -7,7 +7,7 @@ import django.db.models.deletion
 import organizations.history
 import organizations.ids
 import simple_history.models
-import usage.models
+import usage.models.prices
 from decimal import Decimal
 from django.db import migrations, models
 
@@ -138,11 +138,11 @@ class Migration(migrations.Migration):
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('history_why', models.CharField(blank=True, db_default='', default=organizations.history.why, max_length=300)),
                 ('starts_at', models.DateTimeField()),
-                ('unit', models.CharField(choices=usage.models.unit_choices, max_length=40)),
+                ('unit', models.CharField(choices=usage.models.prices.unit_choices, max_length=40)),
                 ('prompt_tokens_from', models.PositiveIntegerField(default=0)),
                 ('variant', models.CharField(blank=True, db_default='', default='', max_length=40)),
-                ('hours', models.CharField(blank=True, db_default='', default='', max_length=11, validators=[usage.models.require_hours])),
-                ('amount', usage.models.PriceField(blank=True, decimal_places=20, help_text='Empty: work is refused.', max_digits=34, null=True)),
+                ('hours', models.CharField(blank=True, db_default='', default='', max_length=11, validators=[usage.models.prices.require_hours])),
+                ('amount', usage.models.prices.PriceField(blank=True, decimal_places=20, help_text='Empty: work is refused.', max_digits=34, null=True)),
                 ('at_least', models.PositiveIntegerField(db_default=0, default=0)),
                 ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
@@ -262,8 +262,8 @@ class Migration(migrations.Migration):
                 ('variant', models.CharField(blank=True, db_default='', default='', max_length=40)),
                 ('hours', models.CharField(blank=True, db_default='', default='', max_length=11)),
                 ('prompt_tokens_from', models.PositiveIntegerField(db_default=0, default=0)),
-                ('own', usage.models.PriceField(decimal_places=20, max_digits=34)),
-                ('listed', usage.models.PriceField(decimal_places=20, max_digits=34)),
+                ('own', usage.models.prices.PriceField(decimal_places=20, max_digits=34)),
+                ('listed', usage.models.prices.PriceField(decimal_places=20, max_digits=34)),
                 ('reason', models.CharField(max_length=300)),
                 ('accepted_by', models.CharField(max_length=150)),
                 ('accepted_at', models.DateTimeField()),
@@ -437,11 +437,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('starts_at', models.DateTimeField()),
-                ('unit', models.CharField(choices=usage.models.unit_choices, max_length=40)),
+                ('unit', models.CharField(choices=usage.models.prices.unit_choices, max_length=40)),
                 ('prompt_tokens_from', models.PositiveIntegerField(default=0)),
                 ('variant', models.CharField(blank=True, db_default='', default='', max_length=40)),
-                ('hours', models.CharField(blank=True, db_default='', default='', max_length=11, validators=[usage.models.require_hours])),
-                ('amount', usage.models.PriceField(blank=True, decimal_places=20, help_text='Empty: work is refused.', max_digits=34, null=True)),
+                ('hours', models.CharField(blank=True, db_default='', default='', max_length=11, validators=[usage.models.prices.require_hours])),
+                ('amount', usage.models.prices.PriceField(blank=True, decimal_places=20, help_text='Empty: work is refused.', max_digits=34, null=True)),
                 ('at_least', models.PositiveIntegerField(db_default=0, default=0)),
                 ('model', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='rates', to='usage.aimodel')),
             ],

@@ -19,7 +19,7 @@ from organizations.models import Job, Organization
 from tests.bench import callers, filling, schema
 from tests.bench.bench import Bench, hear
 from tests.bench.measuring import Line, by_turns, say
-from tests.bench.world import Caller
+from tests.bench.world import Caller, settle_down
 from tests.scale.build import build
 from usage.services import reserve
 
@@ -71,8 +71,7 @@ def _make_due(count: int) -> list[UUID]:
     seen = set(Wallet.objects.values_list("id", flat=True))
     for made in build(count, now=last_month):
         say(f"  {made:,} of {count:,} organizations whose month has ended")
-    with roles.as_owner(), connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+    settle_down()
     return list(Wallet.objects.exclude(id__in=seen).values_list("id", flat=True))
 
 

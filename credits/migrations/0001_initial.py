@@ -30,6 +30,83 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL([LASTED], ["DROP FUNCTION credits_lasted_1"]),
         migrations.CreateModel(
+            name='Catalogue',
+            fields=[
+                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
+                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
+                ('credit_usd', models.DecimalField(db_default=Decimal('0.01'), decimal_places=10, default=Decimal('0.01'), max_digits=14)),
+            ],
+            options={
+                'verbose_name_plural': 'catalogue',
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='catalogue_is_one_row'), models.CheckConstraint(condition=models.Q(('credit_usd__gt', 0), ('credit_usd__lte', 1000)), name='catalogue_credit_is_worth_something')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Rehearsal',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('until', models.DateTimeField(verbose_name='due by')),
+                ('total', models.PositiveIntegerField()),
+                ('reason', models.CharField(max_length=300)),
+                ('performed_by', models.CharField(max_length=400)),
+                ('created_at', models.DateTimeField()),
+                ('run_by', models.CharField(blank=True, default='', max_length=400)),
+                ('run_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'permissions': [('run_rehearsal', 'Run the renewals that were rehearsed')],
+            },
+        ),
+        migrations.CreateModel(
+            name='RehearsedRenewal',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('rehearsal_id', models.UUIDField()),
+                ('until', models.DateTimeField()),
+                ('rehearsed_at', models.DateTimeField(null=True)),
+                ('periods', models.PositiveIntegerField(default=0)),
+                ('balance_before', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('lapsed', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('rolled_over', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('granted', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('seats', models.PositiveIntegerField(default=0)),
+                ('balance_after', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('stub', models.CharField(blank=True, default='', max_length=200)),
+                ('is_to_run', models.BooleanField(default=False)),
+                ('ran_at', models.DateTimeField(null=True)),
+                ('balance_then', credits.models.fields.AmountField(decimal_places=6, max_digits=24, null=True)),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='rehearsed_renewals', to='organizations.organization')),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('rehearsed_at', None)), fields=['organization'], name='rehearsedrenewal_to_rehearse'), models.Index(condition=models.Q(('is_to_run', True), ('ran_at', None)), fields=['organization'], name='rehearsedrenewal_to_run')],
+                'constraints': [models.UniqueConstraint(fields=('rehearsal_id', 'organization'), name='rehearsedrenewal_one_of_each')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Wallet',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('balance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('reserved', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('open_holds', models.PositiveIntegerField(db_default=0, default=0)),
+                ('allowance_remaining', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
+                ('lapse_at', models.DateTimeField(null=True)),
+                ('refill_cooldown_ends_at', models.DateTimeField(null=True)),
+                ('refill_retry_at', models.DateTimeField(null=True)),
+                ('head_number', models.BigIntegerField(default=0)),
+                ('head_hash', models.BinaryField(default=b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00', max_length=32)),
+                ('posted_at', models.DateTimeField(null=True)),
+                ('event_position', models.BigIntegerField(db_default=0, default=0)),
+                ('terms_version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
+                ('created_at', models.DateTimeField()),
+                ('organization', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='wallet', to='organizations.organization')),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('lapse_at__isnull', False)), fields=['lapse_at'], name='wallet_lapse'), models.Index(condition=models.Q(('refill_cooldown_ends_at__isnull', False)), fields=['refill_cooldown_ends_at'], name='wallet_cooldown'), models.Index(condition=models.Q(('refill_retry_at__isnull', False)), fields=['refill_retry_at'], name='wallet_refill_retry')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='wallet_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('allowance_remaining__gte', 0), models.Q(('allowance_remaining', 0), ('allowance_remaining__lte', models.F('balance')), _connector='OR')), name='wallet_allowance_within_balance'), models.CheckConstraint(condition=models.Q(('event_position__gte', 0), ('head_number__gte', 0)), name='wallet_head_not_negative')],
+            },
+        ),
+        migrations.CreateModel(
             name='BillingPeriod',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -50,82 +127,46 @@ class Migration(migrations.Migration):
                 ('opening_balance', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
                 ('closing_balance', credits.models.fields.AmountField(decimal_places=6, max_digits=24, null=True)),
                 ('closed_at', models.DateTimeField(null=True)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Wallet',
-            fields=[
-                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('balance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('reserved', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('open_holds', models.PositiveIntegerField(db_default=0, default=0)),
-                ('allowance_remaining', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('lapse_at', models.DateTimeField(null=True)),
-                ('refill_cooldown_ends_at', models.DateTimeField(null=True)),
-                ('refill_retry_at', models.DateTimeField(null=True)),
-                ('head_number', models.BigIntegerField(default=0)),
-                ('head_hash', models.BinaryField(default=b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00', max_length=32)),
-                ('posted_at', models.DateTimeField(null=True)),
-                ('event_position', models.BigIntegerField(db_default=0, default=0)),
-                ('terms_version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
-                ('created_at', models.DateTimeField()),
-                ('organization', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='wallet', to='organizations.organization')),
-                ('period', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.billingperiod')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Rehearsal',
-            fields=[
-                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('until', models.DateTimeField(verbose_name='due by')),
-                ('total', models.PositiveIntegerField()),
-                ('reason', models.CharField(max_length=300)),
-                ('performed_by', models.CharField(max_length=400)),
-                ('created_at', models.DateTimeField()),
-                ('run_by', models.CharField(blank=True, default='', max_length=400)),
-                ('run_at', models.DateTimeField(null=True)),
+                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='credits.wallet')),
             ],
             options={
-                'permissions': [('run_rehearsal', 'Run the renewals that were rehearsed')],
-            },
-        ),
-        migrations.CreateModel(
-            name='Catalogue',
-            fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
-                ('credit_usd', models.DecimalField(db_default=Decimal('0.01'), decimal_places=10, default=Decimal('0.01'), max_digits=14)),
-            ],
-            options={
-                'verbose_name_plural': 'catalogue',
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='catalogue_is_one_row'), models.CheckConstraint(condition=models.Q(('credit_usd__gt', 0), ('credit_usd__lte', 1000)), name='catalogue_credit_is_worth_something')],
+                'indexes': [models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['ends_at'], name='billingperiod_due')],
+                'constraints': [models.UniqueConstraint(models.F('wallet'), models.F('index'), name='billingperiod_one_per_index'), models.UniqueConstraint(models.F('wallet'), models.F('starts_at'), name='billingperiod_one_per_start'), models.UniqueConstraint(fields=('wallet', 'ends_at'), name='billingperiod_one_per_end'), models.UniqueConstraint(condition=models.Q(('closed_at__isnull', True)), fields=('wallet',), name='billingperiod_one_open'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='billingperiod_ends_after_it_starts'), models.CheckConstraint(condition=models.Q(('ends_at__lte', models.F('term_ends_at')), ('starts_at__gte', models.F('term_starts_at'))), name='billingperiod_within_its_term'), models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('recharged__gte', 0), ('reserved__gte', 0), ('share__gte', 0), ('used__gte', 0)), name='billingperiod_counters_not_negative'), models.CheckConstraint(condition=models.Q(('share__lte', models.F('allowance_per_user')), ('term_days__gte', 1), ('term_days__lte', models.F('whole_days'))), name='billingperiod_part_of_a_whole_term'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('closing_balance__isnull', True)), models.Q(('closed_at__isnull', False), ('closing_balance__isnull', False)), _connector='OR'), name='billingperiod_closed_as_a_whole')],
             },
         ),
         migrations.AddField(
-            model_name='billingperiod',
-            name='wallet',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='credits.wallet'),
+            model_name='wallet',
+            name='period',
+            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='credits.billingperiod'),
         ),
         migrations.CreateModel(
-            name='Grant',
+            name='CreditConfig',
             fields=[
-                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('source', models.CharField(choices=[('allowance', 'Allowance'), ('grant', 'Grant'), ('purchase', 'Purchase'), ('allocation', 'Allocation'), ('adjustment', 'Adjustment')], max_length=10)),
-                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('remaining', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('live', models.GeneratedField(db_persist=True, expression=models.Q(('remaining__gt', 0)), output_field=models.BooleanField())),
-                ('priority', models.PositiveSmallIntegerField(default=50)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('term_starts_at', models.DateTimeField(null=True)),
-                ('seat', models.PositiveIntegerField(db_default=0, default=0)),
-                ('upgrade', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('name', models.CharField(blank=True, db_default='', default='', max_length=128)),
-                ('category', models.CharField(choices=[('paid', 'Paid'), ('promotional', 'Promotional'), ('goodwill', 'Goodwill'), ('correction', 'Correction')], db_default='paid', max_length=11)),
-                ('created_at', models.DateTimeField()),
-                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.wallet')),
+                ('wallet', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='config', serialize=False, to='credits.wallet')),
+                ('monthly_cap', credits.models.fields.AmountField(blank=True, decimal_places=6, help_text='Empty: no cap. 0: nothing may be spent.', max_digits=24, null=True)),
+                ('refill_threshold', credits.models.fields.AmountField(blank=True, decimal_places=6, max_digits=24, null=True)),
+                ('refill_amount', credits.models.fields.AmountField(blank=True, decimal_places=6, max_digits=24, null=True)),
+                ('refill_cooldown_seconds', models.PositiveIntegerField(default=300)),
+                ('allowance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='Credits included in each term.', max_digits=24)),
+                ('allowance_per_user', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='And for each seat that a user takes.', max_digits=24)),
+                ('seat_limit', models.PositiveIntegerField(blank=True, help_text='How many seats bring a share. Empty: no limit.', null=True)),
+                ('term', models.CharField(choices=[('month', 'Month'), ('year', 'Year')], default='month', max_length=5)),
+                ('anchored_on', models.DateField(help_text='Periods begin on this day of the month; years on this date.')),
+                ('rollover_limit', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='What of an allowance may survive its term.', max_digits=24)),
+                ('overdraft_limit', credits.models.fields.AmountField(blank=True, decimal_places=6, default=Decimal('0'), help_text='How far admission may go below zero. Empty: no limit.', max_digits=24, null=True)),
+                ('overage_rate', credits.models.fields.AmountField(decimal_places=6, default=Decimal('1'), help_text='Information only; work costs the same.', max_digits=24)),
+                ('when_empty', models.CharField(choices=[('deny', 'Deny'), ('fallback', 'Fallback')], default='deny', max_length=8)),
+                ('first_term_full', models.BooleanField(default=False, help_text='The first term brings a whole allowance, although it begins after its anchor.')),
+                ('cancel_at_period_end', models.BooleanField(default=False, help_text='The next term brings no allowance; this one stays as it is.')),
+                ('cancelled_by', models.CharField(blank=True, choices=[('organization', 'Organization'), ('parent', 'Parent'), ('staff', 'Staff')], db_default='', default='', editable=False, help_text='Who may undo it: they, and whoever is above them.', max_length=12)),
+                ('recharge_limit', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='Per billing period. 0: no recharge.', max_digits=24)),
+                ('charge_limit', credits.models.fields.AmountField(blank=True, db_default=Decimal('100000'), decimal_places=6, default=Decimal('100000'), help_text='What one piece of work may cost at most. Empty: no limit.', max_digits=24, null=True)),
+                ('free_fallback_limit', credits.models.fields.AmountField(blank=True, db_default=Decimal('10000'), decimal_places=6, default=Decimal('10000'), help_text='How much work on fallback models an empty pool may leave unpaid in a calendar month. Empty: no limit.', max_digits=24, null=True)),
+                ('open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='How many holds may be open at once. Empty: no limit.', null=True)),
+                ('actor_open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='And how many of each actor. Empty: no limit.', null=True, verbose_name='open holds limit of an actor')),
             ],
             options={
-                'permissions': [('void', 'Void what is left of a grant')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('allowance_per_user__gte', 0), ('charge_limit__gte', 0), ('free_fallback_limit__gte', 0), ('monthly_cap__gte', 0), ('overage_rate__gte', 0), ('overdraft_limit__gte', 0), ('recharge_limit__gte', 0), ('refill_threshold__gte', 0), ('rollover_limit__gte', 0)), name='creditconfig_amounts_not_negative'), models.CheckConstraint(condition=models.Q(('refill_amount__gt', 0)), name='creditconfig_refill_amount_positive'), models.CheckConstraint(condition=models.Q(models.Q(('refill_amount__isnull', True), ('refill_threshold__isnull', True)), models.Q(('refill_amount__isnull', False), ('refill_threshold__isnull', False)), _connector='OR'), name='creditconfig_refill_both_or_neither', violation_error_message='Set both the refill threshold and the refill amount, or neither.'), models.CheckConstraint(condition=models.Q(('term__in', ['month', 'year'])), name='creditconfig_term_known'), models.CheckConstraint(condition=models.Q(('when_empty__in', ['deny', 'fallback'])), name='creditconfig_when_empty_known'), models.CheckConstraint(condition=models.Q(('cancelled_by__in', ['', 'organization', 'parent', 'staff'])), name='creditconfig_cancelled_by_known')],
             },
         ),
         migrations.CreateModel(
@@ -168,48 +209,6 @@ class Migration(migrations.Migration):
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='LedgerEntry',
-            fields=[
-                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('number', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('grant', 'Grant'), ('renew', 'Renew'), ('recharge', 'Recharge'), ('adjust', 'Adjust'), ('lapse', 'Lapse'), ('settle', 'Settle'), ('reversal', 'Reversal'), ('allocate', 'Allocate'), ('refill', 'Refill'), ('sweep', 'Sweep'), ('reclaim', 'Reclaim')], max_length=8)),
-                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('balance_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('allowance_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('usage_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24, null=True)),
-                ('transfer_id', models.UUIDField(null=True)),
-                ('reference', models.CharField(blank=True, db_default='', default='', max_length=255)),
-                ('reason', models.CharField(blank=True, max_length=500)),
-                ('metadata', models.JSONField(default=dict)),
-                ('performed_by', models.CharField(max_length=400)),
-                ('posted_at', models.DateTimeField()),
-                ('previous_hash', models.BinaryField(max_length=32)),
-                ('hash', models.BinaryField(max_length=32)),
-                ('counted_in', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='work', to='credits.billingperiod')),
-                ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.billingperiod')),
-                ('reverses', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reversed_by', to='credits.ledgerentry')),
-                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.wallet')),
-            ],
-            options={
-                'verbose_name_plural': 'ledger entries',
-                'permissions': [('grant', 'Grant credits, alone up to the amount set for it'), ('grant_more', 'Grant credits, alone up to the amount that needs a second person'), ('adjust', 'Adjust a balance, and change the reference of an entry'), ('recharge', 'Book a purchase of credits'), ('allocate', 'Move credits between a parent and its children'), ('reverse', 'Reverse entries, and take purchases and work back'), ('reprice', 'Price past work again')],
-            },
-        ),
-        migrations.CreateModel(
-            name='GrantDraw',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
-                ('grant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='draws', to='credits.grant')),
-                ('entry', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='draws', to='credits.ledgerentry')),
-            ],
-        ),
-        migrations.AddField(
-            model_name='grant',
-            name='entry',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.ledgerentry'),
-        ),
-        migrations.CreateModel(
             name='PendingGrant',
             fields=[
                 ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
@@ -229,49 +228,10 @@ class Migration(migrations.Migration):
                 ('cancelled_because', models.CharField(blank=True, default='', max_length=500)),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='pending_grants', to='credits.wallet')),
             ],
-        ),
-        migrations.CreateModel(
-            name='Reference',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('namespace', models.CharField(choices=[('received', 'Received'), ('allocated', 'Allocated'), ('taken_back', 'Taken Back')], max_length=10)),
-                ('text', models.CharField(max_length=255)),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='current_reference', to='credits.ledgerentry')),
-                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='references', to='credits.wallet')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='ReferenceMove',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('before', models.CharField(blank=True, max_length=255)),
-                ('after', models.CharField(max_length=255)),
-                ('reason', models.CharField(max_length=500)),
-                ('performed_by', models.CharField(max_length=200)),
-                ('moved_at', models.DateTimeField()),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reference_moves', to='credits.ledgerentry')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='RehearsedRenewal',
-            fields=[
-                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('rehearsal_id', models.UUIDField()),
-                ('until', models.DateTimeField()),
-                ('rehearsed_at', models.DateTimeField(null=True)),
-                ('periods', models.PositiveIntegerField(default=0)),
-                ('balance_before', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('lapsed', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('rolled_over', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('granted', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('seats', models.PositiveIntegerField(default=0)),
-                ('balance_after', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('stub', models.CharField(blank=True, default='', max_length=200)),
-                ('is_to_run', models.BooleanField(default=False)),
-                ('ran_at', models.DateTimeField(null=True)),
-                ('balance_then', credits.models.fields.AmountField(decimal_places=6, max_digits=24, null=True)),
-                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='rehearsed_renewals', to='organizations.organization')),
-            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('begun_at', None), ('cancelled_at', None)), fields=['wallet', 'effective_at'], name='pendinggrant_coming'), models.Index(fields=['wallet', '-id'], name='pendinggrant_of_wallet')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='pendinggrant_amount_positive'), models.CheckConstraint(condition=models.Q(('expires_at', None), ('expires_at__gt', models.F('effective_at')), _connector='OR'), name='pendinggrant_ends_after_it_begins'), models.CheckConstraint(condition=models.Q(('begun_at', None), ('cancelled_at', None), _connector='OR'), name='pendinggrant_began_or_was_cancelled'), models.CheckConstraint(condition=models.Q(('category__in', ['paid', 'promotional', 'goodwill', 'correction'])), name='pendinggrant_category_known'), models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('wallet', 'reference'), name='pendinggrant_one_per_reference')],
+            },
         ),
         migrations.CreateModel(
             name='Reservation',
@@ -308,12 +268,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('release', 'Release holds that are open')],
+                'indexes': [models.Index(condition=models.Q(('status', 'open')), fields=['wallet', 'expires_at'], name='reservation_open'), models.Index(condition=models.Q(('actor__isnull', False), ('status', 'open')), fields=['wallet', 'actor', 'expires_at'], name='reservation_open_of_actor'), models.Index(fields=['wallet', '-id'], name='reservation_of_wallet'), models.Index(fields=['wallet', 'created_at', 'id'], name='reservation_newest_first'), models.Index(condition=models.Q(('status', 'settled'), _negated=True), fields=['wallet', 'status', 'created_at', 'id'], name='reservation_of_status'), models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='reservation_of_group'), models.Index(models.F('wallet'), models.Func('created_at', 'closed_at', 'expires_at', function='credits_lasted_1'), models.F('created_at'), condition=models.Q(('closed_at__isnull', False), ('credits__gt', 0)), name='reservation_held')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('credits__gte', 0)), name='reservation_credits_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('settled_credits__gte', 0), ('settled_credits__isnull', False), ('status', 'settled')), models.Q(models.Q(('status', 'settled'), _negated=True), ('settled_credits__isnull', True)), _connector='OR'), name='reservation_settled_with_credits'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status', 'open')), models.Q(models.Q(('status', 'open'), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='reservation_closed_at_with_status'), models.CheckConstraint(condition=models.Q(('late', False), ('status', 'settled'), _connector='OR'), name='reservation_late_only_when_settled'), models.CheckConstraint(condition=models.Q(('status__in', ['open', 'settled', 'released', 'expired'])), name='reservation_status_known'), models.CheckConstraint(condition=models.Q(('mode__in', ['exact', 'up_to'])), name='reservation_mode_known'), models.CheckConstraint(condition=models.Q(('decision__in', ['allow', 'downgrade'])), name='reservation_decision_known'), models.CheckConstraint(condition=models.Q(('is_charged', True), ('credits', 0), ('free_credits__gt', 0), _connector='OR'), name='reservation_holds_only_what_it_charges'), models.CheckConstraint(condition=models.Q(('free_credits__gte', 0)), name='reservation_free_credits_not_negative')],
             },
-        ),
-        migrations.AddField(
-            model_name='ledgerentry',
-            name='reservation',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.reservation'),
         ),
         migrations.CreateModel(
             name='Growth',
@@ -323,6 +280,107 @@ class Migration(migrations.Migration):
                 ('grown_at', models.DateTimeField()),
                 ('reservation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='growths', to='credits.reservation')),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='growth_credits_positive')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LedgerEntry',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('number', models.BigIntegerField()),
+                ('kind', models.CharField(choices=[('grant', 'Grant'), ('renew', 'Renew'), ('recharge', 'Recharge'), ('adjust', 'Adjust'), ('lapse', 'Lapse'), ('settle', 'Settle'), ('reversal', 'Reversal'), ('allocate', 'Allocate'), ('refill', 'Refill'), ('sweep', 'Sweep'), ('reclaim', 'Reclaim')], max_length=8)),
+                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('balance_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('allowance_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('usage_after', credits.models.fields.AmountField(decimal_places=6, max_digits=24, null=True)),
+                ('transfer_id', models.UUIDField(null=True)),
+                ('reference', models.CharField(blank=True, db_default='', default='', max_length=255)),
+                ('reason', models.CharField(blank=True, max_length=500)),
+                ('metadata', models.JSONField(default=dict)),
+                ('performed_by', models.CharField(max_length=400)),
+                ('posted_at', models.DateTimeField()),
+                ('previous_hash', models.BinaryField(max_length=32)),
+                ('hash', models.BinaryField(max_length=32)),
+                ('counted_in', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='work', to='credits.billingperiod')),
+                ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.billingperiod')),
+                ('reverses', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reversed_by', to='credits.ledgerentry')),
+                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.wallet')),
+                ('reservation', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='credits.reservation')),
+            ],
+            options={
+                'verbose_name_plural': 'ledger entries',
+                'permissions': [('grant', 'Grant credits, alone up to the amount set for it'), ('grant_more', 'Grant credits, alone up to the amount that needs a second person'), ('adjust', 'Adjust a balance, and change the reference of an entry'), ('recharge', 'Book a purchase of credits'), ('allocate', 'Move credits between a parent and its children'), ('reverse', 'Reverse entries, and take purchases and work back'), ('reprice', 'Price past work again')],
+                'indexes': [models.Index(fields=['wallet', 'posted_at', 'number'], name='ledgerentry_as_of'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('reason', config='simple'), condition=models.Q(('reason', ''), _negated=True), name='ledgerentry_words'), models.Index(condition=models.Q(('kind', 'settle'), _negated=True), fields=['wallet', 'kind', 'posted_at', 'number'], name='ledgerentry_of_kind'), models.Index(models.F('wallet'), django.db.models.fields.json.KeyTextTransform('projectId', 'metadata'), models.F('posted_at'), models.F('number'), condition=models.Q(('metadata__has_key', 'projectId')), name='ledgerentry_of_project'), models.Index(condition=models.Q(('counted_in__isnull', False)), fields=['counted_in', 'number'], name='ledgerentry_work'), models.Index(condition=models.Q(('reverses__isnull', False)), fields=['reverses'], name='ledgerentry_reversals')],
+                'constraints': [models.UniqueConstraint(fields=('wallet', 'number'), name='ledgerentry_one_per_number'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='ledgerentry_number_from_one'), models.CheckConstraint(condition=models.Q(models.Q(('amount', 0), _negated=True), ('kind', 'renew'), _connector='OR'), name='ledgerentry_amount_not_zero'), models.CheckConstraint(condition=models.Q(models.Q(models.Q(('kind__in', ['settle', 'lapse']), _negated=True), ('amount__lt', 0), _connector='OR'), models.Q(models.Q(('kind__in', ['grant', 'recharge']), _negated=True), ('amount__gt', 0), _connector='OR'), models.Q(models.Q(('kind', 'renew'), _negated=True), ('amount__gte', 0), _connector='OR')), name='ledgerentry_sign_of_kind'), models.CheckConstraint(condition=models.Q(('kind', 'reversal'), models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), ('transfer_id__isnull', False)), models.Q(models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), _negated=True), ('transfer_id__isnull', True)), _connector='OR'), name='ledgerentry_transfer_has_an_id'), models.CheckConstraint(condition=models.Q(('reference', ''), ('kind__in', ['grant', 'recharge', 'adjust', 'allocate', 'reversal', 'reclaim']), _connector='OR'), name='ledgerentry_reference_by_kind'), models.UniqueConstraint(condition=models.Q(('transfer_id__isnull', False)), fields=('transfer_id', 'wallet'), name='ledgerentry_one_side_per_wallet'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', True)), fields=('reservation',), name='ledgerentry_one_charge_per_reservation'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', False)), fields=('reverses',), name='ledgerentry_followed_once'), models.CheckConstraint(condition=models.Q(('kind', 'settle'), models.Q(('kind', 'reversal'), ('reverses__isnull', False)), models.Q(models.Q(('kind__in', ['settle', 'reversal']), _negated=True), ('reverses__isnull', True)), _connector='OR'), name='ledgerentry_reverses_by_kind'), models.CheckConstraint(condition=models.Q(('kind__in', ['grant', 'renew', 'recharge', 'adjust', 'lapse', 'settle', 'reversal', 'allocate', 'refill', 'sweep', 'reclaim'])), name='ledgerentry_kind_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Grant',
+            fields=[
+                ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
+                ('source', models.CharField(choices=[('allowance', 'Allowance'), ('grant', 'Grant'), ('purchase', 'Purchase'), ('allocation', 'Allocation'), ('adjustment', 'Adjustment')], max_length=10)),
+                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('remaining', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('live', models.GeneratedField(db_persist=True, expression=models.Q(('remaining__gt', 0)), output_field=models.BooleanField())),
+                ('priority', models.PositiveSmallIntegerField(default=50)),
+                ('expires_at', models.DateTimeField(null=True)),
+                ('term_starts_at', models.DateTimeField(null=True)),
+                ('seat', models.PositiveIntegerField(db_default=0, default=0)),
+                ('upgrade', models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ('name', models.CharField(blank=True, db_default='', default='', max_length=128)),
+                ('category', models.CharField(choices=[('paid', 'Paid'), ('promotional', 'Promotional'), ('goodwill', 'Goodwill'), ('correction', 'Correction')], db_default='paid', max_length=11)),
+                ('created_at', models.DateTimeField()),
+                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.wallet')),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='credits.ledgerentry')),
+            ],
+            options={
+                'permissions': [('void', 'Void what is left of a grant')],
+                'indexes': [models.Index(condition=models.Q(('live', True)), fields=['wallet', 'priority', 'expires_at', 'created_at', 'id'], name='grant_live'), models.Index(condition=models.Q(('expires_at__isnull', False), ('live', True)), fields=['wallet', 'expires_at'], name='grant_ending'), models.Index(fields=['wallet', '-id'], name='grant_of_wallet')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='grant_amount_positive'), models.CheckConstraint(condition=models.Q(('remaining__gte', 0), ('remaining__lte', models.F('amount'))), name='grant_remaining_within_amount'), models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', False), ('source', 'allowance'), ('term_starts_at__isnull', False)), models.Q(models.Q(('source', 'allowance'), _negated=True), ('term_starts_at__isnull', True)), _connector='OR'), name='grant_allowance_has_a_term_and_an_end'), models.UniqueConstraint(condition=models.Q(('term_starts_at__isnull', False)), fields=('wallet', 'term_starts_at', 'seat', 'upgrade'), name='grant_one_renewal_per_term'), models.CheckConstraint(condition=models.Q(models.Q(('seat', 0), ('upgrade', 0)), models.Q(('seat', 0), ('source', 'allowance')), models.Q(('source', 'allowance'), ('upgrade', 0)), _connector='OR'), name='grant_seat_or_upgrade_of_an_allowance'), models.CheckConstraint(condition=models.Q(('source__in', ['allowance', 'grant', 'purchase', 'allocation', 'adjustment'])), name='grant_source_known'), models.CheckConstraint(condition=models.Q(('category__in', ['paid', 'promotional', 'goodwill', 'correction'])), name='grant_category_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='GrantDraw',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
+                ('grant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='draws', to='credits.grant')),
+                ('entry', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='draws', to='credits.ledgerentry')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['grant', '-id'], name='grantdraw_newest_first')],
+                'constraints': [models.UniqueConstraint(models.F('entry'), models.F('grant'), name='grantdraw_one_per_grant'), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='grantdraw_amount_not_zero')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Reference',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('namespace', models.CharField(choices=[('received', 'Received'), ('allocated', 'Allocated'), ('taken_back', 'Taken Back')], max_length=10)),
+                ('text', models.CharField(max_length=255)),
+                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='current_reference', to='credits.ledgerentry')),
+                ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='references', to='credits.wallet')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['text'], name='reference_by_text')],
+                'constraints': [models.UniqueConstraint(fields=('wallet', 'namespace', 'text'), name='reference_means_one_entry'), models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='reference_has_a_text'), models.CheckConstraint(condition=models.Q(('namespace__in', ['received', 'allocated', 'taken_back'])), name='reference_namespace_known')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ReferenceMove',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('before', models.CharField(blank=True, max_length=255)),
+                ('after', models.CharField(max_length=255)),
+                ('reason', models.CharField(max_length=500)),
+                ('performed_by', models.CharField(max_length=200)),
+                ('moved_at', models.DateTimeField()),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reference_moves', to='credits.ledgerentry')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('after', ''), _negated=True), name='referencemove_has_a_text')],
+            },
         ),
         migrations.CreateModel(
             name='StatusChange',
@@ -332,6 +390,10 @@ class Migration(migrations.Migration):
                 ('changed_at', models.DateTimeField()),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='status_changes', to='credits.wallet')),
             ],
+            options={
+                'indexes': [models.Index(fields=['wallet', 'changed_at'], name='statuschange_as_of')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['active', 'suspended', 'archived'])), name='statuschange_status_known')],
+            },
         ),
         migrations.CreateModel(
             name='UsageCounter',
@@ -348,383 +410,9 @@ class Migration(migrations.Migration):
                 ('group', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='counters', to='organizations.group')),
                 ('wallet', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='counters', to='credits.wallet')),
             ],
-        ),
-        migrations.CreateModel(
-            name='CreditConfig',
-            fields=[
-                ('wallet', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='config', serialize=False, to='credits.wallet')),
-                ('monthly_cap', credits.models.fields.AmountField(blank=True, decimal_places=6, help_text='Empty: no cap. 0: nothing may be spent.', max_digits=24, null=True)),
-                ('refill_threshold', credits.models.fields.AmountField(blank=True, decimal_places=6, max_digits=24, null=True)),
-                ('refill_amount', credits.models.fields.AmountField(blank=True, decimal_places=6, max_digits=24, null=True)),
-                ('refill_cooldown_seconds', models.PositiveIntegerField(default=300)),
-                ('allowance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='Credits included in each term.', max_digits=24)),
-                ('allowance_per_user', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='And for each seat that a user takes.', max_digits=24)),
-                ('seat_limit', models.PositiveIntegerField(blank=True, help_text='How many seats bring a share. Empty: no limit.', null=True)),
-                ('term', models.CharField(choices=[('month', 'Month'), ('year', 'Year')], default='month', max_length=5)),
-                ('anchored_on', models.DateField(help_text='Periods begin on this day of the month; years on this date.')),
-                ('rollover_limit', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='What of an allowance may survive its term.', max_digits=24)),
-                ('overdraft_limit', credits.models.fields.AmountField(blank=True, decimal_places=6, default=Decimal('0'), help_text='How far admission may go below zero. Empty: no limit.', max_digits=24, null=True)),
-                ('overage_rate', credits.models.fields.AmountField(decimal_places=6, default=Decimal('1'), help_text='Information only; work costs the same.', max_digits=24)),
-                ('when_empty', models.CharField(choices=[('deny', 'Deny'), ('fallback', 'Fallback')], default='deny', max_length=8)),
-                ('first_term_full', models.BooleanField(default=False, help_text='The first term brings a whole allowance, although it begins after its anchor.')),
-                ('cancel_at_period_end', models.BooleanField(default=False, help_text='The next term brings no allowance; this one stays as it is.')),
-                ('cancelled_by', models.CharField(blank=True, choices=[('organization', 'Organization'), ('parent', 'Parent'), ('staff', 'Staff')], db_default='', default='', editable=False, help_text='Who may undo it: they, and whoever is above them.', max_length=12)),
-                ('recharge_limit', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), help_text='Per billing period. 0: no recharge.', max_digits=24)),
-                ('charge_limit', credits.models.fields.AmountField(blank=True, db_default=Decimal('100000'), decimal_places=6, default=Decimal('100000'), help_text='What one piece of work may cost at most. Empty: no limit.', max_digits=24, null=True)),
-                ('free_fallback_limit', credits.models.fields.AmountField(blank=True, db_default=Decimal('10000'), decimal_places=6, default=Decimal('10000'), help_text='How much work on fallback models an empty pool may leave unpaid in a calendar month. Empty: no limit.', max_digits=24, null=True)),
-                ('open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='How many holds may be open at once. Empty: no limit.', null=True)),
-                ('actor_open_holds_limit', models.PositiveIntegerField(blank=True, db_default=10000, default=10000, help_text='And how many of each actor. Empty: no limit.', null=True, verbose_name='open holds limit of an actor')),
-            ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('allowance_per_user__gte', 0), ('charge_limit__gte', 0), ('free_fallback_limit__gte', 0), ('monthly_cap__gte', 0), ('overage_rate__gte', 0), ('overdraft_limit__gte', 0), ('recharge_limit__gte', 0), ('refill_threshold__gte', 0), ('rollover_limit__gte', 0)), name='creditconfig_amounts_not_negative'), models.CheckConstraint(condition=models.Q(('refill_amount__gt', 0)), name='creditconfig_refill_amount_positive'), models.CheckConstraint(condition=models.Q(models.Q(('refill_amount__isnull', True), ('refill_threshold__isnull', True)), models.Q(('refill_amount__isnull', False), ('refill_threshold__isnull', False)), _connector='OR'), name='creditconfig_refill_both_or_neither', violation_error_message='Set both the refill threshold and the refill amount, or neither.'), models.CheckConstraint(condition=models.Q(('term__in', ['month', 'year'])), name='creditconfig_term_known'), models.CheckConstraint(condition=models.Q(('when_empty__in', ['deny', 'fallback'])), name='creditconfig_when_empty_known'), models.CheckConstraint(condition=models.Q(('cancelled_by__in', ['', 'organization', 'parent', 'staff'])), name='creditconfig_cancelled_by_known')],
+                'indexes': [models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='usagecounter_of_group')],
+                'constraints': [models.UniqueConstraint(fields=('wallet', 'month', 'actor', 'group', 'resource_type', 'resource_id'), name='usagecounter_one_per_subject', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('actor', None), ('group', None)), models.Q(('actor', None), ('resource_type', '')), models.Q(('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_has_one_subject'), models.CheckConstraint(condition=models.Q(models.Q(('resource_id', ''), ('resource_type', '')), models.Q(models.Q(('resource_type', ''), _negated=True), models.Q(('resource_id', ''), _negated=True)), _connector='OR'), name='usagecounter_resource_as_a_whole'), models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('used__gte', 0)), name='usagecounter_amounts_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('free_reserved', 0), ('free_used', 0)), models.Q(('actor', None), ('free_reserved__gte', 0), ('free_used__gte', 0), ('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_free_is_the_organizations'), models.CheckConstraint(condition=models.Q(('month__day', 1)), name='usagecounter_from_the_first')],
             },
-        ),
-        migrations.AddIndex(
-            model_name='wallet',
-            index=models.Index(condition=models.Q(('lapse_at__isnull', False)), fields=['lapse_at'], name='wallet_lapse'),
-        ),
-        migrations.AddIndex(
-            model_name='wallet',
-            index=models.Index(condition=models.Q(('refill_cooldown_ends_at__isnull', False)), fields=['refill_cooldown_ends_at'], name='wallet_cooldown'),
-        ),
-        migrations.AddIndex(
-            model_name='wallet',
-            index=models.Index(condition=models.Q(('refill_retry_at__isnull', False)), fields=['refill_retry_at'], name='wallet_refill_retry'),
-        ),
-        migrations.AddConstraint(
-            model_name='wallet',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='wallet_reserved_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='wallet',
-            constraint=models.CheckConstraint(condition=models.Q(('allowance_remaining__gte', 0), models.Q(('allowance_remaining', 0), ('allowance_remaining__lte', models.F('balance')), _connector='OR')), name='wallet_allowance_within_balance'),
-        ),
-        migrations.AddConstraint(
-            model_name='wallet',
-            constraint=models.CheckConstraint(condition=models.Q(('event_position__gte', 0), ('head_number__gte', 0)), name='wallet_head_not_negative'),
-        ),
-        migrations.AddIndex(
-            model_name='billingperiod',
-            index=models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['ends_at'], name='billingperiod_due'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.UniqueConstraint(models.F('wallet'), models.F('index'), name='billingperiod_one_per_index'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.UniqueConstraint(models.F('wallet'), models.F('starts_at'), name='billingperiod_one_per_start'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.UniqueConstraint(fields=('wallet', 'ends_at'), name='billingperiod_one_per_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed_at__isnull', True)), fields=('wallet',), name='billingperiod_one_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='billingperiod_ends_after_it_starts'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__lte', models.F('term_ends_at')), ('starts_at__gte', models.F('term_starts_at'))), name='billingperiod_within_its_term'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('recharged__gte', 0), ('reserved__gte', 0), ('share__gte', 0), ('used__gte', 0)), name='billingperiod_counters_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(('share__lte', models.F('allowance_per_user')), ('term_days__gte', 1), ('term_days__lte', models.F('whole_days'))), name='billingperiod_part_of_a_whole_term'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('closing_balance__isnull', True)), models.Q(('closed_at__isnull', False), ('closing_balance__isnull', False)), _connector='OR'), name='billingperiod_closed_as_a_whole'),
-        ),
-        migrations.AddIndex(
-            model_name='grantdraw',
-            index=models.Index(fields=['grant', '-id'], name='grantdraw_newest_first'),
-        ),
-        migrations.AddConstraint(
-            model_name='grantdraw',
-            constraint=models.UniqueConstraint(models.F('entry'), models.F('grant'), name='grantdraw_one_per_grant'),
-        ),
-        migrations.AddConstraint(
-            model_name='grantdraw',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='grantdraw_amount_not_zero'),
-        ),
-        migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(condition=models.Q(('live', True)), fields=['wallet', 'priority', 'expires_at', 'created_at', 'id'], name='grant_live'),
-        ),
-        migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False), ('live', True)), fields=['wallet', 'expires_at'], name='grant_ending'),
-        ),
-        migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['wallet', '-id'], name='grant_of_wallet'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='grant_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('remaining__gte', 0), ('remaining__lte', models.F('amount'))), name='grant_remaining_within_amount'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', False), ('source', 'allowance'), ('term_starts_at__isnull', False)), models.Q(models.Q(('source', 'allowance'), _negated=True), ('term_starts_at__isnull', True)), _connector='OR'), name='grant_allowance_has_a_term_and_an_end'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.UniqueConstraint(condition=models.Q(('term_starts_at__isnull', False)), fields=('wallet', 'term_starts_at', 'seat', 'upgrade'), name='grant_one_renewal_per_term'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('seat', 0), ('upgrade', 0)), models.Q(('seat', 0), ('source', 'allowance')), models.Q(('source', 'allowance'), ('upgrade', 0)), _connector='OR'), name='grant_seat_or_upgrade_of_an_allowance'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['allowance', 'grant', 'purchase', 'allocation', 'adjustment'])), name='grant_source_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('category__in', ['paid', 'promotional', 'goodwill', 'correction'])), name='grant_category_known'),
-        ),
-        migrations.AddIndex(
-            model_name='pendinggrant',
-            index=models.Index(condition=models.Q(('begun_at', None), ('cancelled_at', None)), fields=['wallet', 'effective_at'], name='pendinggrant_coming'),
-        ),
-        migrations.AddIndex(
-            model_name='pendinggrant',
-            index=models.Index(fields=['wallet', '-id'], name='pendinggrant_of_wallet'),
-        ),
-        migrations.AddConstraint(
-            model_name='pendinggrant',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='pendinggrant_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='pendinggrant',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at', None), ('expires_at__gt', models.F('effective_at')), _connector='OR'), name='pendinggrant_ends_after_it_begins'),
-        ),
-        migrations.AddConstraint(
-            model_name='pendinggrant',
-            constraint=models.CheckConstraint(condition=models.Q(('begun_at', None), ('cancelled_at', None), _connector='OR'), name='pendinggrant_began_or_was_cancelled'),
-        ),
-        migrations.AddConstraint(
-            model_name='pendinggrant',
-            constraint=models.CheckConstraint(condition=models.Q(('category__in', ['paid', 'promotional', 'goodwill', 'correction'])), name='pendinggrant_category_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='pendinggrant',
-            constraint=models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('wallet', 'reference'), name='pendinggrant_one_per_reference'),
-        ),
-        migrations.AddIndex(
-            model_name='reference',
-            index=models.Index(fields=['text'], name='reference_by_text'),
-        ),
-        migrations.AddConstraint(
-            model_name='reference',
-            constraint=models.UniqueConstraint(fields=('wallet', 'namespace', 'text'), name='reference_means_one_entry'),
-        ),
-        migrations.AddConstraint(
-            model_name='reference',
-            constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='reference_has_a_text'),
-        ),
-        migrations.AddConstraint(
-            model_name='reference',
-            constraint=models.CheckConstraint(condition=models.Q(('namespace__in', ['received', 'allocated', 'taken_back'])), name='reference_namespace_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='referencemove',
-            constraint=models.CheckConstraint(condition=models.Q(('after', ''), _negated=True), name='referencemove_has_a_text'),
-        ),
-        migrations.AddIndex(
-            model_name='rehearsedrenewal',
-            index=models.Index(condition=models.Q(('rehearsed_at', None)), fields=['organization'], name='rehearsedrenewal_to_rehearse'),
-        ),
-        migrations.AddIndex(
-            model_name='rehearsedrenewal',
-            index=models.Index(condition=models.Q(('is_to_run', True), ('ran_at', None)), fields=['organization'], name='rehearsedrenewal_to_run'),
-        ),
-        migrations.AddConstraint(
-            model_name='rehearsedrenewal',
-            constraint=models.UniqueConstraint(fields=('rehearsal_id', 'organization'), name='rehearsedrenewal_one_of_each'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['wallet', 'expires_at'], name='reservation_open'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('actor__isnull', False), ('status', 'open')), fields=['wallet', 'actor', 'expires_at'], name='reservation_open_of_actor'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(fields=['wallet', '-id'], name='reservation_of_wallet'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(fields=['wallet', 'created_at', 'id'], name='reservation_newest_first'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('status', 'settled'), _negated=True), fields=['wallet', 'status', 'created_at', 'id'], name='reservation_of_status'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='reservation_of_group'),
-        ),
-        migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(models.F('wallet'), models.Func('created_at', 'closed_at', 'expires_at', function='credits_lasted_1'), models.F('created_at'), condition=models.Q(('closed_at__isnull', False), ('credits__gt', 0)), name='reservation_held'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gte', 0)), name='reservation_credits_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_credits__gte', 0), ('settled_credits__isnull', False), ('status', 'settled')), models.Q(models.Q(('status', 'settled'), _negated=True), ('settled_credits__isnull', True)), _connector='OR'), name='reservation_settled_with_credits'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status', 'open')), models.Q(models.Q(('status', 'open'), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='reservation_closed_at_with_status'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('late', False), ('status', 'settled'), _connector='OR'), name='reservation_late_only_when_settled'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['open', 'settled', 'released', 'expired'])), name='reservation_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['exact', 'up_to'])), name='reservation_mode_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['allow', 'downgrade'])), name='reservation_decision_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('is_charged', True), ('credits', 0), ('free_credits__gt', 0), _connector='OR'), name='reservation_holds_only_what_it_charges'),
-        ),
-        migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('free_credits__gte', 0)), name='reservation_free_credits_not_negative'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(fields=['wallet', 'posted_at', 'number'], name='ledgerentry_as_of'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('reason', config='simple'), condition=models.Q(('reason', ''), _negated=True), name='ledgerentry_words'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(condition=models.Q(('kind', 'settle'), _negated=True), fields=['wallet', 'kind', 'posted_at', 'number'], name='ledgerentry_of_kind'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(models.F('wallet'), django.db.models.fields.json.KeyTextTransform('projectId', 'metadata'), models.F('posted_at'), models.F('number'), condition=models.Q(('metadata__has_key', 'projectId')), name='ledgerentry_of_project'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(condition=models.Q(('counted_in__isnull', False)), fields=['counted_in', 'number'], name='ledgerentry_work'),
-        ),
-        migrations.AddIndex(
-            model_name='ledgerentry',
-            index=models.Index(condition=models.Q(('reverses__isnull', False)), fields=['reverses'], name='ledgerentry_reversals'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(fields=('wallet', 'number'), name='ledgerentry_one_per_number'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='ledgerentry_number_from_one'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount', 0), _negated=True), ('kind', 'renew'), _connector='OR'), name='ledgerentry_amount_not_zero'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(models.Q(('kind__in', ['settle', 'lapse']), _negated=True), ('amount__lt', 0), _connector='OR'), models.Q(models.Q(('kind__in', ['grant', 'recharge']), _negated=True), ('amount__gt', 0), _connector='OR'), models.Q(models.Q(('kind', 'renew'), _negated=True), ('amount__gte', 0), _connector='OR')), name='ledgerentry_sign_of_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'reversal'), models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), ('transfer_id__isnull', False)), models.Q(models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), _negated=True), ('transfer_id__isnull', True)), _connector='OR'), name='ledgerentry_transfer_has_an_id'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('reference', ''), ('kind__in', ['grant', 'recharge', 'adjust', 'allocate', 'reversal', 'reclaim']), _connector='OR'), name='ledgerentry_reference_by_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('transfer_id__isnull', False)), fields=('transfer_id', 'wallet'), name='ledgerentry_one_side_per_wallet'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', True)), fields=('reservation',), name='ledgerentry_one_charge_per_reservation'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', False)), fields=('reverses',), name='ledgerentry_followed_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'settle'), models.Q(('kind', 'reversal'), ('reverses__isnull', False)), models.Q(models.Q(('kind__in', ['settle', 'reversal']), _negated=True), ('reverses__isnull', True)), _connector='OR'), name='ledgerentry_reverses_by_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['grant', 'renew', 'recharge', 'adjust', 'lapse', 'settle', 'reversal', 'allocate', 'refill', 'sweep', 'reclaim'])), name='ledgerentry_kind_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='growth',
-            constraint=models.CheckConstraint(condition=models.Q(('credits__gt', 0)), name='growth_credits_positive'),
-        ),
-        migrations.AddIndex(
-            model_name='statuschange',
-            index=models.Index(fields=['wallet', 'changed_at'], name='statuschange_as_of'),
-        ),
-        migrations.AddConstraint(
-            model_name='statuschange',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'suspended', 'archived'])), name='statuschange_status_known'),
-        ),
-        migrations.AddIndex(
-            model_name='usagecounter',
-            index=models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='usagecounter_of_group'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.UniqueConstraint(fields=('wallet', 'month', 'actor', 'group', 'resource_type', 'resource_id'), name='usagecounter_one_per_subject', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('actor', None), ('group', None)), models.Q(('actor', None), ('resource_type', '')), models.Q(('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_has_one_subject'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resource_id', ''), ('resource_type', '')), models.Q(models.Q(('resource_type', ''), _negated=True), models.Q(('resource_id', ''), _negated=True)), _connector='OR'), name='usagecounter_resource_as_a_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('used__gte', 0)), name='usagecounter_amounts_not_negative'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('free_reserved', 0), ('free_used', 0)), models.Q(('actor', None), ('free_reserved__gte', 0), ('free_used__gte', 0), ('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_free_is_the_organizations'),
-        ),
-        migrations.AddConstraint(
-            model_name='usagecounter',
-            constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='usagecounter_from_the_first'),
         ),
     ]

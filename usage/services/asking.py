@@ -24,7 +24,7 @@ from usage.pricing import (
     price,
 )
 from usage.services import limits, rates, terms
-from usage.services.terms import Book, Versions
+from usage.services.book import Book, Versions
 
 
 class Work(NamedTuple):

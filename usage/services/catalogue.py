@@ -14,7 +14,7 @@ from organizations.models import Actor, Organization
 from usage.models import AIModel, Thresholds
 from usage.pricing import RateCard, Unpriced, is_free
 from usage.services import limits, rates
-from usage.services.terms import Book
+from usage.services.book import Book
 
 
 @dataclass(frozen=True)

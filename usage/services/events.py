@@ -21,8 +21,8 @@ from organizations.models import Actor, Group, Organization
 from organizations.services import OrganizationArchived, require_active
 from usage.models import UsageEvent
 from usage.services import terms
+from usage.services.book import Book
 from usage.services.storing import store
-from usage.services.terms import Book
 from usage.services.told import COLUMNS, NULL, Priced, read_and_price
 from usage.services.told import CORRECTION as CORRECTION
 from usage.services.told import FORGIVEN as FORGIVEN

@@ -27,6 +27,7 @@ from usage.pricing import (
 )
 from usage.services import rates, terms
 from usage.services.asking import Left
+from usage.services.book import Book
 from usage.units import TOOLS, UNITS
 
 
@@ -236,7 +237,7 @@ def _is_held_for(organization: Organization, hold: Reservation, name: str) -> bo
     return model is not None and model.slug == hold.effective_model
 
 
-def _card_of(book: terms.Book, name: str, moment: datetime) -> tuple[str, RateCard]:
+def _card_of(book: Book, name: str, moment: datetime) -> tuple[str, RateCard]:
     model = book.model(name)
     if model is None:
         raise Left.of("model", "There is no such model.")

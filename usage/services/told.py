@@ -19,10 +19,10 @@ from usage.models import AIModel
 from usage.pricing import Counts, Tokens, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
+from usage.services.book import Book
 from usage.services.decisions import ModelRetired
 from usage.services.served import NoPrice, Served, noted
 from usage.services.settling import SOURCE
-from usage.services.terms import Book
 
 MAX_AHEAD = timedelta(minutes=5)
 FORGIVEN = "forgiven"

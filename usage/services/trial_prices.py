@@ -9,8 +9,8 @@ from usage.models import AIModel, UsageEvent
 from usage.pricing import EXACT, RateCard, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
+from usage.services.book import Book
 from usage.services.served import Served
-from usage.services.terms import Book
 from usage.what_if import Changes, TriedCard
 
 SMALLEST = Decimal("0.000001")

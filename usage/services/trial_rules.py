@@ -14,8 +14,8 @@ from usage import policy, what_if
 from usage.models import AIModel
 from usage.policy import Offer, Terms
 from usage.services import limits
+from usage.services.book import Book
 from usage.services.limits import ActorTerms
-from usage.services.terms import Book
 from usage.what_if import EVERYBODY, Changes, Course, Verdict
 
 

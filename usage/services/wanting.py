@@ -15,6 +15,7 @@ from usage import policy
 from usage.counts import completed, counts_in
 from usage.pricing import Counts, Tokens, affordable_output, counts_of, price
 from usage.services.asking import Ask, Candidate, Work
+from usage.services.book import Book
 from usage.services.decisions import (
     AiNotConfigured,
     ModelNotEnabled,
@@ -22,7 +23,6 @@ from usage.services.decisions import (
     NotAllowed,
     TierNotAllowed,
 )
-from usage.services.terms import Book
 
 
 @dataclass

@@ -10,12 +10,13 @@ from organizations.pagination import page
 from organizations.scopes import USAGE_READ, USAGE_WRITE
 from usage.serializers import catalogue as shapes
 from usage.services import catalogue, credit, terms
+from usage.services.book import Book
 from usage.views.work import WorkView
 
 
 class Models(WorkView):
     @cached_property
-    def book(self) -> terms.Book:
+    def book(self) -> Book:
         """The terms as they are now: nobody looks at a list again under a lock."""
         return terms.current(self.acting)
 

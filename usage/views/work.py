@@ -17,6 +17,7 @@ from organizations.models import Actor, Group
 from organizations.permissions import ForbiddenScope
 from usage.models import AIModel
 from usage.services import Work, terms
+from usage.services.book import Book
 
 WORK_FIELDS = ("credits", "tokens", "units", "variant", "work_type", "resource_type", "resource_id")
 
@@ -25,7 +26,7 @@ class WorkView(ApiView):
     """What the doors share that hear of work."""
 
     @cached_property
-    def book(self) -> terms.Book:
+    def book(self) -> Book:
         """The terms of the acting organization, as they are kept."""
         return terms.book_of(self.acting)
 

@@ -22,7 +22,7 @@ from usage import services
 from usage.models import AIModel, Rate, UsageEvent
 from usage.pricing import Tokens
 from usage.reconcile import CHECKS
-from usage.services import corrections, rollups
+from usage.services import corrections, rerating, rollups
 from usage.services.events import Told, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -441,7 +441,7 @@ class TestPreview:
         costs(sonnet, 7)
 
         period = f.periods_of(organization)[0]
-        differing = list(corrections.preview(organization, period, now=NOW))
+        differing = list(rerating.preview(organization, period, now=NOW))
 
         assert [
             (each.told.external_id, int(each.old), int(each.new), int(each.difference))
@@ -458,8 +458,8 @@ class TestPreview:
         costs(sonnet, 7)
 
         period = f.periods_of(organization)[0]
-        with mock.patch.object(corrections, "READ_AT_ONCE", 2):
-            differing = list(corrections.preview(organization, period, now=NOW))
+        with mock.patch.object(rerating, "READ_AT_ONCE", 2):
+            differing = list(rerating.preview(organization, period, now=NOW))
 
         assert len(differing) == 5
 

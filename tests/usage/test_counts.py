@@ -12,7 +12,7 @@ from tests.usage import people as p
 from usage.counts import BY_NAME, completed, missing_whole, remarks, tokens_of
 from usage.models import AIModel, UsageEvent
 from usage.pricing import Price, RateCard, Tokens, price, price_of
-from usage.services import corrections
+from usage.services import rerating
 from usage.units import UNITS
 
 D = Decimal
@@ -209,7 +209,7 @@ class TestTell:
         found = [
             each.new
             for period in f.periods_of(organization)
-            for each in corrections.preview(organization, period, now=period.ends_at)
+            for each in rerating.preview(organization, period, now=period.ends_at)
         ]
 
         assert found == [CREDITS + 3]

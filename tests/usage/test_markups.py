@@ -17,7 +17,7 @@ from tests.trips import round_trips
 from tests.usage import people as p
 from usage.models import AIModel, CustomerPrice, Markup, UsageEvent
 from usage.pricing import Price, RateCard, Tokens, price
-from usage.services import corrections, markups, terms
+from usage.services import markups, rerating, terms
 from usage.services.markups import OF_ALL, OF_PARENT, OWN, Rule
 
 D = Decimal
@@ -181,7 +181,7 @@ class TestCharged:
         assert period is not None
 
         ((old, new),) = [
-            (each.old, each.new) for each in corrections.preview(organization, period, now=f.NOW)
+            (each.old, each.new) for each in rerating.preview(organization, period, now=f.NOW)
         ]
 
         assert [old, new] == [10, 11]

@@ -12,7 +12,7 @@ from organizations.models import Organization
 from tests import factories as f
 from tests.usage import people as p
 from usage.pricing import Tokens
-from usage.services import corrections
+from usage.services import rerating
 from usage.services.events import Told, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,11 +61,11 @@ class TestCommand:
         assert f.entries_of(organization)[-1].performed_by.startswith("shell:")
 
     def test_does_it_in_several_transactions(self, organization: Organization) -> None:
-        rerated = mock.Mock(wraps=corrections.rerate)
+        rerated = mock.Mock(wraps=rerating.rerate)
         with (
             mock.patch("usage.services.rerate", rerated),
-            mock.patch.object(corrections, "READ_AT_ONCE", 2),
-            mock.patch.object(corrections, "PAGES_AT_ONCE", 1),
+            mock.patch.object(rerating, "READ_AT_ONCE", 2),
+            mock.patch.object(rerating, "PAGES_AT_ONCE", 1),
         ):
             rerate(organization, "--yes")
 

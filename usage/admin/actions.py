@@ -34,7 +34,7 @@ from organizations.services import OrganizationArchived
 from usage import services
 from usage.admin.person import PersonAction
 from usage.models import UsageEvent
-from usage.services import budgets, corrections
+from usage.services import budgets, rerating
 from usage.services.events import FORGIVEN
 from usage.services.profiles import profiles_for
 
@@ -290,7 +290,7 @@ class Rerate(Action):
 
     def figures_of(self, command: Command) -> list[Figure]:
         period: BillingPeriod = command.data["period"]
-        again = corrections.priced(command.organization, period, now=command.now)
+        again = rerating.priced(command.organization, period, now=command.now)
         read = islice(again, self.events_read)
         found = [e for e in read if e.difference or e.was_changed(at=command.now)]
         charged = sum((each.latest.credits for each in found), ZERO)

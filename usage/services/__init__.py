@@ -4,8 +4,6 @@ from usage.services.asking import Left as Left
 from usage.services.asking import Work as Work
 from usage.services.beside import ForgivenMeanwhile as ForgivenMeanwhile
 from usage.services.corrections import NothingToReverse as NothingToReverse
-from usage.services.corrections import Rerating as Rerating
-from usage.services.corrections import rerate as rerate
 from usage.services.corrections import reverse as reverse
 from usage.services.corrections import reverse_event as reverse_event
 from usage.services.decisions import AiNotConfigured as AiNotConfigured
@@ -23,6 +21,8 @@ from usage.services.events import record as record
 from usage.services.refunds import NotSettled as NotSettled
 from usage.services.refunds import Refund as Refund
 from usage.services.refunds import refund as refund
+from usage.services.rerating import Rerating as Rerating
+from usage.services.rerating import rerate as rerate
 from usage.services.served import NoPrice as NoPrice
 from usage.services.settling import Done as Done
 from usage.services.settling import settle as settle

@@ -15,8 +15,8 @@ from credits.templatetags.amounts import credits, signed
 from organizations import clock, ids, sheet
 from organizations.models import Organization
 from usage import services
-from usage.services import corrections
-from usage.services.corrections import Repriced
+from usage.services import rerating
+from usage.services.rerating import Repriced
 
 COLUMNS = ("event", "occurred_at", "model", "old", "new", "difference", "problem")
 SHOWN = 200
@@ -53,7 +53,7 @@ class Command(BaseCommand):
     ) -> None:
         owner = _organization(organization)
         counted = _period(owner, period)
-        found = self._show(corrections.preview(owner, counted, now=clock.now()), csv)
+        found = self._show(rerating.preview(owner, counted, now=clock.now()), csv)
         if dry_run or not found:
             return
         if not yes and input("Charge this again? [y/N] ").strip().lower() not in ("y", "yes"):

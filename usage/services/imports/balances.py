@@ -13,11 +13,9 @@ from organizations.services import OrganizationArchived
 from usage.services.imports import cells
 from usage.services.imports.cells import Column
 from usage.services.imports.rows import (
-    ORGANIZATION,
-    PARENT,
     Collected,
     Doing,
-    Kind,
+    OfOrganization,
     Outcome,
     Read,
 )
@@ -30,16 +28,14 @@ REFUSALS: dict[type[Exception], str] = {
 SAID = ("credits", "category", "expires_at", "name", "priority")
 
 
-class Balances(Kind):
+class Balances(OfOrganization):
     slug = "balances"
     title = "Opening balances"
     about = "Credits that a customer brings along, each a grant of its own with its category and its end."
     rights = ("credits.grant", "credits.grant_more")
     noun = ("grant", "grants")
     most_of_one = 1_000
-    columns = (
-        ORGANIZATION,
-        PARENT,
+    own = (
         Column("credits", "How many.", cells.more_than_nothing, "1250.50", required=True),
         Column(
             "category",
@@ -76,11 +72,9 @@ class Balances(Kind):
     def weight(self, row: Read) -> Decimal:
         return Decimal(row["credits"])
 
-    def make(
-        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    def make_of(
+        self, organization: Organization, rows: Sequence[Read], doing: Doing, collected: Collected
     ) -> list[Outcome]:
-        assert organization is not None
-        collected = Collected()
         outcomes = []
         for row, reference in zip(rows, _references(rows), strict=True):
             with collected.trying(row, REFUSALS):
@@ -97,7 +91,6 @@ class Balances(Kind):
                     now=doing.now,
                 )
                 outcomes.append(Outcome(not entry.replayed, entry.public_id))
-        collected.require_none()
         return outcomes
 
 

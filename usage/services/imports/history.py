@@ -5,22 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 from organizations.models import Organization
-from organizations.services import OrganizationArchived, OrganizationSuspended, require_active
+from organizations.services import require_active
 from usage.pricing import Tokens
 from usage.services import events, terms
 from usage.services.events import Told
 from usage.services.imports import cells
 from usage.services.imports.cells import Column
 from usage.services.imports.rows import (
-    ORGANIZATION,
-    PARENT,
     Collected,
     Doing,
-    Kind,
+    OfOrganization,
     Outcome,
     Read,
-    Refused,
-    Wrong,
 )
 from usage.services.told import read_and_price
 
@@ -48,15 +44,13 @@ def _tokens(name: str, about: str) -> Column:
     return Column(name, about, cells.whole(MOST_TOKENS))
 
 
-class History(Kind):
+class History(OfOrganization):
     slug = "usage"
     title = "Usage history"
     about = "Work that was done and paid for before: it is in the reports and charts, and charges nothing, whatever it cost."
     rights = ("usage.add_usageevent",)
     noun = ("piece of work", "pieces of work")
-    columns = (
-        ORGANIZATION,
-        PARENT,
+    own = (
         Column("source", "Where it was recorded.", cells.text(64), "old-gateway", required=True),
         Column(
             "id",
@@ -96,47 +90,38 @@ class History(Kind):
     def same(self, row: Read) -> Any:
         return (row["source"], row["id"])
 
-    def make(
-        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    def make_of(
+        self, organization: Organization, rows: Sequence[Read], doing: Doing, collected: Collected
     ) -> list[Outcome]:
-        assert organization is not None
-        collected = Collected()
         told = [_told(row, collected) for row in rows]
         collected.require_none()
         if doing.is_rehearsal:
-            return _looked_at(organization, told, rows, doing)
-        try:
-            results = events.record(
-                organization=organization,
-                told=told,
-                performed_by=doing.performed_by,
-                now=doing.now,
-            )
-        except (OrganizationArchived, OrganizationSuspended) as error:
-            raise Refused(
-                [Wrong(row.number, "organization", str(error)) for row in rows]
-            ) from error
+            return _looked_at(organization, told, rows, doing, collected)
+        results = events.record(
+            organization=organization,
+            told=told,
+            performed_by=doing.performed_by,
+            now=doing.now,
+        )
         for row, result in zip(rows, results, strict=True):
             if result.status == "rejected":
                 collected.add(row, *_about(result.reason or ""))
-        collected.require_none()
         return [Outcome(result.status == "accepted") for result in results]
 
 
 def _looked_at(
-    organization: Organization, told: Sequence[Told], rows: Sequence[Read], doing: Doing
+    organization: Organization,
+    told: Sequence[Told],
+    rows: Sequence[Read],
+    doing: Doing,
+    collected: Collected,
 ) -> list[Outcome]:
     """Say what would become of work without a lock: there may be much of it, and others want the wallet."""
-    collected = Collected()
-    try:
-        require_active(organization)
-    except (OrganizationArchived, OrganizationSuspended) as error:
-        raise Refused([Wrong(row.number, "organization", str(error)) for row in rows]) from error
+    require_active(organization)
     priced = read_and_price(terms.book_of(organization), told, now=doing.now)
     for row, each in zip(rows, priced, strict=True):
         if each.problem is not None:
             collected.add(row, *_about(each.problem))
-    collected.require_none()
     known = events.known(organization, told)
     return [Outcome((each.source, each.id) not in known) for each in told]
 

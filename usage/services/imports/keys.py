@@ -10,11 +10,9 @@ from usage.services.imports import cells
 from usage.services.imports.cells import Column
 from usage.services.imports.people import actors_named
 from usage.services.imports.rows import (
-    ORGANIZATION,
-    PARENT,
     Collected,
     Doing,
-    Kind,
+    OfOrganization,
     Outcome,
     Read,
 )
@@ -26,7 +24,7 @@ REFUSALS: dict[type[Exception], str] = {
 }
 
 
-class Keys(Kind):
+class Keys(OfOrganization):
     slug = "keys"
     title = "API keys"
     about = "New live keys. Their secrets are shown once, when the import is started."
@@ -34,9 +32,7 @@ class Keys(Kind):
     noun = ("key", "keys")
     most_of_one = 1_000
     most_rows = 2_000
-    columns = (
-        ORGANIZATION,
-        PARENT,
+    own = (
         Column(
             "name",
             "Where it is used. A live key of this name is the same key, and is not minted again.",
@@ -73,11 +69,9 @@ class Keys(Kind):
     def same(self, row: Read) -> Any:
         return row["name"]
 
-    def make(
-        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    def make_of(
+        self, organization: Organization, rows: Sequence[Read], doing: Doing, collected: Collected
     ) -> list[Outcome]:
-        assert organization is not None
-        collected = Collected()
         live = organization.api_keys.filter(revoked_at=None, superseded_by=None)
         known = {key.name: key for key in live.order_by("id") if key.is_live(doing.now)}
         people = actors_named(organization, sorted({r["person"] for r in rows} - {None}))
@@ -101,7 +95,6 @@ class Keys(Kind):
                     now=doing.now,
                 )
                 outcomes.append(Outcome(True, key.public_id))
-        collected.require_none()
         return outcomes
 
     def _look(self, row: Read, people: Any, doing: Doing, collected: Collected) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from credits.models import MAX_AMOUNT
 from organizations.models import Actor, Group, Organization
-from organizations.services import OrganizationArchived
 from usage.models import Limit
 from usage.services import budgets, controls
 from usage.services.controls import NewLimit
@@ -15,15 +14,11 @@ from usage.services.imports import cells
 from usage.services.imports.cells import Column, Misread
 from usage.services.imports.people import actors_named
 from usage.services.imports.rows import (
-    ORGANIZATION,
-    PARENT,
     Collected,
     Doing,
-    Kind,
+    OfOrganization,
     Outcome,
     Read,
-    Refused,
-    Wrong,
 )
 
 Scope = Limit.Scope
@@ -54,16 +49,14 @@ def cap(text: str) -> NewLimit:
         raise Misread(f"{error} Or none, or default.") from error
 
 
-class Limits(Kind):
+class Limits(OfOrganization):
     slug = "limits"
     title = "Limits"
     about = "What people, teams, shared budgets and apps may spend in a calendar month. They act at once; a row that says what is so changes nothing."
     rights = ("usage.add_limit", "usage.change_limit", "usage.delete_limit")
     noun = ("limit", "limits")
     most_of_one = 5_000
-    columns = (
-        ORGANIZATION,
-        PARENT,
+    own = (
         Column(
             "of",
             "person, team, budget (a shared one) or app; or everybody, teams or budgets: the default of those that have none.",
@@ -95,20 +88,14 @@ class Limits(Kind):
             return Decimal(0)
         return MAX_AMOUNT if limit.cap is None else limit.cap
 
-    def make(
-        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    def make_of(
+        self, organization: Organization, rows: Sequence[Read], doing: Doing, collected: Collected
     ) -> list[Outcome]:
-        assert organization is not None
-        collected = Collected()
         subjects = _Subjects(organization, rows, collected)
         collected.require_none()
         before = subjects.limits()
-        try:
-            for of in dict.fromkeys(row["of"] for row in rows):
-                _set(of, [row for row in rows if row["of"] == of], subjects, organization, doing)
-        except OrganizationArchived as error:
-            wrong = [Wrong(row.number, "organization", str(error)) for row in rows]
-            raise Refused(wrong) from error
+        for of in dict.fromkeys(row["of"] for row in rows):
+            _set(of, [row for row in rows if row["of"] == of], subjects, organization, doing)
         return [_outcome(row, subjects.keys[row.number], before) for row in rows]
 
 

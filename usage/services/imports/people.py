@@ -8,16 +8,13 @@ from django.db.models import Q
 
 from credits.services import NewActor, create_actors
 from organizations.models import Actor, Organization, UsageProfile
-from organizations.services import OrganizationArchived
 from usage.services import profiles
 from usage.services.imports import cells
 from usage.services.imports.cells import Column
 from usage.services.imports.rows import (
-    ORGANIZATION,
-    PARENT,
     Collected,
     Doing,
-    Kind,
+    OfOrganization,
     Outcome,
     Read,
     Refused,
@@ -28,16 +25,14 @@ AT_ONCE = 1_000
 """How many names one query looks for."""
 
 
-class People(Kind):
+class People(OfOrganization):
     slug = "people"
     title = "People & agents"
     about = "Who spends for an organization. An active user takes a seat, and brings a share of the allowance where terms say so."
     rights = ("organizations.add_actor",)
     noun = ("person", "people")
     most_of_one = 5_000
-    columns = (
-        ORGANIZATION,
-        PARENT,
+    own = (
         Column("name", "The name that people read.", cells.text(128), "Ana Silva", required=True),
         Column(
             "external_id",
@@ -70,11 +65,9 @@ class People(Kind):
     def same(self, row: Read) -> Any:
         return row["external_id"] or row["email"]
 
-    def make(
-        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    def make_of(
+        self, organization: Organization, rows: Sequence[Read], doing: Doing, collected: Collected
     ) -> list[Outcome]:
-        assert organization is not None
-        collected = Collected()
         known = actors_called(organization, rows)
         own = {each.slug: each for each in profiles.profiles_for(organization)}
         new = [row for row in rows if _found(row, known) is None]
@@ -102,8 +95,6 @@ def _created(
             performed_by=doing.performed_by,
             now=doing.now,
         )
-    except OrganizationArchived as error:
-        raise Refused([Wrong(row.number, "organization", str(error)) for row in rows]) from error
     except IntegrityError as error:
         said = "Somebody of this organization took an external id meanwhile: bring the file again."
         raise Refused([Wrong(rows[0].number, "external_id", said)]) from error

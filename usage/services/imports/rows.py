@@ -13,6 +13,7 @@ from django.db import transaction
 from credits.models import ZERO
 from organizations import ids
 from organizations.models import Env, ImportRow, Organization
+from organizations.services import OrganizationArchived, OrganizationSuspended
 from organizations.tokens import Prepared
 from usage.services.imports.cells import Column, name
 
@@ -124,6 +125,42 @@ class Kind:
         """Carry out the rows of one organization, in the caller's transaction, and return what became of each.
 
         :raises Refused: if any cannot be
+        """
+        raise NotImplementedError
+
+
+class OfOrganization(Kind):
+    """A kind of rows that each name an organization which is there, and are carried out together for it."""
+
+    own: ClassVar[Sequence[Column]]
+    """The columns beside those that name the organization."""
+
+    def __init_subclass__(cls) -> None:
+        cls.columns = (ORGANIZATION, PARENT, *cls.own)
+
+    def make(
+        self, rows: Sequence[Read], organization: Organization | None, doing: Doing
+    ) -> list[Outcome]:
+        assert organization is not None
+        collected = Collected()
+        try:
+            outcomes = self.make_of(organization, rows, doing, collected)
+        except (OrganizationArchived, OrganizationSuspended) as error:
+            wrong = [Wrong(row.number, "organization", str(error)) for row in rows]
+            raise Refused(wrong) from error
+        collected.require_none()
+        return outcomes
+
+    def make_of(
+        self,
+        organization: Organization,
+        rows: Sequence[Read],
+        doing: Doing,
+        collected: "Collected",
+    ) -> list[Outcome]:
+        """Carry out the rows of one organization, and return what became of each; or note what is wrong with them.
+
+        :raises Refused: if something is wrong without which the others cannot be tried
         """
         raise NotImplementedError
 

@@ -1,16 +1,22 @@
 """The public price list: our charge is its own arithmetic, and what is held covers it."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_UP, Decimal, localcontext
 from io import StringIO
 from itertools import groupby
+from math import ceil
 from random import Random
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from genai_prices.data import providers
 from genai_prices.data_units import unit_data
 from genai_prices.types import ModelInfo, Provider, Usage
@@ -20,7 +26,7 @@ from tests.callers import clock as clock
 from usage.counts import completed
 from usage.models import AIModel, Rate
 from usage.pricing import RateCard, Tokens, Unpriced, dearest, price, price_of, thaw
-from usage.services import price_list, rates
+from usage.services import price_list, rate_card, rates
 from usage.services.rate_card import PriceList
 from usage.units import DIRECTIONS, FRACTIONAL, PARTS, TEXT, TOKENS, UNITS, WHOLES
 
@@ -35,6 +41,13 @@ def load(*arguments: str) -> str:
     out = StringIO()
     call_command("load_rate_card", *arguments, stdout=out)
     return out.getvalue()
+
+
+def writing(captured: CaptureQueriesContext) -> list[str]:
+    """Return the statements that write rows of models, prices and their history."""
+    tables = ("usage_aimodel", "usage_rate", "usage_historicalaimodel", "usage_historicalrate")
+    sql = (" ".join(each["sql"].replace('"', "").split()) for each in captured.captured_queries)
+    return [each for each in sql if each.startswith(tuple(f"INSERT INTO {t}" for t in tables))]
 
 
 def cards_of(listed: PriceList) -> dict[str, list[RateCard]]:
@@ -132,10 +145,69 @@ class TestArithmetic:
         assert compare_with_the_list(every=1) > 2_100 * USAGES
 
 
+def without(card: RateCard, unit: str) -> RateCard:
+    """Return a card of which one unit is known to cost something, and not how much."""
+    prices = (each._replace(amount=None) if each.unit == unit else each for each in card.prices)
+    return replace(card, prices=tuple(prices))
+
+
+def try_without_prices(every: int) -> Counter[str]:
+    """Ask for work of each model of so many, of which each time the price of another unit is not known: what cannot need it is held, and
+    enough; what may need it is refused; and what did need it costs nothing only if the card says so."""
+    listed, random, seen = price_list.read(since=DAY, credit_usd=CENT), Random(7), Counter[str]()
+    for cards in list(cards_of(listed).values())[::every]:
+        whole = cards[-1]
+        variants = ["", *sorted({each.variant for each in whole.prices if each.variant})]
+        for unit in sorted({each.unit for each in whole.prices}):
+            card, variant = without(whole, unit), random.choice(variants)
+            counts = random_counts(random, whole, variant, random.choice([0, 10, 150_000]))
+            left_out = random.choice(["input_tokens", "output_tokens", *counts])
+            of_it = {left_out} | PARTS[left_out]
+            asked = {each: count for each, count in counts.items() if each not in of_it}
+            seen[try_without(card, unit, variant, asked)] += 1
+            seen[try_alone(card, unit)] += 1
+    return seen
+
+
+def try_without(card: RateCard, unit: str, variant: str, asked: dict[str, Any]) -> str:
+    tokens = Tokens(input=asked.get("input_tokens", 0), output=asked.get("output_tokens", 0))
+    units = completed({each: count for each, count in asked.items() if each not in TOKENS})
+    whole_asked = {"input_tokens": tokens.input, "output_tokens": tokens.output, **units}
+    needed = unit == "requests" or any(whole_asked.get(each) for each in (unit, *WHOLES[unit]))
+    try:
+        held = price(dearest(card, variant), tokens, units=units)
+    except Unpriced:
+        assert needed or not card.sheet(variant).known or card.sheet(variant).unpriced(whole_asked)
+        return "refused"
+    assert not needed, (card, unit, asked)
+    assert price_of(card, asked, variant=variant, work_is_done=True) <= held, (card, unit, asked)
+    return "held"
+
+
+def try_alone(card: RateCard, unit: str) -> str:
+    try:
+        cost = price_of(card, dict.fromkeys({unit} | WHOLES[unit], 1_000), work_is_done=True)
+    except Unpriced:
+        return "no price"
+    assert cost or is_included(card, unit), (card, unit)
+    return "charged"
+
+
+class TestUnknownPrice:
+    def test_stops_what_may_need_it_and_nothing_else(self) -> None:
+        seen = try_without_prices(every=7)
+
+        assert min(seen["held"], seen["refused"], seen["no price"], seen["charged"]) > 50, seen
+
+    @pytest.mark.slow
+    def test_of_any_unit_of_any_model(self) -> None:
+        assert try_without_prices(every=1)["held"] > 500
+
+
 def is_included(card: RateCard, unit: str) -> bool:
     """Whether a card itself says that a unit costs nothing: a price of 0 of it, of its whole or of a part; or one of what goes in only."""
     related = {unit} | WHOLES[unit] | PARTS[unit]
-    if any(each.unit in related and not each.amount for each in card.prices):
+    if any(each.unit in related and each.amount == 0 for each in card.prices):
         return True
     directions = {DIRECTIONS[each.unit] for each in card.prices}
     return unit in TEXT and not directions & {"", DIRECTIONS[unit]}
@@ -201,15 +273,42 @@ class TestRead:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("clock")
 class TestLoad:
-    def test_takes_all_of_it_once(self) -> None:
-        first = load("--yes", "--from", "2026-05-01")
-        again = load("--yes")
+    def test_takes_all_of_it_once_and_by_few_statements(self) -> None:
+        with CaptureQueriesContext(connection) as loading:
+            first = load("--yes", "--from", "2026-05-01")
+        with CaptureQueriesContext(connection) as looking:
+            again = load("--yes")
 
-        models = AIModel.objects.count()
+        models, prices = AIModel.objects.count(), Rate.objects.count()
         assert models > 2_100
         assert "prices written" in first
         assert f"{models} models, nothing to change" in again
-        assert Rate.history.count() == Rate.objects.count()
+        assert Rate.history.count() == prices
+        assert AIModel.history.count() == models
+        # Two for so many rows: the rows, and their history.
+        batches = ceil(models / rate_card.AT_ONCE) + ceil(prices / rate_card.AT_ONCE)
+        assert len(writing(loading)) == 2 * batches
+        assert len(loading) <= 30 + 2 * batches
+        assert len(looking) <= 10
+
+    def test_changes_all_that_differ_by_one_statement_and_keeps_the_history(self) -> None:
+        load("--yes", "--provider", "openai", "--from", "2026-05-10")
+        listed = dict(Rate.objects.values_list("id", "amount"))
+        Rate.objects.update(amount=F("amount") + 1)
+
+        with CaptureQueriesContext(connection) as changing:
+            shown = load("--yes", "--provider", "openai", "--from", "2026-05-10")
+
+        assert len(listed) > 200
+        assert f"{len(listed)} cheaper" in shown
+        assert len(writing(changing)) == 2
+        assert dict(Rate.objects.values_list("id", "amount")) == listed
+        assert dict(Rate.history.filter(history_type="~").values_list("id", "amount")) == listed
+        changed = Rate.history.filter(history_type="~").first()
+        first = Rate.history.filter(history_type="+").first()
+        assert changed.history_date == first.history_date == f.NOW
+        assert changed.history_change_reason == first.history_change_reason
+        assert changed.history_change_reason.startswith("shell:")
 
     def test_takes_one_model_of_it_and_what_is_dated_later(self) -> None:
         load("--yes", "--only", "gemini-3.6-flash", "--from", "2026-05-01")

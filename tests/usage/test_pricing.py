@@ -281,6 +281,67 @@ class TestDearest:
             assert not output or price(dearest(of_chance), fitting) <= budget
 
 
+class TestUnknownPrice:
+    """A unit that is known to cost something, and priced nowhere."""
+
+    LARGE = card(
+        band(0, input=200, output=1_000, input_audio_tokens=None, web_searches=None),
+        band(0, input_audio_seconds=None, audio_seconds=36),
+    )
+
+    @pytest.mark.parametrize(
+        ("asked", "units", "credits"),
+        [
+            # What comes out is neither heard nor looked for.
+            (Tokens(output=1_000), {}, "1"),
+            (Tokens(output=1_000), {"output_audio_seconds": 0}, "1"),
+            (Tokens(), {}, "0"),
+        ],
+    )
+    def test_stops_no_work_that_cannot_need_it(
+        self, asked: Tokens, units: dict[str, int], credits: str
+    ) -> None:
+        assert price(dearest(self.LARGE), asked, units=units) == D(credits)
+
+    @pytest.mark.parametrize(
+        ("asked", "units", "unit"),
+        [
+            # What goes in may be heard, and what is heard may go in.
+            (Tokens(input=1), {}, "input_audio_tokens"),
+            (Tokens(), {"web_searches": 1}, "web_searches"),
+            (Tokens(), {"audio_seconds": 1}, "input_audio_seconds"),
+            (Tokens(), {"audio_seconds": 1, "input_audio_seconds": 1}, "input_audio_seconds"),
+        ],
+    )
+    def test_stops_work_that_may_come_to_it(
+        self, asked: Tokens, units: dict[str, int], unit: str
+    ) -> None:
+        with pytest.raises(Unpriced, match=f"no price for {unit}"):
+            price(dearest(self.LARGE), asked, units=units)
+
+    @pytest.mark.parametrize(
+        "units", [{"web_searches": 1}, {"web_searches": 1, "input_tokens": 5, "output_tokens": 5}]
+    )
+    def test_is_never_nothing_when_the_work_is_done(self, units: dict[str, int]) -> None:
+        a_request = replace(self.LARGE, prices=(*self.LARGE.prices, Price("requests", D(500))))
+
+        for each in (self.LARGE, a_request):
+            assert each.sheet().unpriced(units) == ["web_searches"]
+            with pytest.raises(Unpriced, match="no price for web_searches"):
+                price_of(each, units, work_is_done=True)
+
+    def test_of_what_is_text_is_not_that_of_another_measure(self) -> None:
+        by_the_second = card(band(0, audio_seconds=36, input=None))
+        counts = {"audio_seconds": 100, "input_tokens": 5}
+
+        with pytest.raises(Unpriced, match="no price for input_tokens"):
+            price_of(by_the_second, counts, work_is_done=True)
+
+    def test_of_what_comes_out_is_no_price_of_nothing(self) -> None:
+        assert card(band(0, input=1, output=None)).prices_output
+        assert not card(band(0, input=1, output=0)).prices_output
+
+
 class TestAffordableOutput:
     @pytest.mark.parametrize(
         ("budget", "output"),

@@ -13,7 +13,7 @@ from tests.callers import clock as clock
 from tests.usage import people as p
 from tests.usage.test_responses import ANTHROPIC, GOOGLE, OPENAI_CHAT, OPENAI_RESPONSES
 from usage.models import AIModel, Rate, UsageEvent
-from usage.services import corrections
+from usage.services import rerating
 
 D = Decimal
 RESERVATIONS, EVENTS = "/usage/reservations", "/usage/events"
@@ -253,7 +253,7 @@ class TestServed:
         Rate.objects.filter(model="small").update(amount=300_000)
         Rate.objects.filter(variant="service_tier=flex").update(amount=600_000)
 
-        again = corrections.preview(organization, period, now=f.NOW)
+        again = rerating.preview(organization, period, now=f.NOW)
 
         assert [[each.old, each.new] for each in again] == [[120, 330], [600, 660]]
 
@@ -483,6 +483,56 @@ class TestMaxUnits:
         assert error(refused) == (422, "VALIDATION")
 
 
+class TestUnknownPrice:
+    """A model of whose searches is known that they cost something, and not how much."""
+
+    @pytest.fixture(autouse=True)
+    def unknown(self, large: AIModel) -> None:
+        p.set_price(large, None, "web_searches")
+
+    def test_stops_only_what_may_need_it(self, backend: Caller) -> None:
+        text = {"model": "large", "inputTokens": 1_000, "maxOutputTokens": 1_000}
+
+        checked = ok(backend.post("/usage/check", text))
+        held = ok(backend.post(RESERVATIONS, text), 201)
+        searching = text | {"maxUnits": {"webSearches": 1}}
+        refused = [backend.post(path, searching) for path in ("/usage/check", RESERVATIONS)]
+
+        assert checked["credits"] == held["credits"] == 1_000 * 6 + 1_000 * 2
+        for each in refused:
+            assert error(each) == (422, "VALIDATION")
+            fields = {"maxUnits": ["large has no price for webSearches."]}
+            assert details(each)["fields"] == fields
+        grown = backend.post(f"{RESERVATIONS}/{held['id']}/grow", {"maxUnits": {"webSearches": 1}})
+        assert error(grown) == (422, "VALIDATION")
+
+    def test_is_never_nothing_when_the_work_is_done(self, backend: Caller) -> None:
+        usage = {"inputTokens": 1_000, "outputTokens": 100, "webSearches": 2}
+        rsv_id = hold(backend)
+
+        refused = settle(backend, rsv_id, usage=usage)
+        result = tell(backend, model="large", usage=usage)
+
+        assert error(refused) == (422, "NO_PRICE")
+        assert result["reason"] == "large has no price for webSearches"
+        make_priced("other", {"input_tokens": 1, "web_searches": 4_000})
+        assert ok(settle(backend, rsv_id, usage=usage))["settledCredits"] == 1_200 + 8
+        assert told(backend)["note"] == "2 web searches at the highest price of anthropic"
+        p.set_price("large", 5_000, "web_searches")
+        assert tell(backend, model="large", usage=usage)["credits"] == 1_200 + 10
+
+    def test_of_what_comes_out_is_asked_for(self, backend: Caller) -> None:
+        make_priced("mute", {"input_tokens": 1_000_000, "output_tokens": None})
+        said = {"model": "mute", "inputTokens": 10}
+
+        unsaid = backend.post(RESERVATIONS, said)
+        asked = backend.post(RESERVATIONS, said | {"maxOutputTokens": 1})
+
+        assert error(unsaid) == error(asked) == (422, "VALIDATION")
+        assert list(details(unsaid)["fields"]) == ["maxOutputTokens"]
+        assert asked.json()["error"]["message"].startswith("no price for output_tokens")
+
+
 @pytest.mark.usefixtures("large", "whisper")
 class TestNoPrice:
     USAGE = {"inputTokens": 1_000, "outputTokens": 100, "codeExecutions": 2}
@@ -525,7 +575,7 @@ class TestNoPrice:
         assert notes == {"2 code executions at the highest price of anthropic"}
         period = f.wallet_of(organization).period
         assert period is not None
-        assert not list(corrections.preview(organization, period, now=f.NOW))
+        assert not list(rerating.preview(organization, period, now=f.NOW))
 
     @pytest.mark.parametrize(
         ("usage", "credits"),
@@ -625,7 +675,7 @@ class TestFractions:
         period = f.wallet_of(organization).period
         assert period is not None
 
-        (again,) = corrections.preview(organization, period, now=f.NOW)
+        (again,) = rerating.preview(organization, period, now=f.NOW)
 
         assert again.new == D("14.246914")
 

@@ -36,8 +36,8 @@ class RateCard:
 
     @cached_property
     def prices_output(self) -> bool:
-        """Whether what comes out costs, as tokens."""
-        return any(each.unit == OUTPUT and each.amount for each in self.prices)
+        """Whether what comes out costs, as tokens: also where nobody knows how much."""
+        return any(each.unit == OUTPUT and each.amount != 0 for each in self.prices)
 
     def sheet(self, variant: str = "") -> Sheet:
         """Return its prices for a variant."""

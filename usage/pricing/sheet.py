@@ -77,9 +77,11 @@ class Sheet:
         return [each.amount for each in self.steps[unit] if each.amount is not None]
 
     def sells(self, unit: str) -> bool:
-        """Whether a unit has a price: its own, or that of what it is a part of. One of a request is for all that is done in it."""
-        is_sold = unit in self.known or not WHOLES[unit].isdisjoint(self.known)
-        return is_sold or REQUESTS in self.known
+        """Whether a unit has a price: its own, or that of what it is a part of. One of a request is for all that is done in it, but for what is
+        known to cost something besides."""
+        if unit in self.known or not WHOLES[unit].isdisjoint(self.known):
+            return True
+        return REQUESTS in self.known and unit not in self.steps
 
     def unpriced(self, counts: Counts) -> list[str]:
         """Return what is counted and would be charged by nothing: it has no price, is no part of what has one, and is not the same work in
@@ -95,11 +97,15 @@ class Sheet:
         Where only what goes in is sold, the text that comes out is in its price, and the other way round."""
         if self.sells(unit):
             return True
-        if unit not in TEXT:
+        if unit not in TEXT or unit in self.steps:
             return False
         measures, direction = self.known - TOOLS, DIRECTIONS[unit]
         same = {each for each in measures if DIRECTIONS[each] in ("", direction)}
         return any(counts.get(each) for each in same) if same else bool(measures)
+
+    def may_need(self, unit: str, counts: Counts) -> bool:
+        """Whether work of no more than so much may use a unit: there may be some of it, or of what it is a part of."""
+        return any(counts.get(each) for each in (unit, *WHOLES[unit]))
 
     def shares(self, counts: Counts) -> dict[str, Count]:
         """Return how much of each unit is charged by its own price: what is in no part that has one.
@@ -134,7 +140,8 @@ def charged(
 ) -> Iterator[tuple[str, Count, Decimal]]:
     """Yield of each unit how much of it is charged by its own price, and that price: the lines of the sum.
 
-    :raises Unpriced: if something has no price
+    :param work_is_done: whether that is what was done, and not the most that may be
+    :raises Unpriced: if something has no price; of work that is to be done, if something that it may come to has none
     """
     if not sheet.known:
         raise Unpriced("no price for any work")
@@ -142,7 +149,7 @@ def charged(
         raise Unpriced(f"no price for {unit}")
     prompt = int(counts.get(INPUT, 0))
     for unit, share in sheet.shares(counts).items():
-        if share or not work_is_done:
+        if share or (not work_is_done and sheet.may_need(unit, counts)):
             yield unit, share, sheet.of(unit, prompt, work_is_done=work_is_done)
 
 

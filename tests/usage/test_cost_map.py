@@ -1,18 +1,23 @@
 """A cost map of LiteLLM: each of its prices has its place, or is named."""
 
+import re
+from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import simplejson
 from django.core.management import CommandError, call_command
 
 from tests.factories import at
 from usage.models import AIModel, Rate
-from usage.pricing import RateCard, price_of
+from usage.pricing import EXACT, RateCard, charged, price_of
 from usage.services import cost_map, rates
+from usage.units import UNITS, WHOLES
 
 D = Decimal
 MAP = Path(__file__).parent / "data" / "cost_map.json"
@@ -29,6 +34,13 @@ def cards() -> dict[str, RateCard]:
         slug: rates.card_of(list(of_model))
         for slug, of_model in groupby(found, key=lambda rate: rate.model_id)
     }
+
+
+def cached(kind: str, count: int) -> dict[str, int]:
+    """Return counts of what was read from a cache, or written to it, of something that is no text: `audio_read`."""
+    modality, _, way = kind.partition("_")
+    wholes = (f"input_{modality}_tokens", f"cache_{way}_tokens", f"cache_{kind}_tokens")
+    return dict.fromkeys(wholes, count)
 
 
 # What a usage costs in US dollars by the map: each line computed by hand.
@@ -144,6 +156,29 @@ CHARGES: list[tuple[str, str, dict[str, int], str]] = [
     ("cache-hit", "", {"input_tokens": MILLION, "cache_read_tokens": MILLION}, "0.006"),
     ("no-tiers", "", {"input_tokens": MILLION}, "1"),
     ("float-price", "", {"input_tokens": 3 * MILLION}, "0.25000000000000002"),
+    ("cache-audio", "", {"input_tokens": MILLION, **cached("audio_read", MILLION)}, "0.4"),
+    ("cache-audio", "", {"input_tokens": MILLION, **cached("audio_write", MILLION)}, "5"),
+    ("cache-audio-otherwise", "", {"input_tokens": 10, **cached("audio_read", 10)}, "0.000003"),
+    ("cache-audio-third", "", {"input_tokens": 10, **cached("audio_read", 10)}, "0.000002"),
+    ("cache-image", "", {"input_tokens": 10, **cached("image_read", 10)}, "0.00002"),
+    ("cache-image", "", {"input_tokens": 20, "input_image_tokens": 10}, "0.00013"),
+    ("cache-explicit", "", {"input_tokens": MILLION, "cache_read_tokens": MILLION}, "0.04"),
+    ("cache-hour-batch", "processing=batch", {"input_tokens": MILLION}, "1.5"),
+    ("cache-hour-batch", "processing=batch", {"output_tokens": MILLION}, "7.5"),
+    (
+        "cache-hour-batch",
+        "",
+        {"input_tokens": LONG, "cache_write_tokens": LONG, "cache_write_1h_tokens": LONG},
+        "2.400012",
+    ),
+    ("by-each-second", "", {"audio_seconds": 50, "input_audio_seconds": 50}, "0.01"),
+    ("spoken-seconds", "", {"audio_seconds": 50, "output_audio_seconds": 50}, "0.025"),
+    # Of the machine's seconds the dearer price.
+    ("computed", "", {"compute_seconds": 10}, "0.003"),
+    ("computed-embedding", "", {"compute_seconds": 10}, "0.002"),
+    ("computed-chat", "", {"compute_seconds": 10}, "0.002"),
+    ("gemini-old", "", {"input_characters": 0, "output_characters": MILLION}, "0.075"),
+    ("gemini-priority", "service_tier=priority", {"output_tokens": MILLION}, "21.6"),
 ]
 
 
@@ -163,6 +198,68 @@ class TestCharges:
 
     def test_are_compared_for_every_model(self, cards: dict[str, RateCard]) -> None:
         assert {slug for slug, *_ in CHARGES} | {"no-unit"} == set(cards)
+
+
+_FIELD = re.compile(
+    r"(?P<base>.+?)(?:_above_(?P<thousand>\d+)k_tokens)?(?P<suffix>_batches|_flex|_priority|_ultrafast|_balanced)?"
+)
+Place = tuple[str, str, int]
+"""Which price: of which unit, of which variant, for prompts from which length on."""
+
+
+def named_in(entry: dict[str, Any]) -> Iterator[tuple[str, Place, Decimal]]:
+    """Yield what an entry of the map says field by field, read anew: what it is called, which price it is, and the dollars."""
+    for name, value in entry.items():
+        found = _FIELD.fullmatch(name)
+        unit = cost_map.FIELDS.get(found["base"]) if found else None
+        if found and unit and isinstance(value, int | Decimal) and value >= 0:
+            unit = cost_map.OF_MODES.get((entry.get("mode", ""), unit), unit)
+            start = int(found["thousand"]) * 1_000 + 1 if found["thousand"] else 0
+            variant = cost_map.SUFFIXES.get(found["suffix"], "")
+            yield found["base"], (unit, variant, start), Decimal(value)
+
+
+def exactly(card: RateCard, variant: str, counts: dict[str, int]) -> Decimal:
+    """Return what work costs in dollars, not rounded."""
+    lines = charged(card.sheet(variant), counts, work_is_done=True)
+    with localcontext(EXACT):
+        return sum((share * amount / UNITS[unit].per for unit, share, amount in lines), D(0)) / 100
+
+
+class TestEachPrice:
+    """Each price of the map by itself: what so much of it costs is what the map says for one, so many times."""
+
+    ENTRIES: ClassVar[Any] = simplejson.loads(MAP.read_text(), use_decimal=True)
+
+    def test_is_charged_as_the_map_says(self, cards: dict[str, RateCard]) -> None:
+        compared = 0
+        # How large a picture is no usage says, so another price counts; and a request is one.
+        for slug in cards.keys() - {"image-sizes", "by-request"}:
+            card = cards[slug]
+            said: dict[Place, Decimal] = {}
+            for _, place, dollars in named_in(self.ENTRIES[slug]):
+                said[place] = max(dollars, said.get(place, dollars))
+            for (unit, variant, start), dollars in said.items():
+                prompt = {"input_tokens": start} if start else {}
+                count = max(start, 1_000)
+                work = prompt | dict.fromkeys({unit} | WHOLES[unit], count)
+                beside = {} if "input_tokens" in ({unit} | WHOLES[unit]) else prompt
+
+                cost = exactly(card, variant, work) - exactly(card, variant, beside)
+
+                assert cost == count * dollars, (slug, unit, variant, start)
+                compared += 1
+        assert compared > 120
+
+    def test_is_of_every_kind_that_we_know(self) -> None:
+        fields = [each for entry in self.ENTRIES.values() for each in named_in(entry)]
+        entries = [entry for entry in self.ENTRIES.values() if cost_map.TIERED in entry]
+
+        assert {base for base, *_ in fields} == cost_map.FIELDS.keys()
+        assert {variant for _, (_, variant, _), _ in fields} == {"", *cost_map.SUFFIXES.values()}
+        assert {start for _, (_, _, start), _ in fields} >= {0, 128_001, 200_001, 272_001}
+        assert {cost_map.FIELDS[base] for base, *_ in fields} <= UNITS.keys()
+        assert entries
 
 
 class TestLeftOut:
@@ -186,7 +283,7 @@ class TestLoad:
         call_command(*arguments, stdout=first)
         call_command(*arguments, stdout=again)
 
-        assert AIModel.objects.count() == 48
+        assert AIModel.objects.count() == 59
         assert "left out: no-price: it has no price" in first.getvalue()
         assert "nothing to change" in again.getvalue()
         claude = Rate.objects.get(model="claude", unit="cache_write_1h_tokens")
@@ -195,7 +292,10 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("of", "slugs"),
         [
-            (["--provider", "anthropic"], ["claude", "claude-long", "claude-search"]),
+            (
+                ["--provider", "anthropic"],
+                ["cache-hour-batch", "claude", "claude-long", "claude-search"],
+            ),
             (["--only", "whisper", "ocr"], ["ocr", "whisper"]),
             (["--only", "whisper", "--dry-run"], []),
         ],

@@ -3,8 +3,6 @@
 A credit is a cent; prices are credits for a million tokens, a thousand searches or images, an hour of seconds.
 """
 
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -63,6 +61,8 @@ MODELS: dict[str, dict[Any, int]] = {
         "output_tokens": 250,
         "output_image_tokens": 3_000,
         "output_audio_tokens": 1_200,
+        ("input_tokens", BATCH, 0): 15,
+        ("output_tokens", BATCH, 0): 125,
     },
     "images": {"output_images": 4_000},
     "seconds": {"audio_seconds": 36},
@@ -346,6 +346,25 @@ TABLE = [
         {"inputTokens": 10_000, "outputTokens": 1_000},
         gemini(10_000, 1_000),
     ),
+    # 2,000 × 30 + 8,000 × 3 + 1,000 × 250
+    Row(
+        "cached",
+        "multimodal",
+        {"inputTokens": 10_000, "cacheReadTokens": 8_000, "outputTokens": 1_000},
+        "0.334",
+        {"inputTokens": 10_000, "cachedInputTokens": 8_000, "outputTokens": 1_000},
+        gemini(10_000, 1_000, cachedContentTokenCount=8_000),
+    ),
+    # 10,000 × 15 + 1,000 × 125
+    Row(
+        "in a batch",
+        "multimodal",
+        {"inputTokens": 10_000, "outputTokens": 1_000},
+        "0.275",
+        {"inputTokens": 10_000, "outputTokens": 1_000},
+        gemini(10_000, 1_000),
+        {"processing": "batch"},
+    ),
     # Its thoughts are beside its output: 10,000 × 30 + 1,900 × 250
     Row(
         "thinking",
@@ -590,25 +609,3 @@ class TestContradictions:
         row = Row("", model, usage, credits)
 
         assert price_of(CARDS[model], by_unit(row), work_is_done=True) == D(credits)
-
-
-class TestSpeed:
-    """A request's path has no time for arithmetic: a tenth of a millisecond. Here five times as much, because the machine may be busy."""
-
-    def test_of_a_price(self) -> None:
-        row = next(row for row in TABLE if row.name == "everything")
-        card, counts, tokens = CARDS[row.model], by_unit(row), Tokens(10_000, 0, 0, 1_000)
-
-        assert seconds(lambda: price_of(card, counts, work_is_done=True)) < 0.0005
-        assert seconds(lambda: price(dearest(card), tokens)) < 0.0005
-
-
-def seconds(call: Callable[[], object], times: int = 200) -> float:
-    """Return how much of a processor a call takes: the best of some rounds."""
-    rounds = []
-    for _ in range(5):
-        begin = time.process_time()
-        for _ in range(times):
-            call()
-        rounds.append((time.process_time() - begin) / times)
-    return min(rounds)

@@ -21,15 +21,17 @@ class Page(NamedTuple):
     model: str
     rights: Sequence[str] = ()
     """One of which is needed; none named: to view the model."""
+    first: str = "changelist"
+    """The page that it begins with, where that is not the list."""
 
     @property
     def path(self) -> str:
-        """Where the list is."""
-        return _path(f"admin:{self.app}_{self.model}_changelist")
+        """Where it begins."""
+        return _path(f"admin:{self.app}_{self.model}_{self.first}")
 
     def is_here(self, request: HttpRequest) -> bool:
         """Whether the page that is asked for is the list, or a row of it."""
-        return request.path.startswith(self.path)
+        return request.path.startswith(_path(f"admin:{self.app}_{self.model}_changelist"))
 
     def may_view(self, request: HttpRequest) -> bool:
         rights = self.rights or (f"{self.app}.view_{self.model}",)
@@ -43,7 +45,7 @@ class Room(NamedTuple):
     icon: str
     pages: Sequence[Page]
     badge: str | None = None
-    """Which count stands beside it: `refusals`, `approvals`, `prices` or `operations`."""
+    """Which count stands beside it: `refusals`, `approvals` or `operations`."""
 
     def pages_for(self, request: HttpRequest) -> list[Page]:
         """Return the lists that whoever asks may see."""
@@ -90,7 +92,7 @@ ROOMS: Sequence[Room] = (
             Page("Grants", "credits", "grant"),
             Page("Pending grants", "credits", "pendinggrant"),
             Page("Statements", "credits", "billingperiod"),
-            Page("Approvals", "organizations", "proposal", APPROVALS),
+            Page("Approvals", "organizations", "proposal", APPROVALS, "waiting"),
             Page("Bulk actions", "organizations", "bulkaction"),
         ),
         "approvals",
@@ -114,9 +116,8 @@ ROOMS: Sequence[Room] = (
             Page("Customer prices", "usage", "customerprice"),
             Page("What if", "usage", "whatif"),
             Page("Accepted differences", "usage", "accepteddifference"),
-            Page("Approvals", "usage", "priceproposal", PRICE_APPROVALS),
+            Page("Proposed prices", "usage", "priceproposal", PRICE_APPROVALS),
         ),
-        "prices",
     ),
     Room(
         "Operations",

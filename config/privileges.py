@@ -62,7 +62,7 @@ TABLES: dict[str, Privileges] = {
     "usage_markup": Privileges(ALL),
     "usage_customerprice": Privileges(ALL),
     "usage_accepteddifference": Privileges(ALL),
-    "usage_priceproposal": Privileges(f"{APPEND}, UPDATE (state, decided_by, decided_at)"),
+    "usage_priceproposal": Privileges(f"{APPEND}, UPDATE (state, decided_by, decided_at, outcome)"),
     "usage_thresholds": Privileges(KEEP),
     "usage_limit": Privileges(ALL),
     "organizations_alertrule": Privileges(ALL),
@@ -80,7 +80,7 @@ TABLES: dict[str, Privileges] = {
         f"{APPEND}, UPDATE (state, decided_by, decided_at, outcome)"
     ),
     "organizations_bulkaction": Privileges(
-        f"{APPEND}, UPDATE (state, needs_second_person, decided_by, decided_at)"
+        f"{APPEND}, UPDATE (state, decided_by, decided_at, outcome)"
     ),
     "organizations_bulkitem": Privileges(KEEP),
     "organizations_savedview": Privileges(ALL),

@@ -5,29 +5,27 @@ The amounts of all of them count together, with what the same person asked for t
 person alone waits for another.
 """
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 
-from organizations import wire
+from organizations import proposals
 from organizations.models import BulkAction, BulkItem, Organization
-from organizations.proposals import LIFETIME, WINDOW, NotDecidable, Payload
+from organizations.models.bulk import Subject, in_order
+from organizations.proposals import LIFETIME, WINDOW, NotDecidable
 
 MOST = 10_000
 """For how many something is done at once."""
 WRITTEN_AT_ONCE = 1_000
+FRESH = timedelta(hours=1)
+"""How old what it would do may be, when another person approves it."""
 State = BulkAction.State
-
-Subject = tuple[UUID, UUID | None]
-"""Of an organization its id; of a person that of the organization, and theirs."""
 
 
 class NobodyChosen(Exception):
@@ -57,25 +55,18 @@ class Totals(NamedTuple):
     skipped: int
     failed: int
     to_do: int
+    looked_at: datetime | None
+    """When it was looked at longest ago what it would do to one of them."""
 
     @property
     def finished(self) -> int:
         return self.done + self.skipped + self.failed
 
 
-def begin(
-    *,
-    id: UUID,
-    action: str,
-    payload: Payload,
-    selection: str,
-    subjects: Sequence[Subject],
-    reason: str,
-    asked_by: str,
-    now: datetime,
-) -> BulkAction:
+def begin(row: BulkAction, *, subjects: Sequence[Subject], now: datetime) -> BulkAction:
     """Write down what is asked, and for whom. Nothing is done by it; asked again under its id it is what was asked.
 
+    :param row: not saved, with its id, action, payload, selection, reason and who asks
     :raises NobodyChosen: if there are no subjects
     :raises TooMany: if there are more than `MOST`
     :raises AskedOtherwise: if the id stands for something else
@@ -84,25 +75,12 @@ def begin(
         raise NobodyChosen("select at least one")
     if len(subjects) > MOST:
         raise TooMany(f"at most {MOST:,} at once: narrow it down")
-    digest = digest_of(action, payload, subjects)
+    row.total, row.proposed_at, row.expires_at = len(subjects), now, now + LIFETIME
+    row.digest = proposals.digest_of(row, in_order(subjects))
     with suppress(IntegrityError):
-        return _write(
-            BulkAction(
-                id=id,
-                action=action,
-                payload=payload,
-                selection=selection,
-                digest=digest,
-                total=len(subjects),
-                reason=reason,
-                asked_by=asked_by,
-                asked_at=now,
-                expires_at=now + LIFETIME,
-            ),
-            subjects,
-        )
-    earlier = BulkAction.objects.get(id=id)
-    if (earlier.digest, earlier.asked_by) != (digest, asked_by):
+        return _write(row, subjects)
+    earlier = BulkAction.objects.get(id=row.id)
+    if (earlier.digest, earlier.proposed_by) != (row.digest, row.proposed_by):
         raise AskedOtherwise("this form was already used, with other values")
     return earlier
 
@@ -118,12 +96,6 @@ def _write(bulk: BulkAction, subjects: Sequence[Subject]) -> BulkAction:
         batch_size=WRITTEN_AT_ONCE,
     )
     return bulk
-
-
-def digest_of(action: str, payload: Payload, subjects: Sequence[Subject]) -> str:
-    """Return what tells one request from every other."""
-    whom = sorted((str(organization), str(actor or "")) for organization, actor in subjects)
-    return hashlib.sha256(wire.dumps([action, payload, whom], sort_keys=True)).hexdigest()
 
 
 def items_of(bulk: BulkAction) -> QuerySet[BulkItem]:
@@ -146,6 +118,7 @@ def totals_of(bulk: BulkAction) -> Totals:
         skipped=Count("pk", filter=Q(outcome=outcomes.SKIPPED)),
         failed=Count("pk", filter=Q(outcome=outcomes.FAILED)),
         to_do=Count("pk", filter=Q(is_to_do=True)),
+        looked_at=Min("rehearsed_at"),
     )
     return Totals(**counts)
 
@@ -153,11 +126,10 @@ def totals_of(bulk: BulkAction) -> Totals:
 def by_one_alone(bulk: BulkAction, *, now: datetime) -> Decimal:
     """Return how many credits who asks moved in the same way, for many, in the last day without another person."""
     earlier = BulkAction.objects.filter(
-        asked_by=bulk.asked_by,
+        proposed_by=bulk.proposed_by,
         action=bulk.action,
-        asked_at__gt=now - WINDOW,
+        proposed_at__gt=now - WINDOW,
         state=State.CONFIRMED,
-        needs_second_person=False,
     ).exclude(pk=bulk.pk)
     found = BulkItem.objects.filter(bulk_id__in=earlier.values("id"))
     counted = found.exclude(outcome__in=[BulkItem.Outcome.SKIPPED, BulkItem.Outcome.FAILED])
@@ -182,81 +154,68 @@ def needs_another(
 def confirm(*, id: UUID, by: str, limit: Decimal | None, now: datetime) -> BulkAction:
     """Have it done, or have it wait for a second person where it is too much for one. Only who asked confirms; once, however often.
 
-    :raises NotDecidable: if it is somebody else's, given up, too old, not rehearsed yet, or no longer what was asked
+    :raises NotDecidable: if it is somebody else's, given up, too old, not rehearsed yet, or no longer what was proposed
     """
     with connection.cursor() as cursor:
         # Two at once are added to each other.
         name = f"purser in bulk {by}"
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
-    bulk = BulkAction.objects.select_for_update().get(id=id)
-    if bulk.asked_by != by:
-        raise NotDecidable(f"{bulk.asked_by} asked for it, and confirms it")
-    if bulk.state in (State.WAITING, State.CONFIRMED):
+    bulk = proposals.locked(BulkAction, id)
+    if bulk.proposed_by != by:
+        raise NotDecidable(f"{bulk.proposed_by} asked for it, and confirms it")
+    if bulk.state in (State.WAITING, State.CONFIRMED, State.APPROVED):
         return bulk
-    _require_open(bulk, now)
+    if bulk.state == State.REFUSED:
+        raise NotDecidable("it was given up")
+    proposals.require_in_time(bulk, now=now)
+    totals = _require_rehearsed(bulk)
+    if needs_another(bulk, totals, limit=limit, now=now):
+        bulk.state = State.WAITING
+        bulk.save(update_fields=["state"])
+        return bulk
+    proposals.decide(bulk, state=State.CONFIRMED, decided_by=by, outcome="", now=now)
+    begin_doing(bulk)
+    return bulk
+
+
+def _require_rehearsed(bulk: BulkAction) -> Totals:
     totals = totals_of(bulk)
     if totals.rehearsed < bulk.total:
         raise NotDecidable("not everybody was looked at yet: wait a moment")
-    bulk.needs_second_person = needs_another(bulk, totals, limit=limit, now=now)
-    if bulk.needs_second_person:
-        bulk.state = State.WAITING
-        bulk.save(update_fields=["state", "needs_second_person"])
-        return bulk
-    return _decide(bulk, State.CONFIRMED, by, now)
+    return totals
 
 
-@transaction.atomic
-def approve(*, id: UUID, by: str, now: datetime) -> BulkAction:
-    """Have it done because a second person says so.
+def require_fresh(bulk: BulkAction, *, now: datetime) -> None:
+    """Do nothing if it was looked at of late what it would do to each: who approves it saw that.
 
-    :raises NotDecidable: if it does not wait for one, is one's own, too old, or no longer what was asked
+    :raises NotDecidable: if not
     """
-    bulk = BulkAction.objects.select_for_update().get(id=id)
-    if bulk.state != State.WAITING:
-        raise NotDecidable("it does not wait for a second person")
-    if bulk.asked_by == by:
-        raise NotDecidable("you asked for it yourself: another person has to approve it")
-    _require_open(bulk, now)
-    if author_of(bulk) is None:
-        raise NotDecidable(f"{bulk.asked_by} is not one of the staff any more")
-    return _decide(bulk, State.CONFIRMED, by, now)
-
-
-@transaction.atomic
-def give_up(*, id: UUID, by: str, now: datetime) -> BulkAction:
-    """Do it to nobody: withdrawn by who asked, or refused by another.
-
-    :raises NotDecidable: if it is decided
-    """
-    bulk = BulkAction.objects.select_for_update().get(id=id)
-    if bulk.state not in (State.DRAFT, State.WAITING):
-        raise NotDecidable("it is decided already")
-    return _decide(bulk, State.REFUSED, by, now)
-
-
-def author_of(bulk: BulkAction) -> User | None:
-    """Return who asked, if they are still one of the staff."""
-    return User.objects.filter(username=bulk.asked_by, is_active=True, is_staff=True).first()
-
-
-def _require_open(bulk: BulkAction, now: datetime) -> None:
-    if bulk.state == State.REFUSED:
-        raise NotDecidable("it was given up")
-    if now >= bulk.expires_at:
+    looked_at = _require_rehearsed(bulk).looked_at
+    if looked_at is None or looked_at <= now - FRESH:
         raise NotDecidable(
-            f"it could be decided until {bulk.expires_at:%Y-%m-%d %H:%M} UTC: ask anew"
+            "what it would do was looked at more than an hour ago: look at it again first"
         )
-    subjects = list(items_of(bulk).values_list("organization_id", "actor_id"))
-    if bulk.digest != digest_of(bulk.action, bulk.payload, subjects):
-        raise NotDecidable("it is not what was asked")
 
 
-def _decide(bulk: BulkAction, state: str, by: str, now: datetime) -> BulkAction:
-    bulk.state, bulk.decided_by, bulk.decided_at = state, by, now
-    bulk.save(update_fields=["state", "decided_by", "decided_at", "needs_second_person"])
-    if state == State.CONFIRMED:
-        BulkItem.objects.filter(bulk_id=bulk.pk).update(is_to_do=True)
+@transaction.atomic
+def look_again(*, id: UUID, now: datetime) -> BulkAction:
+    """Have it looked at anew what it would do to each, as long as nobody decided.
+
+    :raises NotDecidable: if it is decided, or too old
+    """
+    bulk = proposals.locked(BulkAction, id)
+    if bulk.decided_by is not None:
+        raise NotDecidable("it is decided already")
+    proposals.require_in_time(bulk, now=now)
+    BulkItem.objects.filter(bulk_id=bulk.pk).update(
+        rehearsed_at=None, figures={}, effect="", amount=0, needs_second_person=False, refusal=""
+    )
     return bulk
+
+
+def begin_doing(bulk: BulkAction) -> None:
+    """Have it done to each, now that it is decided: by the page, and by whoever goes on."""
+    BulkItem.objects.filter(bulk_id=bulk.pk).update(is_to_do=True)
 
 
 def to_rehearse(now: datetime) -> QuerySet[Organization]:

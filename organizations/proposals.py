@@ -1,26 +1,29 @@
-"""Money above a set amount needs a second person: what is moved by hand is added up, and what is too much waits to be approved.
+"""What is too much for one person waits for another: proposed as it is to be done, and decided once, within a day, by somebody else.
 
-Added up are the credits that one person moved on one organization in the last day, so that an amount cannot be cut into pieces that
-are each small enough. What another approved is not among them.
+Money is too much by what is moved by hand: added up are the credits that one person moved on one organization in the last day, so that an
+amount cannot be cut into pieces that are each small enough. What another approved is not among them.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import connection
 
 from organizations import wire
-from organizations.models import Organization, Proposal
+from organizations.models import Organization, Proposed
 
 LIFETIME = timedelta(hours=24)
 WINDOW = timedelta(hours=24)
 
 Payload = Mapping[str, Sequence[str]]
+"""A form as it was filled in: from the name of each input to what was sent for it."""
+State = Proposed.State
+P = TypeVar("P", bound=Proposed)
 
 
 class SecondPersonNeeded(Exception):
@@ -33,14 +36,6 @@ class SecondPersonNeeded(Exception):
 
 class NotDecidable(Exception):
     """The proposal cannot be decided so, or not by this person."""
-
-
-class Waiting(Protocol):
-    """What waits for another person, whatever it is about."""
-
-    proposed_by: str
-    expires_at: datetime
-    digest: str
 
 
 class Moved(NamedTuple):
@@ -75,80 +70,81 @@ def one_at_a_time(organization: Organization, performed_by: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def propose(
-    *,
-    organization: Organization,
-    action: str,
-    payload: Payload,
-    amount: Decimal,
-    reason: str,
-    proposed_by: str,
-    now: datetime,
-) -> Proposal:
-    """Write down what is to be done, for another person to decide within a day."""
-    return Proposal.objects.create(
-        organization=organization,
-        action=action,
-        payload=payload,
-        digest=digest_of(organization, action, payload),
-        amount=amount,
-        reason=reason,
-        proposed_by=proposed_by,
-        proposed_at=now,
-        expires_at=now + LIFETIME,
-    )
+def propose(proposal: P, *, now: datetime) -> P:
+    """Write down what is to be done, for another person to decide within a day. What waits already is returned as it is.
+
+    :param proposal: not saved, with all but its digest and its moments
+    """
+    proposal.digest = digest_of(proposal)
+    waiting = type(proposal)._default_manager.filter(state=State.WAITING, expires_at__gt=now)
+    same = waiting.filter(digest=proposal.digest, proposed_by=proposal.proposed_by).first()
+    if same is not None:
+        return same
+    proposal.proposed_at, proposal.expires_at = now, now + LIFETIME
+    proposal.save(force_insert=True)
+    return proposal
 
 
-def digest_of(organization: Organization, action: str, payload: Payload) -> str:
-    """Return what tells one payload from every other."""
-    inputs = [str(organization.pk), action, payload]
-    return hashlib.sha256(wire.dumps(inputs, sort_keys=True)).hexdigest()
+def digest_of(proposal: Proposed, whom: object = None) -> str:
+    """Return what tells what is proposed from everything else.
+
+    :param whom: for whom it is, where that is not written yet
+    """
+    asked = [whom or proposal.whom(), proposal.action, proposal.payload]
+    return hashlib.sha256(wire.dumps(asked, sort_keys=True)).hexdigest()
 
 
-def to_decide(id: UUID, *, decided_by: str, now: datetime, approve: bool) -> Proposal:
+def locked(model: type[P], id: UUID) -> P:
+    """Return a proposal that nobody else decides until the caller's transaction ends."""
+    return model._default_manager.select_for_update().get(id=id)
+
+
+def to_decide(model: type[P], id: UUID, *, decided_by: str, now: datetime, approve: bool) -> P:
     """Lock and return a proposal that this person may approve, or refuse, now. One's own can only be withdrawn.
 
     :raises NotDecidable: if it is decided, too old, one's own, or no longer what it was
     """
-    rows = Proposal.objects.select_for_update(of=["self"]).select_related("organization")
-    proposal = rows.get(id=id)
-    if proposal.state != Proposal.State.WAITING:
+    proposal = locked(model, id)
+    if proposal.decided_by is not None:
         raise NotDecidable(f"{proposal.decided_by} {proposal.state} it already")
     if approve:
-        fits = digest_of(proposal.organization, proposal.action, proposal.payload)
-        require_approvable(proposal, digest=fits, decided_by=decided_by, now=now)
+        _require_approvable(proposal, decided_by=decided_by, now=now)
     return proposal
 
 
-def author_of(proposal: Waiting) -> User | None:
+def author_of(proposal: Proposed) -> User | None:
     """Return who proposed it, if they are still one of the staff."""
-    return User.objects.filter(username=proposal.proposed_by, is_active=True).first()
+    staff = User.objects.filter(is_active=True, is_staff=True)
+    return staff.filter(username=proposal.proposed_by).first()
 
 
-def require_approvable(proposal: Waiting, *, digest: str, decided_by: str, now: datetime) -> None:
-    """Do nothing if somebody may approve a proposal now.
+def _require_approvable(proposal: Proposed, *, decided_by: str, now: datetime) -> None:
+    if proposal.state != State.WAITING:
+        raise NotDecidable("it does not wait for a second person")
+    require_in_time(proposal, now=now)
+    if proposal.proposed_by == decided_by:
+        raise NotDecidable("you proposed it yourself: another person has to approve it")
+    if author_of(proposal) is None:
+        raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
 
-    :param digest: of what would be done
-    :raises NotDecidable: if it is too old, one's own, or no longer what it was
+
+def require_in_time(proposal: Proposed, *, now: datetime) -> None:
+    """Do nothing if a proposal is what was asked, and not too old.
+
+    :raises NotDecidable: if it is
     """
     if now >= proposal.expires_at:
         raise NotDecidable(
             f"it waited until {proposal.expires_at:%Y-%m-%d %H:%M} UTC: propose it anew"
         )
-    if proposal.proposed_by == decided_by:
-        raise NotDecidable("you proposed it yourself: another person has to approve it")
-    if author_of(proposal) is None:
-        raise NotDecidable(f"{proposal.proposed_by} is not one of the staff any more")
-    if proposal.digest != digest:
+    if proposal.digest != digest_of(proposal):
         raise NotDecidable("it is not what was proposed")
 
 
 def decide(
-    proposal: Proposal, *, state: Proposal.State, decided_by: str, outcome: str, now: datetime
+    proposal: Proposed, *, state: State, decided_by: str, outcome: str, now: datetime
 ) -> None:
     """Write down who decided what. The caller holds the proposal's lock."""
-    proposal.state = state
-    proposal.decided_by = decided_by
-    proposal.decided_at = now
+    proposal.state, proposal.decided_by, proposal.decided_at = state, decided_by, now
     proposal.outcome = outcome[:500]
     proposal.save(update_fields=["state", "decided_by", "decided_at", "outcome"])

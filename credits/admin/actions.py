@@ -1,4 +1,4 @@
-"""The buttons of an organization that move credits or end them: grant, adjust, allocate, recharge, upgrade, suspend, resume, archive."""
+"""The buttons of an organization that bring credits or correct them: grant, adjust, recharge; and what every button that moves credits shares."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -15,16 +15,15 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from credits import ledger, periods, services
+from credits import ledger, services
 from credits.admin.forms import CreditsField, IntoDebtField, ReferenceField
-from credits.admin.today import term_ahead
-from credits.models import ZERO, CreditConfig, Grant, LedgerEntry, PendingGrant, Wallet
+from credits.models import ZERO, Grant, LedgerEntry, PendingGrant
 from credits.templatetags.amounts import credits, signed
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome, visible
 from organizations.admin.delegation import Staff
 from organizations.models import Organization
 from organizations.proposals import WINDOW, Moved
-from organizations.services import OrganizationArchived, OrganizationSuspended, keys_of
+from organizations.services import OrganizationArchived, OrganizationSuspended
 
 Status = Organization.Status
 SMALLEST = Decimal("0.000001")
@@ -41,12 +40,6 @@ def wallet_figures(organization: Organization, *, now: datetime) -> list[Figure]
         "Debt": wallet.debt,
     }
     return [Figure(organization.name, what, credits(value)) for what, value in values.items()]
-
-
-def family_figures(organization: Organization, *, now: datetime) -> list[Figure]:
-    """Return the figures of an organization and, before them, those of its parent."""
-    family = [organization.parent, organization] if organization.parent else [organization]
-    return [figure for member in family for figure in wallet_figures(member, now=now)]
 
 
 class AmountForm(ActionForm):
@@ -288,80 +281,6 @@ class Adjust(MoneyAction):
         )
 
 
-class Allocate(MoneyAction):
-    slug = "allocate"
-    permission = "credits.allocate"
-    title = "Allocate from parent"
-    icon = "move_down"
-    explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
-    form = FundingForm
-    refusals = {
-        services.InvalidAmount: "amount",
-        services.ReferenceTaken: "reference",
-        ledger.InsufficientCredits: "amount",
-        Wallet.DoesNotExist: None,
-        OrganizationSuspended: None,
-        OrganizationArchived: None,
-    }
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.parent_id is not None and super().fits(organization)
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        return family_figures(organization, now=now)
-
-    def perform(self, command: Command) -> Outcome:
-        _, received = services.allocate(
-            child=command.organization,
-            amount=command.data["amount"],
-            reference=command.data["reference"],
-            description=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return outcome(
-            received,
-            f"{credits(received.amount)} credits allocated to {command.organization.name}.",
-        )
-
-
-class ReclaimForm(FundingForm):
-    amount = CreditsField(
-        min_value=SMALLEST,
-        required=False,
-        help_text="Empty: all prepaid credits that no open hold needs.",
-    )
-
-
-class Reclaim(MoneyAction):
-    slug = "reclaim"
-    permission = "credits.allocate"
-    title = "Reclaim to parent"
-    icon = "move_up"
-    explanation = "Prepaid credits that no open hold needs, back to the parent. They keep their expiry; the allowance stays."
-    form = ReclaimForm
-    refusals = Allocate.refusals
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.parent_id is not None and super().fits(organization)
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        return family_figures(organization, now=now)
-
-    def perform(self, command: Command) -> Outcome:
-        sent, _ = services.reclaim_from_child(
-            child=command.organization,
-            amount=command.data["amount"],
-            reference=command.data["reference"],
-            description=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return outcome(
-            sent, f"{credits(-sent.amount)} credits taken back from {command.organization.name}."
-        )
-
-
 class Recharge(MoneyAction):
     slug = "recharge"
     permission = "credits.recharge"
@@ -397,162 +316,4 @@ class Recharge(MoneyAction):
         )
 
 
-class UpgradeForm(ActionForm):
-    starts = forms.ChoiceField(
-        choices=[
-            ("now", "Today: what is more is funded for the days that are left"),
-            ("boundary", "With the next term"),
-        ],
-        initial="now",
-        widget=UnfoldAdminSelectWidget,
-    )
-    allowance = CreditsField(min_value=ZERO, help_text="Credits included in each term.")
-    allowance_per_user = CreditsField(min_value=ZERO, help_text="And for each seat.")
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        config = organization.wallet.config
-        self.fields["allowance"].initial = config.allowance
-        self.fields["allowance_per_user"].initial = config.allowance_per_user
-
-
-class Upgrade(MoneyAction):
-    slug = "upgrade"
-    title = "Upgrade"
-    icon = "upgrade"
-    explanation = (
-        "New allowances, from today on or with the next term. From today on, what they bring more than those in force is funded for the "
-        "days that are left of the running term, today included, and for its seats. Less is so from the next term in any case."
-    )
-    permission = "credits.change_creditconfig"
-    form = UpgradeForm
-    refusals = {services.InvalidAmount: None, OrganizationArchived: None}
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        config = CreditConfig.objects.get(wallet__organization=organization)
-        period = services.wallet_as_of(organization, now=now).period
-        left = periods.days_between(now, period.term_ends_at)
-        days = f"{left} of {period.whole_days}"
-        return [
-            Figure(organization.name, "Allowance", credits(config.allowance)),
-            Figure(organization.name, "Allowance per user", credits(config.allowance_per_user)),
-            Figure(organization.name, "Seats of the term", str(period.seats)),
-            Figure(organization.name, "Days left of the term, today included", days),
-            term_ahead(organization, now=now),
-            *(
-                figure._replace(what="Allowance left") if figure.what == "Allowance" else figure
-                for figure in super().figures(organization, now=now)
-            ),
-        ]
-
-    def perform(self, command: Command) -> Outcome:
-        names = ("allowance", "allowance_per_user")
-        changes = {name: command.data[name] for name in names}
-        if command.data["starts"] == "boundary":
-            services.update_terms(
-                organization=command.organization,
-                changes=changes,
-                performed_by=command.performed_by,
-                now=command.now,
-            )
-            return Outcome(f"The next term of {command.organization.name} has its new allowances.")
-        entry = services.upgrade_terms(
-            organization=command.organization,
-            **changes,
-            reason=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        funded = credits(entry.amount) if entry else "No"
-        return Outcome(
-            f"{command.organization.name} has its new terms. {funded} credits came at once."
-        )
-
-
-class Suspend(Action):
-    slug = "suspend"
-    title = "Suspend"
-    icon = "pause_circle"
-    explanation = (
-        "It and its children spend nothing, and their keys open nothing, until it is resumed. "
-        "Work that runs is still settled."
-    )
-    permission = "organizations.suspend"
-    dangerous = True
-    refusals = {OrganizationArchived: None}
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.status == Status.ACTIVE
-
-    def perform(self, command: Command) -> Outcome:
-        services.suspend(
-            organization=command.organization,
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return Outcome(f"{command.organization.name} is suspended.")
-
-
-class Resume(Action):
-    slug = "resume"
-    title = "Resume"
-    icon = "play_circle"
-    explanation = "Its keys work again and it may spend."
-    permission = "organizations.suspend"
-    refusals = {OrganizationArchived: None}
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.status == Status.SUSPENDED
-
-    def perform(self, command: Command) -> Outcome:
-        services.resume(
-            organization=command.organization,
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return Outcome(f"{command.organization.name} is active again.")
-
-
-class Archive(Action):
-    slug = "archive"
-    title = "Archive"
-    icon = "inventory_2"
-    explanation = "For ever: its keys are revoked, its allowance lapses, and what no open hold needs returns to its parent."
-    permission = "organizations.delete_organization"
-    dangerous = True
-    refusals = {services.HasActiveChildren: None}
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.status != Status.ARCHIVED
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        keys = keys_of(organization).filter(revoked_at__isnull=True).count()
-        return [
-            *family_figures(organization, now=now),
-            *super().figures(organization, now=now),
-            Figure(organization.name, "Keys that are not revoked", str(keys)),
-        ]
-
-    def perform(self, command: Command) -> Outcome:
-        archival = services.archive(
-            organization=command.organization,
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return Outcome(
-            f"{command.organization.name} is archived: {credits(archival.reclaimed_credits)} credits returned, "
-            f"{archival.revoked_api_keys} keys revoked."
-        )
-
-
-ACTIONS: tuple[Action, ...] = (
-    GrantCredits(),
-    Adjust(),
-    Allocate(),
-    Reclaim(),
-    Recharge(),
-    Upgrade(),
-    Suspend(),
-    Resume(),
-    Archive(),
-)
+ACTIONS: tuple[Action, ...] = (GrantCredits(), Adjust(), Recharge())

@@ -6,7 +6,8 @@ from django import forms
 from django.urls import reverse
 
 from credits import services
-from credits.admin.actions import MoneyAction, family_figures, pending_sum, wallet_figures
+from credits.admin.actions import MoneyAction, pending_sum, wallet_figures
+from credits.admin.family_actions import family_figures
 from credits.admin.forms import ReferenceField
 from credits.models import Grant, PendingGrant
 from credits.services.grants import state_of

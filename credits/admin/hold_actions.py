@@ -1,11 +1,12 @@
-"""The button that gives back holds whose work will never be settled, many at once."""
+"""Giving back holds whose work will never be settled: those of an organization, by a button, or any that are selected on their list."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from credits import services
@@ -14,23 +15,17 @@ from credits.models import ZERO, Reservation
 from credits.services.holds import RELEASED_AT_ONCE, stuck
 from credits.templatetags.amounts import credits
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
-from organizations.models import Organization
+from organizations.admin.many import Many
+from organizations.bulk import MOST, TooMany
+from organizations.models import BulkItem, Organization
+from organizations.models.bulk import Subject
 
 
 class NothingToRelease(Exception):
     """None of the holds is open."""
 
 
-class ReleaseForm(ActionForm):
-    older_than = forms.DecimalField(
-        label="Older than, in hours",
-        min_value=0,
-        max_value=100_000,
-        decimal_places=2,
-        required=False,
-        widget=UnfoldAdminDecimalFieldWidget,
-        help_text="All open holds of the organization that were made so long ago. Empty: those that were selected.",
-    )
+class HoldsForm(ActionForm):
     holds = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def clean_holds(self) -> list[UUID]:
@@ -40,6 +35,18 @@ class ReleaseForm(ActionForm):
             return [UUID(text) for text in named[:RELEASED_AT_ONCE]]
         except ValueError as error:
             raise forms.ValidationError("Ids of holds, with commas, are expected.") from error
+
+
+class ReleaseForm(HoldsForm):
+    older_than = forms.DecimalField(
+        label="Older than, in hours",
+        min_value=0,
+        max_value=100_000,
+        decimal_places=2,
+        required=False,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="All open holds of the organization that were made so long ago. Empty: those that were selected.",
+    )
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
@@ -97,9 +104,35 @@ def _which(command: Command) -> dict[str, Any]:
     return {"holds": command.data["holds"] or None, "made_before": made_before}
 
 
-def release_url(holds: list[Reservation]) -> str:
-    """Return what the form of `ReleaseHolds` is asked with, for these holds."""
-    return "?holds=" + ",".join(str(hold.pk) for hold in holds)
+class ReleaseMany(Many):
+    """Holds that are selected on their list: of each organization, all of its own at once."""
+
+    action = ReleaseHolds()
+    form = HoldsForm
+    title = "Release holds…"
+    columns = ("How many", "Credits", "Reserved", "Available")
+
+    def subjects(self, rows: QuerySet[Any]) -> list[Subject]:
+        owners = _open(rows).values_list("wallet__organization_id", flat=True)
+        return [(id, None) for id in owners.distinct()[: MOST + 1]]
+
+    def meant(self, rows: QuerySet[Any]) -> dict[str, list[str]]:
+        """Return the holds by their ids: those that are open now, and none that come later.
+
+        :raises TooMany: if there are more than are released at once
+        """
+        ids = list(_open(rows).values_list("pk", flat=True)[: RELEASED_AT_ONCE + 1])
+        if len(ids) > RELEASED_AT_ONCE:
+            raise TooMany(f"at most {RELEASED_AT_ONCE:,} holds at once: narrow it down")
+        return {"holds": [",".join(map(str, ids))]}
+
+    def data_for(self, item: BulkItem, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {**data, "older_than": None}
+
+
+def _open(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(status=Reservation.Status.OPEN).order_by()
 
 
 ACTIONS: tuple[Action, ...] = (ReleaseHolds(),)
+OF_HOLDS: tuple[Many, ...] = (ReleaseMany(),)

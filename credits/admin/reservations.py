@@ -3,23 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, amount, limits_table
-from credits.admin.hold_actions import ReleaseHolds, release_url
+from credits.admin.hold_actions import OF_HOLDS, ReleaseHolds
 from credits.models import Reservation
-from credits.services.holds import RELEASED_AT_ONCE
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.cells import moment
 from organizations.admin.row_buttons import RowButton, WithRowButtons
+from organizations.admin.selection import ManyAdmin
 from organizations.admin.windows import WindowFilter
 
 HOLD_TONES = {
@@ -30,7 +26,7 @@ HOLD_TONES = {
 
 
 @admin.register(Reservation)
-class ReservationAdmin(WithRowButtons, MoneyAdmin):
+class ReservationAdmin(WithRowButtons, ManyAdmin, MoneyAdmin):
     """Holds on credits while work runs, and what became of them."""
 
     list_display = (
@@ -86,29 +82,13 @@ class ReservationAdmin(WithRowButtons, MoneyAdmin):
         ("Limits after the last command on it", {"fields": ("limits_shown",)}),
     )
 
-    actions = ("release_selected",)
-
-    @admin.action(description="Release…", permissions=["release"])
-    def release_selected(
-        self, request: HttpRequest, queryset: QuerySet[Reservation]
-    ) -> HttpResponse | None:
-        """Lead to the form that says what it would give back. It is of one organization, as everything that moves credits."""
-        holds = list(queryset.select_related("wallet")[:RELEASED_AT_ONCE])
-        owners = {hold.wallet.organization_id for hold in holds}
-        if len(owners) != 1:
-            self.message_user(request, "Select holds of one organization.", messages.ERROR)
-            return None
-        url = reverse("admin:organizations_organization_release-holds", args=[*owners])
-        return redirect(url + release_url(holds))
+    many = OF_HOLDS
 
     def buttons_of(self, row: Reservation) -> Iterator[RowButton]:
         if row.status_at(clock.now()) == Reservation.Status.OPEN:
             yield RowButton(
                 ReleaseHolds(), row.wallet.organization_id, {"holds": row.pk}, "Release"
             )
-
-    def has_release_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("credits.release")
 
     @display(description="Made", ordering="id")
     def held_at(self, hold: Reservation) -> SafeString | str:

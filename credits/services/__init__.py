@@ -31,11 +31,8 @@ from credits.services.funding import InvalidExpiry as InvalidExpiry
 from credits.services.funding import NotARoot as NotARoot
 from credits.services.funding import RechargeLimitReached as RechargeLimitReached
 from credits.services.funding import adjust as adjust
-from credits.services.funding import allocate as allocate
-from credits.services.funding import end_refill_cooldown as end_refill_cooldown
 from credits.services.funding import grant as grant
 from credits.services.funding import recharge as recharge
-from credits.services.funding import reclaim_from_child as reclaim_from_child
 from credits.services.holds import DEFAULT_TIME_TO_LIVE as DEFAULT_TIME_TO_LIVE
 from credits.services.holds import MAX_TIME_TO_LIVE as MAX_TIME_TO_LIVE
 from credits.services.holds import AlreadySettled as AlreadySettled
@@ -77,6 +74,7 @@ from credits.services.reading import with_wallets as with_wallets
 from credits.services.references import NotReferable as NotReferable
 from credits.services.references import ReferenceTaken as ReferenceTaken
 from credits.services.references import move_reference as move_reference
+from credits.services.refills import end_refill_cooldown as end_refill_cooldown
 from credits.services.remembering import NotKnownThen as NotKnownThen
 from credits.services.remembering import wallet_then as wallet_then
 from credits.services.sandbox import open_sandbox as open_sandbox
@@ -86,3 +84,5 @@ from credits.services.statements import owed as owed
 from credits.services.statements import statement_of as statement_of
 from credits.services.statements import statement_rows as statement_rows
 from credits.services.statements import statements_of as statements_of
+from credits.services.transfers import allocate as allocate
+from credits.services.transfers import reclaim_from_child as reclaim_from_child

@@ -9,8 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from credits.models import LedgerEntry
-from credits.services.funding import NotARoot, allocate
+from credits.services.funding import NotARoot
 from credits.services.organizations import create_organization, require_whole_rule
+from credits.services.transfers import allocate
 from organizations.models import ApiKey, Organization
 from organizations.services import mint_key
 

@@ -1,9 +1,7 @@
-"""Credits that come in, go out by hand, and move between a parent and its child."""
+"""Credits that come in, and go out by hand."""
 
-import logging
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -11,21 +9,18 @@ from django.db.models import Sum
 from credits import ledger
 from credits.ledger import InsufficientCredits, Lot, Note
 from credits.models import MAX_AMOUNT, ZERO, Grant, LedgerEntry, Reference, Wallet
-from credits.services.calendar import CALENDAR
 from credits.services.ending import expire_due, reclaim_if_archived
 from credits.services.locking import (
     is_archived,
     lock,
-    lock_family,
     require_not_archived,
 )
 from credits.services.references import earlier
 from organizations.models import Organization
-from organizations.services import require_active, status_in_force
+from organizations.services import require_active
 
 Kind = LedgerEntry.Kind
 Namespace = Reference.Namespace
-logger = logging.getLogger(__name__)
 
 
 class InvalidAmount(Exception):
@@ -228,191 +223,3 @@ def _require_below_recharge_limit(wallet: Wallet, amount: Decimal) -> None:
     already, limit = ledger.open_period(wallet).recharged, wallet.config.recharge_limit
     if already + amount > limit:
         raise RechargeLimitReached(f"{already:f} of {limit:f} recharged, {amount:f} more asked for")
-
-
-@transaction.atomic(savepoint=False)
-def allocate(
-    *,
-    child: Organization,
-    amount: Decimal,
-    performed_by: str,
-    now: datetime,
-    description: str = "",
-    metadata: dict[str, Any] | None = None,
-    reference: str = "",
-    expires_at: datetime | None = None,
-) -> tuple[LedgerEntry, LedgerEntry]:
-    """Move prepaid credits that no open hold needs from a parent to its child.
-
-    :param expires_at: when they end at the latest; what ends sooner at the parent ends then
-    :param reference: of the parent's order: used again for the same child and amount, it returns the first entries
-    :returns: the entry of the parent and that of the child
-    :raises InvalidAmount: if the amount is not positive, or too large
-    :raises ReferenceTaken: if the reference means another allocation of the parent
-    :raises InvalidExpiry: if they would have expired already
-    :raises InsufficientCredits: if the parent has less than that transferable
-    :raises OrganizationSuspended: if the parent is suspended
-    :raises OrganizationArchived: if the parent or the child is archived
-    """
-    require_positive(amount)
-    wallet, parent = lock_family(child, now=now)
-
-    def is_same(entry: LedgerEntry) -> bool:
-        return entry.amount == -amount and _other_side(entry).wallet_id == wallet.pk
-
-    done = earlier(parent, Namespace.ALLOCATED, reference, is_same=is_same)
-    if done is not None:
-        received = _other_side(done)
-        received.replayed = True
-        return done, received
-    if expires_at is not None and expires_at <= now:
-        raise InvalidExpiry(f"expires {expires_at:%Y-%m-%d %H:%M} UTC, which has passed")
-    require_active(parent.organization)
-    require_not_archived(wallet.organization)
-    if amount > parent.transferable:
-        expire_due(parent, now=now)
-    note = Note(performed_by, now, description, metadata or {}, reference)
-    return ledger.transfer(
-        parent, wallet, amount, kind=Kind.ALLOCATE, note=note, expires_at=expires_at
-    )
-
-
-@transaction.atomic(savepoint=False)
-def reclaim_from_child(
-    *,
-    child: Organization,
-    performed_by: str,
-    now: datetime,
-    amount: Decimal | None = None,
-    description: str = "",
-    metadata: dict[str, Any] | None = None,
-    reference: str = "",
-) -> tuple[LedgerEntry, LedgerEntry]:
-    """Move prepaid credits that no open hold needs from a child back to its parent; they keep their priority and expiry.
-
-    :param amount: how much; unless said, all that may leave the child: its allowance and what its holds need stay
-    :param reference: of what is taken back: used again for the same child and amount, it returns the first entries
-    :returns: the entry of the child and that of the parent
-    :raises InvalidAmount: if the amount is not positive, or too large
-    :raises ReferenceTaken: if the reference means something else that was taken back, from the parent or from the child
-    :raises InsufficientCredits: if the child has less than that transferable, or nothing
-    :raises OrganizationSuspended: if the parent is suspended
-    :raises OrganizationArchived: if the parent or the child is archived
-    """
-    if amount is not None:
-        require_positive(amount)
-    wallet, parent = lock_family(child, now=now)
-
-    def is_same(entry: LedgerEntry) -> bool:
-        if entry.kind != Kind.RECLAIM or wallet.pk not in (
-            entry.wallet_id,
-            _other_side(entry).wallet_id,
-        ):
-            return False
-        return amount is None or abs(entry.amount) == amount
-
-    for side in (parent, wallet):
-        done = earlier(side, Namespace.TAKEN_BACK, reference, is_same=is_same)
-        if done is not None:
-            other = _other_side(done)
-            other.replayed = True
-            return (other, done) if side is parent else (done, other)
-    require_active(parent.organization)
-    require_not_archived(wallet.organization)
-    if amount is None or amount > wallet.transferable:
-        expire_due(wallet, now=now)
-    going = wallet.transferable if amount is None else amount
-    if not going:
-        raise InsufficientCredits("0 transferable: there is nothing to take back")
-    note = Note(performed_by, now, description, metadata or {}, reference)
-    return ledger.transfer(wallet, parent, going, kind=Kind.RECLAIM, note=note)
-
-
-def _other_side(sent: LedgerEntry) -> LedgerEntry:
-    return LedgerEntry.objects.exclude(pk=sent.pk).get(transfer_id=sent.transfer_id)
-
-
-def refill(wallet: Wallet, parent: Wallet, *, now: datetime) -> bool:
-    """Move exactly the refill amount to a child, or nothing. Both wallets are locked.
-
-    A success starts the cooldown. A refusal, because the parent is short, is noted once per cooldown and keeps nobody from trying
-    again.
-    """
-    amount = wallet.config.refill_amount
-    if amount is None:
-        return False
-    cooldown_ends_at = now + wallet.config.refill_cooldown
-    if amount > parent.transferable:
-        expire_due(parent, now=now)
-    if amount > parent.transferable:
-        _note_refusal(wallet, retry_at=cooldown_ends_at, now=now)
-        return False
-    ledger.transfer(parent, wallet, amount, kind=Kind.REFILL, note=Note(CALENDAR, now))
-    wallet.refill_cooldown_ends_at = cooldown_ends_at
-    wallet.refill_retry_at = None
-    wallet.save(update_fields=["refill_cooldown_ends_at", "refill_retry_at"])
-    return True
-
-
-def _note_refusal(wallet: Wallet, *, retry_at: datetime, now: datetime) -> None:
-    if wallet.refill_retry_at is not None and now < wallet.refill_retry_at:
-        return
-    wallet.refill_retry_at = retry_at
-    wallet.save(update_fields=["refill_retry_at"])
-    logger.warning("refill refused: the parent of %s is short", wallet.organization.public_id)
-
-
-@transaction.atomic(savepoint=False)
-def end_refill_cooldown(*, organization: Organization, now: datetime) -> bool:
-    """End a cooldown that is over, and try again where the parent was short. True if it refilled.
-
-    Only where the last attempt was refused: an idle child never drains its parent. Never for a child that is over its cap.
-    """
-    wallet, parent = lock(
-        organization,
-        now=now,
-        needs_parent=lambda wallet: _may_retry(wallet, now=now),
-    )
-    if wallet.refill_cooldown_ends_at is not None and wallet.refill_cooldown_ends_at <= now:
-        wallet.refill_cooldown_ends_at = None
-        wallet.save(update_fields=["refill_cooldown_ends_at"])
-    if parent is not None:  # a hold whose time has passed is no reason to refill, nor against it
-        expire_due(wallet, now=now)
-    if parent is not None and _may_retry(wallet, now=now) and _is_under_its_cap(wallet):
-        return refill(wallet, parent, now=now)
-    _forget_refusal(wallet, now=now)
-    return False
-
-
-def _may_retry(wallet: Wallet, *, now: datetime) -> bool:
-    retry_at = wallet.refill_retry_at
-    if retry_at is None or retry_at > now:
-        return False
-    is_active = status_in_force(wallet.organization) == Organization.Status.ACTIVE
-    return is_active and _is_due(wallet, now=now)
-
-
-def _is_due(wallet: Wallet, *, now: datetime) -> bool:
-    """Whether the refill rule would fire for a request that needs nothing: the admission knows."""
-    organization = wallet.organization
-    nothing = ledger.Wanted(
-        organization.id,
-        now,
-        [ledger.Candidate(ZERO)],
-        parent_id=organization.parent_id,
-        kind="check",
-    )
-    return ledger.hold(nothing).outcome == "refill"
-
-
-def _is_under_its_cap(wallet: Wallet) -> bool:
-    period = ledger.open_period(wallet)
-    cap = wallet.config.monthly_cap
-    return cap is None or period.used + period.reserved < cap
-
-
-def _forget_refusal(wallet: Wallet, *, now: datetime) -> None:
-    """A refusal whose time has come, and that no longer matters, is not looked at every minute."""
-    if wallet.refill_retry_at is not None and wallet.refill_retry_at <= now:
-        wallet.refill_retry_at = None
-        wallet.save(update_fields=["refill_retry_at"])

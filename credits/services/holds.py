@@ -12,8 +12,8 @@ from credits import ledger
 from credits.ledger import Outcome, Wanted
 from credits.models import Reservation, Wallet
 from credits.services.ending import bind, expire_some, give_back, has_due, reclaim_if_archived
-from credits.services.funding import refill
 from credits.services.locking import is_archived, lock, lock_family
+from credits.services.refills import refill
 from organizations.models import Organization
 from organizations.services import require_active
 

@@ -28,10 +28,10 @@ from organizations.admin.actions import (
     staff_named,
 )
 from organizations.admin.delegation import Staff
-from organizations.bulk import Subject
 from organizations.history import explained
 from organizations.idempotency import again
 from organizations.models import BulkAction, BulkItem, Organization
+from organizations.models.bulk import Subject
 from organizations.proposals import SecondPersonNeeded
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,10 @@ class Many:
         """Return whom some rows of the list stand for, each once, and one more than may be."""
         raise NotImplementedError
 
+    def meant(self, rows: QuerySet[Any]) -> dict[str, list[str]]:
+        """Return what some rows of the list say beside whom they stand for, as inputs of the form."""
+        return {}
+
     def data_for(self, item: BulkItem, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the action is told of one of them."""
         return dict(data)
@@ -97,20 +101,20 @@ class Asked(NamedTuple):
 
     @property
     def performed_by(self) -> str:
-        name = staff_named(self.bulk.asked_by)
+        name = staff_named(self.bulk.proposed_by)
         return (
             f"{name}, approved by {staff_named(str(self.bulk.decided_by))}" if self.by_two else name
         )
 
     @property
     def by_two(self) -> bool:
-        return self.bulk.needs_second_person and self.bulk.state == BulkAction.State.CONFIRMED
+        return self.bulk.state == BulkAction.State.APPROVED
 
     @property
     def problem(self) -> str:
         """Why nothing of it may be done, if so."""
         if self.author is None or not self.author.has_perm(self.many.action.permission):
-            return f"{self.bulk.asked_by} may not do this any more."
+            return f"{self.bulk.proposed_by} may not do this any more."
         if not self.form.is_valid():
             return f"It cannot be done any more: {self.form.errors.as_text()}"
         return ""
@@ -118,7 +122,7 @@ class Asked(NamedTuple):
 
 def asked(row: BulkAction, many: Many, *, now: datetime) -> Asked:
     """Return a bulk action ready to be carried out."""
-    author = bulk.author_of(row)
+    author = proposals.author_of(row)
     data = MultiValueDict({name: list(sent) for name, sent in row.payload.items()})
     form = many.form_of(data, user=author or AnonymousUser())
     return Asked(row, many, form, author, now)
@@ -140,6 +144,18 @@ def work_through(
         except GONE:
             logger.warning("%s is left to a worker", item, exc_info=True)
             return
+
+
+def look_at_some(of: Asked) -> None:
+    """Look what it would do to as many as there is time for."""
+    waiting = bulk.items_of(of.bulk).filter(rehearsed_at=None)
+    work_through(waiting, lambda item: rehearse(of, item))
+
+
+def do_some(of: Asked) -> None:
+    """Do it to as many as there is time for."""
+    waiting = bulk.items_of(of.bulk).filter(is_to_do=True, finished_at=None)
+    work_through(waiting, lambda item: do(of, item))
 
 
 def rehearse(of: Asked, item: BulkItem) -> None:

@@ -14,12 +14,14 @@ from django.urls import URLPattern, path, reverse
 
 from organizations import bulk, clock
 from organizations.admin import many as carrying_out
+from organizations.admin.action_view import payload_of
 from organizations.admin.actions import ActionForm, may_use, sentence
 from organizations.admin.exports import ExportedAdmin
 from organizations.admin.forms import as_id
 from organizations.admin.many import Many
-from organizations.bulk import MOST, AskedOtherwise, NobodyChosen, Subject, TooMany
+from organizations.bulk import MOST, AskedOtherwise, NobodyChosen, TooMany
 from organizations.models import BulkAction
+from organizations.models.bulk import Subject
 
 IDS, ACROSS = "ids", "across"
 """How the address of a form says who is meant: some, by their ids, or all that the other parameters leave."""
@@ -58,7 +60,8 @@ class ManyAdmin(ExportedAdmin):
             raise Http404
         if not (may_use(request, each.action) and self.has_view_permission(request)):
             raise PermissionDenied
-        subjects = self._subjects(request, each)
+        rows = self._rows(request)
+        subjects = each.subjects(rows)
         step = request.POST.get("step") if request.method == "POST" else "ask"
         if step == "ask":
             form = each.form_of(None, user=request.user, initial={"once": uuid4()})
@@ -66,44 +69,44 @@ class ManyAdmin(ExportedAdmin):
         form = each.form_of(_data(request, step), user=request.user)
         if step == "preview" and form.is_valid():
             try:
-                return self._begin(request, each, form, subjects)
+                return self._begin(request, each, form, rows)
             except REFUSALS as refusal:
                 form.add_error(None, sentence(refusal))
         return self._ask_once(request, each, form, subjects)
 
     def _begin(
-        self, request: HttpRequest, each: Many, form: ActionForm, subjects: Sequence[Subject]
+        self, request: HttpRequest, each: Many, form: ActionForm, rows: QuerySet[Any]
     ) -> HttpResponse:
+        """Write down what is asked, and look what it would do to as many as there is time for."""
         now = clock.now()
-        row = bulk.begin(
+        asked = BulkAction(
             id=form.cleaned_data["once"],
             action=each.slug,
-            payload=_payload(request, form),
+            payload=payload_of(request, form) | each.meant(rows),
             selection=f"{request.path}?{request.GET.urlencode()}",
-            subjects=subjects,
             reason=form.cleaned_data["reason"],
-            asked_by=request.user.get_username(),
-            now=now,
+            proposed_by=request.user.get_username(),
         )
-        of = carrying_out.asked(row, each, now=now)
-        waiting = bulk.items_of(row).filter(rehearsed_at=None)
-        carrying_out.work_through(waiting, lambda item: carrying_out.rehearse(of, item))
+        row = bulk.begin(asked, subjects=each.subjects(rows), now=now)
+        carrying_out.look_at_some(carrying_out.asked(row, each, now=now))
         return redirect("admin:organizations_bulkaction_change", row.pk)
 
-    def _subjects(self, request: HttpRequest, each: Many) -> list[Subject]:
-        """Return who is meant: no more than one too many."""
+    def _rows(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows that are meant: some, or all that the filters leave."""
         if ACROSS not in request.GET:
             ids = [id for text in request.GET.get(IDS, "").split(",") if (id := self._key(text))]
-            return each.subjects(self.get_queryset(request).filter(pk__in=ids))
+            rows: QuerySet[Any] = self.get_queryset(request).filter(pk__in=ids)
+            return rows
         filters = request.GET.copy()
         del filters[ACROSS]
         asked, request.GET = request.GET, filters  # type: ignore[assignment]
         try:
-            return each.subjects(self.get_changelist_instance(request).queryset)
+            rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
-            return []
+            rows = self.get_queryset(request).none()
         finally:
             request.GET = asked
+        return rows
 
     def _key(self, text: str) -> UUID | int | None:
         key = as_id(text)
@@ -157,16 +160,6 @@ def _data(request: HttpRequest, step: str | None) -> QueryDict:
     if step != "preview":
         data["once"] = str(uuid4())
     return data
-
-
-def _payload(request: HttpRequest, form: ActionForm) -> dict[str, list[str]]:
-    """Return what was sent for the fields of the form, also where a field has several inputs."""
-    sent = request.POST
-    return {
-        name: sent.getlist(name)
-        for name in sorted(sent)
-        if any(name == field or name.startswith(f"{field}_") for field in form.fields)
-    }
 
 
 def _count(each: Many, count: int) -> str:

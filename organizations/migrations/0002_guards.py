@@ -44,10 +44,13 @@ FORWARD = [
     """ALTER TABLE organizations_membership
     ADD CONSTRAINT membership_actor_fits FOREIGN KEY (actor_id, organization_id)
         REFERENCES organizations_actor (id, organization_id)""",
-    # What was proposed stays what it was, and so does what was decided: only a waiting proposal is changed, and only its decision.
-    function("organizations_proposal_is_fixed"),
+    # What was proposed stays what it was, and so does what was decided. Only the decision is written, and once: a draft is confirmed, proposed or
+    # given up; what waits for a second person is approved or refused, and nothing else. One function guards all tables of what is proposed.
+    function("organizations_proposal_is_fixed_1"),
     """CREATE TRIGGER proposal_is_fixed BEFORE UPDATE OR DELETE ON organizations_proposal
-    FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed()""",
+    FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed_1()""",
+    """CREATE TRIGGER bulkaction_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkaction
+    FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed_1()""",
     # What staff did stays written. The log of the admin is append-only, like the ledger. So who left a line in it cannot be deleted
     # either: the deletion of a person would take the lines along.
     # Only what names a person who is erased leaves it, by `organizations_erase_1`.
@@ -74,10 +77,7 @@ FORWARD = [
     # Nothing is reached at 0 %.
     """ALTER TABLE organizations_budgetwarning
     ADD CONSTRAINT budgetwarning_percents_in_range CHECK (0 < ALL (percents) AND 1000 >= ALL (percents))""",
-    # What was asked for many at once stays what it was, and so does for whom.
-    function("organizations_bulkaction_is_fixed"),
-    """CREATE TRIGGER bulkaction_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkaction
-    FOR EACH ROW EXECUTE FUNCTION organizations_bulkaction_is_fixed()""",
+    # For whom something was asked for many at once stays, too.
     function("organizations_bulkitem_is_fixed"),
     """CREATE TRIGGER bulkitem_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkitem
     FOR EACH ROW EXECUTE FUNCTION organizations_bulkitem_is_fixed()""",
@@ -85,8 +85,6 @@ FORWARD = [
 BACKWARD = [
     "DROP TRIGGER bulkitem_is_fixed ON organizations_bulkitem",
     "DROP FUNCTION organizations_bulkitem_is_fixed",
-    "DROP TRIGGER bulkaction_is_fixed ON organizations_bulkaction",
-    "DROP FUNCTION organizations_bulkaction_is_fixed",
     "ALTER TABLE organizations_budgetwarning DROP CONSTRAINT budgetwarning_percents_in_range",
     "ALTER TABLE organizations_budgetwarning DROP CONSTRAINT budgetwarning_actor_fits",
     "DROP TRIGGER organization_exact_external_id ON organizations_organization",
@@ -98,8 +96,9 @@ BACKWARD = [
     "DROP TRIGGER logentry_append_only ON django_admin_log",
     "DROP FUNCTION organizations_log_append_only",
     "DROP FUNCTION organizations_append_only",
+    "DROP TRIGGER bulkaction_is_fixed ON organizations_bulkaction",
     "DROP TRIGGER proposal_is_fixed ON organizations_proposal",
-    "DROP FUNCTION organizations_proposal_is_fixed",
+    "DROP FUNCTION organizations_proposal_is_fixed_1",
     "ALTER TABLE organizations_membership DROP CONSTRAINT membership_actor_fits",
     "ALTER TABLE organizations_membership DROP CONSTRAINT membership_group_fits",
     "DROP TRIGGER organization_sandbox_is_fixed ON organizations_organization",

@@ -25,4 +25,5 @@ from organizations.models.people import Membership as Membership
 from organizations.models.people import Organization as Organization
 from organizations.models.people import UsageProfile as UsageProfile
 from organizations.models.proposals import Proposal as Proposal
+from organizations.models.proposals import Proposed as Proposed
 from organizations.models.views import SavedView as SavedView

@@ -1,78 +1,59 @@
 """What somebody of the staff wants done to many at once."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.db import models
 from django.db.models import F, Q
 
 from organizations.ids import new_id
 from organizations.models.people import Actor, Organization
+from organizations.models.proposals import Proposed
+
+Subject = tuple[UUID, UUID | None]
+"""Of an organization its id; of a person that of the organization, and theirs."""
 
 
-class BulkAction(models.Model):
-    """An action on many, as it was asked for: rehearsed for each, then confirmed, and then done to each. It stands apart, as the calendar does.
+class BulkAction(Proposed):
+    """An action on many: rehearsed for each, then confirmed, and then done to each. It stands apart, as the calendar does.
 
-    A trigger (migration 0002) keeps everything but the decision, and the decision once it is made.
+    Who asked confirms it; what is too much for one person alone waits for another instead.
     """
 
-    class State(models.TextChoices):
-        DRAFT = "draft", "not confirmed"
-        WAITING = "waiting", "waits for a second person"
-        CONFIRMED = "confirmed"
-        REFUSED = "refused", "given up"
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    action = models.CharField(max_length=40)
-    payload = models.JSONField()
-    """The form as it was filled in: from the name of each input to what was sent for it."""
+    state = models.CharField(max_length=9, choices=Proposed.State, default=Proposed.State.DRAFT)
     selection = models.TextField()
     """By which ids, or filters, they were selected: as the address of the form says it."""
-    digest = models.CharField(max_length=64)
-    """SHA-256 of action, payload and of whom it is for: what is confirmed, or approved, is what was asked."""
     total = models.PositiveIntegerField()
-    reason = models.CharField(max_length=300)
-    asked_by = models.CharField(max_length=150)
-    """The name of who did, by which people log in: they keep it, so it tells who they are."""
-    asked_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    """Until when it may be confirmed, or approved."""
-    state = models.CharField(max_length=9, choices=State, default=State.DRAFT)
-    needs_second_person = models.BooleanField(default=False)
-    decided_by = models.CharField(max_length=150, null=True)
-    decided_at = models.DateTimeField(null=True)
 
-    class Meta:
+    class Meta(Proposed.Meta):
         constraints = [
+            *Proposed.Meta.constraints,
             models.CheckConstraint(
                 name="bulkaction_state_known",
-                condition=Q(state__in=["draft", "waiting", "confirmed", "refused"]),
+                condition=Q(state__in=["draft", "waiting", "confirmed", "approved", "refused"]),
             ),
             models.CheckConstraint(
-                name="bulkaction_decided_or_open",
-                condition=Q(state__in=["draft", "waiting"], decided_by=None, decided_at=None)
-                | (
-                    ~Q(state__in=["draft", "waiting"])
-                    & Q(decided_by__isnull=False, decided_at__isnull=False)
-                ),
-            ),
-            models.CheckConstraint(
-                name="bulkaction_approved_by_another",
-                condition=~Q(state="confirmed", needs_second_person=True)
-                | ~Q(decided_by=F("asked_by")),
-            ),
-            models.CheckConstraint(
-                name="bulkaction_confirmed_in_time",
-                condition=~Q(state="confirmed") | Q(decided_at__lt=F("expires_at")),
+                name="bulkaction_confirmed_by_who_asked",
+                condition=~Q(state="confirmed") | Q(decided_by=F("proposed_by")),
             ),
             models.CheckConstraint(name="bulkaction_of_somebody", condition=Q(total__gt=0)),
-            models.CheckConstraint(
-                name="bulkaction_expires_later", condition=Q(expires_at__gt=F("asked_at"))
-            ),
         ]
         indexes = [
-            models.Index(fields=["asked_by", "-asked_at"], name="bulkaction_of_one_lately"),
+            *Proposed.Meta.indexes,
+            models.Index(fields=["proposed_by", "-proposed_at"], name="bulkaction_of_one_lately"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} for {self.total:,}"
+
+    def whom(self) -> list[tuple[str, str]]:
+        items = BulkItem.objects.filter(bulk_id=self.pk)
+        return in_order(items.values_list("organization_id", "actor_id"))
+
+
+def in_order(subjects: Iterable[Subject]) -> list[tuple[str, str]]:
+    """Return for whom something is, so that two that are for the same are the same."""
+    return sorted((str(organization), str(actor or "")) for organization, actor in subjects)
 
 
 class BulkItem(models.Model):

@@ -12,6 +12,9 @@ from django.urls import reverse
 
 from credits.admin.actions import ACTIONS as MONEY
 from credits.admin.edit_action import ACTIONS as EDITS
+from credits.admin.family_actions import ACTIONS as FAMILIES
+from credits.admin.status_actions import ACTIONS as STATUSES
+from credits.admin.upgrade_action import ACTIONS as UPGRADES
 from credits.models import LedgerEntry
 from organizations.admin.key_actions import ACTIONS as KEYS
 from organizations.models import ApiKey, IdempotencyKey, Organization
@@ -492,7 +495,10 @@ class TestEdit:
         assert list(errors(send(ana, "edit", organization, data))) == ["name"]
 
 
-PERMISSIONS = {action.slug: action.permission for action in (*MONEY, *KEYS, *EDITS, *SANDBOXES)}
+PERMISSIONS = {
+    action.slug: action.permission
+    for action in (*MONEY, *FAMILIES, *UPGRADES, *STATUSES, *KEYS, *EDITS, *SANDBOXES)
+}
 
 
 class TestUpgrade:

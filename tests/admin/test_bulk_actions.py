@@ -12,10 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from credits.models import Grant, LedgerEntry
+from credits.admin import hold_actions
+from credits.models import Grant, LedgerEntry, Reservation
 from organizations import bulk
 from organizations.admin import many as carrying_out
-from organizations.models import BulkAction, BulkItem, Organization
+from organizations.models import BulkAction, Organization
 from organizations.proposals import NotDecidable
 from tests import factories as f
 from tests.admin.people import client_of, staff_who_may, use
@@ -55,11 +56,12 @@ def _(all_at_once: None) -> None:
 
 
 def form_url(slug: str, rows: Any = (), **across: str) -> str:
-    model = {"grant": "organization", "set-cap": "organization"}.get(slug, "actor")
-    app = "organizations"
-    if slug == "forgive":
-        app, model = "usage", "denial"
-    url = reverse(f"admin:{app}_{model}_many", args=[slug])
+    lists = {
+        **dict.fromkeys(("grant", "set-cap"), "organizations_organization"),
+        "forgive": "usage_denial",
+        "release-holds": "credits_reservation",
+    }
+    url = reverse(f"admin:{lists.get(slug, 'organizations_actor')}_many", args=[slug])
     chosen = across or {"ids": ",".join(str(row.pk) for row in rows)}
     return f"{url}?{urlencode(chosen)}"
 
@@ -215,14 +217,14 @@ class TestPreview:
         row = ask(ana, "grant", three[:2], amount="5")
         assert bulk.totals_of(row).rehearsed == 1
         html = ana.get(page(row)).content.decode()
-        assert 'http-equiv="refresh"' in html
+        assert "data-look-again" in html
         assert "not looked at yet" in html
         assert "Not everybody was looked at yet" in confirm(ana, row).content.decode()
 
         tasks.resume.apply(throw=True)
 
         assert bulk.totals_of(row).rehearsed == 2
-        assert 'http-equiv="refresh"' not in ana.get(page(row)).content.decode()
+        assert "data-look-again" not in ana.get(page(row)).content.decode()
 
 
 class TestConfirm:
@@ -307,7 +309,7 @@ class TestConfirm:
         ben = staff_who_may("credits.grant", *SEES)
 
         assert "ana asked for it" in confirm(ben, row).content.decode().lower()
-        with pytest.raises(NotDecidable, match="ask anew"):
+        with pytest.raises(NotDecidable, match="propose it anew"):
             bulk.confirm(id=row.pk, by="ana", limit=None, now=f.NOW + timedelta(days=1))
         ana.post(page(row, "decide"), {"decision": "refuse"})
         assert "It was given up." in confirm(ana, row).content.decode()
@@ -344,7 +346,7 @@ class TestSecondPerson:
         confirm(ana, row)
 
         row.refresh_from_db()
-        assert (row.state, row.needs_second_person) == ("waiting", True)
+        assert row.state == "waiting"
         assert granted(three[1]) == []
 
     def test_another_approves_and_both_are_named(
@@ -358,29 +360,6 @@ class TestSecondPerson:
         entry = LedgerEntry.objects.get(wallet__organization=three[1])
         assert entry.performed_by == "staff:ana, approved by staff:zoe"
         assert bulk.totals_of(row).done == 2
-
-    def test_nobody_approves_their_own_or_twice_or_too_late(
-        self, ana: Client, three: list[Organization]
-    ) -> None:
-        row = ask(ana, "grant", three[:2], amount="600")
-        confirm(ana, row)
-
-        ana.post(page(row, "decide"), {"decision": "approve"})
-        assert granted(three[1]) == []
-        with pytest.raises(NotDecidable, match="ask anew"):
-            bulk.approve(id=row.pk, by="zoe", now=f.NOW + timedelta(days=1))
-        zoe = self.approver()
-        for _ in range(2):
-            zoe.post(page(row, "decide"), {"decision": "approve"})
-        assert granted(three[1]) == [600]
-
-    def test_an_approval_is_of_what_was_asked(self, ana: Client, three: list[Organization]) -> None:
-        row = ask(ana, "grant", three[:2], amount="600")
-        confirm(ana, row)
-        BulkItem.objects.create(bulk_id=row.pk, organization=f.make_organization("Smuggled"))
-
-        with pytest.raises(NotDecidable, match="not what was asked"):
-            bulk.approve(id=row.pk, by="zoe", now=f.NOW)
 
     def test_pieces_count_together(self, ana: Client, three: list[Organization]) -> None:
         first = ask(ana, "grant", [three[0]], amount="600")
@@ -424,16 +403,6 @@ class TestSecondPerson:
 
         row.refresh_from_db()
         assert row.state == "waiting"
-
-    def test_it_is_refused_by_another(self, ana: Client, three: list[Organization]) -> None:
-        row = ask(ana, "grant", three[:2], amount="600")
-        confirm(ana, row)
-
-        self.approver().post(page(row, "decide"), {"decision": "refuse"})
-
-        row.refresh_from_db()
-        assert (row.state, row.decided_by) == ("refused", "zoe")
-        assert granted(three[1]) == []
 
 
 class TestPeople:
@@ -488,6 +457,74 @@ class TestPeople:
         assert b"Nameless" not in file
 
 
+class TestHolds:
+    @pytest.fixture
+    def holds(self) -> list[Reservation]:
+        """Two of one organization, one of another; and one that is never selected."""
+        first, second = (f.make_organization(name, funded=100) for name in ("One", "Two"))
+        made = [f.reserve(each, amount) for each, amount in ((first, 1), (first, 2), (second, 4))]
+        f.reserve(first, 8)
+        return made
+
+    def statuses(self) -> dict[int, str]:
+        rows = Reservation.objects.order_by("credits").values_list("credits", "status")
+        return {int(amount): str(status) for amount, status in rows}
+
+    def test_that_are_selected_are_released(self, ana: Client, holds: list[Reservation]) -> None:
+        chosen = {
+            "action": "many-release-holds",
+            "_selected_action": [str(hold.pk) for hold in holds],
+        }
+        asked = ana.post(list_of(Reservation), chosen, follow=True)
+        assert "Release holds for 2 organizations" in asked.content.decode()
+
+        row = ask(ana, "release-holds", holds)
+        items = {item.organization.name: item for item in bulk.items_of(row)}
+        assert items["One"].figures["How many"] == ["2", "0"]
+        assert items["One"].figures["Reserved"] == ["11", "8"]
+        assert set(self.statuses().values()) == {"open"}
+        confirm(ana, row)
+
+        assert self.statuses() == {**dict.fromkeys((1, 2, 4), "released"), 8: "open"}
+        assert outcomes(row)["Two"] == ("done", "1 holds of Two are released.")
+
+    def test_that_come_later_are_not_meant(self, ana: Client, holds: list[Reservation]) -> None:
+        url = form_url("release-holds", across="1", q="One")
+        row = BulkAction.objects.get(
+            pk=ana.post(url, filled(ana, url))["Location"].rstrip("/").split("/")[-2]
+        )
+        f.reserve(holds[0].wallet.organization, 16)
+        f.release(holds[1])
+
+        confirm(ana, row)
+
+        open_ones = [amount for amount, status in self.statuses().items() if status == "open"]
+        assert open_ones == [4, 16]
+
+    def test_that_are_closed_are_nobody_s(self, ana: Client, holds: list[Reservation]) -> None:
+        f.release(holds[0])
+        url = form_url("release-holds", holds[:1])
+
+        assert "Select at least one." in ana.post(url, filled(ana, url)).content.decode()
+
+    def test_are_no_more_than_are_released_at_once(
+        self, ana: Client, holds: list[Reservation], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hold_actions, "RELEASED_AT_ONCE", 2)
+        url = form_url("release-holds", holds)
+
+        answer = ana.post(url, filled(ana, url))
+
+        assert "At most 2 holds at once" in answer.content.decode()
+        assert not BulkAction.objects.exists()
+
+    def test_are_released_by_who_may(self, holds: list[Reservation]) -> None:
+        ben = staff_who_may("credits.view_reservation", *SEES)
+
+        assert "many-release-holds" not in ben.get(list_of(Reservation)).content.decode()
+        assert ben.get(form_url("release-holds", holds)).status_code == 403
+
+
 class TestRights:
     def test_only_who_may_do_one_may_do_many(self, three: list[Organization]) -> None:
         ben = staff_who_may(*SEES)
@@ -514,16 +551,6 @@ class TestRights:
         ben = staff_who_may(*SEES)
         assert ben.get(page(row)).status_code == 200
         assert ben.post(page(row, "confirm")).status_code == 403
-        assert ben.post(page(row, "decide"), {"decision": "approve"}).status_code == 403
-
-    def test_an_approver_has_the_right_of_the_thing_itself(
-        self, ana: Client, three: list[Organization], settings: Any
-    ) -> None:
-        settings.SECOND_PERSON_ABOVE = Decimal(100)
-        row = ask(ana, "grant", three, amount="500")
-        confirm(ana, row)
-        ben = staff_who_may("organizations.approve", *SEES)
-
         assert ben.post(page(row, "decide"), {"decision": "approve"}).status_code == 403
 
 
@@ -565,7 +592,7 @@ class TestSize:
 
 
 def test_every_one_names_its_columns() -> None:
-    assert len(BY_SLUG) == 5
+    assert len(BY_SLUG) == 6
     for each in BY_SLUG.values():
         assert each.columns
         assert each.title.endswith("…")

@@ -16,7 +16,7 @@ from django.utils.html import strip_tags
 from django_celery_beat.models import PeriodicTask
 
 from organizations import proposals
-from organizations.models import Failure, Finding, Job, Organization, Tick
+from organizations.models import Failure, Finding, Job, Organization, Proposal, Tick
 from tests import factories as f
 from tests.admin.people import client_of, staff_who_may
 from tests.admin.test_refusals import refuse
@@ -359,15 +359,15 @@ class TestStock:
 class TestWaiting:
     @pytest.fixture
     def proposal(self) -> Any:
-        return proposals.propose(
+        asked = Proposal(
             organization=f.make_organization("Nordwind"),
             action="grant",
             payload={},
             amount=Decimal(9_000),
             reason="a present",
             proposed_by="ben",
-            now=f.NOW,
         )
+        return proposals.propose(asked, now=f.NOW)
 
     def test_are_the_proposals_of_others_that_one_may_decide(self, proposal: Any) -> None:
         approver = staff_who_may(
@@ -376,7 +376,7 @@ class TestWaiting:
         other = staff_who_may("organizations.approve", name="dee")
         own = client_of(User.objects.create_superuser("ben"))
 
-        assert [row for row, _ in approver.get(HOME).context["approvals"]] == [proposal]
+        assert [each.proposal for each in approver.get(HOME).context["approvals"]] == [proposal]
         assert "<b>1</b> waits for you" in approver.get(HOME).content.decode()
         assert other.get(HOME).context["waits"] == own.get(HOME).context["waits"] == 0
 

@@ -127,27 +127,6 @@ class TestReleaseHolds:
         wallet = f.wallet_of(organization)
         assert (wallet.reserved, wallet.open_holds) == (Decimal(4), 1)
 
-    def test_those_that_were_selected(self, ana: Client, organization: Organization) -> None:
-        holds = Reservation.objects.filter(credits__gt=1)
-        picked = {"action": "release_selected", "_selected_action": [str(h.pk) for h in holds]}
-
-        answer = ana.post(HOLDS, picked)
-        assert answer.status_code == 302
-        form = ana.get(answer.headers["location"]).context["form"]
-        use(ana, "release-holds", organization, holds=form["holds"].value())
-
-        assert self.open_ones(organization) == [1]
-
-    def test_of_one_organization_at_a_time(self, ana: Client, organization: Organization) -> None:
-        f.reserve(f.make_organization("Other", funded=5), 5)
-        every = [str(hold.pk) for hold in Reservation.objects.all()]
-
-        answer = ana.post(
-            HOLDS, {"action": "release_selected", "_selected_action": every}, follow=True
-        )
-
-        assert "Select holds of one organization." in answer.content.decode()
-
     def test_in_portions_the_oldest_first(
         self, ana: Client, organization: Organization, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -105,7 +105,7 @@ class TestBadges:
 
         assert menu(staff_who_may("organizations.view_job"))["Operations"]["badge"] == "1"
 
-    def test_count_the_proposals_of_others(self) -> None:
+    def test_count_what_others_proposed_and_one_may_decide(self) -> None:
         organization = f.make_organization()
         for proposed_by in ("ben", "eve"):
             Proposal.objects.create(
@@ -120,7 +120,9 @@ class TestBadges:
                 expires_at=f.NOW + timedelta(days=1),
             )
 
-        assert menu(staff_who_may("credits.grant"))["Movements"]["badge"] == "1"
+        who = ("organizations.approve", "credits.grant", "credits.grant_more")
+        assert menu(staff_who_may(*who))["Movements"]["badge"] == "1"
+        assert "badge" not in menu(staff_who_may("credits.grant", name="cy"))["Movements"]
 
 
 @pytest.mark.parametrize(("name", "tone"), [("staging", "info"), ("Production EU", "danger")])

@@ -1,44 +1,41 @@
-"""Money above a set amount: one person proposes, another approves, it happens once, and nothing of it can be changed between."""
+"""What is too much for one person: another approves it as it was proposed, once, within a day, whatever it is that was proposed."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any, NamedTuple
 
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
-from config.settings import amount as read_amount
-from credits.models import CreditConfig, LedgerEntry
-from organizations.models import Organization, Proposal
-from tests.admin.browser import fill_in_page
-from tests.admin.people import client_of, fill_in, send, staff_who_may, use
-from tests.factories import (
-    entries_of,
-    grant,
-    later,
-    make_family,
-    make_organization,
-    money_of,
-    wallet_of,
-)
+from credits.models import LedgerEntry
+from organizations import bulk, proposals
+from organizations.admin import many as carrying_out
+from organizations.models import BulkAction, BulkItem, Proposal, Proposed
+from tests import factories as f
+from tests.admin.people import client_of, staff_who_may, use
+from tests.admin.test_bulk_actions import ask, confirm, granted
+from tests.admin.test_new_prices import JUNE, a_model, filled
+from tests.admin.test_new_prices import send as send_prices
 from tests.parallel import at_once
-from tests.usage import people
+from usage.models import Markup, PriceProposal, Rate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GRANT, MORE, APPROVE = "credits.grant", "credits.grant_more", "organizations.approve"
+WAITING = "admin:organizations_proposal_waiting"
 
 
 @pytest.fixture(autouse=True)
-def limit(settings: Any) -> None:
+def limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One person moves a thousand credits alone; and a page has time for everybody, on a machine that is busy too."""
     settings.SECOND_PERSON_ABOVE = Decimal(1_000)
+    monkeypatch.setattr(carrying_out, "AT_ONCE_SECONDS", 600)
 
 
 @pytest.fixture
@@ -47,448 +44,387 @@ def bob(transactional_db: None) -> Client:
     return client_of(User.objects.create_superuser("bob"))
 
 
-def page_of(proposal: Proposal) -> str:
-    return reverse("admin:organizations_proposal_change", args=[proposal.pk])
+class Case(NamedTuple):
+    """Something that ana proposed, and how often it was done."""
+
+    proposal: Proposed
+    times: Callable[[], int]
+    rights: tuple[str, ...]
+    """What it takes to do it, and to see it."""
+    title: str
 
 
-def decide(client: Client, proposal: Proposal, decision: str = "approve") -> Any:
-    url = reverse("admin:organizations_proposal_decide", args=[proposal.pk])
-    return client.post(url, {"decision": decision})
+def a_grant(ana: Client) -> Case:
+    organization = f.make_organization("Nordwind")
+    use(ana, "grant", organization, amount="1001", reason="a big customer")
+    return Case(
+        Proposal.objects.get(),
+        lambda: len(granted(organization)),
+        (GRANT, MORE),
+        "Grant credits",
+    )
 
 
-def said(client: Client, proposal: Proposal) -> str:
-    return str(client.get(page_of(proposal)).content.decode())
+def a_card(ana: Client) -> Case:
+    model = a_model()
+    data = filled(ana, model, output_tokens="2000")
+    send_prices(ana, model, {**data, "reason": "a big customer"})
+    return Case(
+        PriceProposal.objects.get(),
+        lambda: Rate.history.filter(starts_at=JUNE, unit="output_tokens").count(),
+        ("usage.add_rate",),
+        "New prices of Sonnet",
+    )
 
 
-def proposed(client: Client, action: str, organization: Organization, **fields: Any) -> Proposal:
-    before = money_of(organization)
-    answer = use(client, action, organization, **fields)
-    proposal = Proposal.objects.latest("proposed_at", "id")
-    assert answer.headers["location"] == page_of(proposal)
-    assert money_of(organization) == before
-    return proposal
+def a_markup(ana: Client) -> Case:
+    where = reverse("admin:usage_markup_add")
+    since = {"starts_at_0": "2026-06-01", "starts_at_1": "00:00:00"}
+    ana.post(where, {**since, "factor": "3", "reason": "a big customer", "step": "confirm"})
+    return Case(
+        PriceProposal.objects.get(), Markup.history.count, ("usage.change_markup",), "markup"
+    )
 
 
-class TestLimit:
-    def test_is_landed_on_by_one_person(self, ana: Client) -> None:
-        organization = make_organization()
+def many_grants(ana: Client) -> Case:
+    two = [f.make_organization(name) for name in ("Rich", "Poor")]
+    row = ask(ana, "grant", two, amount="600", reason="a big customer")
+    confirm(ana, row)
+    row.refresh_from_db()
+    seen = ("organizations.view_organization", "credits.view_wallet")
+    return Case(
+        row,
+        lambda: LedgerEntry.objects.filter(wallet__organization=two[0]).count(),
+        (GRANT, MORE, *seen, "organizations.view_bulkaction"),
+        "Grant for 2 organizations",
+    )
 
-        use(ana, "grant", organization, amount="1000")
 
-        assert money_of(organization)[0] == 1_000
+CASES = {"grant": a_grant, "card": a_card, "markup": a_markup, "many": many_grants}
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, ana: Client) -> Case:
+    """Something of each kind that waits."""
+    found = CASES[request.param](ana)
+    assert (found.proposal.state, found.times()) == ("waiting", 0)
+    return found
+
+
+def url(proposal: Proposed, page: str = "change") -> str:
+    name = proposal._meta.label_lower.replace(".", "_")
+    return reverse(f"admin:{name}_{page}", args=[proposal.pk])
+
+
+def decide(client: Client, proposal: Proposed, decision: str = "approve", **options: Any) -> Any:
+    return client.post(url(proposal, "decide"), {"decision": decision}, **options)
+
+
+def said(client: Client, proposal: Proposed, decision: str = "approve") -> str:
+    return str(decide(client, proposal, decision, follow=True).content.decode())
+
+
+def state_of(proposal: Proposed) -> str:
+    proposal.refresh_from_db()
+    return proposal.state
+
+
+def titles(approvals: Any) -> list[str]:
+    return [each.title for each in approvals]
+
+
+def write(proposal: Proposed, **change: Any) -> None:
+    """Write into the row of a proposal, past everything but the database."""
+    with transaction.atomic():
+        type(proposal)._default_manager.filter(pk=proposal.pk).update(**change)
+
+
+DECIDED = {"decided_by": "bob", "decided_at": f.NOW}
+
+
+class TestEveryKind:
+    def test_waits_a_day(self, case: Case) -> None:
+        row = case.proposal
+
+        assert row.expires_at - row.proposed_at == timedelta(hours=24)
+        assert (row.proposed_by, row.reason) == ("ana", "a big customer")
+        assert row.digest == proposals.digest_of(row)
 
     @pytest.mark.parametrize(
-        ("action", "amount"),
+        "change",
         [
-            ("grant", "1000.000001"),
-            ("adjust", "1001"),
-            ("adjust", "-1001"),
-            ("recharge", "1001"),
+            {"payload": {}},
+            {"digest": "d"},
+            {"action": "another"},
+            {"reason": "x"},
+            {"proposed_by": "bob"},
+            {"expires_at": f.later(days=9)},
+            {"state": "draft"},
+            {"state": "confirmed", "decided_by": "ana", "decided_at": f.NOW},
+            {"state": "approved", "reason": "x", **DECIDED},
         ],
+        ids=str,
     )
-    def test_is_crossed_by_nobody_alone(self, ana: Client, action: str, amount: str) -> None:
-        organization = make_organization(funded=5_000, recharge_limit=9_000)
+    def test_cannot_be_changed(self, case: Case, change: dict[str, Any]) -> None:
+        with pytest.raises(IntegrityError):
+            write(case.proposal, **change)
+        with pytest.raises(IntegrityError, match="is fixed"), transaction.atomic():
+            type(case.proposal)._default_manager.all().delete()
 
-        proposal = proposed(ana, action, organization, amount=amount)
+    def test_is_approved_as_it_was_proposed_or_not_at_all(
+        self, case: Case, bob: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(proposals, "digest_of", lambda row: "another")
 
-        assert (proposal.action, proposal.state) == (action, "waiting")
-        assert proposal.amount == abs(Decimal(amount))
-        assert proposal.expires_at - proposal.proposed_at == timedelta(hours=24)
+        assert "It is not what was proposed." in said(bob, case.proposal)
+        assert (state_of(case.proposal), case.times()) == ("waiting", 0)
 
-    def test_holds_for_allocations_too(self, ana: Client) -> None:
-        _, child = make_family(funded=5_000)
+    def test_is_done_once_and_says_by_whom_and_why(self, case: Case, bob: Client) -> None:
+        for decision in ("approve", "approve", "refuse"):
+            decide(bob, case.proposal, decision)
 
-        assert proposed(ana, "allocate", child, amount="1001").amount == 1_001
+        assert (state_of(case.proposal), case.times()) == ("approved", 1)
+        assert (case.proposal.decided_by, case.proposal.decided_at) == ("bob", f.NOW)
+        assert case.proposal.outcome
+        told = LogEntry.objects.filter(change_message__startswith="Proposal of ana approved").get()
+        assert str(told.user) == "bob"
+        assert "Reason: a big customer" in told.change_message
 
-    def test_holds_for_reversals_too(self, ana: Client) -> None:
-        organization = make_organization()
-        entry = grant(organization, 1_001)
+    def test_cannot_be_replayed(self, case: Case, bob: Client) -> None:
+        decide(bob, case.proposal)
 
-        assert proposed(ana, "reverse", organization, entry=entry.pk).amount == 1_001
-
-    def test_adds_up_what_one_person_moves_in_a_day(self, ana: Client) -> None:
-        organization = make_organization()
-        use(ana, "grant", organization, amount="600")
-
-        assert proposed(ana, "grant", organization, amount="600").amount == 600
-        use(ana, "grant", make_organization("Another"), amount="600")
-        with time_machine.travel(later(hours=24), tick=False):
-            again = client_of(User.objects.get(username="ana"))
-            use(again, "grant", organization, amount="600")
-
-        assert money_of(organization)[0] == 1_200
-
-    def test_of_small_grants_is_a_lower_one(self, bob: Client, settings: Any) -> None:
-        settings.GRANT_ALONE_UP_TO = Decimal(50)
-        organization = make_organization()
-        cleo = staff_who_may(GRANT, name="cleo")
-        use(cleo, "grant", organization, amount="50")
-
-        proposal = proposed(cleo, "grant", organization, amount="0.000001")
-        use(staff_who_may(GRANT, MORE, name="dora"), "grant", organization, amount="51")
-        decide(cleo, proposal)
-        assert Proposal.objects.get().state == "waiting"
-        decide(bob, proposal)
-
-        assert money_of(organization)[0] == Decimal("101.000001")
-
-    def test_may_be_none(self, ana: Client, settings: Any) -> None:
-        settings.SECOND_PERSON_ABOVE = None
-        organization = make_organization()
-
-        use(ana, "grant", organization, amount="1000000")
-
-        assert money_of(organization)[0] == 1_000_000
-
-    def test_is_not_walked_around_by_a_new_organization(self, ana: Client) -> None:
-        url = reverse("admin:organizations_organization_add")
-        form = ana.get(url).context["form"]
-        data = {field.name: field.value() or "" for field in form}
-
-        page = ana.post(url, {**data, "name": "New", "term": "month", "allowance": "1001"})
-
-        assert list(page.context["form"].errors) == ["allowance"]
-        assert not Organization.objects.exists()
-
-    def test_is_said_by_the_preview(self, ana: Client) -> None:
-        organization = make_organization()
-        data = fill_in(ana, "grant", organization, amount="1001")
-
-        page = send(ana, "grant", organization, data, step="preview")
-
-        assert page.context["needs_second_person"]
-        assert "not for one person alone" in page.content.decode()
-        assert not Proposal.objects.exists()
+        for state in ("waiting", "refused", "approved"):
+            with pytest.raises(IntegrityError):
+                write(case.proposal, state=state, **DECIDED)
+        assert "Bob approved it already." in said(bob, case.proposal)
+        assert case.times() == 1
 
     @pytest.mark.race
-    def test_is_not_crossed_by_two_at_once(self, ana: Client) -> None:
-        organization = make_organization()
-        forms = [fill_in(ana, "grant", organization, amount="600") for _ in range(4)]
+    def test_is_decided_once_by_two_at_once(self, case: Case, bob: Client) -> None:
+        decisions = ["approve", "refuse", "approve", "approve"]
 
-        at_once(4, lambda n: send(ana, "grant", organization, forms[n]))
+        at_once(4, lambda n: decide(bob, case.proposal, decisions[n]))
 
-        assert money_of(organization)[0] == 600
-        assert [proposal.amount for proposal in Proposal.objects.all()] == [600] * 3
+        assert case.times() == (1 if state_of(case.proposal) == "approved" else 0)
+        told = LogEntry.objects.filter(change_message__startswith="Proposal of ana")
+        assert told.exclude(change_message__contains="is proposed").count() == 1
+
+    def test_is_never_approved_by_who_proposed(self, case: Case, ana: Client) -> None:
+        assert "You proposed it yourself" in said(ana, case.proposal)
+        with pytest.raises(IntegrityError, match="approved_by_another"):
+            write(case.proposal, state="approved", decided_by="ana", decided_at=f.NOW)
+
+        assert (state_of(case.proposal), case.times()) == ("waiting", 0)
+
+    def test_is_not_outlived(self, case: Case, bob: Client) -> None:
+        with time_machine.travel(f.later(hours=24), tick=False):
+            late = client_of(User.objects.get(username="bob"))
+            assert "It waited until 2026-05-11 12:00 UTC" in said(late, case.proposal)
+            assert "Approve</button>" not in late.get(url(case.proposal)).content.decode()
+        with pytest.raises(IntegrityError, match="decided_in_time"):
+            write(case.proposal, state="approved", decided_by="bob", decided_at=f.later(hours=24))
+
+        assert (state_of(case.proposal), case.times()) == ("waiting", 0)
+
+    def test_takes_the_right_to_approve_and_that_of_the_thing_itself(self, case: Case) -> None:
+        for number, right in enumerate([APPROVE, case.rights[0]]):
+            some = [each for each in (APPROVE, *case.rights) if each != right]
+            client = staff_who_may(*some, name=f"half-{number}")
+            assert decide(client, case.proposal).status_code == 403
+        whole = staff_who_may(APPROVE, *case.rights, name="whole")
+        assert "Approve</button>" in whole.get(url(case.proposal)).content.decode()
+        decide(whole, case.proposal)
+
+        assert case.times() == 1
+
+    def test_is_closed_to_who_may_see_nothing_of_it(self, case: Case) -> None:
+        stranger = staff_who_may("usage.view_usageevent", name="otto")
+
+        assert stranger.get(url(case.proposal)).status_code == 403
+        assert decide(stranger, case.proposal).status_code == 403
+        assert stranger.get(reverse(WAITING)).status_code == 403
+
+    def test_is_of_nobody_who_may_not_any_more(self, case: Case, bob: Client) -> None:
+        User.objects.filter(username="ana").update(is_superuser=False)
+        assert "Ana may not do this any more." in said(bob, case.proposal)
+        User.objects.filter(username="ana").update(is_active=False)
+        assert "Ana is not one of the staff any more." in said(bob, case.proposal)
+
+        assert (state_of(case.proposal), case.times()) == ("waiting", 0)
+
+    def test_asks_first_who_is_there(self, case: Case, bob: Client) -> None:
+        for minutes in (10, 16):
+            with time_machine.travel(f.later(minutes=minutes), tick=False):
+                bob.get("/admin/")
+        with time_machine.travel(f.later(minutes=16), tick=False):
+            answer = decide(bob, case.proposal)
+
+        assert answer.headers["location"].startswith("/admin/is-it-you/")
+        assert case.times() == 0
+        assert bob.get(url(case.proposal, "decide")).headers["location"] == url(case.proposal)
+
+    @pytest.mark.parametrize("who", ["ana", "bob"])
+    def test_is_refused_or_withdrawn_for_good(
+        self, case: Case, ana: Client, bob: Client, who: str
+    ) -> None:
+        page = said({"ana": ana, "bob": bob}[who], case.proposal, "refuse")
+        decide(bob, case.proposal)
+
+        assert f"{'withdrawn' if who == 'ana' else 'refused'}. Nothing changed." in page
+        assert (state_of(case.proposal), case.times()) == ("refused", 0)
+        assert case.proposal.decided_by == who
+
+    def test_is_not_written_by_a_form(self, case: Case, bob: Client) -> None:
+        assert bob.post(url(case.proposal), {"reason": "x"}).status_code == 403
+
+    def test_waits_on_one_page_on_the_first_and_beside_the_menu(
+        self, case: Case, ana: Client, bob: Client
+    ) -> None:
+        home, mine, hers = (
+            bob.get("/admin/"),
+            bob.get(reverse(WAITING)),
+            ana.get(reverse(WAITING)),
+        )
+
+        (title,) = titles(mine.context["to_decide"])
+        assert case.title in title
+        assert titles(home.context["approvals"]) == titles(hers.context["of_others"]) == [title]
+        assert home.context["waits"] == 1
+        assert badge(home) == "1"
+        assert badge(hers) is None
+        assert ana.get("/admin/").context["waits"] == 0
+        for page in (mine, home):
+            assert f'href="{url(case.proposal)}"' in page.content.decode()
+        decide(bob, case.proposal)
+        assert titles(bob.get(reverse(WAITING)).context["to_decide"]) == []
+        assert badge(bob.get("/admin/")) is None
+
+    def test_is_on_its_list_with_what_became_of_it(self, case: Case, bob: Client) -> None:
+        name = case.proposal._meta.label_lower.replace(".", "_")
+        lists = reverse(f"admin:{name}_changelist")
+
+        assert "waits for a second person" in bob.get(lists).content.decode()
+        with time_machine.travel(f.later(hours=24), tick=False):
+            late = client_of(User.objects.get(username="bob"))
+            assert "expired" in late.get(lists).content.decode()
 
 
-class TestProposal:
-    def test_is_made_once_however_often_it_is_sent(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        data = fill_in(ana, "grant", organization, amount="1001")
+def badge(page: Any) -> str | None:
+    groups = page.context["sidebar_navigation"]
+    lines = {line["title"]: line for group in groups for line in group["items"]}
+    found: str | None = lines["Movements"].get("badge")
+    return found
 
-        for _ in range(3):
-            send(ana, "grant", organization, data)
-        decide(bob, Proposal.objects.get())
-        send(ana, "grant", organization, data)
 
-        assert Proposal.objects.count() == 1
-        assert money_of(organization)[0] == 1_001
+class TestAgain:
+    """What it would do is looked at again where it is approved."""
 
-    def test_shows_its_effect_before_it_is_approved(self, ana: Client, bob: Client) -> None:
-        organization = make_organization(funded=10)
-        proposal = proposed(ana, "grant", organization, amount="1001", reason="A big customer")
+    def test_a_grant_shows_what_it_would_do_by_now(self, ana: Client, bob: Client) -> None:
+        row = a_grant(ana).proposal
+        organization = Proposal.objects.get().organization
+        f.grant(organization, 10)
 
-        html = said(bob, proposal)
+        page = bob.get(url(row))
 
-        assert "1,011" in html
-        assert "A big customer" in html
-        assert "1,001" in html
-        assert "Approve" in html
-        assert money_of(organization)[0] == 10
+        assert "1,011" in page.content.decode()
+        assert "A big customer" not in dict(page.context["asked"]).values()
+        assert dict(page.context["asked"])["Amount"] == "1,001"
+        assert f.money_of(organization)[0] == 10
 
-    def test_shows_what_was_asked_as_people_write_it(self, ana: Client, bob: Client) -> None:
+    def test_a_form_is_shown_as_people_write_it(self, ana: Client, bob: Client) -> None:
         end = {"expires_at_0": "2026-06-01", "expires_at_1": "12:00"}
-        proposal = proposed(ana, "grant", make_organization(), amount="1001.5", **end)
+        use(ana, "grant", f.make_organization(), amount="1001.5", **end)
 
-        asked = dict(bob.get(page_of(proposal)).context["asked"])
+        asked = dict(bob.get(url(Proposal.objects.get())).context["asked"])
 
         assert asked["Amount"] == "1,001.5"
         assert asked["Expires at"] == "2026-06-01 12:00 UTC"
 
-    @pytest.mark.parametrize(
-        "change", [{"amount": 5}, {"payload": {}}, {"reason": "x"}, {"expires_at": later(days=9)}]
-    )
-    def test_is_not_changed(self, ana: Client, change: dict[str, Any]) -> None:
-        proposed(ana, "grant", make_organization(), amount="1001")
-
-        with pytest.raises(IntegrityError, match="is fixed"), transaction.atomic():
-            Proposal.objects.update(**change)
-        with pytest.raises(IntegrityError, match="is fixed"), transaction.atomic():
-            Proposal.objects.all().delete()
-
-    def test_is_not_written_by_a_form(self, ana: Client, bob: Client) -> None:
-        proposal = proposed(ana, "grant", make_organization(), amount="1001")
-
-        assert bob.post(page_of(proposal), {"amount": "5"}).status_code == 403
-        assert bob.post(reverse("admin:organizations_proposal_add"), {}).status_code == 403
-
-
-class TestApproval:
-    def test_does_it_in_the_names_of_both(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(
-            ana,
-            "grant",
-            organization,
-            amount="1001",
-            expires_at_0="2026-06-01",
-            expires_at_1="12:00",
-        )
-
-        decide(bob, proposal)
-
-        (entry,) = entries_of(organization)
-        assert entry.amount == 1_001
-        assert entry.reason == "asked for by mail"
-        assert entry.performed_by == "staff:ana, approved by staff:bob"
-        proposal.refresh_from_db()
-        assert (proposal.state, proposal.decided_by) == ("approved", "bob")
-        told = LogEntry.objects.latest("id")
-        assert str(told.user) == "bob"
-        assert "Proposal of ana approved" in told.change_message
-
-    def test_is_never_one_s_own(self, ana: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-
-        decide(ana, proposal)
-
-        assert "You proposed it yourself" in said(ana, proposal)
-        assert money_of(organization)[0] == 0
-        with pytest.raises(IntegrityError, match="approved_by_another"), transaction.atomic():
-            Proposal.objects.update(state="approved", decided_by="ana", decided_at=later())
-
-    def test_needs_the_same_right(self, ana: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-        cleo = staff_who_may("organizations.view_proposal", name="cleo")
-        some = [
-            staff_who_may("organizations.view_proposal", *rights, name="".join(rights))
-            for rights in ((APPROVE,), (GRANT, MORE), (APPROVE, GRANT), (APPROVE, MORE))
-        ]
-        dora = staff_who_may(GRANT, MORE, APPROVE, name="dora")
-
-        for client in (cleo, *some):
-            assert decide(client, proposal).status_code == 403
-            assert "Approve" not in said(client, proposal)
-        decide(dora, proposal)
-
-        assert money_of(organization)[0] == 1_001
-
-    def test_is_closed_to_who_may_see_nothing_of_it(self, ana: Client) -> None:
-        proposal = proposed(ana, "grant", make_organization(), amount="1001")
-
-        stranger = staff_who_may("organizations.view_organization", name="otto")
-
-        assert stranger.get(page_of(proposal)).status_code == 403
-        assert decide(stranger, proposal).status_code == 403
-
-    def test_happens_once(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-
-        for decision in ("approve", "approve", "refuse"):
-            decide(bob, proposal, decision)
-
-        assert len(entries_of(organization)) == 1
-        assert Proposal.objects.get().state == "approved"
-
-    @pytest.mark.race
-    def test_happens_once_of_two_at_once(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-        decisions = ["approve", "refuse", "approve", "approve"]
-
-        at_once(4, lambda n: decide(bob, proposal, decisions[n]))
-
-        state = Proposal.objects.get().state
-        assert len(entries_of(organization)) == (1 if state == "approved" else 0)
-
-    def test_comes_within_a_day(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-
-        with time_machine.travel(later(hours=24), tick=False):
-            late = client_of(User.objects.get(username="bob"))
-            decide(late, proposal)
-            assert "It waited until 2026-05-11 12:00 UTC" in said(late, proposal)
-
-        assert money_of(organization)[0] == 0
-
-    def test_asks_first_who_is_there(self, ana: Client, bob: Client) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-
-        for minutes in (10, 16):
-            with time_machine.travel(later(minutes=minutes), tick=False):
-                bob.get("/admin/")
-        with time_machine.travel(later(minutes=16), tick=False):
-            answer = decide(bob, proposal)
-
-        assert answer.headers["location"].startswith("/admin/is-it-you/")
-        assert money_of(organization)[0] == 0
-
-    def test_is_refused_when_who_proposed_may_not_any_more(self, bob: Client) -> None:
-        organization = make_organization()
-        dora = staff_who_may(GRANT, MORE, name="dora")
-        proposal = proposed(dora, "grant", organization, amount="1001")
-
-        User.objects.get(username="dora").user_permissions.clear()
-        decide(bob, proposal)
-        assert "Dora may not do this any more" in said(bob, proposal)
-        User.objects.filter(username="dora").update(is_active=False)
-        decide(bob, proposal)
-        assert "Dora is not one of the staff any more" in said(bob, proposal)
-
-        assert money_of(organization)[0] == 0
-
     def test_says_why_the_service_refuses_and_waits_on(self, ana: Client, bob: Client) -> None:
-        organization = make_organization(funded=2_000)
-        proposal = proposed(ana, "adjust", organization, amount="-1500")
+        organization = f.make_organization(funded=2_000)
+        use(ana, "adjust", organization, amount="-1500")
         use(bob, "adjust", organization, amount="-1000")
+        row = Proposal.objects.get()
 
-        decide(bob, proposal)
+        assert "1500" in said(bob, row)
+        assert "As things stand it would be refused" in bob.get(url(row)).content.decode()
+        assert state_of(row) == "waiting"
+        assert f.money_of(organization)[0] == 1_000
 
-        assert "1,500" in said(bob, proposal) or "1500" in said(bob, proposal)
-        assert Proposal.objects.get().state == "waiting"
-        assert money_of(organization)[0] == 1_000
+    def test_many_are_looked_at_within_the_hour(self, ana: Client) -> None:
+        case = many_grants(ana)
+        User.objects.create_superuser("bob")
+        item = BulkItem.objects.get(organization__name="Rich")
+        f.grant(item.organization, 7)
 
+        with time_machine.travel(f.later(hours=1), tick=False):
+            bob = client_of(User.objects.get(username="bob"))
+            assert "look at it again first" in said(bob, case.proposal)
+            assert case.times() == 1  # the seven
+            bob.post(url(case.proposal, "look"))
+            item.refresh_from_db()
+            assert item.figures["Available"] == ["7", "607"]
+            decide(bob, case.proposal)
 
-class TestRefusal:
-    def test_of_one_s_own_takes_no_right_to_approve(self) -> None:
-        organization = make_organization()
-        cleo = staff_who_may(GRANT, MORE, name="cleo")
-        proposal = proposed(cleo, "grant", organization, amount="1001")
+        assert case.times() == 2
 
-        decide(cleo, proposal, "refuse")
-
-        assert Proposal.objects.get().state == "refused"
-
-    @pytest.mark.parametrize("who", ["ana", "bob"])
-    def test_moves_nothing_for_good(self, ana: Client, bob: Client, who: str) -> None:
-        organization = make_organization()
-        proposal = proposed(ana, "grant", organization, amount="1001")
-
-        decide({"ana": ana, "bob": bob}[who], proposal, "refuse")
-        decide(bob, proposal)
-
-        assert Proposal.objects.get().state == "refused"
-        assert not LedgerEntry.objects.exists()
-
-
-class TestList:
-    def test_shows_what_waits_to_who_may_move_credits(self, ana: Client) -> None:
-        proposed(ana, "grant", make_organization(), amount="1001")
-        url = reverse("admin:organizations_proposal_changelist")
-
-        assert "Grant credits" in staff_who_may(GRANT).get(url).content.decode()
-        assert staff_who_may(name="otto").get(url).status_code == 403
-
-
-class TestSetting:
-    @pytest.mark.parametrize(
-        ("text", "value"), [("", None), ("0", 0), ("2500.5", Decimal("2500.5"))]
-    )
-    def test_is_an_amount_or_none(
-        self, monkeypatch: pytest.MonkeyPatch, text: str, value: Decimal | None
+    def test_many_are_looked_at_by_a_worker_where_a_page_has_no_time(
+        self, ana: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("SECOND_PERSON_ABOVE", text)
+        case = many_grants(ana)
+        monkeypatch.setattr(carrying_out, "AT_ONCE", 1)
 
-        assert read_amount("SECOND_PERSON_ABOVE", default="1") == value
+        bob.post(url(case.proposal, "look"))
 
-    @pytest.mark.parametrize("text", ["NaN", "-1", "Infinity", "much"])
-    def test_stops_the_start_when_it_is_not(
-        self, monkeypatch: pytest.MonkeyPatch, text: str
-    ) -> None:
-        monkeypatch.setenv("SECOND_PERSON_ABOVE", text)
+        assert "Not everybody was looked at yet" in said(bob, case.proposal)
+        assert "data-look-again" in bob.get(url(case.proposal)).content.decode()
+        assert case.times() == 0
 
-        with pytest.raises(ImproperlyConfigured, match="not an amount of credits"):
-            read_amount("SECOND_PERSON_ABOVE", default="1")
+    def test_many_are_looked_at_by_who_may_decide(self, ana: Client, bob: Client) -> None:
+        case = many_grants(ana)
+        reader = staff_who_may(*case.rights[2:])
 
+        assert reader.post(url(case.proposal, "look")).status_code == 403
+        decide(bob, case.proposal)
+        assert "It is decided already." in (
+            bob.post(url(case.proposal, "look"), follow=True).content.decode()
+        )
+        assert not BulkItem.objects.filter(rehearsed_at=None).exists()
 
-class TestRule:
-    @pytest.mark.parametrize(
-        ("action", "field", "value"),
-        [
-            ("set-cap", "monthly_cap", "1600"),
-            ("set-cap", "monthly_cap", ""),
-            ("set-overdraft", "overdraft_limit", "1001"),
-        ],
-    )
-    def test_is_not_raised_so_much_by_one_person(
-        self, ana: Client, bob: Client, action: str, field: str, value: str
-    ) -> None:
-        organization = make_organization(monthly_cap=500, overdraft_limit=0)
-        wait_a_day(organization)
+    def test_many_are_those_that_were_asked(self, ana: Client, bob: Client) -> None:
+        case = many_grants(ana)
+        smuggled = f.make_organization("Smuggled")
+        BulkItem.objects.create(bulk_id=case.proposal.pk, organization=smuggled)
 
-        proposal = proposed(ana, action, organization, **{field: value})
-        decide(ana, proposal)
-        assert Proposal.objects.get().state == "waiting"
-        decide(bob, proposal)
-
-        config = wallet_of(organization).config
-        assert getattr(config, field) == (Decimal(value) if value else None)
-        last = config.history.latest()
-        assert last.history_change_reason == "staff:ana, approved by staff:bob"
-        assert last.history_why == "asked for by mail"
-
-    def test_adds_up_over_a_day_and_over_both_of_its_pages(self, ana: Client) -> None:
-        organization = make_organization(monthly_cap=500)
-        wait_a_day(organization)
-        use(ana, "set-cap", organization, monthly_cap="1200")
-        page = reverse("admin:credits_creditconfig_change", args=[wallet_of(organization).pk])
-
-        answer = ana.post(page, fill_in_page(ana, page, monthly_cap="1501"))
-
-        assert "set-cap/?monthly_cap=1501" in answer.context["proposing"]
-        assert wallet_of(organization).config.monthly_cap == 1_200
-        assert proposed(ana, "set-cap", organization, monthly_cap="1501").amount == 301
-        ana.post(page, fill_in_page(ana, page, monthly_cap="1500"))
-        assert wallet_of(organization).config.monthly_cap == 1_500
-
-    def test_is_lowered_by_anybody(self, ana: Client) -> None:
-        organization = make_organization(monthly_cap=500_000)
-
-        use(ana, "set-cap", organization, monthly_cap="0")
-
-        assert wallet_of(organization).config.monthly_cap == 0
-
-    @pytest.mark.parametrize("scope", ["actor", "actor_default"])
-    def test_of_a_person_waits_too(self, ana: Client, bob: Client, scope: str) -> None:
-        organization = make_organization()
-        whose = {"actor": people.make_actor(organization)} if scope == "actor" else {}
-        limit = people.limit(organization, 10, scope, **whose)
-        page = reverse("admin:usage_limit_change", args=[limit.pk])
-
-        answer = ana.post(page, fill_in_page(ana, page, cap="1011"))
-        filled = dict(parse_qsl(urlsplit(answer.context["proposing"]).query))
-        proposal = proposed(ana, "set-limit", organization, **filled)
-        decide(bob, proposal)
-
-        limit.refresh_from_db()
-        assert limit.cap == 1_011
-
-    def test_of_a_person_is_compared_with_what_holds_without_it(self, ana: Client) -> None:
-        organization = make_organization()
-        ada = people.make_actor(organization)
-        people.limit(organization, 10, "actor_default")
-
-        use(ana, "set-limit", organization, whose=ada.public_id, cap="1010")
-        proposal = proposed(ana, "set-limit", organization, whose=ada.public_id, cap="1011")
-        use(ana, "set-limit", organization, whose="app/writer", cap="")
-
-        assert proposal.amount == 1
-        assert ada.limits.get().cap == 1_010
-
-    def test_is_not_approved_by_who_may_not_change_it(self, ana: Client) -> None:
-        organization = make_organization(monthly_cap=500)
-        proposal = proposed(ana, "set-cap", organization, monthly_cap="9000")
-        cleo = staff_who_may(APPROVE, GRANT, MORE, name="cleo")
-
-        assert decide(cleo, proposal).status_code == 403
-        assert wallet_of(organization).config.monthly_cap == 500
+        assert "It is not what was proposed." in said(bob, case.proposal)
+        assert case.times() == 0
 
 
-def wait_a_day(organization: Organization) -> None:
-    """Have the terms be as old as the limit looks back."""
-    CreditConfig.history.update(history_date=later(hours=-24))
+class TestProposal:
+    def test_is_made_once_of_one_form(self, ana: Client, bob: Client) -> None:
+        asked = {"organization": f.make_organization(), "action": "grant", "payload": {"a": ["1"]}}
+
+        def propose(**other: Any) -> Proposed:
+            row = Proposal(amount=5, reason="r", proposed_by="ana", **{**asked, **other})
+            return proposals.propose(row, now=f.NOW)
+
+        first = propose()
+
+        assert propose() == first
+        assert propose(payload={"a": ["2"]}) != first
+        assert propose(organization=f.make_organization()) != first
+
+    def test_that_is_a_draft_waits_for_nobody_else(self, ana: Client, bob: Client) -> None:
+        row = ask(ana, "grant", [f.make_organization()], amount="600")
+
+        assert "It does not wait for a second person." in said(bob, row)
+        assert titles(bob.get(reverse(WAITING)).context["to_decide"]) == []
+        assert "withdrawn" in said(ana, row, "refuse")
+        assert BulkAction.objects.get().state == "refused"
+
+    def test_that_was_confirmed_is_not_approved(self, ana: Client, bob: Client) -> None:
+        row = ask(ana, "grant", [f.make_organization()], amount="600")
+        confirm(ana, row)
+
+        assert "Ana confirmed it already." in said(bob, row)
+        assert bulk.totals_of(row).done == 1

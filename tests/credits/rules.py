@@ -548,7 +548,7 @@ RULES: dict[str, list[Breach]] = {
     "proposal_state_known": [
         like(PROPOSAL, "true", state="'lost'", decided_by=BEN, decided_at="proposed_at")
     ],
-    "proposal_decided_or_waiting": [like(PROPOSAL, "true", state="'refused'")],
+    "proposal_decided_or_open": [like(PROPOSAL, "true", state="'refused'")],
     "proposal_approved_by_another": [
         like(
             PROPOSAL,
@@ -558,36 +558,43 @@ RULES: dict[str, list[Breach]] = {
             decided_at="proposed_at",
         )
     ],
-    "proposal_approved_in_time": [
+    "proposal_decided_in_time": [
         like(PROPOSAL, "true", state="'approved'", decided_by=BEN, decided_at="expires_at")
     ],
     "proposal_amount_positive": [like(PROPOSAL, "true", amount="0")],
     "proposal_expires_later": [like(PROPOSAL, "true", expires_at="proposed_at")],
     "proposal_is_fixed": [
         Breach(f"UPDATE {PROPOSAL} SET amount = 1"),
+        Breach(f"UPDATE {PROPOSAL} SET state = 'draft'"),
         Breach(f"DELETE FROM {PROPOSAL}"),
     ],
     "bulkaction_state_known": [
-        like(BULK, "true", state="'lost'", decided_by=BEN, decided_at="asked_at")
+        like(BULK, "true", state="'lost'", decided_by=BEN, decided_at="proposed_at")
     ],
     "bulkaction_decided_or_open": [like(BULK, "true", state="'refused'")],
     "bulkaction_approved_by_another": [
         like(
             BULK,
             "true",
-            state="'confirmed'",
-            needs_second_person="true",
-            decided_by="asked_by",
-            decided_at="asked_at",
+            state="'approved'",
+            decided_by="proposed_by",
+            decided_at="proposed_at",
         )
     ],
-    "bulkaction_confirmed_in_time": [
-        like(BULK, "true", state="'confirmed'", decided_by=BEN, decided_at="expires_at")
+    "bulkaction_confirmed_by_who_asked": [
+        like(BULK, "true", state="'confirmed'", decided_by=BEN, decided_at="proposed_at")
+    ],
+    "bulkaction_decided_in_time": [
+        like(BULK, "true", state=state, decided_by=by, decided_at="expires_at")
+        for state, by in (("'approved'", BEN), ("'confirmed'", "proposed_by"))
     ],
     "bulkaction_of_somebody": [like(BULK, "true", total="0")],
-    "bulkaction_expires_later": [like(BULK, "true", expires_at="asked_at")],
+    "bulkaction_expires_later": [like(BULK, "true", expires_at="proposed_at")],
     "bulkaction_is_fixed": [
         Breach(f"UPDATE {BULK} SET total = 2"),
+        Breach(
+            f"UPDATE {BULK} SET state = 'approved', decided_by = {BEN}, decided_at = proposed_at"
+        ),
         Breach(f"DELETE FROM {BULK}"),
     ],
     "bulkitem_one_of_each": [like(BULK_ITEM, "true")],

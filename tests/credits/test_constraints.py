@@ -14,11 +14,11 @@ from credits.services import corrections as charges
 from credits.services import rehearsing
 from credits.services.locking import lock
 from organizations import bulk
-from organizations.ids import new_id
 from organizations.models import (
     Alert,
     AlertRule,
     BudgetWarning,
+    BulkAction,
     Failure,
     Group,
     Import,
@@ -99,16 +99,7 @@ def world() -> None:
     make_alerts(child)
     make_proposal(child)
     SavedView.objects.create(list="a.b", name="Mine", owner="ana", created_at=NOW)
-    bulk.begin(
-        id=new_id(),
-        action="set-limit",
-        payload={"cap": ["5"]},
-        selection="",
-        subjects=[(actor.organization_id, actor.pk) for actor in child.actors.all()[:1]],
-        reason="r",
-        asked_by="ana",
-        now=NOW,
-    )
+    make_bulk_action(child)
     make_price_proposal()
     make_accepted_difference()
     make_import(child)
@@ -167,6 +158,14 @@ def make_proposal(organization: Organization) -> None:
         proposed_by="ana",
         proposed_at=NOW,
         expires_at=NOW + timedelta(days=1),
+    )
+
+
+def make_bulk_action(organization: Organization) -> None:
+    bulk.begin(
+        BulkAction(action="set-limit", payload={"cap": ["5"]}, reason="r", proposed_by="ana"),
+        subjects=[(actor.organization_id, actor.pk) for actor in organization.actors.all()[:1]],
+        now=NOW,
     )
 
 

@@ -71,7 +71,7 @@ class TestRefill:
     ) -> None:
         parent, child = make_family(funded=100, refill_threshold=300, refill_amount=250)
 
-        with caplog.at_level(logging.WARNING, "credits.services.funding"):
+        with caplog.at_level(logging.WARNING, "credits.services.refills"):
             outcomes = together(*[lambda: try_to_reserve(child, 1)] * 32)
 
         assert len(of(BillingExhausted, outcomes)) == 32

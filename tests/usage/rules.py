@@ -126,7 +126,7 @@ RULES: dict[str, list[Breach]] = {
     "priceproposal_state_known": [
         like(PROPOSAL, "true", state="'lost'", decided_by="'ben'", decided_at="proposed_at")
     ],
-    "priceproposal_decided_or_waiting": [like(PROPOSAL, "true", state="'refused'")],
+    "priceproposal_decided_or_open": [like(PROPOSAL, "true", state="'refused'")],
     "priceproposal_approved_by_another": [
         like(
             PROPOSAL,
@@ -136,7 +136,7 @@ RULES: dict[str, list[Breach]] = {
             decided_at="proposed_at",
         )
     ],
-    "priceproposal_approved_in_time": [
+    "priceproposal_decided_in_time": [
         like(PROPOSAL, "true", state="'approved'", decided_by="'ben'", decided_at="expires_at")
     ],
     "priceproposal_expires_later": [like(PROPOSAL, "true", expires_at="proposed_at")],

@@ -12,7 +12,6 @@ from usage.admin import limits as limits
 from usage.admin import markups as markups
 from usage.admin import most as most
 from usage.admin import organizations as organizations
-from usage.admin import price_proposals as price_proposals
 from usage.admin import profiles as profiles
 from usage.admin import proposals as proposals
 from usage.admin import rate_card as rate_card

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from organizations import clock
 from organizations.statements import fetch_one
+from usage.admin.waiting import TO_DECIDE, values_for
 
 MOST = 99
 DAY = timedelta(days=1)
@@ -13,15 +14,7 @@ _COUNTS = f"""
     SELECT
         (SELECT count(*) FROM (
             SELECT FROM usage_denial WHERE created_at > %s::timestamptz LIMIT {MOST + 1}) refused),
-        (SELECT count(*) FROM (
-            SELECT FROM organizations_proposal WHERE state = 'waiting' AND expires_at > %s::timestamptz AND proposed_by <> %s
-            LIMIT {MOST + 1}) proposed)
-        + (SELECT count(*) FROM (
-            SELECT FROM organizations_bulkaction WHERE state = 'waiting' AND expires_at > %s::timestamptz AND asked_by <> %s
-            LIMIT {MOST + 1}) asked),
-        (SELECT count(*) FROM (
-            SELECT FROM usage_priceproposal WHERE state = 'waiting' AND expires_at > %s::timestamptz AND proposed_by <> %s
-            LIMIT {MOST + 1}) priced),
+        (SELECT count(*) FROM ({TO_DECIDE} LIMIT {MOST + 1}) proposed),
         (SELECT count(*) FROM (
             SELECT FROM organizations_failure WHERE resolved_at IS NULL AND next_try_at IS NULL LIMIT {MOST + 1}) failed)
         + (SELECT count(*) FROM (
@@ -36,12 +29,11 @@ _COUNTS = f"""
 def badges(request: HttpRequest) -> dict[str, str]:
     """Return what waits in some rooms of the menu, by their names; a room in which nothing waits is left out.
 
-    `refusals` of the last 24 hours, those of one actor, reason and minute as one; `approvals` that wait for somebody other than who looks, and `prices`;
+    `refusals` of the last 24 hours, those of one actor, reason and minute as one; `approvals`: what others proposed and who looks may decide;
     `operations`: work that is left to staff, what the last audit of each kind found, and the other alerts that need somebody.
     """
     now = clock.now()
-    name = request.user.get_username()
-    found = fetch_one(_COUNTS, [now - DAY, *(now, name) * 3, now])
+    found = fetch_one(_COUNTS, [now - DAY, *values_for(request.user, now=now), now])
     assert found is not None
-    counts = zip(("refusals", "approvals", "prices", "operations"), found, strict=True)
+    counts = zip(("refusals", "approvals", "operations"), found, strict=True)
     return {name: f"{MOST}+" if count > MOST else str(count) for name, count in counts if count}

@@ -9,28 +9,26 @@ from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 
 from organizations import bulk, clock, sheet
-from organizations.admin import ViewOnlyAdmin, pill
 from organizations.admin import many as carrying_out
+from organizations.admin import pill
 from organizations.admin.actions import may_use, sentence
-from organizations.admin.approvals import asked_in_words
-from organizations.admin.cells import moment
-from organizations.admin.many import Asked, Many, asked
+from organizations.admin.approvals import Approval, ApprovalAdmin, state_of
+from organizations.admin.many import Many, asked
 from organizations.admin.selection import count_of
 from organizations.bulk import Totals
 from organizations.models import BulkAction, BulkItem
 from organizations.proposals import NotDecidable
+from usage.admin.bulk_approvals import BulkApproval, do_some
 from usage.admin.many import BY_SLUG
 
 ROWS = 50
 State = BulkAction.State
-TONES = {"draft": "quiet", "waiting": "info", "confirmed": "good", "refused": "quiet"}
 OUTCOMES = {"done": "good", "skipped": "quiet", "failed": "bad"}
 SHOWN: dict[str, tuple[str, Q]] = {
     "": ("All", Q()),
@@ -68,41 +66,37 @@ class Row(NamedTuple):
 
 
 @admin.register(BulkAction)
-class BulkActionAdmin(ViewOnlyAdmin):
+class BulkActionAdmin(ApprovalAdmin):
     """Actions on many at once, newest first."""
 
-    list_display = ("asked", "what", "whom", "state_shown", "asked_by", "decided_by", "reason")
-    list_filter = ("state",)
-    ordering = ("-id",)
-    search_fields = ("asked_by", "reason")
+    approval = BulkApproval
+    list_display = (
+        *("proposed", "verb", "whom", "state_shown"),
+        *("proposed_by", "decided_by", "reason"),
+    )
+    search_fields = ("proposed_by", "reason")
     search_help_text = "Who asked, or a word of the reason"
     not_in_file = ("payload", "selection", "digest")
+    page = "admin/organizations/bulkaction/page.html"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         own = [
             path("<uuid:id>/csv/", view(self.download), name="organizations_bulkaction_csv"),
             path("<uuid:id>/confirm/", view(self.confirm), name="organizations_bulkaction_confirm"),
-            path("<uuid:id>/decide/", view(self.decide), name="organizations_bulkaction_decide"),
+            path("<uuid:id>/look/", view(self.look_again), name="organizations_bulkaction_look"),
         ]
         return [*own, *super().get_urls()]
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id)
-        if row is None:
-            raise Http404
-        if request.method != "GET" or not self._may_see(request, row):
-            raise PermissionDenied
-        of = asked(row, BY_SLUG[row.action], now=clock.now())
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": row,
-            **_page(request, of),
-        }
-        return TemplateResponse(request, "admin/organizations/bulkaction/page.html", context)
+    def may_see(self, request: HttpRequest, row: BulkAction) -> bool:
+        """Whether somebody may see actions on many, and whom this one is for."""
+        rights = ["organizations.view_organization", "credits.view_wallet"]
+        rights += ["organizations.view_actor"] if BY_SLUG[row.action].of_people else []
+        return super().may_see(request, row) and request.user.has_perms(rights)
+
+    def context_of(self, request: HttpRequest, approval: Approval[Any]) -> dict[str, Any]:
+        assert isinstance(approval, BulkApproval)
+        return super().context_of(request, approval) | _page(request, approval)
 
     def confirm(self, request: HttpRequest, id: UUID) -> HttpResponse:
         """Have it done, by who asked for it; then do as many as there is time for."""
@@ -120,26 +114,18 @@ class BulkActionAdmin(ViewOnlyAdmin):
                 messages.error(request, sentence(refusal))
         return redirect("admin:organizations_bulkaction_change", id)
 
-    def decide(self, request: HttpRequest, id: UUID) -> HttpResponse:
-        """Approve what another asked for, or give it up."""
-        row = get_object_or_404(BulkAction, id=id)
-        each, by = BY_SLUG[row.action], request.user.get_username()
-        is_own = row.asked_by == by
-        approves = request.POST.get("decision") == "approve"
-        if not (each.action.may_approve(request.user) or (is_own and not approves)):
-            if request.method != "POST" and self._may_see(request, row):
-                return redirect("admin:organizations_bulkaction_change", id)
+    def look_again(self, request: HttpRequest, id: UUID) -> HttpResponse:
+        """Have it looked at anew what it would do to each: for who decides it, long after it was asked."""
+        approval = BulkApproval(get_object_or_404(BulkAction, id=id), clock.now())
+        if not approval.may_decide(request.user):
             raise PermissionDenied
         if request.method == "POST":
             try:
-                if approves:
-                    self._say(request, bulk.approve(id=id, by=by, now=clock.now()))
-                else:
-                    bulk.give_up(id=id, by=by, now=clock.now())
-                    messages.success(request, "Given up. Nothing was done.")
+                row = bulk.look_again(id=id, now=approval.now)
+                carrying_out.look_at_some(asked(row, approval.many, now=approval.now))
             except NotDecidable as refusal:
                 messages.error(request, sentence(refusal))
-        return redirect("admin:organizations_bulkaction_change", id)
+        return redirect(approval.url)
 
     def _say(self, request: HttpRequest, row: BulkAction) -> None:
         if row.state == State.WAITING:
@@ -148,102 +134,69 @@ class BulkActionAdmin(ViewOnlyAdmin):
                 "Proposed. Nothing is done: so much together is not for one person alone, so another has to approve it.",
             )
             return
-        of = asked(row, BY_SLUG[row.action], now=clock.now())
-        waiting = bulk.items_of(row).filter(is_to_do=True, finished_at=None)
-        carrying_out.work_through(waiting, lambda item: carrying_out.do(of, item))
-        totals = bulk.totals_of(row)
-        left = totals.total - totals.finished
-        more = f" {left:,} are left to a worker." if left else ""
-        messages.success(
-            request,
-            f"{totals.done:,} done, {totals.skipped:,} skipped, {totals.failed:,} failed.{more}",
-        )
+        messages.success(request, do_some(asked(row, BY_SLUG[row.action], now=clock.now())))
 
     def download(self, request: HttpRequest, id: UUID) -> StreamingHttpResponse:
         """Each of them with what it would do, and what came of it, as CSV."""
         row = get_object_or_404(BulkAction, id=id)
-        if not self._may_see(request, row):
+        if not self.may_see(request, row):
             raise PermissionDenied
         rows = sheet.file(_table(row, BY_SLUG[row.action]))
         answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
-        name = f"{row.action}-{row.asked_at:%Y-%m-%d}.csv"
+        name = f"{row.action}-{row.proposed_at:%Y-%m-%d}.csv"
         answer["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
 
-    def _may_see(self, request: HttpRequest, row: BulkAction) -> bool:
-        """Whether somebody may see actions on many, and whom this one is for."""
-        rights = ["organizations.view_organization", "credits.view_wallet"]
-        rights += ["organizations.view_actor"] if BY_SLUG[row.action].of_people else []
-        return self.has_view_permission(request, row) and request.user.has_perms(rights)
-
-    @display(description="Asked", ordering="id")
-    def asked(self, row: BulkAction) -> SafeString | str:
-        return moment(row.asked_at)
-
     @display(description="What")
-    def what(self, row: BulkAction) -> str:
+    def verb(self, row: BulkAction) -> str:
         return BY_SLUG[row.action].verb
 
     @display(description="For", ordering="total")
     def whom(self, row: BulkAction) -> str:
         return count_of(BY_SLUG[row.action], row)
 
-    @display(description="State", ordering="state")
-    def state_shown(self, row: BulkAction) -> SafeString:
-        return state_of(row)
 
-
-def state_of(row: BulkAction) -> SafeString:
-    """Return whether it was confirmed, as a label."""
-    is_open = row.state in (State.DRAFT, State.WAITING)
-    if is_open and row.expires_at <= clock.now():
-        return pill("expired", "warn")
-    return pill(row.get_state_display().lower(), TONES[row.state])
-
-
-def _page(request: HttpRequest, of: Asked) -> dict[str, Any]:
-    row, totals, name = of.bulk, bulk.totals_of(of.bulk), request.user.get_username()
-    is_open = row.state in (State.DRAFT, State.WAITING) and of.now < row.expires_at
-    is_own, action = row.asked_by == name, of.many.action
-    is_rehearsed = totals.rehearsed == totals.total
+def _page(request: HttpRequest, approval: BulkApproval) -> dict[str, Any]:
+    row, of, totals = approval.proposal, approval.of, approval.totals
+    action, many = of.many.action, of.many
+    is_draft, is_rehearsed = row.state == State.DRAFT, totals.rehearsed == totals.total
     limit = action.alone_up_to(of.author) if of.author else None
-    shown = request.GET.get("show", "")
-    items = bulk.items_of(row).filter(SHOWN.get(shown, SHOWN[""])[1])
-    page = Paginator(items.select_related("organization", "actor"), ROWS).get_page(
-        request.GET.get("p")
-    )
+    is_waiting = row.state == State.WAITING
     return {
-        "title": f"{of.many.verb} for {count_of(of.many, row)}",
-        "many": of.many,
+        "many": many,
         "action": action,
-        "asked": asked_in_words(of.form),
         "state": state_of(row),
         "totals": totals,
         "progress": _progress(row, totals),
-        "is_open": is_open,
-        "is_own": is_own,
         "is_rehearsed": is_rehearsed,
-        "is_busy": (is_open and not is_rehearsed)
-        or (row.state == State.CONFIRMED and totals.finished < totals.total),
-        "may_confirm": is_open and is_own and row.state == State.DRAFT and may_use(request, action),
-        "may_approve": is_open
-        and not is_own
-        and row.state == State.WAITING
-        and action.may_approve(request.user),
-        "needs_another": row.needs_second_person
-        or bulk.needs_another(row, totals, limit=limit, now=of.now),
+        "is_busy": (approval.is_open and not is_rehearsed)
+        or (bool(totals.to_do) and totals.finished < totals.total),
+        "may_confirm": approval.is_open
+        and is_draft
+        and approval.is_of(request.user)
+        and may_use(request, action),
+        "needs_another": is_waiting
+        or bulk.needs_another(row, totals, limit=limit, now=approval.now),
         "edit_url": row.selection,
         "payload": [(field, value) for field, sent in row.payload.items() for value in sent],
-        "columns": of.many.columns,
-        "rows": [_row(item, of.many) for item in page],
-        "page": page,
-        "shown": shown,
-        "views": [
-            (key, title, count)
-            for key, (title, _) in SHOWN.items()
-            if (count := _counted(totals, key))
-        ],
         "csv": reverse("admin:organizations_bulkaction_csv", args=[row.pk]),
+        **_table_of(request, row, many, totals),
+    }
+
+
+def _table_of(request: HttpRequest, row: BulkAction, many: Many, totals: Totals) -> dict[str, Any]:
+    """Return the rows that are asked for, a page of them, and what else can be asked for."""
+    shown = request.GET.get("show", "")
+    items = bulk.items_of(row).filter(SHOWN.get(shown, SHOWN[""])[1])
+    rows = Paginator(items.select_related("organization", "actor"), ROWS)
+    page = rows.get_page(request.GET.get("p"))
+    counts = [(key, title, _counted(totals, key)) for key, (title, _) in SHOWN.items()]
+    return {
+        "columns": many.columns,
+        "rows": [_row(item, many) for item in page],
+        "page": page,
+        "shown_rows": shown,
+        "views": [view for view in counts if view[2]],
     }
 
 
@@ -254,7 +207,7 @@ def _counted(totals: Totals, key: str) -> int:
 
 
 def _progress(row: BulkAction, totals: Totals) -> dict[str, Any]:
-    is_doing = row.state == State.CONFIRMED
+    is_doing = row.state in (State.CONFIRMED, State.APPROVED)
     done = totals.finished if is_doing else totals.rehearsed
     return {
         "word": "Done" if is_doing else "Looked at",

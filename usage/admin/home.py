@@ -4,7 +4,6 @@ What would have to be asked of every organization was measured by the worker (`u
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
@@ -14,18 +13,18 @@ from credits.admin.ledger import told
 from credits.admin.month_end import months_until
 from credits.models import Grant, LedgerEntry
 from organizations import clock
-from organizations.models import ApiKey, Env, Failure, Organization, Proposal
+from organizations.models import ApiKey, Env, Failure, Organization
 from usage.admin.attention import attention, movers
 from usage.admin.burn import burn
 from usage.admin.most import asked_for, rows_of
-from usage.admin.proposals import BY_SLUG
+from usage.admin.waiting import to_decide
 from usage.admin.wellbeing import wellbeing
 from usage.models import Stock, UsageEvent
 
 MOVEMENTS = 8
 ROWS = 5
 MOST = 100
-"""Up to how many proposals and failures are looked at."""
+"""Up to how many failures are looked at."""
 
 
 class Step(NamedTuple):
@@ -43,7 +42,8 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"last_month": months_until(now.date())[1]}
     if may("organizations.view_job"):
         found["wellbeing"] = wellbeing(now=now)
-    found["approvals"], found["approval_count"] = _approvals(request, now)
+    approvals = to_decide(request.user, now=now)
+    found["approvals"], found["approval_count"] = approvals[:ROWS], len(approvals)
     found["left_to_staff"], found["left_count"] = _left_to_staff(request)
     found["waits"] = found["approval_count"] + found["left_count"]
     if may("credits.view_wallet"):
@@ -57,18 +57,6 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         found["entries"] = _entries()
         found["steps"] = _steps(found["entries"])
     return context | found
-
-
-def _approvals(request: HttpRequest, now: datetime) -> tuple[list[tuple[Proposal, str]], int]:
-    """Return what others proposed and whoever asks may decide, what waits longest first; and how much of it there is."""
-    waiting = Proposal.objects.filter(state=Proposal.State.WAITING, expires_at__gt=now)
-    of_others = waiting.exclude(proposed_by=request.user.get_username())
-    slugs = [slug for slug, action in BY_SLUG.items() if action.may_approve(request.user)]
-    if not slugs:
-        return [], 0
-    rows = of_others.filter(action__in=slugs).select_related("organization").order_by("id")
-    found = list(rows[:MOST])
-    return [(each, BY_SLUG[each.action].title) for each in found[:ROWS]], len(found)
 
 
 def _left_to_staff(request: HttpRequest) -> tuple[list[Failure], int]:

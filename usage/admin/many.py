@@ -1,4 +1,4 @@
-"""What is done to many at once: credits, caps, limits, forgiving, switching off. Each is the action of a button, asked once."""
+"""What is done to many at once: credits, caps, limits, forgiving, switching off, releasing holds. Each is the action of a button, asked once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from credits import services
 from credits.admin.actions import SMALLEST, AmountForm, GrantCredits, GrantForm
 from credits.admin.forms import CreditsField
+from credits.admin.hold_actions import OF_HOLDS
 from credits.admin.rule_actions import CapForm, SetCap
 from credits.admin.today import left_to_spend
 from credits.models import ZERO
@@ -18,9 +19,10 @@ from organizations import bulk
 from organizations.admin import many as carrying_out
 from organizations.admin.actions import ActionForm, Command, Figure
 from organizations.admin.many import Asked, Many, asked
-from organizations.bulk import MOST, Subject
+from organizations.bulk import MOST
 from organizations.jobs import Work
 from organizations.models import Actor, BulkAction, BulkItem, Organization
+from organizations.models.bulk import Subject
 from usage.admin.actions import Forgive
 from usage.admin.limit_actions import SetLimit
 from usage.admin.person_actions import SwitchOff
@@ -158,7 +160,7 @@ OF_ORGANIZATIONS: tuple[Many, ...] = (GrantMany(), CapMany())
 OF_PEOPLE: tuple[Many, ...] = (LimitMany(), SwitchOffMany())
 OF_REFUSALS: tuple[Many, ...] = (ForgiveMany(),)
 BY_SLUG: dict[str, Many] = {
-    each.slug: each for each in (*OF_ORGANIZATIONS, *OF_PEOPLE, *OF_REFUSALS)
+    each.slug: each for each in (*OF_ORGANIZATIONS, *OF_PEOPLE, *OF_REFUSALS, *OF_HOLDS)
 }
 
 

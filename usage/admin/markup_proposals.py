@@ -14,10 +14,9 @@ from organizations import clock
 from organizations.admin.actions import Effect, staff
 from organizations.history import LENGTH, sign
 from organizations.proposals import WINDOW
-from usage.admin.new_prices import to_proposal
-from usage.models import CustomerPrice, Markup, MarkupRule
+from usage.admin import new_prices
+from usage.models import CustomerPrice, Markup, MarkupRule, PriceProposal
 from usage.pricing import EXACT
-from usage.services import price_proposals
 
 MARKUP, CUSTOMER_PRICE = "markup", "customer price"
 MODELS: dict[str, type[Markup] | type[CustomerPrice]] = {
@@ -48,7 +47,7 @@ def propose(request: HttpRequest, change: Change, reason: str, effect: str) -> H
     """Write a change of a markup down for another person, and lead to it."""
     rule = change.row
     kind = CUSTOMER_PRICE if isinstance(rule, CustomerPrice) else MARKUP
-    proposal = price_proposals.propose(
+    asked = PriceProposal(
         action=kind,
         payload={
             "id": rule.pk,
@@ -58,10 +57,8 @@ def propose(request: HttpRequest, change: Change, reason: str, effect: str) -> H
         subject=f"{change.verb} {kind}: {rule}",
         effect=effect,
         reason=reason,
-        proposed_by=request.user.get_username(),
-        now=clock.now(),
     )
-    return to_proposal(request, proposal)
+    return new_prices.propose(request, asked, now=clock.now())
 
 
 def show(kind: str, payload: Mapping[str, Any]) -> list[Effect]:

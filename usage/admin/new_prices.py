@@ -21,14 +21,14 @@ from django.views import View
 from credits.admin.rules import ALREADY, ReasonForm
 from credits.models import Catalogue
 from credits.templatetags.amounts import credits
-from organizations import clock
+from organizations import clock, proposals
 from organizations.admin.actions import sentence, staff
 from organizations.history import explained
 from usage.admin.card import table_of
 from usage.admin.price_forms import ROWS, DayForm, initial_of
 from usage.models import AIModel, PriceProposal, Rate
 from usage.pricing import Price
-from usage.services import credit, drift, new_prices, price_proposals, rates
+from usage.services import credit, drift, new_prices, rates
 from usage.services.new_prices import ANY_LEAP, NotToCome
 from usage.services.price_trials import again_at
 from usage.services.rate_card import InvalidRateCard
@@ -163,16 +163,14 @@ class NewPricesView(View):
         return new_prices.base_of(self.model, self.rates[0].starts_at, author=author, now=self.now)
 
     def _propose(self, weighed: TooMuch, why: str) -> HttpResponse:
-        proposal = price_proposals.propose(
+        asked = PriceProposal(
             action=CARD,
             payload=new_prices.payload_of(self.rates),
             subject=f"New prices of {self.model.name} from {self.rates[0].starts_at:%Y-%m-%d}",
             effect=weighed.said,
             reason=why,
-            proposed_by=self.request.user.get_username(),
-            now=self.now,
         )
-        return to_proposal(self.request, proposal)
+        return propose(self.request, asked, now=self.now)
 
     def _try(self) -> HttpResponse:
         """Ask a worker for the whole of last month at these prices, refusals included."""
@@ -296,8 +294,11 @@ def page(
     return TemplateResponse(request, f"admin/usage/aimodel/{template}", context)
 
 
-def to_proposal(request: HttpRequest, proposal: PriceProposal) -> HttpResponse:
-    """Lead to what waits for another person."""
+def propose(request: HttpRequest, asked: PriceProposal, *, now: datetime) -> HttpResponse:
+    """Write a change down for another person, and lead to it."""
+    asked.subject, asked.effect = asked.subject[:200], asked.effect[:300]
+    asked.proposed_by = request.user.get_username()
+    proposal = proposals.propose(asked, now=now)
     messages.warning(
         request,
         f"It is proposed. Nothing changed: another person has to approve it by {proposal.expires_at:%Y-%m-%d %H:%M} UTC.",

@@ -20,14 +20,18 @@ from credits import services
 from credits.admin import actions as money
 from credits.admin import edit_action as edits
 from credits.admin import entry_actions as entries
+from credits.admin import family_actions as families
 from credits.admin import grant_actions as grants
 from credits.admin import hold_actions as holds
 from credits.admin import rule_actions as rules
+from credits.admin import status_actions as statuses
+from credits.admin import upgrade_action as upgrades
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
 from organizations import clock
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
-from organizations.admin.actions import Action, ActionView
+from organizations.admin.action_view import ActionView
+from organizations.admin.actions import Action
 from organizations.admin.cells import UNLIMITED, moment
 from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.selection import ManyAdmin
@@ -52,6 +56,9 @@ ROWS = 50
 """How many changes of keys, and how many things done, the history shows."""
 ACTIONS: tuple[Action, ...] = (
     *money.ACTIONS,
+    *families.ACTIONS,
+    *upgrades.ACTIONS,
+    *statuses.ACTIONS,
     *entries.ACTIONS,
     *grants.ACTIONS,
     *holds.ACTIONS,
@@ -216,7 +223,7 @@ class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch,
             "head": shown,
             "buttons": shown.all,
             "is_open": is_open,
-            "may_move": request.user.has_perm(money.Allocate.permission),
+            "may_move": request.user.has_perm(families.Allocate.permission),
             "may_add_child": self.has_add_permission(request)
             and organization.parent_id is None
             and is_open,

@@ -1,45 +1,44 @@
-"""What waits for a second person, and what was decided."""
-
-from typing import Any
-from uuid import UUID
+"""The lists of what was proposed, to be done to an organization or to prices, and the page of all that waits for a second person."""
 
 from django.contrib import admin
 from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from credits.admin.columns import amount
 from organizations import clock
-from organizations.admin import ViewOnlyAdmin, link, pill
-from organizations.admin.actions import APPROVE, Action
-from organizations.admin.approvals import ProposalView
+from organizations.admin import link
+from organizations.admin.actions import APPROVE
+from organizations.admin.approvals import ApprovalAdmin
 from organizations.models import Proposal
-from usage.admin.organizations import ACTIONS
+from usage.admin import waiting
+from usage.admin.action_approvals import BY_SLUG, PROPOSED, ActionApproval
+from usage.admin.price_approvals import PriceApproval
+from usage.models import PriceProposal
 
-BY_SLUG = {action.slug: action for action in ACTIONS}
-TONES = {"waiting": "info", "approved": "good", "refused": "quiet", "expired": "warn"}
+PROPOSING = {APPROVE, *(BY_SLUG[slug].permission for slug in PROPOSED)}
+"""The rights by which something is proposed, or approved."""
 
 
 @admin.register(Proposal)
-class ProposalAdmin(ViewOnlyAdmin):
-    """Proposals. Who may propose sees them; who may approve, and has the right of the thing itself, decides those of others."""
+class ProposalAdmin(ApprovalAdmin):
+    """What is proposed of organizations. Who may propose sees it."""
 
+    approval = ActionApproval
     list_display = (
-        "proposed_at",
-        "title",
+        "proposed",
+        "what",
         "organization_link",
         "credits",
         "proposed_by",
         "state_shown",
         "decided_by",
     )
-    list_filter = ("state",)
     list_select_related = ("organization",)
-    ordering = ("-id",)
     search_fields = ("organization__name", "proposed_by", "reason")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -50,30 +49,23 @@ class ProposalAdmin(ViewOnlyAdmin):
         return self.has_view_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
-        decide = self.admin_site.admin_view(self.decide)
-        name = "organizations_proposal_decide"
-        return [path("<uuid:id>/decide/", decide, name=name), *super().get_urls()]
+        view = self.admin_site.admin_view(self.waiting)
+        return [path("waiting/", view, name="organizations_proposal_waiting"), *super().get_urls()]
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponseBase:
-        if request.method != "GET" or not self.has_view_permission(request):
+    def waiting(self, request: HttpRequest) -> HttpResponse:
+        """Show all that waits, what waits longest first: what whoever asks may decide, and the rest of what they may see."""
+        if not self.has_view_permission(request):
             raise PermissionDenied
-        return self._view(request, _id(object_id))
-
-    def decide(self, request: HttpRequest, id: UUID) -> HttpResponseBase:
-        if request.method != "POST":
-            # Who had to show first who is there comes back here.
-            return redirect("admin:organizations_proposal_change", id)
-        return self._view(request, id)
-
-    def _view(self, request: HttpRequest, id: UUID) -> HttpResponseBase:
-        view = ProposalView.as_view(actions=BY_SLUG, model_admin=self)
-        return view(request, id=id)
-
-    @display(description="What")
-    def title(self, proposal: Proposal) -> str:
-        return BY_SLUG[proposal.action].title
+        found = waiting.all_seen(request, self.admin_site, now=clock.now())
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Approvals",
+            "own": request.user.get_username(),
+            "to_decide": [each for each, is_mine in found if is_mine],
+            "of_others": [each for each, is_mine in found if not is_mine],
+        }
+        return TemplateResponse(request, "admin/waiting.html", context)
 
     @display(description="Organization", ordering="organization__name")
     def organization_link(self, proposal: Proposal) -> SafeString:
@@ -83,22 +75,16 @@ class ProposalAdmin(ViewOnlyAdmin):
     def credits(self, proposal: Proposal) -> SafeString | str:
         return amount(proposal.amount)
 
-    @display(description="State", ordering="state")
-    def state_shown(self, proposal: Proposal) -> SafeString:
-        is_late = proposal.state == Proposal.State.WAITING and proposal.expires_at <= clock.now()
-        state = "expired" if is_late else proposal.state
-        return pill(state, TONES[state])
 
+@admin.register(PriceProposal)
+class PriceProposalAdmin(ApprovalAdmin):
+    """What is proposed of prices. Who may approve sees it."""
 
-PROPOSING = {
-    APPROVE,
-    *(action.permission for action in ACTIONS if type(action).moved is not Action.moved),
-}
-"""The rights by which something is proposed, or approved."""
+    approval = PriceApproval
+    list_display = ("proposed", "subject", "effect", "proposed_by", "state_shown", "decided_by")
+    search_fields = ("subject", "proposed_by", "reason")
+    search_help_text = "What it changes, who proposed it, or a word of the reason"
 
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise Http404 from error
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        may: bool = super().has_view_permission(request, obj)
+        return may or request.user.has_perm(APPROVE)

@@ -28,13 +28,11 @@ FORWARD = [
     """CREATE TRIGGER monthlyuse_takes_its_mark AFTER DELETE ON usage_monthlyuse
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION usage_forget_mark()""",
     # Changes of prices that wait for a second person stay what was proposed, and so does what was decided.
-    function("usage_priceproposal_is_fixed"),
     """CREATE TRIGGER priceproposal_is_fixed BEFORE UPDATE OR DELETE ON usage_priceproposal
-    FOR EACH ROW EXECUTE FUNCTION usage_priceproposal_is_fixed()""",
+    FOR EACH ROW EXECUTE FUNCTION organizations_proposal_is_fixed_1()""",
 ]
 BACKWARD = [
     "DROP TRIGGER priceproposal_is_fixed ON usage_priceproposal",
-    "DROP FUNCTION usage_priceproposal_is_fixed",
     "DROP TRIGGER monthlyuse_takes_its_mark ON usage_monthlyuse",
     "DROP TRIGGER usagetotal_takes_its_mark ON usage_usagetotal",
     "DROP TRIGGER usagerollup_takes_its_mark ON usage_usagerollup",
@@ -45,5 +43,9 @@ BACKWARD = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("usage", "0001_initial"), ("credits", "0002_guards")]
+    dependencies = [
+        ("usage", "0001_initial"),
+        ("credits", "0002_guards"),
+        ("organizations", "0002_guards"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -6,11 +6,10 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from organizations.history import History
-from organizations.ids import new_id
-from organizations.models import Organization, UsageProfile
+from organizations.models import Organization, Proposed, UsageProfile
 from usage.hours import InvalidHours, minutes_of
 from usage.units import UNITS
 
@@ -256,57 +255,20 @@ class AcceptedDifference(models.Model):
         return self.unit, self.variant, self.hours, self.prompt_tokens_from
 
 
-class PriceProposal(models.Model):
-    """A change of prices that is too much for one person: it waits for another to do it or to refuse it.
+class PriceProposal(Proposed):
+    """A change of prices that is too much for one person. It is of the catalogue's making, and belongs to nobody."""
 
-    A trigger keeps everything but the decision, and the decision once it is made. It is of the catalogue's making, and belongs to nobody.
-    """
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        APPROVED = "approved"
-        REFUSED = "refused"
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    action = models.CharField(max_length=40)
-    payload = models.JSONField()
-    """All that is to be written, as its action reads it."""
-    digest = models.CharField(max_length=64)
-    """SHA-256 of action and payload: what is approved is what was proposed."""
     subject = models.CharField(max_length=200)
     """What it changes, in words."""
     effect = models.CharField(max_length=300)
     """How much that was when it was proposed, in words."""
-    reason = models.CharField(max_length=300)
-    proposed_by = models.CharField(max_length=150)
-    """The name of who did, by which people log in."""
-    proposed_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
-    decided_by = models.CharField(max_length=150, null=True)
-    decided_at = models.DateTimeField(null=True)
 
-    class Meta:
+    class Meta(Proposed.Meta):
         constraints = [
+            *Proposed.Meta.constraints,
             models.CheckConstraint(
                 name="priceproposal_state_known",
                 condition=Q(state__in=["waiting", "approved", "refused"]),
-            ),
-            models.CheckConstraint(
-                name="priceproposal_decided_or_waiting",
-                condition=Q(state="waiting", decided_by=None, decided_at=None)
-                | (~Q(state="waiting") & Q(decided_by__isnull=False, decided_at__isnull=False)),
-            ),
-            models.CheckConstraint(
-                name="priceproposal_approved_by_another",
-                condition=~Q(state="approved") | ~Q(decided_by=F("proposed_by")),
-            ),
-            models.CheckConstraint(
-                name="priceproposal_approved_in_time",
-                condition=~Q(state="approved") | Q(decided_at__lt=F("expires_at")),
-            ),
-            models.CheckConstraint(
-                name="priceproposal_expires_later", condition=Q(expires_at__gt=F("proposed_at"))
             ),
         ]
 

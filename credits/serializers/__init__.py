@@ -1,0 +1,36 @@
+"""What the API says of wallets and their organizations, and what it reads to change them."""
+
+from credits.serializers.grants import AnyGrantShape as AnyGrantShape
+from credits.serializers.grants import GrantQuery as GrantQuery
+from credits.serializers.grants import GrantShape as GrantShape
+from credits.serializers.grants import Void as Void
+from credits.serializers.grants import VoidShape as VoidShape
+from credits.serializers.moving import Allocate as Allocate
+from credits.serializers.moving import AllocationShape as AllocationShape
+from credits.serializers.moving import Recharge as Recharge
+from credits.serializers.moving import RechargeShape as RechargeShape
+from credits.serializers.moving import Reclaim as Reclaim
+from credits.serializers.moving import ReclaimShape as ReclaimShape
+from credits.serializers.moving import ShortageShape as ShortageShape
+from credits.serializers.organizations import ArchivalShape as ArchivalShape
+from credits.serializers.organizations import CreateOrganization as CreateOrganization
+from credits.serializers.organizations import ListedOrganizationShape as ListedOrganizationShape
+from credits.serializers.organizations import OpeningBalance as OpeningBalance
+from credits.serializers.organizations import OrganizationQuery as OrganizationQuery
+from credits.serializers.organizations import OrganizationShape as OrganizationShape
+from credits.serializers.organizations import OrganizationSummaryShape as OrganizationSummaryShape
+from credits.serializers.organizations import UpdateOrganization as UpdateOrganization
+from credits.serializers.organizations import WalletInShortShape as WalletInShortShape
+from credits.serializers.texts import ONCE_FOR_EVER as ONCE_FOR_EVER
+from credits.serializers.texts import GivenText as GivenText
+from credits.serializers.texts import ReferenceField as ReferenceField
+from credits.serializers.wallets import CreditConfigShape as CreditConfigShape
+from credits.serializers.wallets import CreditConfigValues as CreditConfigValues
+from credits.serializers.wallets import CreditsQuery as CreditsQuery
+from credits.serializers.wallets import CreditsShape as CreditsShape
+from credits.serializers.wallets import CurrentPeriodShape as CurrentPeriodShape
+from credits.serializers.wallets import ExpiringField as ExpiringField
+from credits.serializers.wallets import ExpiringShape as ExpiringShape
+from credits.serializers.wallets import SummaryShape as SummaryShape
+from credits.serializers.wallets import UpdateCreditConfig as UpdateCreditConfig
+from credits.serializers.wallets import WhoAmIShape as WhoAmIShape

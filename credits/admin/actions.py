@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
@@ -104,7 +104,13 @@ class GrantField(forms.ModelChoiceField):
         return f"{grant} of {grant.created_at:%Y-%m-%d}{reference}, {ends}"
 
 
+def _live_grants(organization: Organization) -> QuerySet[Any]:
+    live = Grant.objects.filter(wallet__organization=organization, live=True)
+    return live.select_related("entry").order_by("-created_at", "-id")
+
+
 class AdjustForm(ActionForm):
+    own = {"from_grant": _live_grants}
     amount = CreditsField(
         help_text="With a minus to take credits away: at most what is available.",
     )
@@ -113,13 +119,6 @@ class AdjustForm(ActionForm):
     reference = ReferenceField(
         help_text="The id of what is behind it, if there is one. With it nothing is booked a second time, ever."
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["from_grant"]
-        if isinstance(field, forms.ModelChoiceField):
-            live = Grant.objects.filter(wallet__organization=organization, live=True)
-            field.queryset = live.select_related("entry").order_by("-created_at", "-id")
 
     def clean_amount(self) -> Decimal:
         amount: Decimal = self.cleaned_data["amount"]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.forms.fields import InvalidJSONInput
 from rest_framework.serializers import ValidationError
 from unfold.widgets import (
@@ -85,7 +85,13 @@ def providers_shown(names: list[str] | None) -> str:
     return "" if names is None else ", ".join(names) or NO_PROVIDER
 
 
+def _profiles(organization: Organization) -> QuerySet[Any]:
+    reachable = Q(organization=None) | Q(organization=organization)
+    return UsageProfile.objects.filter(reachable).order_by("name")
+
+
 class EditForm(ActionForm):
+    own = {"default_profile": _profiles}
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget, validators=[visible])
     billing_email = forms.EmailField(required=False, widget=UnfoldAdminEmailInputWidget)
     external_id = ExternalIdField()
@@ -134,11 +140,6 @@ class EditForm(ActionForm):
         } | {name: getattr(organization, name) for name in TERMS_OF_USE}
         kwargs["initial"] = {**current, **(initial or {})}
         super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["default_profile"]
-        if isinstance(field, forms.ModelChoiceField):
-            field.queryset = UsageProfile.objects.filter(
-                Q(organization=None) | Q(organization=organization)
-            ).order_by("name")
 
 
 class Edit(Action):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from credits import services
@@ -16,19 +17,18 @@ from organizations.admin.forms import as_id
 from organizations.models import Organization
 
 
+def _entries(organization: Organization) -> QuerySet[Any]:
+    own = LedgerEntry.objects.filter(wallet__organization=organization)
+    return own.select_related("wallet__organization", "counted_in")
+
+
 class EntryForm(ActionForm):
+    own = {"entry": _entries}
     entry = forms.ModelChoiceField(
         queryset=LedgerEntry.objects.none(),
         widget=forms.HiddenInput,
         error_messages={"invalid_choice": "An entry of this organization's ledger is expected."},
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["entry"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = LedgerEntry.objects.filter(wallet__organization=organization)
-            field.queryset = own.select_related("wallet__organization", "counted_in")
 
 
 def page_of_entry(form: ActionForm) -> str | None:

@@ -1,6 +1,7 @@
 """The buttons that move credits between an organization and its parent: allocate, reclaim."""
 
 from datetime import datetime
+from typing import Any
 
 from credits import ledger, services
 from credits.admin.actions import SMALLEST, FundingForm, MoneyAction, outcome, wallet_figures
@@ -18,13 +19,10 @@ def family_figures(organization: Organization, *, now: datetime) -> list[Figure]
     return [figure for member in family for figure in wallet_figures(member, now=now)]
 
 
-class Allocate(MoneyAction):
-    slug = "allocate"
+class FamilyAction(MoneyAction):
+    """An action of a child that moves credits between it and its parent."""
+
     permission = "credits.allocate"
-    title = "Allocate from parent"
-    icon = "move_down"
-    explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
-    form = FundingForm
     refusals = {
         services.InvalidAmount: "amount",
         services.ReferenceTaken: "reference",
@@ -40,15 +38,16 @@ class Allocate(MoneyAction):
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return family_figures(organization, now=now)
 
+
+class Allocate(FamilyAction):
+    slug = "allocate"
+    title = "Allocate from parent"
+    icon = "move_down"
+    explanation = "Prepaid credits that no open hold of the parent needs. They keep their expiry."
+    form = FundingForm
+
     def perform(self, command: Command) -> Outcome:
-        _, received = services.allocate(
-            child=command.organization,
-            amount=command.data["amount"],
-            reference=command.data["reference"],
-            description=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
+        _, received = services.allocate(child=command.organization, **_asked(command))
         return outcome(
             received,
             f"{credits(received.amount)} credits allocated to {command.organization.name}.",
@@ -63,33 +62,28 @@ class ReclaimForm(FundingForm):
     )
 
 
-class Reclaim(MoneyAction):
+class Reclaim(FamilyAction):
     slug = "reclaim"
-    permission = "credits.allocate"
     title = "Reclaim to parent"
     icon = "move_up"
     explanation = "Prepaid credits that no open hold needs, back to the parent. They keep their expiry; the allowance stays."
     form = ReclaimForm
-    refusals = Allocate.refusals
-
-    def fits(self, organization: Organization) -> bool:
-        return organization.parent_id is not None and super().fits(organization)
-
-    def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
-        return family_figures(organization, now=now)
 
     def perform(self, command: Command) -> Outcome:
-        sent, _ = services.reclaim_from_child(
-            child=command.organization,
-            amount=command.data["amount"],
-            reference=command.data["reference"],
-            description=command.data["reason"],
-            performed_by=command.performed_by,
-            now=command.now,
-        )
+        sent, _ = services.reclaim_from_child(child=command.organization, **_asked(command))
         return outcome(
             sent, f"{credits(-sent.amount)} credits taken back from {command.organization.name}."
         )
+
+
+def _asked(command: Command) -> dict[str, Any]:
+    return {
+        "amount": command.data["amount"],
+        "reference": command.data["reference"],
+        "description": command.data["reason"],
+        "performed_by": command.performed_by,
+        "now": command.now,
+    }
 
 
 ACTIONS: tuple[Action, ...] = (Allocate(), Reclaim())

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from credits import services
@@ -18,7 +19,13 @@ from organizations.models import Organization
 from organizations.services import OrganizationArchived
 
 
+def _grants(organization: Organization) -> QuerySet[Any]:
+    own = Grant.objects.filter(wallet__organization=organization)
+    return own.select_related("entry__wallet__organization")
+
+
 class VoidForm(ActionForm):
+    own = {"grant": _grants}
     grant = forms.ModelChoiceField(
         queryset=Grant.objects.none(),
         widget=forms.HiddenInput,
@@ -27,13 +34,6 @@ class VoidForm(ActionForm):
     reference = ReferenceField(
         help_text="The id of what is taken back, if there is one. With it nothing is taken back a second time, ever."
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["grant"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = Grant.objects.filter(wallet__organization=organization)
-            field.queryset = own.select_related("entry__wallet__organization")
 
 
 class VoidGrant(MoneyAction):
@@ -84,19 +84,18 @@ class VoidGrant(MoneyAction):
         return Outcome(f"{credits(-entry.amount)} credits are taken back by entry #{entry.number}.")
 
 
+def _pending(organization: Organization) -> QuerySet[Any]:
+    own = PendingGrant.objects.filter(wallet__organization=organization)
+    return own.select_related("wallet__organization")
+
+
 class CancelForm(ActionForm):
+    own = {"grant": _pending}
     grant = forms.ModelChoiceField(
         queryset=PendingGrant.objects.none(),
         widget=forms.HiddenInput,
         error_messages={"invalid_choice": "A pending grant of this organization is expected."},
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["grant"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = PendingGrant.objects.filter(wallet__organization=organization)
-            field.queryset = own.select_related("wallet__organization")
 
 
 class CancelGrant(MoneyAction):

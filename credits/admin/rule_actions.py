@@ -1,6 +1,8 @@
 """The buttons that change a rule of an organization: its cap, its overdraft. A form, what it would do today, and one service call, as for money."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from credits import services
 from credits.admin.forms import CreditsField
@@ -13,6 +15,34 @@ from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
 
 
+class SetTerm(Action):
+    """One amount of the terms, said anew. It acts at once."""
+
+    term: ClassVar[str]
+    name: ClassVar[str]
+    said: ClassVar[Sequence[str]]
+    """How no limit reads, and 0."""
+    permission = "credits.change_creditconfig"
+    refusals = {OrganizationArchived: None}
+
+    def fits(self, organization: Organization) -> bool:
+        return False  # offered where the term is shown, or is in the way
+
+    def moved(self, command: Command) -> Moved:
+        return raised_in_terms(self.term, command)
+
+    def perform(self, command: Command) -> Outcome:
+        amount = command.data[self.term]
+        services.update_terms(
+            organization=command.organization,
+            changes={self.term: amount},
+            performed_by=command.performed_by,
+            now=command.now,
+        )
+        said = cap_in_words(amount, *self.said)
+        return Outcome(f"The {self.name} of {command.organization.name}: {said}.")
+
+
 class CapForm(ActionForm):
     monthly_cap = CreditsField(
         label="Cap of a billing period",
@@ -22,33 +52,16 @@ class CapForm(ActionForm):
     )
 
 
-class SetCap(Action):
+class SetCap(SetTerm):
     slug = "set-cap"
     title = "Set the cap"
     icon = "vertical_align_top"
     explanation = "How much may be spent in a billing period, whoever pays. It acts at once."
-    permission = "credits.change_creditconfig"
     form = CapForm
-    refusals = {OrganizationArchived: None}
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered where a cap is in the way
+    term, name, said = "monthly_cap", "cap", ()
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return cap_today(organization, services.wallet_as_of(organization, now=now))
-
-    def moved(self, command: Command) -> Moved:
-        return raised_in_terms("monthly_cap", command)
-
-    def perform(self, command: Command) -> Outcome:
-        cap = command.data["monthly_cap"]
-        services.update_terms(
-            organization=command.organization,
-            changes={"monthly_cap": cap},
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        return Outcome(f"The cap of {command.organization.name}: {cap_in_words(cap)}.")
 
 
 class OverdraftForm(ActionForm):
@@ -60,39 +73,21 @@ class OverdraftForm(ActionForm):
     )
 
 
-class SetOverdraft(Action):
+class SetOverdraft(SetTerm):
     slug = "set-overdraft"
     title = "Set the overdraft"
     icon = "south"
     explanation = "How far below zero new work is admitted. It acts at once."
-    permission = "credits.change_creditconfig"
     form = OverdraftForm
-    refusals = {OrganizationArchived: None}
-
-    def fits(self, organization: Organization) -> bool:
-        return False  # offered on the page of the terms
+    term, name, said = "overdraft_limit", "overdraft", ("no limit", "none")
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         reading = services.wallet_as_of(organization, now=now)
-        overdraft = cap_in_words(reading.wallet.config.overdraft_limit, "no limit", "none")
+        overdraft = cap_in_words(reading.wallet.config.overdraft_limit, *self.said)
         return [
             Figure(organization.name, "Overdraft", overdraft),
             left_to_spend(organization, reading),
         ]
-
-    def moved(self, command: Command) -> Moved:
-        return raised_in_terms("overdraft_limit", command)
-
-    def perform(self, command: Command) -> Outcome:
-        overdraft = command.data["overdraft_limit"]
-        services.update_terms(
-            organization=command.organization,
-            changes={"overdraft_limit": overdraft},
-            performed_by=command.performed_by,
-            now=command.now,
-        )
-        said = cap_in_words(overdraft, "no limit", "none")
-        return Outcome(f"The overdraft of {command.organization.name}: {said}.")
 
 
 def raised_in_terms(field: str, command: Command) -> Moved:

@@ -5,7 +5,7 @@ preview is a rehearsal: the very command that would run, looked at and rolled ba
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db import models, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.serializers import ValidationError
@@ -72,6 +73,9 @@ class ExternalIdField(forms.CharField):
 class ActionForm(forms.Form):
     """What every action asks for: a reason, and the idempotency key that makes it happen once."""
 
+    own: ClassVar[Mapping[str, Callable[[Organization], QuerySet[Any]]]] = {}
+    """From fields that take a row of the organization's own to those rows."""
+
     once = forms.UUIDField(widget=forms.HiddenInput)
     reason = forms.CharField(
         max_length=300,
@@ -84,6 +88,10 @@ class ActionForm(forms.Form):
         self.organization = organization
         self.user = user
         super().__init__(*args, **kwargs)
+        for name, rows in self.own.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows(organization)
         asked = [name for name in self.fields if name != "reason"]
         self.order_fields([*asked, "reason"])
 

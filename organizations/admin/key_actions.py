@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -147,18 +148,17 @@ class Mint(Action):
         return Outcome(f"The key {_said(key)} is minted.", secret, page_of_key(key))
 
 
+def _keys(organization: Organization) -> QuerySet[Any]:
+    return services.keys_of(organization).order_by("-id")
+
+
 class KeyForm(ActionForm):
     """Which key of the organization: any, so that whoever asks twice is told that it is done."""
 
+    own = {"api_key": _keys}
     api_key = forms.ModelChoiceField(
         label="API key", queryset=ApiKey.objects.none(), widget=UnfoldAdminSelectWidget
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["api_key"]
-        if isinstance(field, forms.ModelChoiceField):
-            field.queryset = services.keys_of(organization).order_by("-id")
 
 
 class RotateForm(KeyForm):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db import IntegrityError
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -44,6 +44,7 @@ class ExternalIdTaken(Exception):
 
 
 class ActorForm(ActionForm):
+    own = {"profile": profiles_for}
     kind = forms.ChoiceField(
         choices=Actor.Kind.choices,
         initial=Actor.Kind.USER,
@@ -66,12 +67,6 @@ class ActorForm(ActionForm):
         empty_label="The organization's default",
         widget=UnfoldAdminSelectWidget,
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["profile"]
-        if isinstance(field, forms.ModelChoiceField):
-            field.queryset = profiles_for(organization)
 
 
 class NewActor(Action):
@@ -241,20 +236,19 @@ def used_in(period_id: int | None) -> list[Figure]:
     return [Figure("", f"Used in {period}", credits(period.used)) for period in periods]
 
 
+def _periods(organization: Organization) -> QuerySet[Any]:
+    own = BillingPeriod.objects.filter(wallet__organization=organization)
+    return own.order_by("-index")
+
+
 class PeriodForm(ActionForm):
+    own = {"period": _periods}
     period = forms.ModelChoiceField(
         queryset=BillingPeriod.objects.none(),
         empty_label=None,
         widget=UnfoldAdminSelectWidget,
         help_text="Its work is priced by the rate card as it now stands for the moment of the work.",
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["period"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = BillingPeriod.objects.filter(wallet__organization=organization)
-            field.queryset = own.order_by("-index")
 
 
 class TooMuchForAPage(Exception):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from credits.admin.actions import SMALLEST
@@ -19,7 +20,12 @@ from usage.admin.actions import balance_of, forgiven_by_hand
 from usage.services.events import FORGIVEN_AT_ONCE, TooManyToForgive, forgive_all
 
 
+def _groups(organization: Organization) -> QuerySet[Any]:
+    return organization.groups.all()
+
+
 class ForgiveAllForm(ActionForm):
+    own = {"group": _groups}
     amount = CreditsField(
         label="Of each at most",
         min_value=SMALLEST,
@@ -32,12 +38,6 @@ class ForgiveAllForm(ActionForm):
         widget=forms.HiddenInput,
         error_messages={"invalid_choice": "A group of this organization is expected."},
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["group"]
-        if isinstance(field, forms.ModelChoiceField):
-            field.queryset = organization.groups.all()
 
 
 class ForgiveAll(Action):

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from credits import ledger
@@ -91,7 +91,13 @@ class Reverse(EntryAction):
         )
 
 
+def _events(organization: Organization) -> QuerySet[Any]:
+    own = UsageEvent.objects.filter(organization=organization)
+    return own.select_related("organization", "actor")
+
+
 class EventForm(ActionForm):
+    own = {"event": _events}
     event = forms.ModelChoiceField(
         queryset=UsageEvent.objects.none(),
         widget=forms.HiddenInput,
@@ -100,13 +106,6 @@ class EventForm(ActionForm):
     reference = ReferenceField(
         help_text="The refund's id, if there is one. With it nothing is taken back a second time, ever."
     )
-
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
-        super().__init__(*args, organization=organization, **kwargs)
-        field = self.fields["event"]
-        if isinstance(field, forms.ModelChoiceField):
-            own = UsageEvent.objects.filter(organization=organization)
-            field.queryset = own.select_related("organization", "actor")
 
 
 def event_of(organization: Organization, form: ActionForm) -> UsageEvent | None:

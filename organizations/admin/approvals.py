@@ -1,6 +1,6 @@
 """What waits for a second person, whatever it is: a page with what it would do now, and the two buttons with which another does it or refuses it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -203,7 +203,7 @@ class ApprovalAdmin(ViewOnlyAdmin):
     approval: ClassVar[type[Approval[Any]]]
     list_filter: Any = ("state",)
     ordering = ("-id",)
-    not_in_file = ("payload", "digest")
+    not_in_file: ClassVar[Collection[str]] = ("payload", "digest")
     page = "admin/proposal.html"
 
     def get_urls(self) -> list[URLPattern]:

@@ -16,6 +16,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 # Three for two processors: a third of a test is waiting for the database.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
+# What is compiled is kept beside the source: where it is not, each process of a test compiles all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Settings that a public installation would have.
 PRODUCTION := HTTPS=true ALLOWED_HOSTS=purser.example DATABASE_URL=postgres://purser@database/purser \
 	SECRET_KEY=`$(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'`

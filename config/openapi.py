@@ -70,6 +70,11 @@ def media_type_for(request: HttpRequest) -> str:
 @cache
 def document(media_type: str) -> bytes:
     """Return the document as bytes."""
+    return bytes(RENDERERS[media_type]().render(_made(), renderer_context={}))
+
+
+@cache
+def _made() -> dict[str, Any]:
     generator: Any = SchemaGenerator
-    schema = generator().get_schema(request=None, public=True)
-    return bytes(RENDERERS[media_type]().render(schema, renderer_context={}))
+    made: dict[str, Any] = generator().get_schema(request=None, public=True)
+    return made

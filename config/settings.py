@@ -84,7 +84,7 @@ X_FRAME_OPTIONS = "DENY"
 
 INSTALLED_APPS = [
     # The theme comes first: its templates stand before Django's and simple_history's.
-    "unfold",
+    "config.site.Theme",
     "unfold.contrib.filters",
     "unfold.contrib.simple_history",
     "django.contrib.admin",
@@ -193,6 +193,8 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+# The console speaks English only: nothing is looked up in catalogues.
+USE_I18N = False
 # Whose clock says which billing period it is: the database's, one for all machines, or this machine's own.
 CLOCK = env.str("CLOCK", default="database")
 if CLOCK not in {"database", "system"}:

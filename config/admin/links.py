@@ -5,6 +5,7 @@ Pages are made by many templates, and by the theme. What is asked here is what t
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from html import unescape
 
 from django.contrib import admin
@@ -69,15 +70,20 @@ def only_followable(page: str, request: HttpRequest) -> str:
 
 def may_open(request: HttpRequest, path: str) -> bool:
     """Whether whoever asks may open a page of the admin, as far as rights say. What is not there nobody refuses."""
-    try:
-        name = resolve(path).view_name
-    except Resolver404:
-        return True
-    page = PAGE.fullmatch(name)
+    page = PAGE.fullmatch(_name_of(path))
     rows = _BY_NAME.get(page["model"]) if page else None
     if page is None or rows is None:
         return True
     return _may(request, rows, page["model"], page["what"])
+
+
+@lru_cache(10_000)
+def _name_of(path: str) -> str:
+    """Return the name of a page, or nothing if there is none. Most links of a page are those of every other, and to resolve one takes long."""
+    try:
+        return resolve(path).view_name
+    except Resolver404:
+        return ""
 
 
 def _may(request: HttpRequest, rows: ModelAdmin, model: str, what: str) -> bool:

@@ -13,10 +13,11 @@ from usage.admin.badges import badges
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu as the theme reads it."""
-    home = {"title": "Home", "icon": "home", "link": reverse("admin:index")}
+    index = reverse("admin:index")
+    home = {"title": "Home", "icon": "home", "link": index, "active": request.path == index}
     waiting = badges(request)
     rooms = [_line(room, request, waiting) for room in ROOMS if room.pages_for(request)]
-    records = [_record(page) for page in RECORDS if page.may_view(request)]
+    records = [_record(page, request) for page in RECORDS if page.may_view(request)]
     closed = {"title": "Records", "separator": True, "collapsible": True, "items": records}
     return [{"items": [home, *rooms]}, *([closed] if records else [])]
 
@@ -45,9 +46,14 @@ def _line(room: Room, request: HttpRequest, waiting: Mapping[str, str]) -> dict[
 
 
 def _tabs(room: Room, request: HttpRequest) -> dict[str, Any]:
-    items = [{**_record(page), "active": page.is_here(request)} for page in room.pages]
+    items = [_record(page, request) for page in room.pages]
     return {"models": [f"{page.app}.{page.model}" for page in room.pages], "items": items}
 
 
-def _record(page: Page) -> dict[str, Any]:
-    return {"title": page.title, "link": page.path, "permission": page.may_view}
+def _record(page: Page, request: HttpRequest) -> dict[str, Any]:
+    return {
+        "title": page.title,
+        "link": page.path,
+        "permission": page.may_view,
+        "active": page.is_here(request),
+    }

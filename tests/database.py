@@ -85,18 +85,68 @@ def _sources() -> Iterator[Path]:
 
 
 def remember_seeded_rows() -> None:
-    """Copy the tables that migrations filled, and write down how `empty` puts their rows back."""
+    """Copy the tables that migrations filled, for `empty`."""
+    keep(SNAPSHOT)
+
+
+def keep(name: str) -> None:
+    """Copy all rows as they are now, and write down how `bring_back` puts them back."""
     tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEPT)
     statements = [f'DELETE FROM "{table}";' for table in tables]
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE SCHEMA {SNAPSHOT}")
+    with _replica().cursor() as cursor:
+        cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+        cursor.execute(f'CREATE SCHEMA "{name}"')
         for table in tables:
             cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
             if cursor.fetchone() == (True,):
-                cursor.execute(f'CREATE TABLE {SNAPSHOT}."{table}" AS TABLE "{table}"')
-                statements.append(f'INSERT INTO "{table}" TABLE {SNAPSHOT}."{table}";')
+                columns = _written_columns(cursor, table)
+                cursor.execute(
+                    f'CREATE TABLE "{name}"."{table}" AS SELECT {columns} FROM "{table}"'
+                )
+                statements.append(f'INSERT INTO "{table}" ({columns}) TABLE "{name}"."{table}";')
         body = "BEGIN " + " ".join(statements) + " END"
-        cursor.execute(f"CREATE PROCEDURE {SNAPSHOT}.empty() LANGUAGE plpgsql AS $${body}$$")
+        cursor.execute(f'CREATE PROCEDURE "{name}".bring_back() LANGUAGE plpgsql AS $${body}$$')
+
+
+def _written_columns(cursor: CursorWrapper, table: str) -> str:
+    """Name the columns of a table that take a value: all but those that the database makes of others."""
+    cursor.execute(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+        [f'"{table}"'],
+    )
+    (columns,) = cursor.fetchone()
+    return str(columns)
+
+
+def bring_back(name: str) -> None:
+    """Bring every table back to what it was when it was kept.
+
+    Django flushes by TRUNCATE, which takes half a second, is refused by the append-only triggers,
+    and removes the rows that migrations seeded. As a replica a session runs no triggers and
+    checks no foreign keys, so plain DELETEs in any order do, in one round trip.
+    """
+    with _replica().cursor() as cursor:
+        cursor.execute(f'CALL "{name}".bring_back()')
+
+
+def prepare_fingerprint() -> None:
+    """Make the function behind `fingerprint`: one statement for all tables, whose plan a session keeps."""
+    tables = connection.introspection.table_names()
+    one = "SELECT '{0}', count(*), coalesce(sum(hashtext((to_jsonb(t) - 'last_used_at')::text)), 0)::bigint FROM \"{0}\" t"
+    body = " UNION ALL ".join(one.format(table) for table in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE FUNCTION {SNAPSHOT}.fingerprint() RETURNS TABLE (name text, rows bigint, content bigint)"
+            f" LANGUAGE plpgsql AS $$BEGIN RETURN QUERY {body}; END$$"
+        )
+
+
+def fingerprint() -> dict[str, tuple[int, int]]:
+    """Return how many rows each table has, and what comes of their content. When a key was last used is no content."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT name, rows, content FROM {SNAPSHOT}.fingerprint()")
+        return {name: (rows, content) for name, rows, content in cursor.fetchall()}
 
 
 def act_as(role: str) -> None:
@@ -106,14 +156,8 @@ def act_as(role: str) -> None:
 
 
 def empty() -> None:
-    """Bring every table back to what the migrations left.
-
-    Django flushes by TRUNCATE, which takes half a second, is refused by the append-only triggers,
-    and removes the rows that migrations seeded. As a replica a session runs no triggers and
-    checks no foreign keys, so plain DELETEs in any order do, in one round trip.
-    """
-    with _replica().cursor() as cursor:
-        cursor.execute(f"CALL {SNAPSHOT}.empty()")
+    """Bring every table back to what the migrations left."""
+    bring_back(SNAPSHOT)
 
 
 def stop_emptying() -> None:

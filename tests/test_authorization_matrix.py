@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import transaction
 from django.utils import timezone
+from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 from simple_history.models import HistoricalChanges
 
@@ -37,11 +38,13 @@ from tests.authorization import (
     WITH_KEY,
     Door,
 )
+from tests.database import fingerprint
 from tests.routes import views
 from tests.usage import people as p
 from usage.services import groups, profiles
 
-pytestmark = pytest.mark.django_db
+# One after another in one process, which makes one world for all of them.
+pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("authorization")]
 
 HISTORIES: list[Any] = [
     model for model in apps.get_models() if issubclass(model, HistoricalChanges)
@@ -227,24 +230,28 @@ def staff() -> APIClient:
     return found
 
 
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """Make the world and everybody in it, in a transaction around those of the tests, which each take back what they did."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        made = World()
+        for principal in PRINCIPALS:
+            made.client(principal)
+        yield made
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(made: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("config.throttling.limit_of", lambda *_: None)
-    return World()
+    made.now = timezone.now()
+    return made
 
 
 def snapshot() -> dict[str, Any]:
-    """Return a fingerprint of every table. That a key was used, or a browser logged in, is no change."""
-    found = {}
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names():
-            if not table.startswith(("auth_", "django_")):
-                cursor.execute(
-                    "SELECT count(*), coalesce(sum(hashtext((to_jsonb(t) - 'last_used_at')::text)), 0)"
-                    f' FROM "{table}" t'
-                )
-                found[table] = cursor.fetchone()
-    return found
+    """Return a fingerprint of every table. That a browser logged in is no change."""
+    known = fingerprint()
+    return {table: known[table] for table in known if not table.startswith(("auth_", "django_"))}
 
 
 def told(answer: Any, things: Mapping[str, str]) -> tuple[int, str]:
@@ -323,7 +330,7 @@ def test_every_door_says_who_changed_what(world: World, door: Door) -> None:
 
 @pytest.mark.parametrize("door", MATRIX, ids=str)
 def test_every_door(world: World, door: Door) -> None:
-    """All of it in one world: to make one takes longer than to ask. What may change it comes last."""
+    """All of it in one world. What may change it comes last."""
     it_refuses_who_may_not_and_changes_nothing(world, door)
     it_acts_in_no_foreign_organization(world, door)
     if door.names - FREE_TEXT:
@@ -334,8 +341,6 @@ def test_every_door(world: World, door: Door) -> None:
 
 def it_refuses_who_may_not_and_changes_nothing(world: World, door: Door) -> None:
     refused = [who for who in PRINCIPALS if door.rule[who] != OK]
-    for principal in refused:
-        world.client(principal)
     things = world.things_of(world.nordwind, door.names)
     before = snapshot()
 
@@ -357,8 +362,6 @@ def it_acts_in_no_foreign_organization(world: World, door: Door) -> None:
         "reseller, test",
         "nordwind, test",
     )
-    for principal in principals:
-        world.client(principal)
     things = world.things_of(world.nordwind, door.names)
     before = snapshot()
 

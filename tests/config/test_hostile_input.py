@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.urls import resolve
 from django.utils import timezone
 
@@ -17,6 +16,8 @@ from organizations.scopes import ORG_ADMIN
 from tests import factories as f
 from tests.config import hostile
 from tests.config.hostile import DOORS, Door
+from tests.database import fingerprint
+from tests.kept import Kept
 from tests.organizations.people import client
 from tests.routes import views
 from tests.usage import people
@@ -95,23 +96,13 @@ class World:
         )
 
 
+KEPT = Kept("hostile_input", World)
+
+
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("config.throttling.limit_of", lambda *_: None)
-    return World()
-
-
-def books() -> dict[str, Any]:
-    """Return a fingerprint of every table. When a key was last used is no change."""
-    found = {}
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names():
-            cursor.execute(
-                "SELECT count(*), coalesce(sum(hashtext((to_jsonb(t) - 'last_used_at')::text)), 0)"
-                f' FROM "{table}" t'
-            )
-            found[table] = cursor.fetchone()
-    return found
+    return KEPT.get()
 
 
 Attempt = tuple[Any, Callable[[], Any]]
@@ -174,13 +165,13 @@ class TestEveryDoor:
     @pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.slow)])
     def test_refuses_whatever_is_hostile(self, world: World, door: Door, share: int) -> None:
         """Of everything hostile every fourth, another one at each door; all of it is for `make test-slow`."""
-        before = books()
+        before = fingerprint()
 
         tried = hostile_requests(world, door)
         count = refusals(islice(tried, DOORS.index(door) % share, None, share))
 
         assert count > (len(hostile.QUERIES) + len(hostile.ACTING)) / share
-        assert books() == before
+        assert fingerprint() == before
 
     @each_door
     def test_survives_the_ends_of_what_is_legal(self, world: World, door: Door) -> None:

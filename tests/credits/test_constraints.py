@@ -58,6 +58,7 @@ from tests.factories import (
     settle,
     suspend,
 )
+from tests.kept import Kept
 from tests.usage import people as p
 from tests.usage.rules import RULES as RULES_OF_USAGE
 from usage.models import AcceptedDifference, AIModel, Denial, Limit, PriceProposal
@@ -73,9 +74,8 @@ APPS = ("credits", "organizations", "usage")
 RULES = RULES_OF_CREDITS | RULES_OF_USAGE
 
 
-@pytest.fixture
-def world() -> None:
-    """A little of everything: two periods, every kind of hold, a transfer, a key, a stored answer."""
+def make_world() -> None:
+    """Make a little of everything: two periods, every kind of hold, a transfer, a key, a stored answer."""
     parent = make_organization("Harbour Reseller", funded=1_000)
     make_organization("Other", funded=5)
     child = make_organization(parent=parent, allowance=100, allowance_per_user=5)
@@ -250,6 +250,14 @@ def charge_again(organization: Organization, reversal: LedgerEntry) -> None:
         charges.charge_again(
             wallet, Decimal(2), counted_in_id=period_id, follows=reversal, note=note
         )
+
+
+KEPT = Kept("constraints", make_world)
+
+
+@pytest.fixture
+def world(transactional_db: None) -> None:
+    KEPT.get()
 
 
 @pytest.mark.usefixtures("world")

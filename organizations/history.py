@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import BigAutoField, CharField, Index, Model
 from django.db.models.deletion import Collector
 from django.utils import timezone
+from simple_history.manager import HistoryManager
 from simple_history.models import HistoricalRecords
 
 LENGTH = 100
@@ -45,6 +47,16 @@ class Explained(Model):
         abstract = True
 
 
+class Manager(HistoryManager):
+    """The library's, made once for a kind of querysets, and not for each row that is written."""
+
+    @classmethod
+    @cache
+    def from_queryset(cls, queryset_class: type, class_name: str | None = None) -> type:
+        made: type = super().from_queryset(queryset_class, class_name)
+        return made
+
+
 class History(HistoricalRecords):
     """The rows of a table as they were after each change, with the name of who made it, and the reason that they gave.
 
@@ -57,7 +69,12 @@ class History(HistoricalRecords):
         :param of_organization: whether what happened to an organization is looked for by it, the newest first
         """
         self.of_organization = of_organization
-        super().__init__(history_id_field=BigAutoField(), bases=(Explained,), **options)
+        super().__init__(
+            history_id_field=BigAutoField(),
+            history_manager=Manager,
+            bases=(Explained,),
+            **options,
+        )
 
     def get_meta_options(self, model: type[Model]) -> dict[str, Any]:
         options: dict[str, Any] = super().get_meta_options(model)

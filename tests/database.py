@@ -92,18 +92,21 @@ def remember_seeded_rows() -> None:
 def keep(name: str) -> None:
     """Copy all rows as they are now, and write down how `bring_back` puts them back."""
     tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEPT)
-    statements = [f'DELETE FROM "{table}";' for table in tables]
+    # To delete from a table in which nothing is takes four times as long as to see that.
+    statements = [
+        f'IF EXISTS (SELECT FROM "{table}") THEN DELETE FROM "{table}"; END IF;' for table in tables
+    ]
     with _replica().cursor() as cursor:
         cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
         cursor.execute(f'CREATE SCHEMA "{name}"')
-        for table in tables:
+        for number, table in enumerate(tables):
             cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
             if cursor.fetchone() == (True,):
                 columns = _written_columns(cursor, table)
-                cursor.execute(
-                    f'CREATE TABLE "{name}"."{table}" AS SELECT {columns} FROM "{table}"'
-                )
-                statements.append(f'INSERT INTO "{table}" ({columns}) TABLE "{name}"."{table}";')
+                # Called otherwise than the table: who reads the catalogue by names finds one.
+                copy = f'"{name}".copy_{number}'
+                cursor.execute(f'CREATE TABLE {copy} AS SELECT {columns} FROM "{table}"')
+                statements.append(f'INSERT INTO "{table}" ({columns}) TABLE {copy};')
         body = "BEGIN " + " ".join(statements) + " END"
         cursor.execute(f'CREATE PROCEDURE "{name}".bring_back() LANGUAGE plpgsql AS $${body}$$')
 

@@ -1,19 +1,36 @@
 """Wallets under their locks, and the grants that live in them."""
 
 from collections.abc import Collection, Iterable
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.transaction import TransactionManagementError
 
-from credits.models import BillingPeriod, Grant, Wallet
-from organizations.statements import fetch_one
+from credits.models import BillingPeriod, CreditConfig, Grant, Wallet
+from organizations.models import Organization
+from organizations.statements import Columns, fetch_all, fetch_one, relate
 
 _LOCK = "SELECT id FROM credits_wallet WHERE organization_id = %s FOR NO KEY UPDATE"
 
 _COUNT_EVENTS = """
     UPDATE credits_wallet SET event_position = event_position + %s WHERE id = %s RETURNING event_position"""
+
+_READ: list[Columns[Any]] = [
+    Columns(Wallet, "w"),
+    Columns(CreditConfig, "config"),
+    Columns(BillingPeriod, "period"),
+    *(Columns(Organization, alias, without=["metadata"]) for alias in ("o", "parent")),
+]
+_READ_ALL = f"""
+    SELECT {", ".join(each.sql for each in _READ)}
+    FROM {Wallet._meta.db_table} w
+        JOIN {Organization._meta.db_table} o ON o.id = w.organization_id
+        LEFT JOIN {Organization._meta.db_table} parent ON parent.id = o.parent_id
+        LEFT JOIN {CreditConfig._meta.db_table} config ON config.wallet_id = w.id
+        LEFT JOIN {BillingPeriod._meta.db_table} period ON period.id = w.period_id
+    WHERE w.organization_id = ANY(%s::uuid[])"""
 
 
 def lock(*organization_ids: UUID) -> list[Wallet]:
@@ -70,17 +87,21 @@ def lock_idle(organization_ids: Collection[UUID]) -> list[Wallet]:
     """
     rows = Wallet.objects.select_for_update(no_key=True, skip_locked=True)
     idle = rows.filter(organization_id__in=organization_ids)
-    # Their parents are not asked for: nothing that many wallets do at once depends on them.
-    wallets = _locked(idle.values_list("organization_id", flat=True), "organization")
+    wallets = _locked(idle.values_list("organization_id", flat=True))
     return list(wallets.values())
 
 
-def _locked(
-    organization_ids: Iterable[UUID], organization: str = "organization__parent"
-) -> dict[UUID, Wallet]:
+def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
     """Read wallets whose locks are held, and only now: a row that is joined to a locked one is as old as the statement."""
-    wallets = Wallet.objects.select_related(organization, "config", "period")
-    return wallets.in_bulk(list(organization_ids), field_name="organization_id")
+    found: dict[UUID, Wallet] = {}
+    for row in fetch_all(_READ_ALL, [list(organization_ids)]):
+        values = iter(row)
+        wallet, config, period, organization, parent = (each.take(values) for each in _READ)
+        relate(organization, parent=parent, wallet=wallet)
+        relate(config, wallet=wallet)
+        relate(wallet, config=config, period=period, organization=organization)
+        found[wallet.organization_id] = wallet
+    return found
 
 
 def number_events(wallet: Wallet, count: int) -> range:

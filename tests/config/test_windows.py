@@ -11,6 +11,7 @@ from organizations.doors import ApiView
 from tests import factories as f
 from tests.callers import caller_of, child_path, details, error, ok
 from tests.callers import clock as clock
+from tests.kept import Kept
 from tests.routes import views
 from usage.serializers.i5 import QueryDate
 from usage.serializers.omni import MonthField
@@ -68,10 +69,13 @@ class World:
         }
 
 
+KEPT = Kept("windows", World)
+
+
 @pytest.fixture
-def world(clock: time_machine.Traveller) -> World:
+def world(transactional_db: None, clock: time_machine.Traveller) -> World:
     clock.move_to(f.later(seconds=1))
-    return World()
+    return KEPT.get()
 
 
 def ask_events(name: str) -> Callable[[World, str], Any]:

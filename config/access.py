@@ -7,8 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from config.exceptions import ERROR_CODE
-from organizations.authentication import Principal
-from organizations.doors import PRINCIPAL
+from organizations.authentication import PRINCIPAL, Principal
 
 logger = logging.getLogger("purser.access")
 

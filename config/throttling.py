@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -26,7 +26,8 @@ from rest_framework.throttling import BaseThrottle
 
 from config.lockout import address_of
 from organizations import authentication, clock, statements
-from organizations.authentication import Count, Principal
+from organizations.authentication import Principal
+from organizations.claims import Count
 from organizations.models import ApiKey
 
 PER_MINUTE: dict[str, dict[str, int]] = {
@@ -139,9 +140,7 @@ class EndpointClassThrottle(BaseThrottle):
         """Say in which buckets a request is to be counted when its key is looked up, if it is counted there."""
         head = request._request.META
         if counters.is_table and "RATE_LIMIT" not in head:
-            endpoint_class = class_of(request, view)
-            limits = [(tier, *limits_of(tier, endpoint_class)) for tier in PER_MINUTE]
-            head[authentication.BUCKETS] = _as_json(endpoint_class, tuple(limits))
+            head[authentication.BUCKETS] = partial(_told, class_of(request, view))
 
     def allow_request(self, request: Request, view: Any) -> bool:
         head = request._request.META
@@ -199,6 +198,11 @@ def _of_key_and_organization(
     if most is not None:
         yield Bucket(f"{name}/{{key}}", most, window)
         yield Bucket(f"{name}/{tier}/{{organization}}", most * KEYS_OF_AN_ORGANIZATION, window)
+
+
+def _told(endpoint_class: str, *tiers: str) -> str | None:
+    limits = [(tier, *limits_of(tier, endpoint_class)) for tier in tiers or PER_MINUTE]
+    return _as_json(endpoint_class, tuple(limits))
 
 
 @lru_cache(maxsize=100)

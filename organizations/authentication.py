@@ -5,23 +5,27 @@ the count, which may be wrong by one: so it is the one statement of a request th
 """
 
 import re
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from organizations import clock, scopes, statements, tokens
-from organizations.models import Actor, ApiKey, Organization, RateCount, UsageProfile
+from organizations import claims, clock, scopes, statements, tokens
+from organizations.claims import LAST_USED_EVERY, Buckets, Claim, Count
+from organizations.key_rows import COLUMNS, TABLES, TOLD, TOLD_COLUMNS, key_of
+from organizations.models import ApiKey, Organization, RateCount
 
-LAST_USED_EVERY = timedelta(minutes=1)
 PRUNE_BATCH = 5_000
 BUCKETS = "purser.buckets"
-"""Where a request says in which buckets it is to be counted: JSON, a list for each tier of keys."""
+"""Where a request keeps `Buckets`: what says in which it is to be counted."""
 COUNT = "purser.count"
 """Where a request keeps its `Count`, once its key is known."""
+PRINCIPAL = "purser.principal"
+"""Where a request keeps who asked, for the log."""
 
 STAFF_IS_NOT_HERE = AnonymousUser()
 """The user of every request with a key: nobody is logged in."""
@@ -29,18 +33,13 @@ STAFF_IS_NOT_HERE = AnonymousUser()
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 
+def no_buckets(*_: str) -> str | None:
+    """Say that a request is not counted where its key is looked at."""
+    return None
+
+
 class Unauthenticated(Exception):
     """The request carries no key, or one that opens nothing. The reason is not told."""
-
-
-class Count(NamedTuple):
-    """How often was asked: in the bucket that is full, or else in the first."""
-
-    bucket: int
-    """Its place in the list of the key's tier."""
-    counted: int
-    ends_at: datetime
-    passes: bool
 
 
 class Principal(NamedTuple):
@@ -60,15 +59,25 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, Principal]:
         head = request._request.META
+        buckets: Buckets = head.get(BUCKETS) or no_buckets
         header = head.get("HTTP_AUTHORIZATION", "")
-        key, counted = look_up(header, now=clock.reckoned(), buckets=head.get(BUCKETS))
-        if counted is not None:
-            head[COUNT] = counted
-        touch(key, now=clock.now())
-        return STAFF_IS_NOT_HERE, Principal(key, key.organization)
+        found = _looked_up(header, now=clock.reckoned(), buckets=buckets())
+        if found.counted is not None:
+            head[COUNT] = found.counted
+        noted_at = touch(found.key, now=clock.now())
+        claims.keep(found.key, found.told, noted_at=noted_at)
+        return STAFF_IS_NOT_HERE, Principal(found.key, found.key.organization)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
+
+
+def claimed(header: str, *, now: datetime, buckets: Buckets) -> Claim | None:
+    """Return the key that an Authorization header names as it is kept, if by that it would open."""
+    try:
+        return claims.claim(_token_of(header), now=now, buckets=buckets)
+    except Unauthenticated:
+        return None
 
 
 def live_key(header: str, *, now: datetime) -> ApiKey:
@@ -77,44 +86,55 @@ def live_key(header: str, *, now: datetime) -> ApiKey:
     :raises Unauthenticated: malformed, unknown, wrong secret, wrong environment, revoked, expired,
         superseded for longer than its grace, of an archived organization, or of an actor who left
     """
-    return look_up(header, now=now)[0]
+    return _looked_up(header, now=now).key
 
 
-def look_up(
-    header: str, *, now: datetime, buckets: str | None = None
-) -> tuple[ApiKey, Count | None]:
+class _Found(NamedTuple):
+    key: ApiKey
+    told: Sequence[str]
+    counted: Count | None
+
+
+def _looked_up(header: str, *, now: datetime, buckets: str | None = None) -> _Found:
     """Return the key that an Authorization header names, as `live_key` does, and count the request, if the key opens.
 
     :param buckets: for each tier the buckets of a request, as JSON; None: it is not counted
     """
-    bearer = _BEARER.fullmatch(header)
-    if bearer is None:
-        raise Unauthenticated("an API key is required: Authorization: Bearer lp_…")
-    try:
-        token = tokens.read(bearer[1])
-    except tokens.MalformedToken as error:
-        raise Unauthenticated("the API key is not valid") from error
+    token = _token_of(header)
     digests = [token.digest, *token.old_digests]
     params = [digests, buckets, now, token.key_id, token.env, now, now, now]
     since = clock.seconds_counted()
     row = statements.read_one(_LOOK_UP, params)
     if row is None:
         raise Unauthenticated("the API key is not valid")
-    moment, *counted = row[:_FIRST_COLUMN]
+    moment, *counted = row[:_FIRST_TOLD]
     clock.heard(moment, since=since)
-    key = _key_of(row)
+    key = key_of(row[_FIRST_COLUMN:])
     if not token.is_of(bytes(key.secret_hash)):
         raise Unauthenticated("the API key is not valid")
     _hash_anew(key, token)
-    return key, None if counted[0] is None else Count(*counted)
+    told = row[_FIRST_TOLD:_FIRST_COLUMN]
+    return _Found(key, told, None if counted[0] is None else Count(*counted))
 
 
-def touch(key: ApiKey, *, now: datetime) -> None:
-    """Note that the key was used: at most once a minute, and never inside a money transaction."""
+def _token_of(header: str) -> tokens.Token:
+    bearer = _BEARER.fullmatch(header)
+    if bearer is None:
+        raise Unauthenticated("an API key is required: Authorization: Bearer lp_…")
+    try:
+        return tokens.read(bearer[1])
+    except tokens.MalformedToken as error:
+        raise Unauthenticated("the API key is not valid") from error
+
+
+def touch(key: ApiKey, *, now: datetime) -> datetime:
+    """Note that the key was used: at most once a minute, and never inside a money transaction. Return when that was noted last."""
     due = now - LAST_USED_EVERY
-    if key.last_used_at is None or key.last_used_at <= due:
-        stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=due)
-        ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now)
+    if key.last_used_at is not None and key.last_used_at > due:
+        return key.last_used_at
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lte=due)
+    ApiKey.objects.filter(stale, id=key.id).update(last_used_at=now)
+    return now
 
 
 def prune_counts(*, now: datetime) -> int:
@@ -135,47 +155,11 @@ def _hash_anew(key: ApiKey, token: tokens.Token) -> None:
         ApiKey.objects.filter(id=key.id).update(secret_hash=token.digest, hashed_under=under)
 
 
-def _key_of(row: statements.Row) -> ApiKey:
-    """Return the key of a row, with its organization and actor, and whom these depend on."""
-    values = iter(row[_FIRST_COLUMN:])
-    key, own = _KEY.take(values), _OWN.take(values)
-    parent, live_of_parent, live, parent_of_live = (each.take(values) for each in _ABOVE)
-    actor, profile = _ACTOR.take(values), _PROFILE.take(values)
-    assert key is not None
-    assert own is not None
-    statements.relate(key, organization=own, actor=actor)
-    statements.relate(own, parent=parent, sandbox_of=live)
-    statements.relate(parent, sandbox_of=live_of_parent)
-    statements.relate(live, parent=parent_of_live)
-    statements.relate(actor, profile=profile)
-    return key
-
-
-_NOTES = ["metadata"]
-"""What nobody decides by, and what may be long."""
-_PLACE = ["id", "parent", "env", "sandbox_of", "name", "status"]
-"""What is decided by of those above an organization."""
-_KEY = statements.Columns(ApiKey, "k")
-_OWN = statements.Columns(Organization, "o", without=_NOTES)
-_ABOVE = [
-    statements.Columns(Organization, alias, only=_PLACE)
-    for alias in ("parent", "live_of_parent", "live", "parent_of_live")
-]
-_ACTOR = statements.Columns(Actor, "actor")
-_PROFILE = statements.Columns(UsageProfile, "profile")
-_READ: list[statements.Columns[Any]] = [_KEY, _OWN, *_ABOVE, _ACTOR, _PROFILE]
-_FIRST_COLUMN = 5
+_FIRST_TOLD = 5
+_FIRST_COLUMN = _FIRST_TOLD + TOLD_COLUMNS
 _LOOK_UP = f"""
-SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes,
-    {", ".join(each.sql for each in _READ)}
-FROM organizations_apikey k
-JOIN organizations_organization o ON o.id = k.organization_id
-LEFT JOIN organizations_organization parent ON parent.id = o.parent_id
-LEFT JOIN organizations_organization live_of_parent ON live_of_parent.id = parent.sandbox_of_id
-LEFT JOIN organizations_organization live ON live.id = o.sandbox_of_id
-LEFT JOIN organizations_organization parent_of_live ON parent_of_live.id = live.parent_id
-LEFT JOIN organizations_actor actor ON actor.id = k.actor_id
-LEFT JOIN organizations_usageprofile profile ON profile.id = actor.profile_id
+SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, {TOLD}, {COLUMNS}
+FROM {TABLES}
 CROSS JOIN LATERAL organizations_count_1(
     CASE WHEN k.secret_hash = ANY(%s::bytea[]) THEN %s::jsonb -> k.rate_limit_tier END, k.id, o.id, %s
 ) asked

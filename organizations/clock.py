@@ -103,9 +103,14 @@ class Clock:
 
         :raises django.db.Error: if the database does not answer and never did
         """
-        if self._is_older_than(VALID_SECONDS):
+        if self.is_due:
             self._ask()
         return self.reckon()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `now` asks."""
+        return self._is_older_than(VALID_SECONDS)
 
     def reckon(self) -> datetime:
         """Return the present moment by what is known, however old that is: asked for only if nothing is.
@@ -277,6 +282,11 @@ def now() -> datetime:
 def reckoned() -> datetime:
     """Return the present moment as far as it is known without asking: for the statement that brings the database's answer along."""
     return clock.reckon() if settings.CLOCK == "database" else timezone.now()
+
+
+def is_due() -> bool:
+    """Whether the next question what time it is goes to the database: what is known is as old as it may be."""
+    return settings.CLOCK == "database" and clock.is_due
 
 
 def heard(moment: datetime, *, since: float) -> None:

@@ -28,7 +28,6 @@ rate (429), the suspension of its organization or of the parent (503), its scope
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, cast
 from uuid import UUID
@@ -44,11 +43,10 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
-from organizations import clock, idempotency, ids, pagination, services
-from organizations.authentication import Principal
+from organizations import idempotency, ids, pagination, services
+from organizations.authentication import PRINCIPAL, Principal
+from organizations.claiming import ClaimingView
 from organizations.gates import gates
 from organizations.idempotency import Answer, Denied, IdempotencyRequired
 from organizations.models import Organization
@@ -66,8 +64,6 @@ KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 PRESENT_STATUS = "X-Present-Status"
 _KEY = "HTTP_IDEMPOTENCY_KEY"
-PRINCIPAL = "purser.principal"
-"""Where a request keeps who asked, for the log."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,7 @@ class Operation:
     spends: bool
     while_suspended: bool
     personal: bool
+    reads_first: bool
     denial: type[serializers.Serializer] | None
 
 
@@ -96,6 +93,7 @@ def operation(
     spends: bool = False,
     while_suspended: bool = False,
     personal: bool = False,
+    reads_first: bool = False,
     denial: type[serializers.Serializer] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Open a method of an `ApiView` to keys with any one of `scopes` (or `permissions.ANY_KEY`).
@@ -107,6 +105,7 @@ def operation(
     :param spends: refuse unless the acting organization is active
     :param while_suspended: let keys of a suspended organization in too: work that runs may end
     :param personal: whether a personal key may come in too; then the door minds whose things it touches
+    :param reads_first: whether the first statement of the door goes through `self.read`, which then looks at the key as well
     :param denial: the serializer of the details of a 402, of a door that refuses what nobody can pay
     """
 
@@ -127,6 +126,7 @@ def operation(
             spends=spends,
             while_suspended=while_suspended,
             personal=personal,
+            reads_first=reads_first,
             denial=denial,
         )
         vars(door)["operation"] = declared
@@ -156,7 +156,7 @@ class JsonOnly(DefaultContentNegotiation):
         return renderer, renderer.media_type
 
 
-class ApiView(APIView):
+class ApiView(ClaimingView):
     """The base of every view of the API. See the head of this file."""
 
     content_negotiation_class = JsonOnly
@@ -167,10 +167,6 @@ class ApiView(APIView):
     """The contract whose error shape this path speaks: `layers`, `omni` or `i5`."""
     max_body_bytes: ClassVar[int] = 64 * 1024
 
-    now: datetime
-    """The clock, read once per request."""
-    principal: Principal
-    """Who asks."""
     query: dict[str, Any]
     """The validated query."""
 
@@ -205,14 +201,9 @@ class ApiView(APIView):
         head = request._request.META
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
-        throttles = self.get_throttles()
-        for throttle in throttles:
-            throttle.announce(request, self)  # type: ignore[attr-defined]
-        self.perform_authentication(request)
-        self.now = clock.now()
-        self.principal = head[PRINCIPAL] = cast(Principal, request.auth)
-        self._count(request, throttles)
         declared = self.operation_for(request.method)
+        reads_first = declared is not None and declared.reads_first
+        self.principal = self.identify(request, reads_first=reads_first)
         if declared is None or not declared.while_suspended:
             services.require_active(self.principal.key.organization)
         if request.method not in self.allowed_methods:
@@ -228,19 +219,6 @@ class ApiView(APIView):
         # Making nothing of nothing takes a while, too.
         asked = head.get("QUERY_STRING") or operation.query is not StrictQuery
         self.query = operation.query.of(request.query_params) if asked else {}
-
-    def _count(self, request: Request, throttles: list[BaseThrottle]) -> None:
-        """Refuse a request that comes too soon, as `check_throttles` does, by the throttles that were made already."""
-        waits = [each.wait() for each in throttles if not each.allow_request(request, self)]
-        if waits:
-            self.throttled(request, max(wait or 0 for wait in waits))
-
-    def perform_authentication(self, request: Request) -> None:
-        """Look up the key at once: the base class asks for it as for something that may never be needed."""
-        for authenticator in request.authenticators or ():
-            found = authenticator.authenticate(request)
-            assert found is not None
-            request.user, request.auth = cast(Any, found)
 
     @classmethod
     @cache
@@ -282,7 +260,7 @@ class ApiView(APIView):
         """
         declared = self._operation.body
         is_needed = declared is not StrictSerializer and declared.body_required
-        if self.request.stream is None and is_needed:
+        if self.sent.data() is None and is_needed:
             raise serializers.ValidationError("A JSON object is required in the body.")
         return declared.read(self._data())
 
@@ -304,6 +282,7 @@ class ApiView(APIView):
         :raises IdempotencyConflict: if the key was used with another request
         :raises WalletBusy: if as many wait for the organization's wallet as may
         """
+        self.require_looked_up()
         key = self._key()
         body = self._body_or_error()  # read off the network before a transaction is open
         if allowed is not None and not isinstance(body, serializers.ValidationError):
@@ -322,12 +301,16 @@ class ApiView(APIView):
         with gates.through(self.acting.id):
             stored = idempotency.run(run, key=key, now=self.now, at_once=run_at_once)
         said = self.rendered(stored) if stored.format else stored.body
-        answer = HttpResponse(said, status=stored.status, content_type="application/json")
+        answer = self.json(said, status=stored.status)
         if stored.replayed:
             answer[REPLAYED] = "true"
             if status := self.present_status(stored):
                 answer[PRESENT_STATUS] = status
         return answer
+
+    def json(self, said: bytes, *, status: int = 200) -> HttpResponse:
+        """Return an answer that is written already: on the path of a request that costs less than a `Response`."""
+        return HttpResponse(said, status=status, content_type="application/json")
 
     def rendered(self, stored: idempotency.Stored) -> bytes:
         """Return the bytes of an answer that is given again, of which only what they say was kept, in a numbered format."""
@@ -393,7 +376,8 @@ class ApiView(APIView):
         return in_use.values_list("id", flat=True).first() or org_id
 
     def _data(self) -> Any:
-        return {} if self.request.stream is None else self.request.data
+        data = self.sent.data()
+        return {} if data is None else data
 
     def _key(self) -> idempotency.Key | None:
         asked = self._operation.idempotency

@@ -21,6 +21,8 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 Row = tuple[Any, ...]
+Send = Callable[[str, Sequence[Any]], Row | None]
+"""What sends a statement with its parameters, and returns its first row: `fetch_one` and its like."""
 M = TypeVar("M", bound=Model)
 
 
@@ -65,6 +67,15 @@ def stored(model: type[M], values: Mapping[str, Any] | Iterable[tuple[str, Any]]
     instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
     instance.__dict__.update(values)
     return instance
+
+
+def copied(instance: M) -> M:
+    """Return an instance that says the same, with copies of those that were put beside it: what somebody changes there changes nothing here."""
+    values = {name: value for name, value in vars(instance).items() if name != "_state"}
+    made = stored(type(instance), values)
+    others = instance._state.fields_cache.items()
+    relate(made, **{name: other and copied(other) for name, other in others})
+    return made
 
 
 def relate(instance: Model | None, **others: Model | None) -> None:

@@ -37,6 +37,10 @@ class Token(NamedTuple):
         fits = [hmac.compare_digest(stored, digest) for digest in digests]
         return any(fits)
 
+    def digest_is(self, stored: bytes) -> bool:
+        """Say whether this is the key whose digest is stored under the secret that is in use now."""
+        return hmac.compare_digest(stored, self.digest)
+
 
 class Prepared(NamedTuple):
     """A key that is to be made: its id, and what is stored of its text, which whoever asked was told already."""

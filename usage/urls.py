@@ -22,6 +22,15 @@ _CONTROLS = "ai/credit-controls"
 _USAGE = "ai/credit-usage"
 
 urlpatterns = [
+    # They are tried in this order: what a gateway asks for each of its requests comes first.
+    path("usage/reservations", views.Reservations.as_view()),
+    path(f"{_RESERVATION}/settle", views.Settlement.as_view()),
+    path("usage/check", views.Check.as_view()),
+    path(_RESERVATION, views.ReservationDetail.as_view()),
+    path(f"{_RESERVATION}/release", views.Release.as_view()),
+    path(f"{_RESERVATION}/extend", views.Extension.as_view()),
+    path(f"{_RESERVATION}/grow", views.Growth.as_view()),
+    path(f"{_RESERVATION}/refund", refunds.Refunds.as_view()),
     path("credits/alerts", alerts.Alerts.as_view()),
     path("organizations/bulk", children.Children.as_view()),
     path("organizations/<str:org_id>/api-keys", keys.ApiKeys.as_view()),
@@ -36,14 +45,6 @@ urlpatterns = [
     path("groups/<str:grp_id>/members/<str:act_id>", actors.Member.as_view()),
     path("models", catalogue.Models.as_view()),
     path("usage/events", events.Events.as_view()),
-    path("usage/check", views.Check.as_view()),
-    path("usage/reservations", views.Reservations.as_view()),
-    path(_RESERVATION, views.ReservationDetail.as_view()),
-    path(f"{_RESERVATION}/settle", views.Settlement.as_view()),
-    path(f"{_RESERVATION}/refund", refunds.Refunds.as_view()),
-    path(f"{_RESERVATION}/release", views.Release.as_view()),
-    path(f"{_RESERVATION}/extend", views.Extension.as_view()),
-    path(f"{_RESERVATION}/grow", views.Growth.as_view()),
     path(_CONTROLS, omni.CreditControls.as_view()),
     path(f"{_CONTROLS}/users", omni.UserLimits.as_view()),
     path(f"{_CONTROLS}/entity-groups", omni.EntityGroupLimits.as_view()),

@@ -40,6 +40,8 @@ class Versions(NamedTuple):
 
 
 NOT_COMPARED = Versions()
+CHECK = "check"
+"""The kind that holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -131,17 +133,19 @@ def hold(
     key: Key | None = None,
     refills: bool = True,
     takes_part: bool = False,
+    send: statements.Send = statements.fetch_one,
 ) -> Outcome:
     """Decide and hold, all in one statement: under the wallet's lock, which it takes if the caller has not.
 
     :param key: under which the answer is stored, and looked for
     :param refills: whether a refill that would fire comes first; not if the caller has tried that
     :param takes_part: whether less than was asked for may be held now, if `up_to` says so at all
+    :param send: what sends the statement; of a check, which only reads, that may be the door
     """
     first = wanted.candidates[0]
     require_exact(*(each.need for each in wanted.candidates))
     capped, candidates = wanted.capped, wanted.candidates
-    row = statements.fetch_one(
+    row = send(
         _HOLD,
         [
             wanted.kind,
@@ -172,8 +176,8 @@ def hold(
             wanted.requested_model,
             [each.model for each in candidates] if first.model else [],
             [each.card for each in candidates] if first.card else [],
-            _json(wanted.estimate),
-            _json(wanted.metadata),
+            _json(wanted.estimate) if wanted.kind != CHECK else None,  # nothing is written
+            _json(wanted.metadata) if wanted.metadata else "{}",
             wanted.performed_by,
             f"{wanted.time_to_live.total_seconds():f} seconds",
         ],

@@ -16,14 +16,19 @@ _IN_JSON = ("estimate", "rate_card", "settled_with", "metadata")
 
 
 def find_hold(
-    organization_id: UUID, reservation_id: UUID, *, actor_id: UUID | None = None
+    organization_id: UUID,
+    reservation_id: UUID,
+    *,
+    actor_id: UUID | None = None,
+    send: statements.Send = statements.fetch_one,
 ) -> Reservation:
     """Return a reservation of an organization, with so much of its wallet as says whose it is.
 
     :param actor_id: only if it is this actor's
+    :param send: what sends the statement
     :raises Reservation.DoesNotExist: if there is none
     """
-    row = statements.fetch_one(_FIND, [reservation_id, organization_id, actor_id, actor_id])
+    row = send(_FIND, [reservation_id, organization_id, actor_id, actor_id])
     if row is None:
         raise Reservation.DoesNotExist("the organization has no such reservation")
     read = iter(row)
@@ -39,13 +44,18 @@ def find_hold(
 
 
 def find_hold_now(
-    organization_id: UUID, reservation_id: UUID, *, actor_id: UUID | None = None
+    organization_id: UUID,
+    reservation_id: UUID,
+    *,
+    actor_id: UUID | None = None,
+    send: statements.Send = statements.fetch_one,
 ) -> Reservation:
     """Return a reservation as `find_hold` does, with its limits as they are by now, and what charged it.
 
     :raises Reservation.DoesNotExist: if there is none
     """
-    found = ledger.read_figures(find_hold(organization_id, reservation_id, actor_id=actor_id))
+    found = find_hold(organization_id, reservation_id, actor_id=actor_id, send=send)
+    ledger.read_figures(found)
     if found.status == Reservation.Status.SETTLED:
         charged = LedgerEntry.objects.filter(reservation=found.id, kind=LedgerEntry.Kind.SETTLE)
         entry_ids = charged.filter(reverses=None).values_list("id", flat=True)

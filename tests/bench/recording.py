@@ -32,7 +32,9 @@ class Calls:
         """Keep a call that goes to the database; as Django's `execute_wrapper`."""
         for name in FUNCTIONS:
             if isinstance(statement, str) and f"{name}(" in statement:
-                self.sent[name] = list(values)
+                # A statement that asks for the key too has its own arguments before those of the function.
+                count = statement.partition(f"{name}(")[2].count("%s")
+                self.sent[name] = list(values)[-count:]
         return execute(statement, values, *rest)
 
     def is_moment(self, text: str) -> bool:

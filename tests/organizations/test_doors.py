@@ -1,6 +1,6 @@
 """The order of checks that every door shares, and that no door is without them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.http import HttpRequest
@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 
-from organizations.doors import ApiView, operation
+from organizations.doors import ApiView, Body, operation
+from organizations.idempotency import Answer
 from organizations.models import IdempotencyKey, Organization
 from organizations.permissions import ANY_KEY
 from organizations.scopes import MANAGE
@@ -32,6 +33,20 @@ class Ping(ApiView):
 
     def put(self, request: Request) -> Response:
         raise AssertionError("no scope opens this")
+
+
+class Forgetful(ApiView):
+    """Says that it begins with a read, and does not."""
+
+    done: ClassVar[list[str]] = []
+
+    @operation(ANY_KEY, answer=StrictSerializer, reads_first=True)
+    def post(self, request: Request) -> Any:
+        def do(body: Body) -> Answer:
+            self.done.append("once")
+            return Answer(200, {})
+
+        return self.once(do)
 
 
 def ping(text: str, method: str = "get", **headers: str) -> Any:
@@ -75,6 +90,18 @@ class TestEveryRoute:
                 declared = view.operation_for(method.upper())
                 assert declared is not None, f"{method} {path}"
                 assert declared.scopes, f"{method} {path}"
+
+
+class TestReadsFirst:
+    def test_does_nothing_by_a_key_that_nobody_asked_for(self, parent: Organization) -> None:
+        text = key_of(parent)[1]
+        Forgetful.done.clear()
+        for count in (1, 2, 3):  # from the second on the key is known
+            request = APIRequestFactory().post("/", HTTP_AUTHORIZATION=f"Bearer {text}")
+
+            assert Forgetful.as_view()(request).status_code == 200
+
+            assert len(Forgetful.done) == count
 
 
 class TestScope:

@@ -17,6 +17,7 @@ from credits.services import BillingExhausted
 from organizations.authentication import Unauthenticated
 from organizations.models import Actor, Group, Organization, UsageProfile
 from organizations.permissions import ForbiddenScope
+from organizations.recent import Recent
 from organizations.services import require_active
 from organizations.statements import read_one
 from tests import factories as f
@@ -29,7 +30,6 @@ from usage.models import AIModel, Limit, Rate
 from usage.pricing import ImpossibleTokens, Tokens, Unpriced
 from usage.services import NotAllowed, controls, groups, limits, terms
 from usage.services.asking import ActorGone, Ask, Left, Work
-from usage.services.recent import Recent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

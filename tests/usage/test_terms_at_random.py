@@ -12,13 +12,13 @@ from django.db import IntegrityError, transaction
 
 from credits.models import CreditConfig
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
+from organizations.recent import Recent
 from tests import factories as f
 from tests.usage import people as p
 from usage.models import AIModel, Limit, Rate, Thresholds
 from usage.pricing import Unpriced
 from usage.services import terms
 from usage.services.asking import Ask, Work
-from usage.services.recent import Recent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -30,6 +30,8 @@ from usage.services.settling import settle_at_once as settle_at_once
 from usage.services.spending import NothingHeld as NothingHeld
 from usage.services.spending import NotInTokens as NotInTokens
 from usage.services.spending import check as check
+from usage.services.spending import check_at_once as check_at_once
+from usage.services.spending import check_with_care as check_with_care
 from usage.services.spending import grow as grow
 from usage.services.spending import reserve as reserve
 from usage.services.spending import reserve_at_once as reserve_at_once

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from credits.models import CreditConfig, Wallet
 from organizations.models import Actor, Group, Membership, Organization, UsageProfile
+from organizations.recent import Recent
 from organizations.statements import read_one
 from usage.models import AIModel, Thresholds
 from usage.services import limits, markups, names, rates
-from usage.services.recent import Recent
 
 Kind = TypeVar("Kind")
 Id = TypeVar("Id", bound=Hashable)

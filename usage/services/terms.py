@@ -13,11 +13,11 @@ from uuid import UUID
 
 from credits.models import CreditConfig
 from organizations.models import Organization, UsageProfile
+from organizations.recent import Recent
 from organizations.statements import Columns, read_one, relate
 from usage.models import Thresholds
 from usage.services import markups
 from usage.services.book import Book, Versions, no_wallet
-from usage.services.recent import Recent
 
 log = logging.getLogger(__name__)
 

@@ -47,7 +47,7 @@ class ReservationView(ApiView):
     def _found(self, find: Callable[..., Reservation], rsv_id: UUID) -> Reservation:
         own = self.principal.key.actor_id
         try:
-            return find(self.acting.id, rsv_id, actor_id=own)
+            return find(self.acting.id, rsv_id, actor_id=own, send=self.read)
         except Reservation.DoesNotExist as error:
             raise Http404 from error
 
@@ -153,21 +153,29 @@ class Check(WorkView, ReservationView):
         rate=REQUEST_PATH,
         spends=True,
         personal=True,
+        reads_first=True,
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         """What a reservation would be: the model, the price, the limits as they are before it, or why not. Nothing is held."""
         body = self.body()
         requested = body.get("model")
         work, rest = self.work(body)
         with self.naming(body, **ESTIMATE):
-            found = services.check(work, now=self.now, **rest)
+            found = self._checked(services.Request(work, self.now, kind="check", **rest))
         if isinstance(found, services.Decision):
             said = shapes.allowed(found, requested=requested, to_child=self.to_child)
         elif isinstance(found, HoldsAreEnding):
             raise found
         else:
             said = shapes.refused(found, requested=requested, to_child=self.to_child)
-        return Response(said)
+        return self.json(wire.dumps(said))
+
+    def _checked(self, request: services.Request) -> services.Decision | services.Denied:
+        found = services.check_at_once(request, send=self.read)
+        if found is not None:
+            return found
+        self.require_looked_up()
+        return services.check_with_care(request)
 
 
 class ReservationDetail(ReservationView):
@@ -178,10 +186,11 @@ class ReservationDetail(ReservationView):
         rate=REQUEST_PATH,
         while_suspended=True,
         personal=True,
+        reads_first=True,
     )
-    def get(self, request: Request, rsv_id: UUID) -> Response:
+    def get(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """A reservation, as it is now, and its limits as they are now."""
-        return Response(self.shape(self._found(find_hold_now, rsv_id)))
+        return self.json(wire.dumps(self.shape(self._found(find_hold_now, rsv_id))))
 
 
 class Settlement(ReservationView):
@@ -192,6 +201,7 @@ class Settlement(ReservationView):
         rate=REQUEST_PATH,
         while_suspended=True,
         personal=True,
+        reads_first=True,
     )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """Charge what the work cost, and give back the rest. Once: a repeat gets the first answer."""
@@ -229,6 +239,7 @@ class Release(ReservationView):
         rate=REQUEST_PATH,
         while_suspended=True,
         personal=True,
+        reads_first=True,
     )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """Give the credits back: the work did not happen."""
@@ -251,6 +262,7 @@ class Extension(ReservationView):
         rate=REQUEST_PATH,
         spends=True,
         personal=True,
+        reads_first=True,
     )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """Let an open reservation live longer, counted from now. Never shorter."""
@@ -274,6 +286,7 @@ class Growth(ReservationView):
         rate=REQUEST_PATH,
         spends=True,
         personal=True,
+        reads_first=True,
     )
     def post(self, request: Request, rsv_id: UUID) -> HttpResponse:
         """Make this the new total of an open reservation. Less than it has changes nothing."""

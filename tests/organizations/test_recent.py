@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from usage.services.recent import Recent
+from organizations.recent import Recent
 
 
 @pytest.fixture

@@ -280,6 +280,7 @@ def picture(text: str) -> SafeString:
 class FailureAdmin(ViewOnlyAdmin):
     """Logins that failed, the newest hundred thousand."""
 
+    nothing = "Nobody failed to log in."
     list_display = ("attempt_time", "username", "ip_address", "locked_out", "path_info")
     list_filter = ("locked_out",)
     search_fields = ("username", "ip_address")

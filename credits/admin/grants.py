@@ -62,6 +62,7 @@ class StateFilter(DropdownFilter):
 class GrantAdmin(WithRowButtons, MoneyAdmin):
     """Lots of credits: where they came from, when they end, what remains, what became of them."""
 
+    nothing = "No grants. Nobody was given credits yet."
     list_display = (
         "made_at",
         "organization",
@@ -155,6 +156,7 @@ class WaitingFilter(DropdownFilter):
 class PendingGrantAdmin(MoneyAdmin):
     """Credits that are to come at a moment, and what became of them."""
 
+    nothing = "Nothing is to come. Every grant has begun."
     list_display = (
         "effective_at",
         "organization",

@@ -76,6 +76,7 @@ class RehearsalForm(forms.Form):
 class RehearsalAdmin(ViewOnlyAdmin):
     """Rehearsals of renewals, newest first. A worker looks at each organization; nothing moves until somebody runs it."""
 
+    nothing = "Nobody looked ahead yet at what renewals would do."
     list_display = ("due_by", "total", "made_by", "made_at", "reason", "run")
     ordering = ("-id",)
     search_fields = ("reason", "performed_by")

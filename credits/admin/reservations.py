@@ -29,6 +29,7 @@ HOLD_TONES = {
 class ReservationAdmin(WithRowButtons, ManyAdmin, MoneyAdmin):
     """Holds on credits while work runs, and what became of them."""
 
+    nothing = "No holds. No work was begun yet."
     list_display = (
         "held_at",
         "organization",

@@ -46,6 +46,7 @@ class FailureStateFilter(admin.SimpleListFilter):
 class FailureAdmin(PublicIdSearch, ViewOnlyAdmin):
     """For whom work fails, and why. What waits for staff is tried again at the press of a button."""
 
+    nothing = "No failures. All work of the calendar was done."
     list_display = (
         "last_failed",
         "kind",

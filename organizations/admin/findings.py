@@ -22,6 +22,7 @@ PAGES: dict[str, Callable[[str], str]] = {}
 class FindingAdmin(PublicIdSearch, ViewOnlyAdmin):
     """What the audits found to be wrong."""
 
+    nothing = "No findings. The books fit together, and so do the prices."
     list_display = ("found_at", "check_name", "subject_shown", "organization_link", "detail_line")
     list_filter = (("job", AutocompleteSelectFilter), "check_name")
     list_filter_submit = True

@@ -55,6 +55,7 @@ class JobStateFilter(admin.SimpleListFilter):
 class JobAdmin(ViewOnlyAdmin):
     """Jobs, newest first. Workers write them; the page of one shows who has which part of it."""
 
+    nothing = "No job has run yet. The calendar starts them by itself."
     list_display = (
         "kind",
         "state_shown",

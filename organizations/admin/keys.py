@@ -29,6 +29,7 @@ class ApiKeyAdmin(WithRowButtons, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     Who did it is in the key's history, and in that of its organization.
     """
 
+    nothing = "No keys. Without one nobody can spend."
     list_display = (
         "name",
         "masked",

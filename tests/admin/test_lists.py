@@ -13,11 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from config.menu import ROOMS
 from credits.admin.columns import MoneyAdmin
 from credits.models import CreditConfig, LedgerEntry, Wallet
 from organizations.admin import exports
 from organizations.admin.change_lists import NEWER, OLDER
-from organizations.models import Actor, ApiKey, Organization
+from organizations.models import Actor, ApiKey, Failure, Organization
 from tests import factories as f
 from tests.admin.people import staff_who_may
 from tests.admin.test_pages import list_of, world
@@ -25,6 +26,14 @@ from tests.usage import people as p
 from usage.models import Denial, Limit, Rate, UsageEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+NEVER_EMPTY = {
+    *("organizations.organization", "organizations.actor", "organizations.group"),
+    *("organizations.usageprofile", "organizations.alertrule", "credits.creditconfig"),
+    *("credits.billingperiod", "usage.monthlyuse", "usage.aimodel", "usage.rate"),
+    *("django_celery_beat.periodictask", "auth.user", "auth.group", "axes.accesslog"),
+}
+"""Lists that are filled from the first day on, or whose empty page only asks to add something."""
 
 
 @pytest.fixture
@@ -226,3 +235,13 @@ def test_a_list_says_what_it_means_that_it_is_empty(ana: Client) -> None:
     html = ana.get(list_of(Denial), {"q": "nobody"}).content.decode()
     assert "Nothing fits" in html
     assert "yielded" not in html
+
+
+def test_of_the_menu_say_what_it_means_that_they_are_empty(ana: Client) -> None:
+    rows = {model._meta.label_lower: row for model, row in admin.site._registry.items()}
+    lists = {f"{page.app}.{page.model}" for room in ROOMS for page in room.pages}
+
+    silent = {label for label in lists if not getattr(rows[label], "nothing", "")}
+
+    assert silent == NEVER_EMPTY
+    assert "No failures. All work" in ana.get(list_of(Failure)).content.decode()

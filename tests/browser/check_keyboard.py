@@ -28,6 +28,7 @@ def test_credits_are_granted(staff: Desk) -> None:
 
     staff.see("500 credits")
     staff.page.locator("header.head").get_by_text("Brightwater Publishing").wait_for()
+    assert staff.pointed == 0
 
 
 def test_refused_work_is_let_pass(staff: Desk, house: House) -> None:
@@ -39,6 +40,7 @@ def test_refused_work_is_let_pass(staff: Desk, house: House) -> None:
     explain_and_confirm(staff, "Set the cap")
 
     staff.see("The cap of Brightwater Publishing: ")
+    assert staff.pointed == 0
 
 
 def test_the_page_of_an_effect_has_no_fault(staff: Desk) -> None:

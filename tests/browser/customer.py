@@ -5,6 +5,7 @@ import re
 import urllib.error
 import urllib.request
 from typing import Any
+from uuid import uuid4
 
 from tests.config.test_run import House
 
@@ -28,6 +29,7 @@ def call(house: House, whose: str, method: str, path: str, **body: Any) -> dict[
         headers={
             "Authorization": f"Bearer {key(house, whose)}",
             "Content-Type": "application/json",
+            "Idempotency-Key": f"{uuid4()}",
         },
     )
     try:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request
 
+from tests.browser.tasks import Task
 from tests.config.test_run import House
 
 FIRST_PAGE = "/admin/"
@@ -53,7 +54,7 @@ class Desk:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
-        self.clicks = 0
+        self.clicks = self.pointed = 0
         self.complaints: list[str] = []
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._hear)
@@ -84,6 +85,7 @@ class Desk:
     ) -> None:
         """Click on a link or button by its words, or on what was found."""
         self.clicks += 1
+        self.pointed += 1
         self._named(what, role=role, exact=exact).click()
 
     def choose(self, label: str, value: str) -> None:
@@ -114,11 +116,16 @@ class Desk:
     def find(self, text: str) -> None:
         """Find something by Ctrl-K, and go to the first thing found."""
         self.page.keyboard.press("Control+k")
-        self.page.locator("#search-input-command").press_sequentially(text)
+        self.page.locator("#search-input-command:focus").wait_for()
+        self.write(text)
         self.page.locator("#command-results-list li a").first.wait_for()
         before = self.page.url
         self.press("Enter")
         self.page.wait_for_url(lambda url: url != before)
+
+    def within(self, task: Task) -> None:
+        """Say that what was done costs no more clicks than its task may."""
+        assert self.clicks <= task.clicks, task.title
 
     def see(self, text: str | re.Pattern[str]) -> None:
         """Wait until a text is there."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.backstage import run
 from tests.browser.customer import refused_by_the_cap
 from tests.browser.desk import VIEWS, Desk, View
 from tests.config.test_run import PROJECT, House
@@ -94,6 +95,11 @@ PAGES: dict[str, Callable[[Desk], None]] = {
     "prices": first_of("/admin/usage/aimodel/"),
     "most": path("/admin/usage/monthlyuse/"),
     "jobs": path("/admin/organizations/job/"),
+    "statements": path("/admin/credits/billingperiod/month/"),
+    "many": first_of("/admin/organizations/bulkaction/"),
+    "import": first_of("/admin/organizations/import/"),
+    "approval": first_of("/admin/organizations/proposal/"),
+    "alerts": path("/admin/organizations/alert/"),
 }
 
 
@@ -120,6 +126,7 @@ def test_pages(staff: Desk, house: House, view: View) -> None:
     worked(staff)
     if view is VIEWS[0]:
         refused_by_the_cap(house)
+        run(house, "from tests.browser import rows\nrows.to_be_shown()")
     for name, go in PAGES.items():
         staff.go("/admin/")
         go(staff)

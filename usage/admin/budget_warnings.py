@@ -76,6 +76,7 @@ class BudgetWarningAdmin(OwnedAdmin):
     """Warnings that refuse nothing: crossing one is an alert, here and in the API."""
 
     form = BudgetWarningForm
+    nothing = "No warnings. Alerts come from the caps alone."
     list_display = ("whose", "organization_link", "budget_shown", "percents_shown")
     list_filter = (
         ("organization", AutocompleteSelectFilter),

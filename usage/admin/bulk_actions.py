@@ -70,6 +70,7 @@ class BulkActionAdmin(ApprovalAdmin):
     """Actions on many at once, newest first."""
 
     approval = BulkApproval
+    nothing = "Nothing was done to many at once yet."
     list_display = (
         *("proposed", "verb", "whom", "state_shown"),
         *("proposed_by", "decided_by", "reason"),

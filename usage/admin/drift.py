@@ -159,6 +159,7 @@ def _digest(differences: Sequence[Difference]) -> str:
 class AcceptedDifferenceAdmin(ViewOnlyAdmin):
     """Differences from the list that are meant: who said so, and why. Told again once either side says something else."""
 
+    nothing = "No price differs on purpose from the public list."
     list_display = (
         "model_link",
         "what",

@@ -87,6 +87,7 @@ class UsedAdmin(MoneyAdmin):
 class UsageEventAdmin(UsedAdmin):
     """One piece of work that was done, and what it cost."""
 
+    nothing = "No work was done yet."
     list_display = (
         "occurred",
         "organization_link",

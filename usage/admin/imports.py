@@ -39,6 +39,7 @@ ADD, APPROVE = "organizations.add_import", "organizations.approve"
 class ImportAdmin(ViewOnlyAdmin):
     """Files that staff brought, newest first. A worker looks at each, and does what it says once somebody starts it."""
 
+    nothing = "Nothing was imported yet."
     list_display = (
         "kind_shown",
         "file_name",

@@ -62,6 +62,9 @@ class ThresholdsAdmin(OwnedAdmin):
     """From where on an organization's work is downgraded, and from where on nothing is admitted."""
 
     form = ThresholdsForm
+    nothing = (
+        "No thresholds. No work is moved to cheaper models, or stopped, by what a month costs."
+    )
     list_display = ("name", "downgrade_shown", "shutoff_shown")
     ordering = ("-organization_id",)
     search_fields = ("organization__name",)
@@ -157,6 +160,7 @@ class LimitAdmin(OwnedAdmin):
 
     form = LimitForm
     choose_form = ChooseScopeForm
+    nothing = "No limits. What people may spend is bounded by their organizations alone."
     list_display = ("whose", "scope_shown", "organization_link", "cap_shown", "updated_at")
     list_filter = ("scope", ("organization", AutocompleteSelectFilter))
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "group")

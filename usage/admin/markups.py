@@ -102,6 +102,7 @@ class MarkupAdmin(Factors, EditedAdmin):
     """Markups for everybody: the one of a model before that of its provider, and that before the one of all models."""
 
     form = ScopeForm
+    nothing = "No markups. Everybody pays what the rate card says."
     list_display = ("scope_shown", "starts_at", "factor_shown")
     list_filter = ("provider", ("model", AutocompleteSelectFilter), ("starts_at", WindowFilter))
     ordering = ("provider", "model", "-starts_at")
@@ -121,6 +122,7 @@ class CustomerPriceAdmin(Factors, OwnedAdmin):
     """Markups of one organization, and of its children that have none of their own, instead of those for everybody."""
 
     form = CustomerForm
+    nothing = "No customer has prices of their own."
     list_display = ("organization", "scope_shown", "starts_at", "factor_shown")
     list_filter = (
         ("organization", AutocompleteSelectFilter),

@@ -29,6 +29,7 @@ class ProposalAdmin(ApprovalAdmin):
     """What is proposed of organizations. Who may propose sees it."""
 
     approval = ActionApproval
+    nothing = "Nothing waits for a second person."
     list_display = (
         "proposed",
         "what",

@@ -38,6 +38,7 @@ class WhatIfAdmin(ExportedAdmin):
     """Questions that staff asked, and their answers. Nothing that is asked changes anything."""
 
     form = WhatIfForm
+    nothing = "Nobody asked yet what other rules would have come to."
     list_display = ("asked", "month_shown", "whose", "tried", "state", "asked_by")
     ordering = ("-id",)
     list_per_page = 50

@@ -1,0 +1,158 @@
+"""A row of whatever the demo has none of, so that every page of the console is there to be looked at. Run in the house, never in a test itself."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from django.contrib.auth.models import User
+from django.test import Client
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from credits.services import rehearsing
+from organizations import clock, jobs
+from organizations.models import Env, Failure, Finding, Job, Organization
+from tests import factories as f
+from tests.admin.people import client_of, use
+from tests.usage import people as p
+from tests.usage.bringing import looked_at
+from usage import what_if
+from usage.models import AcceptedDifference, AIModel
+from usage.services import groups, price_proposals
+from usage.services.noticing import NOTICE
+from usage.services.what_if import ask
+
+HOST = "127.0.0.1"
+DAY = timedelta(days=1)
+CUSTOMERS = """external_id,name,parent,allowance,monthly_cap
+quay-1,Quayside Radio,,500,2000
+quay-2,Quayside Records,quay-1,"1,000",2000
+quay-3,Quayside Books,quay-1,250,
+quay-4,Quayside Maps,quay-1,250,none
+"""
+
+
+def make() -> None:
+    """Make them. Once is enough."""
+    now = clock.now()
+    child = Organization.objects.get(name="Brightwater Publishing", env=Env.LIVE)
+    ben = client_of(staff_called("ben"), HTTP_HOST=HOST)
+    _of_the_calendar(child)
+    _of_money(child, ben)
+    _of_rules(child)
+    _of_prices()
+    looked_at("people", "organization,name\nnobody,Ana\n", now=now)
+    ask(
+        changes=what_if.Changes({}),
+        month=date(now.year, now.month, 1),
+        organization=child,
+        asked_by="ben",
+        now=now,
+    )
+    jobs.run(NOTICE, now=clock.now, worker="rows")
+
+
+def to_be_shown() -> None:
+    """Make what pictures show: budgets, a file of customers, credits for many, and what waits for another person. Once is enough."""
+    now = clock.now()
+    child = Organization.objects.get(name="Brightwater Publishing", env=Env.LIVE)
+    ben = client_of(staff_called("ben"), HTTP_HOST=HOST)
+    _budgets(child)
+    looked_at(
+        "customers", CUSTOMERS, now=now, performed_by="ben", reason="Moved from the old system"
+    )
+    _for_many(ben, amount="500", reason="Goodwill after Tuesday's outage")
+    firm = Organization.objects.get(name="Oakline Legal")
+    use(ben, "grant", firm, amount="150000", reason="Order 1108, paid in advance", category="paid")
+    jobs.run(NOTICE, now=clock.now, worker="rows")
+
+
+def _budgets(child: Organization) -> None:
+    now = clock.now()
+    ada, felix, yuki = child.actors.filter(kind="user").order_by("id")[:3]
+    for key, name, kind, members, cap in (
+        ("lab", "Editorial lab", "entity", (ada, yuki), 3_000),
+        ("covers", "Covers", "entity", (felix,), 1_200),
+        ("print", "Print desk", "team", (ada, felix), 2_500),
+    ):
+        group = groups.create_group(organization=child, kind=kind, key=key, name=name, now=now)
+        for member in members:
+            groups.add_member(group=group, actor=member)
+        p.limit(child, cap, "group", group=group)
+    p.limit(child, 4_000, "actor", actor=ada)
+    p.limit(child, 1_500, "resource", resource_type="app", resource_id="writer")
+    p.budget_warning(child, 80, 100, budget=9_000)
+    p.thresholds(child, downgrade=9_000, shutoff=12_000)
+
+
+def _for_many(ben: Client, **fields: str) -> None:
+    found = Organization.objects.filter(env=Env.LIVE, parent__isnull=False)
+    ids = ",".join(str(id) for id in found.values_list("pk", flat=True))
+    usual = {"once": uuid4(), "priority": "50", "category": "goodwill", "step": "preview"}
+    ben.post(f"/admin/organizations/organization/many/grant/?ids={ids}", {**usual, **fields})
+
+
+def staff_called(name: str) -> User:
+    """Return an administrator with a second factor that nobody was asked for yet."""
+    user = User.objects.filter(username=name).first() or User.objects.create_superuser(name)
+    TOTPDevice.objects.get_or_create(user=user, name="app")
+    return user
+
+
+def _of_the_calendar(child: Organization) -> None:
+    now = clock.now()
+    job = Job.objects.earliest("started_at")
+    Finding.objects.create(
+        job=job, organization=child, check_name="sums", subject=child.public_id, detail="1, not 2"
+    )
+    Failure.objects.create(
+        kind="expire",
+        organization=child,
+        error="KeyError: 'x'",
+        attempts=8,
+        first_failed_at=now - DAY,
+        last_failed_at=now,
+    )
+
+
+def _of_money(child: Organization, ben: Client) -> None:
+    now = clock.now()
+    f.make_key(child, name="trying", env=Env.TEST, now=now)
+    f.schedule(child, 30, effective_at=now + DAY, now=now)
+    use(ben, "grant", child, amount="150000")
+    _for_many(ben, amount="5", reason="goodwill")
+    rehearsing.begin_rehearsal(
+        until=now + 32 * DAY, reason="the next month", performed_by="ben", now=now
+    )
+
+
+def _of_rules(child: Organization) -> None:
+    ada = child.actors.order_by("id").first()
+    p.limit(child, 4_000, "actor", actor=ada)
+    p.thresholds(child, downgrade=90_000, shutoff=95_000)
+    p.budget_warning(child, 80, 100, budget=30_000)
+
+
+def _of_prices() -> None:
+    now = clock.now()
+    model = AIModel.objects.order_by("slug").first()
+    assert model is not None
+    p.markup(since=now + 30 * DAY)
+    p.markup(of=Organization.objects.get(name="Oakline Legal"), since=now + 30 * DAY)
+    AcceptedDifference.objects.create(
+        model=model,
+        unit="input_tokens",
+        own=Decimal(2),
+        listed=Decimal(1),
+        reason="agreed",
+        accepted_by="ben",
+        accepted_at=now,
+    )
+    price_proposals.propose(
+        action="markup",
+        payload={},
+        subject="all prices",
+        effect="100 % dearer",
+        reason="costs",
+        proposed_by="ben",
+        now=now,
+    )

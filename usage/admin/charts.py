@@ -67,11 +67,12 @@ def stacked(
         max([*sums, *(value for each in compared for value in each.values)], default=ZERO)
     )
     return format_html(
-        '<figure class="plot"><div class="chart-plot"><span class="chart-top">{top}</span>'
+        '<figure class="plot"><div class="chart-plot"><span class="chart-top">{top}</span><span class="chart-mid">{half}</span>'
         '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
         '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}{before}</svg></div>'
         '<div class="chart-days" aria-hidden="true">{ends}</div><ul class="legend">{legend}</ul>{table}</figure>',
         top=credits(top),
+        half=credits(top / 2),
         width=len(days) * 10,
         label=label,
         columns=format_html_join(

@@ -168,7 +168,7 @@ def _told(rule: Rule, row: Any, was: Any, names: Mapping[Any, str]) -> Happened:
     title = f"{rule.title} {rule.named(row)}".strip()
     verb = {"+": "made", "-": "deleted"}.get(row.history_type, "changed")
     changes = () if was is None or row.history_type != "~" else tuple(_compared(row, was, names))
-    tone = {"made": "good", "deleted": "bad"}.get(verb, "info")
+    tone = {"deleted": "bad"}.get(verb, "quiet")
     key = getattr(row, rule.model._meta.pk.attname)
     url = "" if verb == "deleted" else _page_of(rule.model, key)
     reason = getattr(row, "history_why", "")

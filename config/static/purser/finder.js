@@ -18,3 +18,16 @@ document.addEventListener(
     },
     true,
 );
+
+// The finder has the focus as soon as it can take it. The theme tries once, soon after it is asked, and a busy browser shows it later than that.
+const takeFocus = (tries = 120) => {
+    const field = document.getElementById("search-input-command");
+    if (!field || !tries || document.activeElement === field) return;
+    field.focus();
+    requestAnimationFrame(() => takeFocus(tries - 1));
+};
+addEventListener("opencommand", () => takeFocus());
+addEventListener("keydown", (event) => {
+    const types = event.target.closest?.("input, textarea, select, [contenteditable]");
+    if (event.key === "k" && (event.ctrlKey || event.metaKey) && !types) takeFocus();
+});

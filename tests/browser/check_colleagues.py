@@ -60,7 +60,7 @@ def test_an_alert_is_acknowledged_in_four_clicks(staff: Desk, house: House) -> N
     row = staff.page.locator("#result_list tbody tr", has_text="needs somebody").first
     staff.click(row.get_by_role("link").first)
     staff.click("Acknowledge", role="link")
-    staff.page.get_by_label(re.compile("^(Why|Reason|Note)")).first.fill("I call them today")
+    staff.page.locator("#id_note").fill("I call them today")
     staff.click("Acknowledge", role="button")
 
     staff.see("acknowledged")

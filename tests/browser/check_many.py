@@ -20,7 +20,7 @@ def bring(staff: Desk, file: str) -> None:
     """Bring a file of customers, and have it looked at."""
     sent = FilePayload(name="customers.csv", mimeType="text/csv", buffer=file.encode())
     staff.page.locator("input[type=file]").set_input_files(sent)
-    staff.page.get_by_label(re.compile("^Reason")).fill("the move from the old system")
+    staff.page.locator("#id_reason").fill("the move from the old system")
     staff.click("Look at it", role="button")
 
 
@@ -68,7 +68,7 @@ def test_a_month_by_other_prices_is_four_clicks_away(staff: Desk) -> None:
     staff.click("Prices", role="link")
     staff.click("What if", role="link", exact=True)
     staff.click(staff.page.locator("a[href$='/whatif/add/']").first)
-    staff.page.get_by_label("Prices times").fill("1.25")
+    staff.page.locator("#id_multiplier").fill("1.25")
     staff.click("Save", role="button", exact=True)
 
     staff.see(re.compile(r"prices times 1.25", re.IGNORECASE))

@@ -15,13 +15,14 @@ from credits.admin.forms import CreditsField
 from credits.admin.raising import raised
 from credits.admin.today import cap_in_words
 from credits.models import ZERO
+from credits.templatetags.amounts import credits
 from organizations import ids
 from organizations.admin.actions import Action, ActionForm, Command, Figure, Outcome
 from organizations.models import Actor, Group, Organization
 from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
 from usage.models import Limit
-from usage.services import controls, limits, subjects
+from usage.services import budgets, controls, limits, subjects
 
 Scope = Limit.Scope
 DEFAULTS = {
@@ -119,7 +120,9 @@ class SetLimit(Action):
         subject = _subject(command)
         limit = subject.limit_in(command.organization)
         own = "none of its own" if limit is None else cap_in_words(limit.cap)
-        return [Figure(subject.name, "Credits in a calendar month", own)]
+        figures = [Figure(subject.name, "Credits in a calendar month", own)]
+        actor = subject.fields.get("actor")
+        return [*figures, *(standing_figures(actor, now=command.now) if actor else ())]
 
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return []  # whose they are depends on what was asked
@@ -145,6 +148,18 @@ class SetLimit(Action):
             limit=limit, changed=changed, performed_by=command.performed_by, now=command.now
         )
         return Outcome(f"The limit of {subject.name}: {cap_in_words(cap)}.")
+
+
+def standing_figures(actor: Actor, *, now: datetime) -> list[Figure]:
+    """Return what a person used this month, and whether their limit stops new work."""
+    standing = budgets.standing_of(actor, now=now)
+    cap = standing.terms.cap
+    stopped = cap is not None and standing.used >= cap
+    said = "refused by the limit" if stopped else "not stopped by the limit"
+    return [
+        Figure(actor.name, "Used this month", credits(standing.used)),
+        Figure(actor.name, "New work", said, int(stopped)),
+    ]
 
 
 def without_limit(limit: Limit) -> Decimal | None:

@@ -14,19 +14,17 @@ from credits.admin.hold_actions import OF_HOLDS
 from credits.admin.rule_actions import CapForm, SetCap
 from credits.admin.today import left_to_spend
 from credits.models import ZERO
-from credits.templatetags.amounts import credits
 from organizations import bulk
 from organizations.admin import many as carrying_out
 from organizations.admin.actions import ActionForm, Command, Figure
 from organizations.admin.many import Asked, Many, asked
 from organizations.bulk import MOST
 from organizations.jobs import Work
-from organizations.models import Actor, BulkAction, BulkItem, Organization
+from organizations.models import BulkAction, BulkItem, Organization
 from organizations.models.bulk import Subject
 from usage.admin.actions import Forgive
-from usage.admin.limit_actions import SetLimit
+from usage.admin.limit_actions import SetLimit, standing_figures
 from usage.admin.person_actions import SwitchOff
-from usage.services import budgets
 
 
 class GrantManyForm(GrantForm):
@@ -112,10 +110,6 @@ class LimitMany(OfPeople):
         assert item.actor is not None
         return {**data, "whose": item.actor.public_id, "actor": item.actor}
 
-    def figures(self, command: Command) -> list[Figure]:
-        own = super().figures(command)
-        return [*own, *_standing(command.data["actor"], now=command.now)]
-
 
 class SwitchOffMany(OfPeople):
     action = SwitchOff()
@@ -141,19 +135,8 @@ class ForgiveMany(OfPeople):
     gate = "New work"
 
     def figures(self, command: Command) -> list[Figure]:
-        work = _standing(command.data["actor"], now=command.now)[1:]
+        work = standing_figures(command.data["actor"], now=command.now)[1:]
         return [*super().figures(command), *work]
-
-
-def _standing(actor: Actor, *, now: datetime) -> list[Figure]:
-    standing = budgets.standing_of(actor, now=now)
-    cap = standing.terms.cap
-    stopped = cap is not None and standing.used >= cap
-    said = "refused by the limit" if stopped else "not stopped by the limit"
-    return [
-        Figure(actor.name, "Used this month", credits(standing.used)),
-        Figure(actor.name, "New work", said, int(stopped)),
-    ]
 
 
 OF_ORGANIZATIONS: tuple[Many, ...] = (GrantMany(), CapMany())

@@ -82,6 +82,7 @@ class PriceProposalAdmin(ApprovalAdmin):
     """What is proposed of prices. Who may approve sees it."""
 
     approval = PriceApproval
+    nothing = "No change of prices waits for a second person."
     list_display = ("proposed", "subject", "effect", "proposed_by", "state_shown", "decided_by")
     search_fields = ("subject", "proposed_by", "reason")
     search_help_text = "What it changes, who proposed it, or a word of the reason"

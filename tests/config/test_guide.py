@@ -51,7 +51,7 @@ class TestDocument:
         for words, path in PICTURE.findall(document.read_text()):
             picture = document.parent / path
             assert picture.exists(), path
-            assert picture.stat().st_size <= LARGEST, path
+            assert 1_000 < picture.stat().st_size <= LARGEST, path
             assert words, path
 
 

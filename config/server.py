@@ -25,7 +25,10 @@ from config.headers import environ_of, length_of
 from config.wsgi import application as django
 
 THREADS = 16
-"""Of one process: they wait for the database, and for nothing else. As many connections to it are open at most."""
+"""Of one process, for the API: they wait for the database, and for nothing else."""
+CONSOLE_THREADS = 4
+"""And for the pages of the admin: however slow these are, the API has its own. As many connections are open at most as there are threads of both."""
+CONSOLE = "/admin/"
 SMALL_BYTES = 64 * 1024
 """Bodies that are read while it is found out who asks: nearly all of them, and they are here already."""
 SLOW_BODIES = 16
@@ -72,6 +75,7 @@ class Server:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
+        self._console = ThreadPoolExecutor(CONSOLE_THREADS, thread_name_prefix="console")
         self._slow: Counter[str] = Counter()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -95,10 +99,12 @@ class Server:
             environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
         if 0 < (body.announced or 0) <= SMALL_BYTES:
             body.expect()
-        answer = await loop.run_in_executor(self._threads, answer_to, environ)
+        is_page = environ["PATH_INFO"].startswith(CONSOLE)
+        threads = self._console if is_page else self._threads
+        answer = await loop.run_in_executor(threads, answer_to, environ)
         if answer is None:
             await self._wait_for(body, environ)
-            answer = await loop.run_in_executor(self._threads, answer_to, environ)
+            answer = await loop.run_in_executor(threads, answer_to, environ)
         assert answer is not None  # its body is here, or refused
         with answer.file or nullcontext():
             await _send(protocol, answer, is_last=not body.is_over)

@@ -1,13 +1,17 @@
 """The server through its socket: who sends slowly, half, or twice keeps nobody waiting and moves nothing."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from itertools import cycle, islice
+from types import SimpleNamespace
+from typing import Self
 
 import pytest
 
-from config import bodies
+from config import bodies, server
 from config.server import SLOW_BODIES, THREADS
 from credits.models import Reservation
 from organizations.models import ApiKey, Organization
@@ -135,6 +139,55 @@ class TestHalfSentBodies:
                 open_lines.enter_context(closing(line.send(f"X-Slow-{number}: ")))
 
             everybody_answers(port, secret)
+
+
+class Caller:
+    """What granian calls with: a request without a body, and where its answer goes."""
+
+    def __init__(self, path: str) -> None:
+        headers = SimpleNamespace(keys=list, get_all=lambda name: [])
+        self.scope = SimpleNamespace(
+            server="127.0.0.1:80", client="127.0.0.1:1", scheme="http", http_version="1.1"
+        )
+        vars(self.scope).update(method="GET", path=path, query_string="", headers=headers)
+        self.status = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration
+
+    def response_bytes(self, status: int, headers: object, content: bytes) -> None:
+        self.status = status
+
+
+class TestConsole:
+    def test_that_waits_leaves_the_api_its_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        may_go_on = threading.Event()
+
+        def answer_to(environ: dict[str, str]) -> server.Answer:
+            if environ["PATH_INFO"].startswith("/admin/"):
+                may_go_on.wait(60)
+            return server.Answer(200)
+
+        async def ask() -> None:
+            one = server.Server()
+            pages = [Caller("/admin/") for _ in range(2 * THREADS)]
+            waiting = [asyncio.create_task(one.__rsgi__(page.scope, page)) for page in pages]
+            try:
+                for path in ("/healthz", "/api/v1/whoami", "/administrators"):
+                    caller = Caller(path)
+                    await asyncio.wait_for(one.__rsgi__(caller.scope, caller), 30)
+                    assert caller.status == 200
+                assert {page.status for page in pages} == {0}
+            finally:
+                may_go_on.set()
+                await asyncio.gather(*waiting)
+            assert {page.status for page in pages} == {200}
+
+        monkeypatch.setattr(server, "answer_to", answer_to)
+        asyncio.run(ask())
 
 
 class TestUnreadBodies:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest
@@ -40,6 +41,13 @@ class HistoryAdmin(SimpleHistoryAdmin, ModelAdmin):
         if request.method != "GET":
             raise PermissionDenied
         return super().history_form_view(request, *args, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what is no field of the form: all of a row that nobody edits, of an old version of it too."""
+        is_said = bool(self.fieldsets or self.fields)
+        if is_said and obj is not None and not self.has_change_permission(request, obj):
+            return flatten_fieldsets(self.get_fieldsets(request, obj))
+        return super().get_readonly_fields(request, obj)
 
     def get_historical_record_context_helper(
         self, request: HttpRequest, historical_record: Any

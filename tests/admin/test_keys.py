@@ -213,6 +213,13 @@ class TestHistory:
         page = ana.get(reverse("admin:organizations_apikey_change", args=[old.pk]))
         assert "staff:ana" in page.content.decode()
 
+    def test_shows_an_old_version_of_a_key(self, ana: Client) -> None:
+        make_key(make_organization())
+        version = ApiKey.history.earliest()
+        url = reverse("admin:organizations_apikey_simple_history", args=[version.id, version.pk])
+
+        assert ana.get(url).status_code == 200
+
     def test_puts_nothing_back(self, ana: Client) -> None:
         organization = make_organization()
         use(ana, "suspend", organization)

@@ -17,7 +17,7 @@ from credits.templatetags.amounts import cell, credits
 from organizations import clock
 from organizations.admin import Headed, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.cells import UNLIMITED
-from organizations.admin.change_lists import KeysetList
+from organizations.admin.change_lists import KeysetList, sortable
 
 MONTHS = 13
 
@@ -94,6 +94,9 @@ class MoneyAdmin(Headed, PublicIdSearch, ViewOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
         return KeysetList
+
+    def get_sortable_by(self, request: HttpRequest) -> Sequence[Any]:
+        return sortable(self, self.get_list_display(request))
 
     def heading(self, row: Any) -> str:
         return f"{row.wallet.organization}: {row}"

@@ -1,15 +1,24 @@
 """How lists are paged and narrowed down: by where a page ends rather than by its number, and by filters that show."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import get_fields_from_path
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Model, Q
+from django.db import OperationalError, connection, transaction
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+from organizations.idempotency import sqlstate
+
 OLDER, NEWER = "older-than", "newer-than"
+LOOKED_AT = 20_000
+"""How many rows a page looks at where no index finds what is asked for. The next page goes on from there."""
+HURRY_MS = 150
+"""How long an index is waited for before that."""
+CANCELLED = "57014"
 _ENDS = ("__exact", "__id", "_id")
 
 
@@ -62,6 +71,8 @@ class KeysetList(ChipList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.cursors = {name: request.GET.get(name, "") for name in (OLDER, NEWER)}
         self.older_url = self.newer_url = ""
+        self.looked_until: Any = None
+        """The row at which a page stopped looking before it was full."""
         super().__init__(request, *args, **kwargs)
 
     def get_filters_params(self, params: Any = None) -> Any:
@@ -69,6 +80,10 @@ class KeysetList(ChipList):
             self.params.pop(cursor, None)
             self.filter_params.pop(cursor, None)
         return super().get_filters_params(params)
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Return by what a column is ordered; nothing where that is by no index, whatever the address says."""
+        return super().get_ordering_field(field_name) if field_name in self.sortable_by else None
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page, and one row more: nothing is counted, and nothing is passed over."""
@@ -80,14 +95,45 @@ class KeysetList(ChipList):
         beyond = self._beyond(keys, self.cursors[NEWER] or self.cursors[OLDER], is_back)
         rows = self.queryset if beyond is None else self.queryset.filter(beyond)
         is_back = is_back and beyond is not None
-        found = list((rows.reverse() if is_back else rows)[: self.list_per_page + 1])
-        has_more = len(found) > self.list_per_page
+        found = self._found(rows.reverse() if is_back else rows, keys, beyond)
+        has_more = len(found) > self.list_per_page or self.looked_until is not None
         found = found[: self.list_per_page]
         self._show(found[::-1] if is_back else found)
-        if found and (has_more or is_back):
-            self.older_url = self.get_query_string({OLDER: self.result_list[-1].pk})
-        if found and (has_more if is_back else beyond is not None):
-            self.newer_url = self.get_query_string({NEWER: self.result_list[0].pk})
+        self._lead_on(has_more, is_back, beyond is not None)
+
+    def _lead_on(self, has_more: bool, is_back: bool, is_within: bool) -> None:
+        """Say where the pages before and after this one begin."""
+        rows = [row.pk for row in self.result_list]
+        first, last = (rows[0], rows[-1]) if rows else (None, None)
+        if is_back:
+            first, last = self.looked_until or first, last or self.cursors[NEWER]
+        else:
+            first, last = first or self.cursors[OLDER], self.looked_until or last
+        if last and (has_more or is_back):
+            self.older_url = self.get_query_string({OLDER: last})
+        if first and (has_more if is_back else is_within):
+            self.newer_url = self.get_query_string({NEWER: first})
+
+    def _found(
+        self, rows: QuerySet[Any], keys: list[tuple[str, bool]], beyond: Q | None
+    ) -> list[Model]:
+        """Return the rows of a page and one more; of what no index finds in time, those among the next so many that are looked at."""
+        wanted = self.list_per_page + 1
+        is_by_id = keys[0][0] == self.lookup_opts.pk.name
+        if not is_by_id or not (self.query or self.filter_params):
+            return list(rows[:wanted])
+        found = _in_a_hurry(rows[:wanted])
+        if found is not None:
+            return found
+        is_falling = keys[0][1] == rows.query.standard_ordering
+        every = self.model._default_manager.order_by("-pk" if is_falling else "pk")
+        every = every if beyond is None else every.filter(beyond)
+        edge = every.values_list("pk", flat=True)[LOOKED_AT : LOOKED_AT + 1].first()
+        if edge is None:
+            return list(rows[:wanted])
+        found = list(rows.filter(**{f"pk__{'gte' if is_falling else 'lte'}": edge})[:wanted])
+        self.looked_until = edge if len(found) < wanted else None
+        return found
 
     def _show(self, rows: list[Model]) -> None:
         paginator = self.model_admin.get_paginator(None, self.queryset, self.list_per_page)
@@ -134,6 +180,31 @@ class KeysetList(ChipList):
         first, falls = keys[0]
         edge = "lte" if falls != is_back else "gte"
         return Q(**{f"{first}__{edge}": row[first]}) & beyond
+
+
+def sortable(rows: Any, columns: Sequence[Any]) -> list[Any]:
+    """Return the columns of a list that are ordered by its primary key: no index of a table that only grows has another order for all of it."""
+    names = [name for name in columns if isinstance(name, str)]
+    orders = {name: getattr(getattr(rows, name, None), "admin_order_field", name) for name in names}
+    return [name for name, order in orders.items() if order in ("pk", rows.opts.pk.name)]
+
+
+def _in_a_hurry(rows: QuerySet[Any]) -> list[Any] | None:
+    """Return rows; None if they are not found in time."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
+                [f"{HURRY_MS}ms"],
+            )
+            before, _ = cursor.fetchone()
+            found = list(rows)
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+            return found
+    except OperationalError as error:
+        if sqlstate(error) != CANCELLED:
+            raise
+        return None
 
 
 def _path(name: str) -> str:

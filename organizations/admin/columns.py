@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 
 from organizations import ids, words
 from organizations.admin.cells import column_of
+from organizations.admin.change_lists import CANCELLED
 from organizations.admin.exports import ExportedAdmin
 from organizations.idempotency import sqlstate
 from organizations.models import Actor, Env, Group, Organization
@@ -33,7 +34,6 @@ TONES = {
 MOST_OWNERS = 1_000
 """Of how many who are called alike the rows are looked for."""
 LIST_TIMEOUT_MS = 2_000
-CANCELLED = "57014"
 TOO_MUCH = (
     "That is too much to look through: narrow it down, by an id, a whole name or a shorter time."
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +16,7 @@ from django.urls import reverse
 from config.menu import ROOMS
 from credits.admin.columns import MoneyAdmin
 from credits.models import CreditConfig, LedgerEntry, Wallet
-from organizations.admin import exports
+from organizations.admin import change_lists, exports
 from organizations.admin.change_lists import NEWER, OLDER
 from organizations.models import Actor, ApiKey, Failure, Organization
 from tests import factories as f
@@ -91,6 +91,48 @@ def test_a_page_passes_over_no_row_and_counts_none(
     asked = [each["sql"] for each in seen if '"credits_ledgerentry"' in each["sql"]]
     assert asked
     assert not [sql for sql in asked if "OFFSET" in sql or "COUNT(" in sql]
+
+
+@pytest.mark.parametrize(("way", "begins"), [("older", ""), ("newer", "last")])
+def test_what_no_index_finds_is_looked_for_so_many_rows_at_a_time(
+    ana: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch, way: str, begins: str
+) -> None:
+    monkeypatch.setattr(change_lists, "_in_a_hurry", lambda rows: None)
+    monkeypatch.setattr(change_lists, "LOOKED_AT", 3)
+    f.adjust(nordwind, 9, now=f.later(hours=1))
+    for number in range(8, 15):
+        f.grant(nordwind, number, now=f.later(hours=number))
+    url = f"{list_of(LedgerEntry)}?kind__exact=adjust"
+    if begins:
+        url += f"&{NEWER}={LedgerEntry.objects.earliest('id').pk}"
+
+    looked = list(pages(ana, url, way))
+
+    assert [row.amount for rows in looked for row in rows] == [9]
+    assert len(looked) > 2
+    if way == "older":
+        assert "Nothing so far" in ana.get(url).content.decode()
+
+
+def test_an_index_is_waited_for_only_so_long(ana: Client, nordwind: Organization) -> None:
+    slow = LedgerEntry.objects.extra(where=["pg_sleep(20) IS NOT NULL"])
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert change_lists._in_a_hurry(slow) is None
+        assert change_lists._in_a_hurry(LedgerEntry.objects.all()[:2]) is not None
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() != (f"{change_lists.HURRY_MS}ms",)
+
+
+def test_rows_that_only_grow_are_ordered_by_nothing_else_than_their_ids(
+    ana: Client, nordwind: Organization
+) -> None:
+    for column in range(1, 10):
+        changes = ana.get(list_of(LedgerEntry), {"o": f"{column}"}).context["cl"]
+        numbers = [row.number for row in changes.result_list]
+        assert numbers in (sorted(numbers), sorted(numbers, reverse=True)), column
+
+    assert ana.get(list_of(LedgerEntry)).context["cl"].sortable_by == ["posted"]
 
 
 def test_usage_of_one_owner_is_paged_by_when_it_was(

@@ -1,6 +1,6 @@
 """The alert centre: what Purser noticed by itself, with what became of it, and the buttons with which staff take care of it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
@@ -23,7 +23,7 @@ from organizations import alerts, clock
 from organizations.admin import PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.actions import sentence, staff, visible
 from organizations.admin.cells import moment
-from organizations.admin.change_lists import KeysetList
+from organizations.admin.change_lists import KeysetList, sortable
 from organizations.models import Alert
 from usage.admin.alert_words import TONES, page_of, said, whose, with_whom
 
@@ -179,6 +179,9 @@ class AlertAdmin(PublicIdSearch, ViewOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
         return KeysetList
+
+    def get_sortable_by(self, request: HttpRequest) -> Sequence[Any]:
+        return sortable(self, self.get_list_display(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return with_whom(super().get_queryset(request))

@@ -6,6 +6,7 @@
 #   make pictures  what the console looks like, into var/pictures; those that the documents show, into docs/screenshots too
 #   make test-clients  go through the API with clients made of its document; installs them, one of them needs Node 20
 #   make bench   measure what the path of a request costs; docs/scale.md says what the lines mean
+#   make scale   fill a database with ten thousand customers, and measure every page of the console
 #   make check   lint, types, import layers, migrations, OpenAPI, Django's deployment checks
 #
 # PORT (8000), DATA_DIR (./var), DATABASE_URL and REDIS_URL are taken from the environment.
@@ -50,10 +51,11 @@ test-browser: .venv/requirements-dev.lock
 pictures: .venv/requirements-dev.lock
 	@exec $(BIN)/python -m pytest -n 0 -q -rs tests/browser/take_pictures.py $(ARGS)
 
-# Figures for docs/scale.md, on a database of its own that it removes first.
+# Figures for docs/scale.md, on a database of its own that it removes first: every page of the console before ten thousand customers;
+# with `ARGS=--renewal` what callers of the API notice of renewals.
 ORGANIZATIONS ?= 10000
 scale: .venv/requirements-dev.lock
-	@DATA_DIR=var/scale exec $(BIN)/python -m tests.scale $(ORGANIZATIONS)
+	@DATA_DIR=var/scale exec $(BIN)/python -m tests.scale $(ORGANIZATIONS) $(ARGS)
 
 # What the path of a request costs, beside what bounds it, on a database of its own that it removes afterwards: the figures of
 # docs/scale.md. `make bench ARGS='--seconds 2 --only http_pairs_spread'` for a short one, `--help` for what else there is.

@@ -25,16 +25,16 @@ MIGRATED = "test_purser_migrated_"
 
 def make(name: str) -> None:
     """Make a database and use it from now on: a copy of one that an earlier run migrated, if the migrations are still the same."""
-    migrated = MIGRATED + _migrations()
+    name_of_migrated = migrated()
     with connection._nodb_cursor() as cursor:
         # Whoever comes second waits for the first, as long as migrating takes, and then copies too.
         cursor.execute("SET lock_timeout = 0")
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", [MIGRATED])
-        cursor.execute("SELECT FROM pg_database WHERE datname = %s", [migrated])
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name_of_migrated])
         if cursor.fetchone() is None:
-            _migrate(cursor, migrated)
-        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
+            _migrate(cursor, name_of_migrated)
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{name_of_migrated}"')
     _use(name)
     # Rights on a database itself are not copied.
     with roles.as_owner():
@@ -50,7 +50,13 @@ def remove(name: str) -> None:
         cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _migrate(cursor: CursorWrapper, migrated: str) -> None:
+@cache
+def migrated() -> str:
+    """Return the name of the database that is migrated and empty, to copy: `make` made it."""
+    return MIGRATED + _migrations()
+
+
+def _migrate(cursor: CursorWrapper, name: str) -> None:
     """Make the database to copy, and remove those of other migrations. It has its name only when it is whole."""
     cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [MIGRATED])
     for (old,) in cursor.fetchall():
@@ -60,7 +66,7 @@ def _migrate(cursor: CursorWrapper, migrated: str) -> None:
     _use(unfinished)
     call_command("migrate", verbosity=0)
     connection.close()
-    cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{migrated}"')
+    cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
 
 
 def _use(name: str) -> None:

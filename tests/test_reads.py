@@ -5,10 +5,8 @@ them, where they find much and where they find nothing. Each statement is explai
 takes something that this file has no value for, it fails.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -24,6 +22,7 @@ from organizations.pagination import LOOKED_AT
 from organizations.scopes import ORG_ADMIN
 from tests import factories as f
 from tests.big_world import TAIL, BigWorld, database_of_its_own
+from tests.plans import Statement, explained, told
 from tests.routes import views
 
 pytestmark = [pytest.mark.django_db, pytest.mark.broken_books, pytest.mark.slow]
@@ -46,38 +45,6 @@ class Read(NamedTuple):
         return f"{self.path}?{'&'.join(f'{name}={value}' for name, value in self.query.items())}"
 
 
-class Statement(NamedTuple):
-    """One that was sent, with its plan."""
-
-    sql: str
-    plan: dict[str, Any]
-
-    @property
-    def nodes(self) -> Iterator[dict[str, Any]]:
-        below = [self.plan]
-        while below:
-            node = below.pop()
-            below += node.get("Plans", [])
-            yield node
-
-    @property
-    def rows_read(self) -> int:
-        """How many rows were read from tables, those that did not fit too."""
-        lost = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-        return int(
-            sum(
-                node["Actual Loops"]
-                * (node["Actual Rows"] + sum(node.get(name, 0) for name in lost))
-                for node in self.nodes
-                if "Relation Name" in node and node["Node Type"] != "ModifyTable"
-            )
-        )
-
-    @property
-    def blocks(self) -> int:
-        return int(self.plan.get("Shared Hit Blocks", 0) + self.plan.get("Shared Read Blocks", 0))
-
-
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[BigWorld]:
     with django_db_blocker.unblock(), database_of_its_own():
@@ -91,24 +58,6 @@ def big_tables(world: BigWorld, django_db_blocker: DjangoDbBlocker) -> set[str]:
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s", [BIG]
         )
         return {name for (name,) in cursor}
-
-
-@contextmanager
-def explained() -> Iterator[list[Statement]]:
-    """Explain every statement that only reads, before it is executed."""
-    found: list[Statement] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.lstrip("( \n").upper().startswith(("SELECT", "WITH")) and "EXPLAIN" not in sql:
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params)
-                ((answer,),) = cursor.fetchall()
-            plans = json.loads(answer) if isinstance(answer, str) else answer
-            found.append(Statement(sql, plans[0]["Plan"]))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        yield found
 
 
 class Asked:
@@ -247,7 +196,7 @@ def test_a_read(path: str, asked: Asked, big_tables: set[str]) -> None:
                 if problem:
                     wrong.setdefault(
                         f"{problem}: {statement.sql}",
-                        f"{problem}\n{read}\n{statement.sql}\n{_told(statement.plan)}",
+                        f"{problem}\n{read}\n{statement.sql}\n{told(statement.plan)}",
                     )
 
     assert not wrong, "\n\n".join(wrong.values())
@@ -288,30 +237,10 @@ def _pages(client: APIClient, read: Read) -> Iterator[list[Statement]]:
 
 
 def _problem(statement: Statement, path: str, big_tables: set[str]) -> str | None:
-    scanned = {
-        node.get("Relation Name") for node in statement.nodes if node["Node Type"] == "Seq Scan"
-    }
-    if whole := sorted(big_tables.intersection(map(str, scanned))):
+    if whole := sorted(big_tables & statement.scanned):
         return f"reads the whole of {', '.join(whole)}"
     if statement.rows_read > ALLOWED.get(path, AT_MOST):
         return f"reads {statement.rows_read} rows"
     if statement.blocks > BLOCKS_AT_MOST:
         return f"reads {statement.blocks} blocks"
     return None
-
-
-def _told(node: dict[str, Any], depth: int = 0) -> str:
-    """Return a plan as lines."""
-    names = (
-        "Index Name",
-        "Relation Name",
-        "Actual Rows",
-        "Actual Loops",
-        "Rows Removed by Filter",
-        "Index Cond",
-        "Filter",
-        "Sort Key",
-    )
-    said = ", ".join(f"{name}: {node[name]}" for name in names if node.get(name))
-    below = [_told(each, depth + 1) for each in node.get("Plans", [])]
-    return "\n".join([f"{'  ' * depth}{node['Node Type']} {said}", *below])

@@ -1,6 +1,6 @@
 """Measures the renewal of many organizations, and what the callers of the API notice of it.
 
-`make scale ORGANIZATIONS=10000` makes a database of its own and fills it with organizations whose month ended. Two workers renew them with
+`make scale ARGS=--renewal ORGANIZATIONS=10000` makes a database of its own and fills it with organizations whose month ended. Two workers renew them with
 nothing beside them. It fills it again and serves it, measures the API alone, then one worker (`manage.py renew`) with the API beside it, and
 checks the books at the end. What it prints is what docs/scale.md quotes.
 """

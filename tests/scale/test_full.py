@@ -1,0 +1,160 @@
+"""The console before ten thousand organizations with a million entries and events: no page takes long, and none keeps the API waiting.
+
+What is asserted are plans, rows, statements, and a processor's time; and of the API beside eight who search in vain, ratios by turns.
+"""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import override_settings
+from pytest_django.plugin import DjangoDbBlocker
+
+from organizations import clock
+from organizations.models import Organization
+from tests import factories as f
+from tests.admin.people import client_of
+from tests.big_world import database_of_its_own
+from tests.config.serving import serving
+from tests.scale.console import MOST, PLAIN
+from tests.scale.looking import cost
+from tests.scale.pages import forgotten, pages, whom
+from tests.scale.test_pages import problems
+from tests.scale.world import FULL, build
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("pages of a large world"),
+]
+BIG = 20_000
+"""From how many rows on a table may not be read as a whole."""
+ROWS = 25_000
+"""How many rows a statement may read of a table."""
+SEARCHERS = 8
+ROUNDS, ASKED = 10, 20
+"""Two hundred of each, alone and beside those who search, by turns."""
+FACTOR = 6
+"""The issue is twice, on a machine with nothing else to do: docs/scale.md has that. Threads that are shared make it a hundred."""
+LISTS = ("credits/ledgerentry", "usage/usageevent", "usage/denial", "credits/usagecounter")
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock(), database_of_its_own():
+        build(FULL, now=clock.now())
+        yield
+
+
+@pytest.fixture
+def ana(world: None) -> Iterator[Client]:
+    """Ana may do everything. The database is open as long as the world is there: it is thrown away, so nothing is undone."""
+    user, _ = User.objects.get_or_create(username="ana", is_superuser=True, is_staff=True)
+    with override_settings(STORAGES=PLAIN):
+        yield client_of(user)
+
+
+def test_pages_read_little(ana: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s", [BIG]
+        )
+        tables = {name for (name,) in cursor}
+    seen = list(pages(ana, whom(), now=clock.now()))
+
+    wrong = list(problems(ana, seen, tables, rows=ROWS))
+
+    assert not forgotten(seen)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def test_pages_take_little(ana: Client) -> None:
+    costs = [cost(ana, page) for page in pages(ana, whom(), now=clock.now())]
+
+    dear = [f"{each.processor:.0f} ms: {each.page.url}" for each in costs if each.processor > MOST]
+    assert not dear, "\n".join(dear)
+
+
+def test_eight_who_search_in_vain_leave_the_api_alone(ana: Client, tmp_path: Path) -> None:
+    secret = f.make_key(Organization.objects.get(name="Goliath"))[1]
+    cookie = "; ".join(f"{name}={each.value}" for name, each in ana.cookies.items())
+    alone: dict[str, list[float]] = {"healthz": [], "reservations": []}
+    beside: dict[str, list[float]] = {"healthz": [], "reservations": []}
+    with serving(tmp_path / "log") as port:
+        _ask(port, secret, {"healthz": [], "reservations": []})
+        for _ in range(ROUNDS):
+            _ask(port, secret, alone)
+            with searching(port, cookie) as searched:
+                _ask(port, secret, beside)
+            assert searched() >= SEARCHERS
+
+    for name, seconds in alone.items():
+        assert _p99(beside[name]) < FACTOR * _p99(seconds), (
+            name,
+            _p99(beside[name]),
+            _p99(seconds),
+        )
+
+
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[round(len(seconds) * 0.99) - 1]
+
+
+def _ask(port: int, secret: str, kept: dict[str, list[float]]) -> None:
+    """Ask how it is, and hold credits, one after the other; keep how long each took."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    body = json.dumps({"estimatedCredits": 0.5, "expiresInSeconds": 60})
+    for _ in range(ASKED):
+        kept["healthz"].append(_timed(line, "GET", "/healthz", None, {}))
+        path = "/api/v1/usage/reservations"
+        kept["reservations"].append(_timed(line, "POST", path, body, headers))
+    line.close()
+
+
+def _timed(
+    line: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: dict[str, str],
+) -> float:
+    began = time.perf_counter()
+    line.request(method, path, body, headers)
+    answer = line.getresponse()
+    answer.read()
+    assert answer.status in (200, 201), answer.status
+    return time.perf_counter() - began
+
+
+@contextmanager
+def searching(port: int, cookie: str) -> Iterator[Callable[[], int]]:
+    """Search for names that nobody has, eight at a time, for the length of the block. Yields how many searches were answered."""
+    over, answered = threading.Event(), list[int]()
+
+    def search(number: int) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while not over.is_set() or not answered:
+            path = f"/admin/{LISTS[number % len(LISTS)]}/?q=nobody-{number}-{len(answered)}"
+            line.request("GET", path, headers={"Cookie": cookie})
+            answer = line.getresponse()
+            answer.read()
+            answered.append(answer.status)
+        line.close()
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(SEARCHERS)]
+    for each in threads:
+        each.start()
+    try:
+        yield lambda: answered.count(200)
+    finally:
+        over.set()
+        for each in threads:
+            each.join()

@@ -4,6 +4,7 @@ No database is asked: these tests may not. Amounts are no texts any more: nothin
 so and so many times what the plainest arithmetic of the same numbers needs.
 """
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -107,15 +108,18 @@ def seconds(call: Callable[[], object], times: int = 100) -> float:
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: f"{len(card.prices)} prices")
 class TestPrice:
     def ways(self, card: RateCard) -> list[Callable[[], object]]:
-        """Work that is done, by a card as a hold keeps it, in the standard way and in one with prices of its own; and work that is asked for."""
-        kept, counts = thaw(card.frozen), counts_of(card)
+        """Work that is done, by a card that is known, in the standard way and in one with prices of its own, and by one that a hold keeps; and
+        work that is asked for, of a card that is known and of one that a hold keeps."""
+        kept, counts, held = card, counts_of(card), json.loads(card.frozen_text())
         variant = max(each.variant for each in card.prices)
         units = {unit: count for unit, count in counts.items() if unit not in {*TOKENS, REQUESTS}}
         asked = Tokens(300_000, 0, 0, 1_000)
         return [
             lambda: price_of(kept, counts, work_is_done=True),
             lambda: price_of(kept, counts, variant=variant, work_is_done=True),
+            lambda: price_of(thaw(held), counts, variant=variant, work_is_done=True),
             lambda: price(dearest(kept, variant), asked, units=units),
+            lambda: price(dearest(thaw(held), variant), asked, units=units),
         ]
 
     def test_calls_few_functions_for_each_unit(self, card: RateCard) -> None:

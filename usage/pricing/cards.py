@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from usage.hours import is_within, next_edge
 from usage.pricing.shapes import EXACT, STANDARD, ZERO, Price, Unpriced, as_text
 from usage.pricing.sheet import Sheet
 from usage.units import OUTPUT
+
+KEPT = 1_000
+"""How many cards that holds keep are kept read: 10 kB each, where there are dozens of prices."""
 
 
 @dataclass(frozen=True)
@@ -175,14 +178,25 @@ def asked_variant(frozen: Mapping[str, Any]) -> str:
     return str(frozen.get("variant", ""))
 
 
-def thaw(frozen: dict[str, Any]) -> RateCard:
-    """Return the rate card that `freeze` wrote."""
+def thaw(frozen: Mapping[str, Any]) -> RateCard:
+    """Return the rate card that `freeze` wrote. Of the same prices it is the same one: what is computed of a card is computed once."""
+    flags = frozen["input_includes_cached"], frozen["output_includes_reasoning"]
+    return _thawed(frozen["starts_at"], tuple(map(tuple, frozen["prices"])), *flags)
+
+
+@lru_cache(KEPT)
+def _thawed(
+    starts_at: str,
+    prices: tuple[tuple[Any, ...], ...],
+    input_includes_cached: bool,
+    output_includes_reasoning: bool,
+) -> RateCard:
     return RateCard(
-        starts_at=frozen["starts_at"],
+        starts_at=starts_at,
         prices=tuple(
             Price(unit, None if amount is None else Decimal(amount), start, variant, "", least)
-            for unit, start, variant, amount, least in frozen["prices"]
+            for unit, start, variant, amount, least in prices
         ),
-        input_includes_cached=frozen["input_includes_cached"],
-        output_includes_reasoning=frozen["output_includes_reasoning"],
+        input_includes_cached=input_includes_cached,
+        output_includes_reasoning=output_includes_reasoning,
     )

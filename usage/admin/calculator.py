@@ -49,6 +49,7 @@ class CalculatorForm(forms.Form):
         required=False,
         label="For",
         empty_label="Whoever has no prices of their own",
+        help_text="Empty: whoever has no prices of their own.",
     )
 
     def __init__(self, data: Any, *, units: Sequence[str], variants: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ class Prices:
 
     @display(description="Credits")
     def amount_shown(self, rate: Rate) -> SafeString | str:
-        return "–" if rate.amount is None else f"{rate.amount.normalize():f}"
+        return price_cell(rate.amount)
 
     @display(description="For")
     def per(self, rate: Rate) -> SafeString | str:

@@ -31,7 +31,7 @@ class ModelsQuery(NamesActor, PageQuery):
 
 
 class PriceShape(serializers.Serializer):
-    """What so many of a unit cost the organization, markups and its own prices included: for prompts from a length on, for a way of being served, in hours of the day (UTC). `credits` is null where it is known to cost something, and work is refused; a text, because it is exact."""
+    """What so many of a unit cost the organization, markups and its own prices included: for prompts from a length on, for a way of being served, in hours of the day (UTC). `credits` is null where it is known to cost something, and nobody knows how much: work that may need it is refused; a text, because it is exact."""
 
     unit = serializers.SerializerMethodField()
     credits = serializers.SerializerMethodField()

@@ -36,8 +36,8 @@ BANDS = (0, 32_001, 128_001, 200_001, 272_001)
 VARIANTS = ("", "processing=batch", "service_tier=flex", "service_tier=priority")
 CALLS, CALLS_A_UNIT = 60, 20
 """How many functions a price calls at most: so many, and so many for each unit that has a price."""
-TIMES = 15
-"""How many times the plainest arithmetic it may take. It is some six; and a machine that is busy is so for both."""
+TIMES = 25
+"""How many times the plainest arithmetic it may take. It is some five; and a machine that is busy is so for both."""
 
 
 def everything() -> RateCard:

@@ -1,7 +1,7 @@
 """Work of the last thirty days again at prices that nobody wrote yet: what it would have cost, and whom it would have met. Nothing is charged by asking."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from usage.pricing import RateCard, Unpriced
 from usage.services import markups, outlook, rates
 from usage.services.asking import Left
 from usage.services.calculating import Prices
-from usage.services.served import Served
+from usage.services.served import Served, Tried
 
 
 class Met(NamedTuple):
@@ -89,7 +89,8 @@ def _again(event: UsageEvent, card: RateCard) -> Decimal | None:
     try:
         here = card.at(moment)
         served = Served(str(event.model_id), here, moment, here.served(event.variant) or "")
-        cost, _ = served.charge_of(event, Prices())
+        tried = {served.model: [(datetime.min.replace(tzinfo=UTC), card)]}
+        cost, _ = served.charge_of(event, Tried(Prices(), tried))
     except (Unpriced, Left):
         return None
     return cost

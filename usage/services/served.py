@@ -52,6 +52,22 @@ class Catalogue(Protocol):
         """Return the models of a provider that have a price of a unit."""
 
 
+class Tried:
+    """A catalogue in which some models have the cards that are tried, and no others: what these lack, they do not get from those in force."""
+
+    def __init__(self, catalogue: Catalogue, cards: rates.Cards) -> None:
+        self._catalogue, self._cards = catalogue, cards
+
+    def model(self, slug: str) -> AIModel | None:
+        return self._catalogue.model(slug)
+
+    def cards(self, models: Iterable[AIModel]) -> rates.Cards:
+        return {**self._catalogue.cards(models), **self._cards}
+
+    def sellers(self, provider: str, unit: str) -> list[AIModel]:
+        return self._catalogue.sellers(provider, unit)
+
+
 class Line(NamedTuple):
     """A line of a sum: so much of a unit, at so many credits for so many of it."""
 

@@ -10,7 +10,7 @@ from usage.pricing import EXACT, RateCard, Unpriced
 from usage.services import rates
 from usage.services.asking import Left
 from usage.services.book import Book
-from usage.services.served import Served
+from usage.services.served import Served, Tried
 from usage.what_if import Changes, TriedCard
 
 SMALLEST = Decimal("0.000001")
@@ -94,7 +94,8 @@ class Prices:
         try:
             card = rates.in_force(self.cards if cards is None else cards, model, moment)
             served = Served.of(model.slug, card, moment, card.served(event.variant) or "")
-            price, _ = served.charge_of(event, self.book)
+            catalogue = self.book if cards is None else Tried(self.book, cards)
+            price, _ = served.charge_of(event, catalogue)
         except (Unpriced, Left):
             return None
         return price

@@ -98,23 +98,32 @@ def remember_seeded_rows() -> None:
 def keep(name: str) -> None:
     """Copy all rows as they are now, and write down how `bring_back` puts them back."""
     tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - KEPT)
-    # To delete from a table in which nothing is takes four times as long as to see that.
-    statements = [
-        f'IF EXISTS (SELECT FROM "{table}") THEN DELETE FROM "{table}"; END IF;' for table in tables
-    ]
     with _replica().cursor() as cursor:
         cursor.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
         cursor.execute(f'CREATE SCHEMA "{name}"')
-        for number, table in enumerate(tables):
-            cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
-            if cursor.fetchone() == (True,):
-                columns = _written_columns(cursor, table)
-                # Called otherwise than the table: who reads the catalogue by names finds one.
-                copy = f'"{name}".copy_{number}'
-                cursor.execute(f'CREATE TABLE {copy} AS SELECT {columns} FROM "{table}"')
-                statements.append(f'INSERT INTO "{table}" ({columns}) TABLE {copy};')
-        body = "BEGIN " + " ".join(statements) + " END"
-        cursor.execute(f'CREATE PROCEDURE "{name}".bring_back() LANGUAGE plpgsql AS $${body}$$')
+        # A copy has no name of a table: who reads the catalogue by names finds one of each.
+        body = " ".join(
+            _way_back(cursor, f'"{table}"', f'"{name}".copy_{number}')
+            for number, table in enumerate(tables)
+        )
+        cursor.execute(
+            f'CREATE PROCEDURE "{name}".bring_back() LANGUAGE plpgsql AS $$BEGIN {body} END$$'
+        )
+
+
+def _way_back(cursor: CursorWrapper, table: str, copy: str) -> str:
+    """Copy a table, if there is something in it, and return how its rows are put back: to look takes a quarter of the time of writing."""
+    cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+    if cursor.fetchone() == (False,):
+        return f"IF EXISTS (SELECT FROM {table}) THEN DELETE FROM {table}; END IF;"
+    columns = _written_columns(cursor, table)
+    cursor.execute(f"CREATE TABLE {copy} AS SELECT {columns} FROM {table}")
+    differs = " UNION ALL ".join(
+        f"(SELECT {columns} FROM {one} EXCEPT SELECT {columns} FROM {other})"
+        for one, other in ((table, copy), (copy, table))
+    )
+    back = f"DELETE FROM {table}; INSERT INTO {table} ({columns}) TABLE {copy};"
+    return f"IF EXISTS ({differs}) THEN {back} END IF;"
 
 
 def _written_columns(cursor: CursorWrapper, table: str) -> str:
@@ -122,7 +131,7 @@ def _written_columns(cursor: CursorWrapper, table: str) -> str:
     cursor.execute(
         "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
         " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
-        [f'"{table}"'],
+        [table],
     )
     (columns,) = cursor.fetchone()
     return str(columns)

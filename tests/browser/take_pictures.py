@@ -114,6 +114,7 @@ def worked(staff: Desk) -> None:
 def take(staff: Desk, to: Path) -> None:
     """Take a picture of what the window shows, as WebP."""
     staff.page.wait_for_function("document.fonts.status === 'loaded'")
+    assert staff.page.locator("#content").count(), f"{to.name} would show no page of the console"
     taken = staff.page.context.new_cdp_session(staff.page).send(
         "Page.captureScreenshot", {"format": "webp", "quality": QUALITY}
     )

@@ -94,6 +94,24 @@ _RESOLVE = """
     SELECT id, 'resolved', %s::timestamptz, %s, '', figures FROM resolved"""
 
 
+_CHANGE_MANY = """
+    WITH wanted AS MATERIALIZED (
+        SELECT id FROM organizations_alert WHERE id = ANY (%(ids)s) AND resolved_at IS NULL AND {is_other}
+        ORDER BY id FOR NO KEY UPDATE
+    ), changed AS (
+        UPDATE organizations_alert a SET {change} FROM wanted WHERE a.id = wanted.id RETURNING a.id, a.figures)
+    INSERT INTO organizations_alertstep (alert_id, what, at, by, note, until, figures)
+    SELECT id, %(what)s, %(now)s::timestamptz, %(by)s, %(note)s, %(until)s::timestamptz, figures FROM changed"""
+_ACKNOWLEDGE_MANY = _CHANGE_MANY.format(
+    is_other="acknowledged_at IS NULL",
+    change="acknowledged_at = %(now)s::timestamptz, acknowledged_by = %(by)s",
+)
+_SILENCE_MANY = _CHANGE_MANY.format(
+    is_other="silenced_until IS DISTINCT FROM %(until)s::timestamptz",
+    change="silenced_until = %(until)s::timestamptz, silenced_by = %(by)s",
+)
+
+
 @transaction.atomic
 def keep(noticed: Collection[Noticed], *, kinds: Collection[str], among: Q, now: datetime) -> None:
     """Fire what is true and was not, say what became worse, and resolve what is not true any more.
@@ -126,6 +144,14 @@ def keep(noticed: Collection[Noticed], *, kinds: Collection[str], among: Q, now:
             cursor.execute(_RESOLVE, [now, over, now, BY_ITSELF])
 
 
+def about(after: UUID | None, last: UUID | None) -> Q:
+    """Return the condition of what is about the organizations of a portion: those after one, up to the last of it, if it has one."""
+    among = Q(organization__isnull=False)
+    if after is not None:
+        among &= Q(organization__gt=after)
+    return among if last is None else among & Q(organization__lte=last)
+
+
 def _differs(row: Mapping[str, Any], each: Noticed) -> bool:
     return (row["severity"], row["level"], row["figures"]) != (
         each.severity,
@@ -156,6 +182,30 @@ def acknowledge(*, alert: Alert, note: str, performed_by: str, now: datetime) ->
     return _change(alert, change, What.ACKNOWLEDGED, note=note, performed_by=performed_by, now=now)
 
 
+def acknowledge_many(*, ids: Collection[UUID], note: str, performed_by: str, now: datetime) -> int:
+    """Say of many alerts at once that somebody takes care of them. Returns of how many: none that is resolved, or acknowledged already."""
+    values = {"what": What.ACKNOWLEDGED, "until": None, "note": note, "by": performed_by}
+    return _change_many(_ACKNOWLEDGE_MANY, ids, now=now, **values)
+
+
+def silence_many(
+    *, ids: Collection[UUID], until: datetime, note: str, performed_by: str, now: datetime
+) -> int:
+    """Leave many alerts out of what needs somebody until a moment. Returns how many: none that is resolved, or silenced until then already.
+
+    :raises InThePast: if that moment is not to come
+    """
+    _require_to_come(until, now)
+    values = {"what": What.SILENCED, "until": until, "note": note, "by": performed_by}
+    return _change_many(_SILENCE_MANY, ids, now=now, **values)
+
+
+def _change_many(statement: str, ids: Collection[UUID], **values: Any) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, {"ids": list(ids), **values})
+        return int(cursor.rowcount)
+
+
 def reopen(*, alert: Alert, note: str, performed_by: str, now: datetime) -> Alert:
     """Take an acknowledgement back.
 
@@ -177,8 +227,7 @@ def silence(*, alert: Alert, until: datetime, note: str, performed_by: str, now:
     :raises Resolved: if it is not true any more
     :raises InThePast: if that moment is not to come
     """
-    if until <= now:
-        raise InThePast("a silence ends later than now")
+    _require_to_come(until, now)
 
     def change(current: Alert) -> None:
         current.silenced_until, current.silenced_by = until, performed_by
@@ -186,6 +235,11 @@ def silence(*, alert: Alert, until: datetime, note: str, performed_by: str, now:
     return _change(
         alert, change, What.SILENCED, note=note, performed_by=performed_by, now=now, until=until
     )
+
+
+def _require_to_come(until: datetime, now: datetime) -> None:
+    if until <= now:
+        raise InThePast("a silence ends later than now")
 
 
 def end_silence(*, alert: Alert, note: str, performed_by: str, now: datetime) -> Alert:

@@ -50,11 +50,13 @@ class Course:
         """When nothing was left for the first time."""
         self.capped = inf if flows.cap else -1.0
         """When the cap was reached for the first time; long ago, as it were, where there is none."""
+        self.refused = inf if flows.overdraft else -1.0
+        """When the overdraft was used up too for the first time; long ago, as it were, where there is none or it has no end."""
 
     def go(
         self, steps: Sequence[Step], used: Iterator[float], used_by_parent: Iterator[float] | None
     ) -> None:
-        """Go on until both are found, or the steps end."""
+        """Go on until all is found, or the steps end."""
         day, rate, of_parent = -1, 0.0, 0.0
         for step in steps:
             while day < step.day:
@@ -71,9 +73,10 @@ class Course:
                 each.happen(self.purse)
             if step.mine:
                 self._look()
-            if self.empty < inf and self.capped < inf:
+            if max(self.empty, self.capped, self.refused) < inf:
                 break
         self.capped = inf if self.capped < 0 else self.capped
+        self.refused = inf if self.refused < 0 else self.refused
 
     def _fare(self, parent: Purse, rate: float, length: float) -> None:
         """Let the parent work, and refill its other children, as far as it can."""
@@ -83,11 +86,14 @@ class Course:
             parent.give(min(parent.spare, self.flows.parent.to_children * length))
 
     def _look(self) -> None:
-        """Remember it if nothing is left, or the cap is reached."""
+        """Remember it if nothing is left, or the cap is reached, or the overdraft is used up."""
         if self.now < self.capped and self.purse.taken >= self.most - NEARLY_NOTHING:
             self.capped = self.now
-        if self.now < self.empty and self.purse.left <= NEARLY_NOTHING and not self._may_refill():
-            self.empty = self.now
+        if self.purse.left > NEARLY_NOTHING or self._may_refill():
+            return
+        self.empty = min(self.empty, self.now)
+        if self.purse.left + self.purse.overdraft <= NEARLY_NOTHING:
+            self.refused = min(self.refused, self.now)
 
     def _spend(self, until: float, rate: float) -> None:
         """Work at a rate a day until a moment, as far as the cap and the pool admit it."""

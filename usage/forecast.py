@@ -1,4 +1,4 @@
-"""When credits are used up and when a cap is reached, as ranges: from the use of past days, with its weekly shape and its growth. Pure.
+"""When credits are used up, and an overdraft, and when a cap is reached, as ranges: from the use of past days, with its weekly shape and its growth. Pure.
 
 Many courses of what is to come are drawn from the days that were, each from days of the same weekday, and a wallet is led along each of
 them with all that is known to come: what lapses, begins, is refilled and renewed (`usage.flows`). Each course has a seed of its own, so the
@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 from usage.courses import Course, steps_of
-from usage.flows import Flows
+from usage.flows import NEARLY_NOTHING, Flows
 
 LEAST = 14
 """So many whole days must be behind us: two of each weekday."""
@@ -52,10 +52,18 @@ NEVER = Span(None, None, None)
 
 
 class Forecast(NamedTuple):
-    """When the credits of a wallet are used up, and when its cap is reached."""
+    """When the credits of a wallet are used up, when its cap is reached, and when its overdraft is used up, too."""
 
     pool: Span
     cap: Span
+    overdraft: Span
+
+
+class Mark(NamedTuple):
+    """So much use, within so many days from now."""
+
+    days: float
+    amount: float
 
 
 def is_enough(past: Sequence[float]) -> bool:
@@ -64,7 +72,7 @@ def is_enough(past: Sequence[float]) -> bool:
 
 
 def foresee(flows: Flows, *, days: int = AHEAD, day_left: float = 1.0) -> Forecast:
-    """Return when the pool is empty and when the cap is reached, in 96 courses of a hundred each.
+    """Return when the pool is empty, the cap reached and the overdraft used up, in 96 courses of a hundred each.
 
     :param days: how far ahead is looked
     :param day_left: the part of today that is still to come
@@ -72,17 +80,48 @@ def foresee(flows: Flows, *, days: int = AHEAD, day_left: float = 1.0) -> Foreca
     steps = steps_of(flows, days=days, day_left=day_left)
     draws = _Draws(flows.past)
     of_parent = _Draws(flows.parent.past) if flows.parent else None
-    pool, cap = [], []
+    pool, cap, overdraft = [], [], []
     for number in range(COURSES):
         random = Random(number)
         settled = random.random()
         used = draws.course(random)
-        used_by_parent = of_parent.course(random) if of_parent else None
+        used_by_parent = of_parent.course(Random(COURSES + number)) if of_parent else None
         course = Course(flows, settled=settled)
         course.go(steps, used, used_by_parent)
         pool.append(course.empty)
         cap.append(course.capped)
-    return Forecast(_span(pool), _span(cap))
+        overdraft.append(course.refused)
+    return Forecast(_span(pool), _span(cap), _span(overdraft))
+
+
+def may_use(past: Sequence[float], marks: Sequence[Mark], *, day_left: float = 1.0) -> bool:
+    """Whether one of some marks is passed on half of the courses along which `foresee` leads a wallet, if nothing stops the work.
+
+    That is much less than a forecast: nothing is read for it, and no wallet is led along.
+    """
+    draws, half = _Draws(past), COURSES // 2
+    passed = 0
+    for number in range(COURSES):
+        random = Random(number)
+        random.random()  # the part of the holds that is charged
+        passed += _passes(draws.course(random), marks, day_left)
+        if passed > half or number + 1 - passed >= half:  # the others change nothing of it
+            break
+    return passed > half
+
+
+def _passes(used: Iterator[float], marks: Sequence[Mark], day_left: float) -> bool:
+    furthest, total, begins, ends = max(mark.days for mark in marks), 0.0, 0.0, day_left
+    for a_day in used:
+        for days, amount in marks:
+            by_then = total + a_day * (min(days, ends) - begins)
+            if begins <= days and by_then >= amount - NEARLY_NOTHING:
+                return True
+        if ends >= furthest:
+            return False
+        total += a_day * (ends - begins)
+        begins, ends = ends, ends + 1.0
+    return False
 
 
 def _span(moments: list[float]) -> Span:

@@ -25,6 +25,13 @@ class Prospect(NamedTuple):
     likely: datetime | None = None
     latest: datetime | None = None
     """None is not within the days that were looked at."""
+    afterwards: str = ""
+    """The end of the words: what follows once it happens."""
+
+    @property
+    def first_words(self) -> str:
+        """The words without what follows."""
+        return self.words.removesuffix(self.afterwards)
 
     def is_before(self, moment: datetime) -> bool:
         """Whether it may happen before a moment."""
@@ -53,6 +60,20 @@ def pool_said(*, overdraft: Decimal | None) -> Sentence:
     return Sentence("Nothing is left.", happens, "The credits are not used up", afterwards)
 
 
+def overdraft_said() -> Sentence:
+    """Return what is said of an overdraft that is used up, too."""
+    happens = "Work is refused for want of credits"
+    return Sentence(f"{happens}.", happens, "The overdraft is not used up")
+
+
+def limit_said(*, resets_at: datetime) -> Sentence:
+    """Return what is said of the limit of a person or a group, and its reset."""
+    again = f" It resets on {_day(resets_at)}."
+    return Sentence(
+        "The limit is reached.", "The limit is reached", "The limit is not reached", again
+    )
+
+
 def cap_said(*, resets_at: datetime) -> Sentence:
     """Return what is said of a cap and its reset."""
     again = f" It resets on {_day(resets_at)}."
@@ -61,10 +82,11 @@ def cap_said(*, resets_at: datetime) -> Sentence:
 
 def prospect_of(span: Span, said: Sentence, *, now: datetime, days: int) -> Prospect:
     """Return when something happens, from a span of days from now."""
-    moments = [None if day is None else now + day * DAY for day in span]
+    earliest, likely, latest = (None if day is None else now + day * DAY for day in span)
+    moments = {"earliest": earliest, "likely": likely, "latest": latest}
     if span.is_now:
-        return Prospect(REACHED, said.reached + said.afterwards, "now", *moments)
-    earliest, likely, latest = moments
+        words = said.reached + said.afterwards
+        return Prospect(REACHED, words, "now", afterwards=said.afterwards, **moments)
     if earliest is None:
         return Prospect(NOT_WITHIN, f"{said.not_within} within {days} days.", f"over {days} days")
     first, last = _days(earliest, now), None if latest is None else _days(latest, now)
@@ -76,7 +98,8 @@ def prospect_of(span: Span, said: Sentence, *, now: datetime, days: int) -> Pros
     else:
         likely_in = _in(_days(likely, now))
         words = f"{said.happens} in {short}, likely {likely_in}, on {_day(likely)}"
-    return Prospect(FORESEEN, f"{words}.{said.afterwards}", short, *moments)
+    words = f"{words}.{said.afterwards}"
+    return Prospect(FORESEEN, words, short, afterwards=said.afterwards, **moments)
 
 
 def too_early(past: int) -> Prospect:

@@ -19,7 +19,7 @@ from organizations.models import Organization
 from organizations.tasks import ring
 from usage.admin.many import DO_MANY, REHEARSE_MANY
 from usage.reconcile import CHECKS
-from usage.services import denials, imports, rollups, stock, what_if
+from usage.services import denials, imports, rollups, stock, vitals, what_if
 from usage.services.drift import COMPARE
 from usage.services.noticing import NOTICE
 from usage.services.what_if import WHAT_IF
@@ -98,7 +98,7 @@ def _take_stock(*, now: datetime, place: dict[str, Any] | None) -> Portion:
     place = place or {"after": None}
     if "days" not in place:
         after = UUID(place["after"]) if place["after"] else None
-        last = stock.measure(after=after, now=now)
+        last = vitals.measure(after=after, now=now)
         if last is not None:
             return Portion((), {"after": str(last)})
         return Portion((), {"days": [f"{day}" for day in stock.days_to_add_up(now=now)]})
@@ -135,7 +135,7 @@ def roll_up_usage(self: "Task[..., int]") -> int:
 
 @shared_task(bind=True)
 def take_stock(self: "Task[..., int]") -> int:
-    """Measure what the first page of the console shows: who is near a cap, dry soon, in debt, and what all use, day by day."""
+    """Measure how customers stand, for the first page of the console and for alerts: near a cap, dry soon, in debt; and what all use, day by day."""
     return ring(self, TAKE_STOCK)
 
 

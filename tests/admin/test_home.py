@@ -15,15 +15,17 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 from django_celery_beat.models import PeriodicTask
 
+from credits.ledger import open_period
 from organizations import proposals
 from organizations.models import Failure, Finding, Job, Organization, Proposal, Tick
 from tests import factories as f
 from tests.admin.people import client_of, staff_who_may
 from tests.admin.test_refusals import refuse
 from tests.usage import people as p
+from tests.usage.test_outlook import START, use_daily
 from usage.admin import attention, wellbeing
 from usage.models import Stock, Vitals
-from usage.services import rollups, stock
+from usage.services import rollups, stock, vitals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -201,27 +203,34 @@ class TestAttention:
 
         assert concerns(ana) == {"debt": ["Debtor −7"]}
 
-    def test_names_who_is_dry_soon_at_the_pace_of_two_weeks(self, ana: Client) -> None:
-        begun = f.NOW - 20 * DAY
-        for name, funded in (("Dry", 190), ("Ample", 1_000)):
-            busy = f.make_organization(name, funded=funded, now=begun)
-            f.spend(busy, 140, now=f.NOW - 3 * DAY)
+    def test_names_who_is_likely_dry_soon(self, ana: Client) -> None:
+        for name, funded in (("Dry", 250), ("Ample", 1_000)):
+            use_daily(f.make_organization(name, funded=funded, now=START))
         measure()
 
         assert concerns(ana)["dry"] == ["Dry in 5 days"]
 
-    def test_does_not_call_dry_whom_an_allowance_comes_to_before(self, ana: Client) -> None:
-        renewed = f.make_organization(
-            "Renewed",
-            funded=190,
-            allowance=500,
-            now=f.NOW - 20 * DAY,
-            anchored_on=f.at("2026-04-12").date(),
-        )
-        f.spend(renewed, 600, now=f.NOW - 3 * DAY)
+    def test_names_whose_cap_is_likely_reached_soon(self, ana: Client) -> None:
+        for name, left in (("Full", 30), ("Ample", 1_000)):
+            busy = f.make_organization(name, funded=5_000, now=START)
+            use_daily(busy)
+            used = open_period(f.wallet_of(busy)).used
+            f.set_terms(busy, monthly_cap=used + left)
         measure()
 
+        assert concerns(ana)["capped"] == ["Full in 3 days"]
+
+    def test_does_not_call_dry_whom_an_allowance_comes_to_before(self, ana: Client) -> None:
+        terms: dict[str, Any] = {"allowance": 500, "anchored_on": f.at("2026-04-12").date()}
+        renewed = f.make_organization("Renewed", now=START, **terms)
+        use_daily(renewed)
+        f.spend(renewed, f.wallet_of(renewed).balance - 50)
+        measure()
         assert "dry" not in concerns(ana)
+
+        f.set_terms(renewed, cancel_at_period_end=True)
+        measure()
+        assert concerns(ana)["dry"] == ["Renewed in 36 h"]
 
     def test_names_who_is_refused_most(self, ana: Client) -> None:
         poor = f.make_organization("Poor")
@@ -258,14 +267,21 @@ class TestAttention:
         assert not Vitals.objects.exists()
 
     def test_leads_to_the_list_of_all_of_them(self, ana: Client) -> None:
-        f.spend(f.make_organization("Debtor", overdraft_limit=None), 7)
+        for number in range(attention.ROWS + 2):
+            poor = f.make_organization(f"Debtor {number}", monthly_cap=8, overdraft_limit=None)
+            f.spend(poor, 7)
+            refuse(poor, 5)
+            f.grant(poor, 1, expires_at=f.later(days=3))
         f.make_organization("Other")
         measure()
-        (found,) = ana.get(HOME).context["concerns"]
+        rights = ("organizations.view_organization", "credits.view_wallet", "usage.view_denial")
 
-        listed = ana.get(found.url).context["cl"].result_list
-
-        assert [each.name for each in listed] == ["Debtor"]
+        for client in (ana, staff_who_may(*rights)):
+            found = client.get(HOME).context["concerns"]
+            assert {"debt", "cap", "refused"} <= {each.slug for each in found}
+            for each in found:
+                listed = client.get(each.url).context["cl"].result_list
+                assert len(listed) == int(each.many), each
 
     def test_is_for_who_may_see_what_it_was_measured_from(self) -> None:
         f.spend(f.make_organization("Debtor", overdraft_limit=None), 7)
@@ -346,7 +362,7 @@ class TestStock:
         assert (found.active, found.suspended, found.archived) == (2, 1, 0)
 
     def test_is_taken_in_portions(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(stock, "PORTION", 2)
+        monkeypatch.setattr(vitals, "PORTION", 2)
         for number in range(5):
             f.make_organization(f"No. {number}")
 

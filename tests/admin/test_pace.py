@@ -84,7 +84,7 @@ class TestPaceOf:
         use_on(organization, 18, 10)
         f.set_terms(organization, monthly_cap=9_000)
 
-        assert not pace(organization).cap_comes_first
+        assert pace(organization).outlook.capped is None
 
     def test_is_nothing_while_much_is_not_added_up(
         self, organization: Organization, monkeypatch: pytest.MonkeyPatch

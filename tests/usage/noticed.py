@@ -3,16 +3,21 @@
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django_celery_beat.models import PeriodicTask
 
 from organizations.models import Alert
 from tests import factories as f
+from usage.services import vitals
 from usage.services.noticing import notice
 
 
 def look(now: datetime = f.NOW) -> None:
-    """Look at everything once, as the job does."""
+    """Look at everything once, as the jobs do."""
+    after: UUID | None = None
+    while (after := vitals.measure(after=after, now=now)) is not None:
+        pass
     place: dict[str, Any] | None = None
     while True:
         place = notice(now=now, place=place).place

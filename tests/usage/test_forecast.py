@@ -99,7 +99,7 @@ class TestForesee:
         assert span == pytest.approx((2.25, 2.25, 2.25)), "today nothing is used"
 
     def test_never_ends_where_nothing_is_used(self) -> None:
-        assert foresee(Flows([0.0] * MOST, [Lot(1)])) == (NEVER, NEVER)
+        assert foresee(Flows([0.0] * MOST, [Lot(1)])) == (NEVER, NEVER, NEVER)
 
     def test_is_now_where_nothing_is_left(self) -> None:
         assert foresee(Flows(STEADY, debt=3)).pool.is_now

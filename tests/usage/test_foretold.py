@@ -75,7 +75,7 @@ class TestProspectOf:
     def test_has_the_moments(self) -> None:
         found = said(1.5, 2, None)
 
-        assert found[3:] == (f.later(days=1.5), f.later(days=2), None)
+        assert found[3:6] == (f.later(days=1.5), f.later(days=2), None)
         assert found.is_before(f.later(days=1.6))
         assert not found.is_before(f.later(days=1.5))
 

@@ -26,9 +26,9 @@ from tests.parallel import at_once
 from tests.usage import people as p
 from tests.usage.noticed import forget_the_calendar, look, open_alerts, steps_of, the_alert
 from usage import services
-from usage.services import denials, groups, limits, noticing, rollups
+from usage.services import denials, groups, limits, noticing, rollups, vitals
 from usage.services.noticing import NOTICE
-from usage.services.what_if import WHAT_IF
+from usage.tasks import TAKE_STOCK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,14 +165,14 @@ def since_long(funded: f.Amount, **terms: Any) -> Organization:
 
 
 class TestDrySoon:
-    def test_fires_where_a_week_is_not_covered_at_the_pace_of_two(self) -> None:
+    def test_fires_where_a_week_is_likely_not_covered(self) -> None:
         organization = since_long(200)
         used_for_days(organization, 10)
 
         look()
 
         alert = the_alert(Kind.DRY_SOON)
-        assert alert.figures == {"left": "60", "aDay": "10", "days": "6"}
+        assert alert.figures == {"left": "60", "aDay": "10", "days": "6", "earliestDays": "5"}
         assert (alert.severity, alert.level) == (Severity.WARNING, 1)
 
     def test_resolves_with_a_grant(self) -> None:
@@ -404,8 +404,8 @@ class TestTheJob:
     ) -> None:
         for used in (80, 90, 100):
             capped(used)
-        small = tuple(each._replace(at_once=2) for each in noticing.OF_ORGANIZATIONS)
-        monkeypatch.setattr(noticing, "OF_ORGANIZATIONS", small)
+        monkeypatch.setattr(noticing, "AT_ONCE", 2)
+        monkeypatch.setattr(vitals, "PORTION", 2)
 
         look()
         look(NEXT)
@@ -433,19 +433,21 @@ class TestTheJob:
             look()
 
         written = [q["sql"] for q in captured if q["sql"].lstrip().startswith(("UPDATE", "WITH"))]
-        assert all("organizations_alert" in sql for sql in written)
+        assert written
+        assert all("organizations_alert" in sql or " SELECT " in sql for sql in written)
         assert not any("FOR UPDATE" in query["sql"] for query in captured)
         assert organization.alerts.count() == 1
 
     def test_is_a_work_of_the_calendar(self) -> None:
-        capped(80)
+        organization = capped(80)
+        p.budget_warning(organization, budget=10)
 
-        run = jobs.run(NOTICE, now=lambda: f.NOW, worker="w")
+        for work, kind in ((TAKE_STOCK, Kind.NEAR_CAP), (NOTICE, Kind.BUDGET)):
+            run = jobs.run(work, now=lambda: f.NOW, worker="w")
 
-        assert run is not None
-        assert run.job.finished_at is not None
-        assert len(open_alerts(Kind.NEAR_CAP)) == 1
-        assert NOTICE.kind != WHAT_IF.kind
+            assert run is not None
+            assert run.job.finished_at is not None
+            assert len(open_alerts(kind)) == 1
 
 
 def spent_by(actor: Actor, credits: f.Amount) -> None:

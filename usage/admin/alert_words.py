@@ -24,7 +24,7 @@ SAID: Mapping[str, str] = {
     Kind.PERSON_NEAR_CAP: "{used} of the cap of {cap} credits is used this month",
     Kind.SHARED_NEAR_CAP: "{used} of the shared budget of {cap} credits is used this month",
     Kind.BUDGET: "{used} of a budget of {cap} credits is used this month, of which nobody is refused anything",
-    Kind.DRY_SOON: "{left} credits are left, which last {days} days at {aDay} a day",
+    Kind.DRY_SOON: "{left} credits are left, which likely last {days} days, {earliestDays} at the least; {aDay} are used in a day",
     Kind.IN_DEBT: "{debt} credits of debt",
     Kind.DEBT_GROWN: "the debt grew by {grownBy} credits within a day, to {debt}",
     Kind.REFUSALS: "refused {refused} times within a day, against {usualInADay} usually; mostly by: {most}",

@@ -1,4 +1,7 @@
-"""Who needs somebody to look: near a cap, dry soon, in debt, refused, about to lose credits; and whose use changed most. As the worker measured it."""
+"""Who needs somebody to look: near a cap, dry soon, in debt, refused, about to lose credits; and whose use changed most. As the worker measured it.
+
+Where there are alerts of a kind the first page names whom they are about, silenced or not, and leads to their list.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from credits.templatetags.amounts import shown, shown_signed
-from organizations.models import Env, Organization
+from organizations.models import Alert, Env, Organization
+from usage.admin.alert_words import VIEW_ALERT
 from usage.models import Vitals
 
 ROWS = 4
@@ -36,6 +40,8 @@ class Concern(NamedTuple):
     figure: Callable[[Vitals, datetime], SafeString | str]
     nobody: str
     """What is said where it concerns nobody."""
+    kind: str = ""
+    """Which alerts are about the same organizations, if any are."""
 
     def rows(self) -> QuerySet[Vitals]:
         """Return those that it concerns, the worst first."""
@@ -78,9 +84,15 @@ def attention(request: HttpRequest, *, now: datetime) -> tuple[list[Found], list
             count = len(few.values_list("pk", flat=True)[: MOST + 1])
         figures = [(row, concern.figure(row, now)) for row in rows]
         said = f"{MOST:,}+" if count > MOST else f"{count:,}"
-        url = f"{reverse('admin:organizations_organization_changelist')}?concern={slug}"
-        found.append(Found(slug, concern, figures, said, url))
+        found.append(Found(slug, concern, figures, said, _all(request, slug, concern)))
     return found, nobody
+
+
+def _all(request: HttpRequest, slug: str, concern: Concern) -> str:
+    """Return where all of them are: the alerts, for who may see those, or the organizations."""
+    if concern.kind and request.user.has_perm(VIEW_ALERT):
+        return f"{reverse('admin:organizations_alert_changelist')}?kind__exact={concern.kind}"
+    return f"{reverse('admin:organizations_organization_changelist')}?concern={slug}"
 
 
 def movers() -> list[Mover]:
@@ -134,10 +146,19 @@ def _share(row: Vitals, now: datetime) -> SafeString:
     )
 
 
-def _in(row: Vitals, now: datetime) -> str:
-    hours = ((row.dry_at or now) - now) / HOUR
+def _dry(row: Vitals, now: datetime) -> str:
+    return _in(row.dry_at, now) or "nothing left"
+
+
+def _capped(row: Vitals, now: datetime) -> str:
+    return _in(row.capped_at, now) or "reached"
+
+
+def _in(moment: datetime | None, now: datetime) -> str:
+    """Return how far a moment is away; nothing where it is here."""
+    hours = 0 if moment is None else (moment - now) / HOUR
     if hours < 1:
-        return "nothing left"
+        return ""
     return f"in {int(hours)} h" if hours < 48 else f"in {int(hours / 24)} days"
 
 
@@ -157,15 +178,22 @@ def _parent(row: Vitals, now: datetime) -> SafeString | str:
 CONCERNS: Mapping[str, Concern] = {
     "debt": Concern(
         *("In debt", "trending_down", "bad", "credits.view_wallet"),
-        *(Q(debt__gt=0), "-debt", _debt, "nobody in debt"),
+        *(Q(in_debt__gt=0), "-debt", _debt, "nobody in debt"),
+        kind=Alert.Kind.IN_DEBT,
     ),
     "dry": Concern(
-        *("Dry in under 7 days", "water_drop", "bad", "credits.view_wallet"),
-        *(Q(dry_at__isnull=False), "dry_at", _in, "nobody dry soon"),
+        *("Dry soon", "water_drop", "bad", "credits.view_wallet"),
+        *(Q(dry__gt=0), "dry_at", _dry, "nobody dry soon"),
+        kind=Alert.Kind.DRY_SOON,
     ),
     "cap": Concern(
         *("Near the cap", "speed", "warn", "credits.view_wallet"),
-        *(Q(cap_share__gte=Decimal("0.8")), "-cap_share", _share, "nobody near a cap"),
+        *(Q(near_cap__gt=0), "-cap_share", _share, "nobody near a cap"),
+        kind=Alert.Kind.NEAR_CAP,
+    ),
+    "capped": Concern(
+        *("Cap reached in under 7 days", "event_upcoming", "warn", "credits.view_wallet"),
+        *(Q(capped_at__isnull=False), "capped_at", _capped, "no cap reached soon"),
     ),
     "refused": Concern(
         *("Refused most, 24 hours", "block", "warn", "usage.view_denial"),

@@ -31,12 +31,6 @@ class Pace(NamedTuple):
     bars: Sequence[Bar]
     outlook: Outlook
 
-    @property
-    def cap_comes_first(self) -> bool:
-        """Whether the cap may be reached before it resets."""
-        cap = self.outlook.cap
-        return cap is not None and cap.is_before(self.outlook.resets_at)
-
 
 def pace_of(organization: Organization, *, now: datetime) -> Pace | None:
     """Return how fast an organization uses its credits; None as long as so much work is not added up that reading it would take long."""

@@ -1,7 +1,5 @@
 """How customers stand, measured now and then for who watches over them."""
 
-from decimal import Decimal
-
 from django.db import models
 from django.db.models import Q
 
@@ -11,7 +9,8 @@ from organizations.models import Organization
 
 class Vitals(models.Model):
     """What tells of an organization whether somebody should look at it, as the worker measured it last: by its indexes, those are found
-    among ever so many. There is a row for each that is live and active."""
+    among ever so many. There is a row for each that is live and active. What is worth an alert here has one that is open, and the other way
+    round: `usage.services.vitals` writes both."""
 
     organization = models.OneToOneField(
         Organization, primary_key=True, on_delete=models.PROTECT, related_name="vitals"
@@ -23,10 +22,18 @@ class Vitals(models.Model):
     change = AmountField(default=ZERO)
     """and the difference."""
     cap_share = models.DecimalField(max_digits=12, decimal_places=4, null=True)
-    """What is used and reserved of its cap, 1 for all of it; null without a cap."""
+    """What is settled of its cap in the running period, 1 for all of it; null without a cap."""
+    near_cap = models.IntegerField(default=0, db_default=0)
+    """The highest percentage of the cap that is reached, of those that are worth an alert there; 0 where none is."""
+    capped_at = models.DateTimeField(null=True)
+    """When the cap is likely reached, if that is within a week, and before it resets."""
+    dry = models.SmallIntegerField(default=0, db_default=0)
+    """Whether work is likely refused for want of credits soon enough for an alert: 1 if it is, 2 where it is so now."""
     dry_at = models.DateTimeField(null=True)
-    """When nothing is left at the pace of the last fourteen whole days, if that is within a week, and nothing comes before."""
+    """When it likely is, if that is within a week, or within what an alert asks for."""
     debt = AmountField(default=ZERO)
+    in_debt = models.SmallIntegerField(default=0, db_default=0)
+    """Whether the debt is worth an alert: 1 if it is, 2 where it is beyond the overdraft."""
     refused = models.BigIntegerField(default=0)
     """How many requests, in 24 hours."""
     ending = AmountField(default=ZERO)
@@ -40,10 +47,13 @@ class Vitals(models.Model):
             models.Index(
                 fields=["-cap_share"],
                 name="vitals_near_cap",
-                condition=Q(cap_share__gte=Decimal("0.8")),
+                condition=Q(near_cap__gt=0),
             ),
-            models.Index(fields=["dry_at"], name="vitals_dry", condition=Q(dry_at__isnull=False)),
-            models.Index(fields=["-debt"], name="vitals_in_debt", condition=Q(debt__gt=0)),
+            models.Index(
+                fields=["capped_at"], name="vitals_capped", condition=Q(capped_at__isnull=False)
+            ),
+            models.Index(fields=["dry_at"], name="vitals_dry", condition=Q(dry__gt=0)),
+            models.Index(fields=["-debt"], name="vitals_in_debt", condition=Q(in_debt__gt=0)),
             models.Index(fields=["-refused"], name="vitals_refused", condition=Q(refused__gt=0)),
             models.Index(
                 fields=["ends_at"], name="vitals_ending", condition=Q(ends_at__isnull=False)

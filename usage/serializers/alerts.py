@@ -16,13 +16,16 @@ TOLD: Mapping[str, Collection[str]] = {
     Kind.PERSON_NEAR_CAP: ("used", "cap", "percent"),
     Kind.SHARED_NEAR_CAP: ("used", "cap", "percent"),
     Kind.BUDGET: ("used", "cap", "percent"),
-    Kind.DRY_SOON: ("left", "aDay", "days"),
+    Kind.DRY_SOON: ("left", "aDay", "days", "earliestDays"),
     Kind.IN_DEBT: ("debt",),
     Kind.DEBT_GROWN: ("debt", "grownBy"),
     Kind.REFUSALS: ("refused", "usualInADay", "most"),
 }
 """The kinds that concern an organization, and which of their figures it is told."""
-OF_ITS_PARENT: Mapping[str, Collection[str]] = {Kind.NEAR_CAP: (), Kind.DRY_SOON: ("days",)}
+OF_ITS_PARENT: Mapping[str, Collection[str]] = {
+    Kind.NEAR_CAP: (),
+    Kind.DRY_SOON: ("days", "earliestDays"),
+}
 """What is left of these for a key of a child: caps and overdrafts are its parent's to see."""
 
 

@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from credits.models import ZERO
+from credits.services import Reading
 from organizations.models import Organization
 from organizations.services import status_in_force
 from usage import foretold
 from usage.flows import Flows
-from usage.forecast import AHEAD, MOST, foresee, is_enough
+from usage.forecast import AHEAD, MOST, Span, foresee, is_enough
 from usage.foretold import Prospect
 from usage.services import rollups
 from usage.services.flowing import flows_of
@@ -37,8 +38,22 @@ class Outlook(NamedTuple):
     pool: Prospect
     cap: Prospect | None
     """None where there is no cap."""
+    overdraft: Prospect | None
+    """When an overdraft is used up, too; None where there is none, or it has no end."""
     resets_at: datetime
     """When the use begins to count anew for the cap."""
+    is_endless: bool
+    """Whether work is admitted however much is owed."""
+
+    @property
+    def dry(self) -> Prospect | None:
+        """When work is refused for want of credits; None where it never is."""
+        return None if self.is_endless else self.overdraft or self.pool
+
+    @property
+    def capped(self) -> Prospect | None:
+        """When the cap is reached, if it may be before it resets."""
+        return self.cap if self.cap is not None and self.cap.is_before(self.resets_at) else None
 
 
 def used_by_day(organization: Organization, *, now: datetime) -> dict[date, Decimal]:
@@ -61,50 +76,59 @@ def outlook_of(
     :raises RollupsBehind: if so much work is not added up that reading it would take long
     """
     known = used_by_day(organization, now=now) if used is None else used
-    behind = whole_days(organization, known, today=now.date())
+    behind = whole_days(organization.created_at, known, today=now.date())
 
     def past_of(whose: Organization) -> Sequence[float]:
         if whose == organization:
             return behind
-        return whole_days(whose, used_by_day(whose, now=now), today=now.date())
+        return whole_days(whose.created_at, used_by_day(whose, now=now), today=now.date())
 
     flows, reading = flows_of(organization, past_of, days=days, now=now)
-    resets_at, overdraft = reading.period.ends_at, reading.wallet.config.overdraft_limit
-    said = foretold.pool_said(overdraft=overdraft), foretold.cap_said(resets_at=resets_at)
-    pool, cap = _prospects(organization, flows, said, days=days, now=now)
+    pool, cap, overdraft = _prospects(organization, flows, reading, days=days, now=now)
     return Outlook(
         organization=organization,
         now=now,
         days=days,
         whole_days=len(behind),
-        a_day=pace(organization, known, today=now.date()),
+        a_day=pace(organization.created_at, known, today=now.date()),
         pool=pool,
         cap=None if flows.cap is None else cap,
-        resets_at=resets_at,
+        overdraft=overdraft if flows.overdraft else None,
+        resets_at=reading.period.ends_at,
+        is_endless=flows.overdraft is None,
     )
 
 
 def _prospects(
-    organization: Organization,
-    flows: Flows,
-    said: tuple[foretold.Sentence, foretold.Sentence],
-    *,
-    days: int,
-    now: datetime,
+    organization: Organization, flows: Flows, reading: Reading, *, days: int, now: datetime
 ) -> list[Prospect]:
+    """Return when the pool, the cap and the overdraft are used up."""
     status = status_in_force(organization)
     if status != Organization.Status.ACTIVE:
-        return [foretold.stopped(status.value)] * 2
+        return [foretold.stopped(status.value)] * 3
+    said = (
+        foretold.pool_said(overdraft=reading.wallet.config.overdraft_limit),
+        foretold.cap_said(resets_at=reading.period.ends_at),
+        foretold.overdraft_said(),
+    )
+    return prospects(flows, said, days=days, now=now)
+
+
+def prospects(
+    flows: Flows, said: Sequence[foretold.Sentence], *, days: int, now: datetime
+) -> list[Prospect]:
+    """Return what is foreseen of a wallet, in sentences: of its pool, its cap and its overdraft."""
     enough = is_enough(flows.past)
     # Of too short a past nothing is said but what is so already.
     known = flows if enough else flows._replace(past=())
     found = foresee(known, days=days if enough else 1, day_left=day_left(now))
-    return [
-        foretold.prospect_of(span, sentence, now=now, days=days)
-        if enough or span.is_now
-        else foretold.too_early(len(flows.past))
-        for span, sentence in zip(found, said, strict=True)
-    ]
+
+    def prospect(span: Span, sentence: foretold.Sentence) -> Prospect:
+        if enough or span.is_now:
+            return foretold.prospect_of(span, sentence, now=now, days=days)
+        return foretold.too_early(len(flows.past))
+
+    return [prospect(*each) for each in zip(found, said, strict=True)]
 
 
 def day_left(now: datetime) -> float:
@@ -112,18 +136,17 @@ def day_left(now: datetime) -> float:
     return (datetime.combine(now.date() + DAY, time(), tzinfo=UTC) - now) / DAY
 
 
-def whole_days(organization: Organization, used: Used, *, today: date) -> list[float]:
-    """Return what was used on each whole day, the oldest first: since anything was, or since the organization is there."""
-    since = organization.created_at.date()
+def whole_days(created_at: datetime, used: Used, *, today: date) -> list[float]:
+    """Return what was used on each whole day, the oldest first: since anything was, or since there is somebody who uses it."""
     days = [today - back * DAY for back in range(MOST, 0, -1)]
-    past = [float(used.get(day, ZERO)) for day in days if day > since]
+    past = [float(used.get(day, ZERO)) for day in days if day > created_at.date()]
     first = next((number for number, amount in enumerate(past) if amount), 0)
     return past[first:]
 
 
-def pace(organization: Organization, used: Used, *, today: date) -> Decimal:
+def pace(created_at: datetime, used: Used, *, today: date) -> Decimal:
     """Return what a day uses: of the last fourteen whole ones, or of fewer where there are not as many; of today where it is the first."""
-    since = organization.created_at.date()
+    since = created_at.date()
     days = [today - back * DAY for back in range(1, RECENT + 1) if today - back * DAY >= since]
     behind = sum((used.get(day, ZERO) for day in days), ZERO)
     return round(behind / len(days), 6) if days else used.get(today, ZERO)

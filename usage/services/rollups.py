@@ -15,13 +15,14 @@ Rollups and totals can be deleted, all or some of them, without changing a repor
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from django.db import connection, transaction
 
 from credits import ledger
 from credits.models import Wallet
-from organizations.models import Organization
+from organizations.models import Actor, Organization
 from usage.models import MonthlyUse, RollupMark, UsageRollup, UsageTotal
 
 Dimension = Literal[
@@ -224,6 +225,34 @@ def report(
         cursor.execute(statement, values)
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+_OF_ACTOR = f"""
+    SELECT day, sum(credits) FROM (
+        SELECT starts_on AS day, credits FROM usage_usagetotal
+        WHERE organization_id = %(organization)s AND of = 'actor' AND span = 'day' AND starts_on = ANY (%(days)s)
+            AND work_type = '' AND resource_type = '' AND resource_id = '' AND actor_id = %(actor)s AND {_MARKED}
+        UNION ALL SELECT day, credits FROM ({_TAIL}) AS told WHERE actor_id = %(actor)s
+    ) AS used GROUP BY 1
+"""
+
+
+def of_actor(actor: Actor, *, first_day: date, last_day: date) -> dict[date, Decimal]:
+    """Return what a person or agent used on each day from one to another, both included, that they used anything on.
+
+    :raises RollupsBehind: if so many events were not added up yet that it would take long
+    """
+    _require_near(actor.organization)
+    values: dict[str, Any] = {
+        "organization": actor.organization_id,
+        "actor": actor.pk,
+        "first": first_day,
+        "last": last_day,
+        "days": [first_day + n * DAY for n in range((last_day - first_day).days + 1)],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_ACTOR, values)
+        return dict(cursor.fetchall())
 
 
 def _require_near(organization: Organization) -> None:

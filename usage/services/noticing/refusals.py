@@ -1,6 +1,6 @@
 """Organizations whose work is refused more than usual: in the last 24 hours, against the week before."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,21 +9,23 @@ from django.db.models import Sum
 from organizations.alerts import Noticed
 from organizations.models import Alert
 from usage.models import Denial
-from usage.services.noticing.rules import rules_of
+from usage.services.facts import Reading
+from usage.services.noticing.rules import Rule
 
 DAY = timedelta(days=1)
 WEEK = 7
 
 
-def see(ids: Collection[UUID], now: datetime) -> Iterator[Noticed]:
+def see(
+    readings: Mapping[UUID, Reading], rules: Mapping[UUID, Rule], now: datetime
+) -> Iterator[Noticed]:
     """Yield those that are refused more often than usual, with the reason that is most frequent."""
-    rules = rules_of(ids)
-    counted = _refused(ids, now - DAY, now)
-    often = {}
-    for id, by_reason in counted.items():
-        at_least = rules[id].refusals_at_least
-        if at_least is not None and sum(by_reason.values()) >= at_least:
-            often[id] = by_reason
+    many = [
+        id
+        for id, reading in readings.items()
+        if (at_least := rules[id].refusals_at_least) is not None and reading.refused >= at_least
+    ]
+    often = _refused(many, now - DAY, now) if many else {}
     before = _refused(often, now - (WEEK + 1) * DAY, now - DAY) if often else {}
     for id, by_reason in often.items():
         times, factor = sum(by_reason.values()), rules[id].refusals_factor

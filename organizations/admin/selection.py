@@ -48,7 +48,7 @@ class ManyAdmin(ExportedAdmin):
         for each in self.many:
             if may_use(request, each.action):
                 name = f"many-{each.slug}"
-                found[name] = (_asking_for(each), name, each.title)
+                found[name] = (asking_for(each.slug), name, each.title)
         if self.exported:
             found["export-selected"] = (_export, "export-selected", "Export")
         return found
@@ -60,7 +60,7 @@ class ManyAdmin(ExportedAdmin):
             raise Http404
         if not (may_use(request, each.action) and self.has_view_permission(request)):
             raise PermissionDenied
-        rows = self._rows(request)
+        rows = chosen(self, request)
         subjects = each.subjects(rows)
         step = request.POST.get("step") if request.method == "POST" else "ask"
         if step == "ask":
@@ -91,41 +91,16 @@ class ManyAdmin(ExportedAdmin):
         carrying_out.look_at_some(carrying_out.asked(row, each, now=now))
         return redirect("admin:organizations_bulkaction_change", row.pk)
 
-    def _rows(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the rows that are meant: some, or all that the filters leave."""
-        if ACROSS not in request.GET:
-            ids = [id for text in request.GET.get(IDS, "").split(",") if (id := self._key(text))]
-            rows: QuerySet[Any] = self.get_queryset(request).filter(pk__in=ids)
-            return rows
-        filters = request.GET.copy()
-        del filters[ACROSS]
-        asked, request.GET = request.GET, filters  # type: ignore[assignment]
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:
-            rows = self.get_queryset(request).none()
-        finally:
-            request.GET = asked
-        return rows
-
-    def _key(self, text: str) -> UUID | int | None:
-        key = as_id(text)
-        return key if key is not None else int(text) if text.isascii() and text.isdigit() else None
-
     def _ask_once(
         self, request: HttpRequest, each: Many, form: ActionForm, subjects: Sequence[Subject]
     ) -> HttpResponse:
-        back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
-        filters = request.GET.copy()
-        for name in (IDS, ACROSS):
-            filters.pop(name, None)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "form": form,
             "many": each,
             "action": each.action,
-            "back": f"{back}?{filters.urlencode()}" if filters else back,
+            "back": list_behind(self, request),
             "title": f"{each.verb} for {_count(each, len(subjects))}",
             "whom": _count(each, len(subjects)),
             "is_too_many": len(subjects) > MOST,
@@ -135,17 +110,51 @@ class ManyAdmin(ExportedAdmin):
         return TemplateResponse(request, "admin/many_form.html", context)
 
 
-def _asking_for(each: Many) -> Act:
-    def ask(rows: ManyAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase:
+def chosen(rows: ExportedAdmin, request: HttpRequest) -> QuerySet[Any]:
+    """Return the rows of a list that an address means: some, by their ids, or all that its filters leave."""
+    if ACROSS not in request.GET:
+        ids = [id for text in request.GET.get(IDS, "").split(",") if (id := _key(text))]
+        found: QuerySet[Any] = rows.get_queryset(request).filter(pk__in=ids)
+        return found
+    filters = request.GET.copy()
+    del filters[ACROSS]
+    asked, request.GET = request.GET, filters  # type: ignore[assignment]
+    try:
+        found = rows.get_changelist_instance(request).queryset
+    except IncorrectLookupParameters:
+        found = rows.get_queryset(request).none()
+    finally:
+        request.GET = asked
+    return found
+
+
+def _key(text: str) -> UUID | int | None:
+    key = as_id(text)
+    return key if key is not None else int(text) if text.isascii() and text.isdigit() else None
+
+
+def list_behind(rows: ExportedAdmin, request: HttpRequest) -> str:
+    """Return the address of the list on which rows were chosen, with its filters."""
+    back = reverse(f"admin:{rows.opts.app_label}_{rows.opts.model_name}_changelist")
+    filters = request.GET.copy()
+    for name in (IDS, ACROSS):
+        filters.pop(name, None)
+    return f"{back}?{filters.urlencode()}" if filters else back
+
+
+def asking_for(slug: str) -> Act:
+    """Return what the bar above a list does: ask for an action for the rows that are chosen."""
+
+    def ask(rows: Any, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase:
         name = f"admin:{rows.opts.app_label}_{rows.opts.model_name}_many"
-        url = reverse(name, args=[each.slug])
-        chosen = QueryDict(mutable=True)
+        url = reverse(name, args=[slug])
+        meant = QueryDict(mutable=True)
         if request.POST.get("select_across") == "1":
-            chosen.update(request.GET)
-            chosen[ACROSS] = "1"
+            meant.update(request.GET)
+            meant[ACROSS] = "1"
         else:
-            chosen[IDS] = ",".join(request.POST.getlist("_selected_action"))
-        return redirect(f"{url}?{chosen.urlencode(safe=',')}")
+            meant[IDS] = ",".join(request.POST.getlist("_selected_action"))
+        return redirect(f"{url}?{meant.urlencode(safe=',')}")
 
     return ask
 

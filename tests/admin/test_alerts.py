@@ -238,6 +238,155 @@ class TestTakingCare:
         assert do(carer, alert, "acknowledge").status_code == 404
 
 
+MANY = "admin:organizations_alert_many"
+
+
+@pytest.fixture
+def three(alert: Alert) -> list[Alert]:
+    """That one, and two more of others."""
+    for number in range(2):
+        f.spend(f.make_organization(f"Org {number}", overdraft_limit=50), 30)
+    look()
+    return open_alerts("in_debt")
+
+
+def choose(client: Client, deed: str, rows: list[Alert], **options: str) -> str:
+    """Select rows on the list, and return the address of the form that asks."""
+    data = {"action": f"many-{deed}", "_selected_action": [str(row.pk) for row in rows], **options}
+    return str(client.post(reverse(LIST), data).headers["Location"])
+
+
+def confirm(client: Client, address: str, preview: Any, **fields: Any) -> Any:
+    shown = preview.context["shown"]
+    data = {"note": "one cause", "step": "confirm", "shown": shown, **fields}
+    return client.post(address, data, follow=True)
+
+
+class TestManyAtOnce:
+    def test_acknowledges_those_that_were_shown(self, carer: Client, three: list[Alert]) -> None:
+        address = choose(carer, "acknowledge", three[:2])
+        preview = carer.post(address, {"note": "one cause", "step": "preview"})
+        shown = html(preview)
+
+        assert "20 credits of debt." in shown
+        assert "2 become <b>acknowledged</b>" in shown
+        assert [steps_of(each) for each in three] == [["fired"]] * 3, "nothing is done yet"
+
+        answer = confirm(carer, address, preview)
+
+        assert "2 acknowledged." in html(answer)
+        states = [Alert.objects.get(pk=each.pk).state(clock.now()) for each in three]
+        assert states == ["acknowledged", "acknowledged", "open"]
+        step = three[0].steps.get(what="acknowledged")
+        assert (step.by, step.note) == ("staff:ana", "one cause")
+
+    def test_does_nothing_twice(self, carer: Client, three: list[Alert]) -> None:
+        address = choose(carer, "acknowledge", three)
+        preview = carer.post(address, {"note": "one cause", "step": "preview"})
+
+        confirm(carer, address, preview)
+        again = confirm(carer, address, preview)
+
+        assert "0 acknowledged. 3 are left as they were." in html(again)
+        assert [steps_of(each) for each in three] == [["fired", "acknowledged"]] * 3
+
+    def test_silences_all_that_the_filters_leave(self, carer: Client, three: list[Alert]) -> None:
+        end = clock.now() + HOUR
+        listed_at = f"{reverse(LIST)}?kind__exact=in_debt"
+        data = {
+            "action": "many-silence",
+            "_selected_action": [str(three[0].pk)],
+            "select_across": "1",
+        }
+        address = carer.post(listed_at, data).headers["Location"]
+        preview = carer.post(address, {"note": "known", "step": "preview", **until(end)})
+        f.spend(f.make_organization("Later", overdraft_limit=50), 30)
+        look(f.later(minutes=1))
+
+        answer = confirm(carer, address, preview, **until(end))
+
+        assert "3 silenced." in html(answer)
+        assert answer.request["QUERY_STRING"] == "kind__exact=in_debt"
+        states = {each.state(clock.now()) for each in open_alerts("in_debt")[:3]}
+        assert states == {"silenced"}
+        assert [
+            each.organization.name
+            for each in alerts.needing_somebody(now=clock.now())
+            if each.organization
+        ] == ["Later"], "what was not shown is not meant"
+
+    def test_leaves_what_is_over_and_what_is_so_already(
+        self, carer: Client, three: list[Alert]
+    ) -> None:
+        do(carer, three[0], "acknowledge")
+        assert three[1].organization is not None
+        f.grant(three[1].organization, 30)
+        look(f.later(minutes=5))
+        address = choose(carer, "acknowledge", three)
+
+        preview = carer.post(address, {"note": "one cause", "step": "preview"})
+
+        assert "1 becomes <b>acknowledged</b>; 2 stay as they are" in html(preview)
+        assert "1 acknowledged. 2 are left as they were." in html(confirm(carer, address, preview))
+
+    def test_asks_for_a_reason_and_for_a_moment_that_is_to_come(
+        self, carer: Client, three: list[Alert]
+    ) -> None:
+        address = choose(carer, "silence", three)
+        past = until(clock.now() - HOUR)
+
+        unsaid = carer.post(address, {"note": " ", "step": "preview", **past})
+        late = confirm(carer, address, unsaid, **past)
+
+        assert unsaid.context["form"].errors.keys() == {"note"}
+        assert late.context["form"].errors.keys() == {"until"}
+        assert [steps_of(each) for each in three] == [["fired"]] * 3
+
+    def test_keeps_what_was_typed_where_one_goes_back(
+        self, carer: Client, three: list[Alert]
+    ) -> None:
+        address = choose(carer, "acknowledge", three)
+        data = {"note": "one cause", "step": "edit", "shown": str(three[0].pk)}
+
+        shown = html(carer.post(address, data))
+
+        assert 'value="one cause"' in shown
+        assert "See the effect" in shown
+
+    def test_is_for_who_may_take_care(self, three: list[Alert]) -> None:
+        reader = staff_who_may(LOOK)
+        address = f"{reverse(MANY, args=['acknowledge'])}?ids={three[0].pk}"
+
+        assert "many-acknowledge" not in html(reader.get(reverse(LIST)))
+        assert reader.get(address).status_code == 403
+        data = {"note": "n", "step": "confirm", "shown": str(three[0].pk)}
+        assert reader.post(address, data).status_code == 403
+        assert steps_of(three[0]) == ["fired"]
+
+    def test_knows_what_is_done_to_many(self, carer: Client, three: list[Alert]) -> None:
+        assert carer.get(reverse(MANY, args=["reopen"])).status_code == 404
+        nobody = carer.get(f"{reverse(MANY, args=['acknowledge'])}?ids=x")
+        assert "None is selected any more" in html(nobody)
+
+    def test_takes_as_many_statements_for_many_as_for_few(
+        self, carer: Client, three: list[Alert]
+    ) -> None:
+        def count(rows: list[Alert]) -> int:
+            address = choose(carer, "acknowledge", rows)
+            preview = carer.post(address, {"note": "n", "step": "preview"})
+            with CaptureQueriesContext(connection) as captured:
+                confirm(carer, address, preview)
+            return len(captured)
+
+        count(three[:1])
+        few = count(three[1:2])
+        for number in range(9):
+            f.spend(f.make_organization(f"More {number}", overdraft_limit=50), 30)
+        look()
+
+        assert count(open_alerts("in_debt")) == few
+
+
 class TestElsewhere:
     def test_stands_on_the_page_of_the_organization(self, alert: Alert) -> None:
         own = alert.organization

@@ -163,6 +163,14 @@ class TestMatrix:
                 wrong.append(where)
         assert wrong == []
 
+    @pytest.mark.parametrize("letter", LETTERS)
+    def test_lets_take_care_of_alerts_at_once(self, transactional_db: None, letter: str) -> None:
+        client = who_is(letter)
+
+        for deed in ("acknowledge", "silence"):
+            where = reverse("admin:organizations_alert_many", args=[deed])
+            assert answers(client, where) == (letter in "SOFAM")
+
 
 def rows_of(label: str) -> list[str]:
     model = next(model for model in admin.site._registry if model._meta.label_lower == label)

@@ -1,11 +1,10 @@
 """The alert centre: what Purser noticed by itself, with what became of it, and the buttons with which staff take care of it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
@@ -17,92 +16,16 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from organizations import alerts, clock
 from organizations.admin import PublicIdSearch, ViewOnlyAdmin, link, pill
-from organizations.admin.actions import sentence, staff, visible
+from organizations.admin.actions import sentence, staff
 from organizations.admin.cells import moment
 from organizations.admin.change_lists import KeysetList, sortable
 from organizations.models import Alert
+from usage.admin.alert_deeds import DEEDS, MANAGE, REFUSALS, USUAL_SILENCE, Deed
+from usage.admin.alert_many import ManyAlerts
 from usage.admin.alert_words import TONES, page_of, said, whose, with_whom
-
-MANAGE = "organizations.change_alert"
-"""Nobody edits an alert: the right to change one is the right to take care of it."""
-REFUSALS = (alerts.Resolved, alerts.NotAcknowledged, alerts.NotSilenced, alerts.InThePast)
-USUAL_SILENCE = timedelta(days=1)
-
-
-class NoteForm(forms.Form):
-    """Why something is done about an alert."""
-
-    note = forms.CharField(
-        label="Reason",
-        max_length=300,
-        widget=UnfoldAdminTextInputWidget({"autofocus": True}),
-        validators=[visible],
-        help_text="Kept with the alert, beside your name.",
-    )
-
-
-class SilenceForm(NoteForm):
-    """And until when it says nothing."""
-
-    until = forms.SplitDateTimeField(
-        label="Until (UTC)",
-        widget=UnfoldAdminSplitDateTimeWidget,
-        help_text="Also if it resolves and becomes true again meanwhile.",
-    )
-    field_order = ("until", "note")
-
-
-class Deed(NamedTuple):
-    """What may be done about an alert: its words, the states in which it makes sense, its form, and the service that does it."""
-
-    slug: str
-    title: str
-    icon: str
-    explanation: str
-    service: Callable[..., Alert]
-    fits: Collection[str]
-    form: type[NoteForm] = NoteForm
-
-
-DEEDS = (
-    Deed(
-        "acknowledge",
-        "Acknowledge",
-        "check",
-        "You take care of it. It asks for nobody any more, unless it becomes worse.",
-        alerts.acknowledge,
-        ("open", "silenced"),
-    ),
-    Deed(
-        "silence",
-        "Silence",
-        "notifications_paused",
-        "It asks for nobody until a moment, whatever becomes of it, and is looked for all the same.",
-        alerts.silence,
-        ("open", "acknowledged", "silenced"),
-        SilenceForm,
-    ),
-    Deed(
-        "reopen",
-        "Take the acknowledgement back",
-        "undo",
-        "It asks for somebody again.",
-        alerts.reopen,
-        ("acknowledged",),
-    ),
-    Deed(
-        "end-silence",
-        "End the silence",
-        "notifications_active",
-        "It asks for somebody again, before the silence would have ended.",
-        alerts.end_silence,
-        ("silenced",),
-    ),
-)
 
 
 class AlertStateFilter(admin.SimpleListFilter):
@@ -145,7 +68,7 @@ def in_state(state: str, now: datetime) -> Q:
 
 
 @admin.register(Alert)
-class AlertAdmin(PublicIdSearch, ViewOnlyAdmin):
+class AlertAdmin(ManyAlerts, PublicIdSearch, ViewOnlyAdmin):
     """Alerts, the newest first. The calendar fires and resolves them; staff acknowledge and silence."""
 
     list_display = ("fired", "kind_shown", "about", "seen", "state_shown")

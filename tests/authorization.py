@@ -120,7 +120,7 @@ MATRIX = [
     Door("GET", "/api/v1/credits", READS_CREDITS),
     Door("GET", "/api/v1/credits/alerts", READS_CREDITS),
     Door("GET", "/api/v1/credits/events", READS_CREDITS),
-    Door("GET", "/api/v1/credits/forecast", READS_CREDITS),
+    Door("GET", "/api/v1/credits/forecast", READS_USAGE),
     Door("GET", "/api/v1/credits/grants", READS_CREDITS),
     Door("POST", "/api/v1/credits/recharge", BUYS_CREDITS, {"credits": 5}),
     Door("GET", "/api/v1/organizations", LISTS_CHILDREN),

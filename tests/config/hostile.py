@@ -507,7 +507,11 @@ DOORS = [
     Door("GET", "/api/v1/credits", query={"asOf": "moment"}),
     Door("GET", "/api/v1/credits/alerts", query=PAGE | {"kind": "choice"}),
     Door("GET", "/api/v1/credits/events", query=EVENTS),
-    Door("GET", "/api/v1/credits/forecast", query={"horizonDays": "limit"}),
+    Door(
+        "GET",
+        "/api/v1/credits/forecast",
+        query={"horizonDays": "limit", "actorId": "id", "actorExternalId": "text", "groupId": "id"},
+    ),
     Door("GET", "/api/v1/credits/grants", query=PAGE | GRANTS),
     Door("POST", "/api/v1/credits/recharge", {"credits": CREDITS}),
     Door("GET", ORGS, query=PAGE | {"status": "choice"}),

@@ -1,4 +1,4 @@
-"""What stands at the head of a person's page: the limit, the keys, the holds, and what was refused last."""
+"""What stands at the head of a person's page: the limit and when it is reached, the keys, the holds, and what was refused last."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,6 +16,7 @@ from usage.admin import columns
 from usage.admin.actions import Erase, Forgive
 from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, Open, open_on
 from usage.admin.limit_actions import SetLimit
+from usage.admin.limit_pace import limit_pace
 from usage.admin.overview import Button, action_url
 from usage.admin.person import keys_that_open
 from usage.admin.person_actions import SwitchOff, SwitchOn
@@ -23,6 +24,7 @@ from usage.admin.sandbox_actions import Mint
 from usage.models import Denial
 from usage.services import budgets, warnings
 from usage.services.budgets import Standing
+from usage.services.limit_forecasts import LimitOutlook
 
 ROWS = 6
 
@@ -31,6 +33,8 @@ class ActorHead(NamedTuple):
     """The head of a person's page; None of what whoever asks may not see."""
 
     standing: Standing
+    pace: LimitOutlook | None
+    """When the limit is reached; None where that cannot be reckoned yet."""
     tiers: str
     keys: Sequence[tuple[ApiKey, SafeString]] | None
     opening: int
@@ -57,6 +61,7 @@ def actor_head(request: HttpRequest, actor: Actor, *, now: datetime) -> ActorHea
     sees_keys = may("organizations.view_apikey")
     return ActorHead(
         standing=standing,
+        pace=limit_pace(actor, now=now),
         tiers=", ".join(sorted(standing.terms.tiers)) or "no",
         keys=_keys(actor) if sees_keys else None,
         opening=keys_that_open(actor, now) if sees_keys else 0,

@@ -10,7 +10,9 @@ from credits.periods import month_of
 from organizations.models import Group
 from usage.admin import columns
 from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, Open, open_on
+from usage.admin.limit_pace import limit_pace
 from usage.services import limits, used, warnings
+from usage.services.limit_forecasts import LimitOutlook
 
 
 class GroupHead(NamedTuple):
@@ -23,6 +25,8 @@ class GroupHead(NamedTuple):
     warning: warnings.Standing | None
     """Against the budget warning of its own; None of what whoever asks may not see."""
     alerts: Open | None
+    pace: LimitOutlook | None = None
+    """When a shared budget is used up; None where that cannot be reckoned yet."""
 
     @property
     def tone(self) -> str:
@@ -37,7 +41,8 @@ def group_head(request: HttpRequest, group: Group, *, now: datetime) -> GroupHea
     seen = open_on(group, now=now) if may(VIEW_ALERT) else None
     if group.kind == Group.Kind.ENTITY:
         (taken,) = used.of_entity_groups(organization, [group], month)
-        return GroupHead(True, taken, limits.entity_group_caps([group])[group.pk], warning, seen)
+        cap = limits.entity_group_caps([group])[group.pk]
+        return GroupHead(True, taken, cap, warning, seen, limit_pace(group, now=now))
     (taken,) = used.of_user_groups(organization, [group], month)
     cap = limits.team_caps(organization, [group])[group.pk]
     return GroupHead(False, taken, cap, warning, seen)

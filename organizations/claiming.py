@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.authentication import BaseAuthentication
@@ -25,6 +26,7 @@ from organizations.authentication import (
 )
 from organizations.claims import Claim, KeyDiffers
 
+_NO_ANSWER = (InterfaceError, OperationalError)
 _NOTHING = "SELECT 1"
 """What is read where it is only asked for the key."""
 
@@ -185,12 +187,13 @@ class ClaimingView(APIView):
             handler = getattr(self, (request.method or "").lower(), self.http_method_not_allowed)
             response: HttpResponseBase = handler(request, *self.args, **self.kwargs)
         except BaseException as error:
-            # Also that its body is not here yet: for that nobody waits whose key was not looked up.
-            if self._is_only_claimed:
+            # Also that its body is not here yet: for that nobody waits whose key was not looked up. But a database that does not answer
+            # would not answer the lookup either: that is told at once.
+            if self._is_only_claimed and not isinstance(error, _NO_ANSWER):
                 return None
             if not isinstance(error, Exception):
                 raise
-            response = self.handle_exception(error)
+            return self.handle_exception(error)
         return None if self._is_only_claimed else response
 
     def _begin_again(self, request: HttpRequest, before: dict[str, Any]) -> None:

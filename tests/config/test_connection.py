@@ -52,12 +52,15 @@ class TestLookUp:
         _, secret = make_key(organization, scopes=["*"], tier=ApiKey.Tier.STANDARD)
         caller = Caller(secret)
         path = "/organizations/nobody/api-keys"
-        caller.post(path)
+        for _ in range(
+            2
+        ):  # the session prepares what asks for a key that is known when it first sees it
+            caller.post(path)
 
         with round_trips() as trips:
             answer = caller.post(path)
 
-        assert answer["X-RateLimit-Remaining"] == "58"
+        assert answer["X-RateLimit-Remaining"] == "57"
         assert (
             RateCount.objects.count() == 4
         )  # its own and its organization's, of the minute and of the day

@@ -64,8 +64,8 @@ def apart(*, now: datetime) -> Apart:
         digest="0" * 64,
         total=1,
         reason="goodwill",
-        asked_by="ben",
-        asked_at=at,
+        proposed_by="ben",
+        proposed_at=at,
         expires_at=now + DAY,
     )
     rehearsal = Rehearsal.objects.create(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import django.test.utils
 from django.core.signals import setting_changed
 from django.template import Context, Template
+from django.test import utils
 from django.test.client import ClientHandler
 from django.test.signals import template_rendered
 
@@ -22,9 +22,10 @@ _PARTS = (
 def spare() -> None:
     """Load middleware once for all clients until a setting changes, as a server does; tell of a page, and not of each template inside it."""
     handler: Any = ClientHandler
+    told: Any = utils
     handler.load_middleware = _take_middleware
     setting_changed.connect(_forget_middleware)
-    django.test.utils.instrumented_test_render = _render
+    told.instrumented_test_render = _render
 
 
 def _take_middleware(handler: ClientHandler, is_async: bool = False) -> None:

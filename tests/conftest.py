@@ -74,8 +74,9 @@ def _start_embedded_server() -> None:
 def _let_it_forget(folder: Path) -> None:
     """Spare a server what it does to survive a power cut: nobody misses a test database after one. The kill of a process it survives."""
     host = str(embedded.socket_folder(folder))
-    server = {"host": host, "user": embedded.USER, "dbname": embedded.DATABASE}
-    with psycopg.connect(**server, autocommit=True) as session:
+    with psycopg.connect(
+        host=host, user=embedded.USER, dbname=embedded.DATABASE, autocommit=True
+    ) as session:
         session.execute("ALTER SYSTEM SET fsync = off")
         session.execute("ALTER SYSTEM SET full_page_writes = off")
         session.execute("SELECT pg_reload_conf()")

@@ -97,6 +97,7 @@ def _locked(organization_ids: Iterable[UUID]) -> dict[UUID, Wallet]:
     for row in fetch_all(_READ_ALL, [list(organization_ids)]):
         values = iter(row)
         wallet, config, period, organization, parent = (each.take(values) for each in _READ)
+        assert wallet is not None
         relate(organization, parent=parent, wallet=wallet)
         relate(config, wallet=wallet)
         relate(wallet, config=config, period=period, organization=organization)

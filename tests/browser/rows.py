@@ -11,15 +11,15 @@ from django.test.utils import setup_test_environment
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from credits.services import rehearsing
-from organizations import clock, jobs
+from organizations import clock, jobs, proposals
 from organizations.models import Env, Failure, Finding, Job, Organization
 from tests import factories as f
 from tests.admin.people import client_of, use
 from tests.usage import people as p
 from tests.usage.bringing import looked_at
 from usage import what_if
-from usage.models import AcceptedDifference, AIModel
-from usage.services import groups, price_proposals
+from usage.models import AcceptedDifference, AIModel, PriceProposal
+from usage.services import groups
 from usage.services.noticing import NOTICE
 from usage.services.what_if import ask
 
@@ -155,12 +155,12 @@ def _of_prices() -> None:
         accepted_by="ben",
         accepted_at=now,
     )
-    price_proposals.propose(
+    asked = PriceProposal(
         action="markup",
         payload={},
         subject="all prices",
         effect="100 % dearer",
         reason="costs",
         proposed_by="ben",
-        now=now,
     )
+    proposals.propose(asked, now=now)

@@ -334,6 +334,7 @@ class Migration(migrations.Migration):
                 ('effect', models.CharField(max_length=300)),
             ],
             options={
+                'abstract': False,
                 'indexes': [models.Index(condition=models.Q(('state', 'waiting')), fields=['expires_at'], name='priceproposal_waits')],
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('decided_at', None), ('decided_by', None), ('state__in', ('draft', 'waiting'))), models.Q(models.Q(('state__in', ('draft', 'waiting')), _negated=True), ('decided_at__isnull', False), ('decided_by__isnull', False)), _connector='OR'), name='priceproposal_decided_or_open'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('decided_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='priceproposal_approved_by_another'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['approved', 'confirmed']), _negated=True), ('decided_at__lt', models.F('expires_at')), _connector='OR'), name='priceproposal_decided_in_time'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('proposed_at'))), name='priceproposal_expires_later'), models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'approved', 'refused'])), name='priceproposal_state_known')],
             },
@@ -486,10 +487,14 @@ class Migration(migrations.Migration):
                 ('refused', models.BigIntegerField(default=0)),
                 ('ending', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('ends_at', models.DateTimeField(null=True)),
+                ('capped_at', models.DateTimeField(null=True)),
+                ('dry', models.SmallIntegerField(db_default=0, default=0)),
+                ('in_debt', models.SmallIntegerField(db_default=0, default=0)),
+                ('near_cap', models.IntegerField(db_default=0, default=0)),
             ],
             options={
                 'verbose_name_plural': 'vitals',
-                'indexes': [models.Index(condition=models.Q(('cap_share__gte', Decimal('0.8'))), fields=['-cap_share'], name='vitals_near_cap'), models.Index(condition=models.Q(('dry_at__isnull', False)), fields=['dry_at'], name='vitals_dry'), models.Index(condition=models.Q(('debt__gt', 0)), fields=['-debt'], name='vitals_in_debt'), models.Index(condition=models.Q(('refused__gt', 0)), fields=['-refused'], name='vitals_refused'), models.Index(condition=models.Q(('ends_at__isnull', False)), fields=['ends_at'], name='vitals_ending'), models.Index(fields=['change'], name='vitals_movers')],
+                'indexes': [models.Index(condition=models.Q(('near_cap__gt', 0)), fields=['-cap_share'], name='vitals_near_cap'), models.Index(condition=models.Q(('capped_at__isnull', False)), fields=['capped_at'], name='vitals_capped'), models.Index(condition=models.Q(('dry__gt', 0)), fields=['dry_at'], name='vitals_dry'), models.Index(condition=models.Q(('in_debt__gt', 0)), fields=['-debt'], name='vitals_in_debt'), models.Index(condition=models.Q(('refused__gt', 0)), fields=['-refused'], name='vitals_refused'), models.Index(condition=models.Q(('ends_at__isnull', False)), fields=['ends_at'], name='vitals_ending'), models.Index(fields=['change'], name='vitals_movers')],
             },
         ),
         migrations.CreateModel(

@@ -231,8 +231,10 @@ class TestRemedies:
         preview = send(client, "set-limit", organization, data, step="preview")
         send(client, "set-limit", organization, data)
 
-        [effect] = preview.context["effects"]
-        assert (effect.whose, effect.before, effect.after) == ("Ada", "5", "6")
+        effects = {each.what: (each.before, each.after) for each in preview.context["effects"]}
+        assert effects.pop("Credits in a calendar month") == ("5", "6")
+        assert list(effects) == ["Used this month", "New work"]
+        assert {each.whose for each in preview.context["effects"]} == {"Ada"}
         assert Limit.objects.get(actor=ada).cap == 6
         assert ask_now(client, denial).passes
 

@@ -17,7 +17,7 @@ from tests import factories as f
 from tests.usage import people as p
 from usage.models import AIModel, Limit, Rate, Thresholds
 from usage.pricing import Unpriced
-from usage.services import terms
+from usage.services import book, terms
 from usage.services.asking import Ask, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,8 +133,8 @@ def facts(call: Callable[[], Ask]) -> Any:
 def read_anew(work: Work, now: Any) -> Ask:
     """Return an ask by terms of which nothing was kept."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_books", "_entries", "_catalogues"):
-            patch.setattr(terms, name, Recent(1_000))
+        for module, name in ((terms, "_books"), (book, "_entries"), (terms, "_catalogues")):
+            patch.setattr(module, name, Recent(1_000))
         return Ask(work, now)
 
 

@@ -157,9 +157,18 @@ def _of_prices() -> None:
     )
     asked = PriceProposal(
         action="markup",
-        payload={},
-        subject="all prices",
-        effect="100 % dearer",
+        payload={
+            "id": None,
+            "is_deleted": False,
+            "fields": {
+                "provider": "",
+                "model_id": None,
+                "starts_at": (now + 40 * DAY).isoformat(),
+                "factor": "2",
+            },
+        },
+        subject="add markup: all models",
+        effect="prices change by 100 %",
         reason="costs",
         proposed_by="ben",
     )

@@ -89,6 +89,8 @@ class StaffAdmin(RightsAdmin, UserAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    # The theme's own is empty, and comes before it.
+    add_fieldsets = UserAdmin.add_fieldsets
     change_password_form = AdminPasswordChangeForm
     readonly_fields = ("last_login", "date_joined", "second_factor")
 

@@ -268,3 +268,22 @@ class TestTwoAtOnce:
         assert answers[0] in (302, 403)
         assert answers[1] == 302
         assert User.objects.get(username="cleo").has_perm(MONEY)
+
+
+class TestAdd:
+    def test_asks_for_a_name_and_a_password(self, ben: Client) -> None:
+        page = ben.get(reverse("admin:auth_user_add"))
+
+        asked = {name for fieldset in page.context["adminform"] for name in fieldset.fields}
+        assert {"username", "password1", "password2"} <= asked
+
+    def test_makes_somebody_who_may_do_nothing_yet(self, ben: Client) -> None:
+        secret = "four words of mine"
+        told = {"username": "cleo", "password1": secret, "password2": secret}
+
+        ben.post(reverse("admin:auth_user_add"), {**told, "usable_password": "true"})
+
+        cleo = User.objects.get(username="cleo")
+        assert cleo.check_password(secret)
+        assert not cleo.is_staff
+        assert not cleo.get_all_permissions()

@@ -106,7 +106,7 @@ def test_a_price_from_a_day_to_come_and_what_it_would_do_are_five_clicks_away(st
 def test_a_part_of_an_entry_is_taken_back_in_four_clicks(staff: Desk, house: House) -> None:
     order = f"organizations/{child_of(house)}/credits/allocate"
     made = call(house, "parent", "POST", order, credits=80, description="Twice by mistake")
-    entry = call(house, "child", "GET", "credits/events?limit=1")["items"][0]["id"]
+    entry = call(house, "child", "GET", "credits/events?limit=1")["items"][0]["eventId"]
     assert "error" not in made, made
 
     staff.find(entry)

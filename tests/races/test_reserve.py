@@ -6,15 +6,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from config import roles
 from credits import migrations
 from credits.models import LedgerEntry, Reservation
 from credits.services import BillingExhausted
-from organizations import gates
-from organizations.models import Organization
 from tests.factories import (
     at,
     entries_of,
@@ -39,22 +37,11 @@ def reasons(outcomes: list[object]) -> set[str]:
     return {denial.reason for denial in of(BillingExhausted, outcomes)}
 
 
-def reserve_at_last(organization: Organization, credits: int) -> object:
-    """Reserve, and come again as a client does who was told that the wallet is busy: this machine may be, too."""
-    for _ in range(20):
-        try:
-            return try_to_reserve(organization, credits)
-        except OperationalError as error:
-            if not gates.waited_in_vain(error):
-                raise
-    raise AssertionError("busy for ever")
-
-
 class TestReserve:
     def test_overspends_nothing_on_the_first_use_of_a_wallet(self) -> None:
         organization = make_organization(funded=100)
 
-        outcomes = together(*[lambda: reserve_at_last(organization, 3)] * CALLERS)
+        outcomes = together(*[lambda: try_to_reserve(organization, 3)] * CALLERS)
 
         assert len(of(Reservation, outcomes)) == 33
         assert len(of(BillingExhausted, outcomes)) == CALLERS - 33

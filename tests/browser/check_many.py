@@ -61,8 +61,9 @@ def test_customers_come_from_a_file_in_eight_clicks(staff: Desk) -> None:
     staff.see("carried out")
     staff.within(tasks.IMPORT)
     staff.go("/admin/organizations/organization/?q=Quayside")
-    staff.see("Quayside Radio")
-    assert staff.page.locator("#result_list tbody tr", has_text="Quayside").count() == 3
+    made = staff.page.locator("#result_list tbody tr", has_text="Quayside")
+    made.first.wait_for()
+    assert made.count() == 3
 
 
 def test_a_month_by_other_prices_is_four_clicks_away(staff: Desk) -> None:

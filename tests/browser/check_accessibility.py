@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.browser.axe import faults
 from tests.browser.backstage import run
 from tests.browser.desk import Desk
@@ -58,15 +60,28 @@ def the_others(staff: Desk, known: dict[str, str]) -> Iterator[str]:
                 assert status in (200, 403, 404), link
 
 
-def test_no_page_has_a_fault(staff: Desk, house: House) -> None:
+@pytest.fixture(scope="session")
+def full_house(house: House) -> House:
+    """Have a row of everything."""
     run(house, "from tests.browser import rows\nrows.make()")
-    found: dict[str, list[str]] = {}
+    return house
+
+
+@pytest.mark.usefixtures("full_house")
+def test_no_page_that_a_link_leads_to_has_a_fault(staff: Desk) -> None:
+    found = {link: faults(staff) for link in one_of_each_kind(staff)}
+
+    assert {link: there for link, there in found.items() if there} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_house")
+def test_no_other_page_has_a_fault(staff: Desk) -> None:
     known: dict[str, str] = {}
     for link in one_of_each_kind(staff):
         known.setdefault(name_of(link), link)
-        found[link] = faults(staff)
-    for link in the_others(staff, known):
-        found[link] = faults(staff)
+
+    found = {link: faults(staff) for link in the_others(staff, known)}
     # The browser complains of each page that is refused, as it is to be.
     staff.complaints[:] = [each for each in staff.complaints if not REFUSED.search(each)]
 

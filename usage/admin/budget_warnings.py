@@ -77,7 +77,7 @@ class BudgetWarningAdmin(OwnedAdmin):
 
     form = BudgetWarningForm
     nothing = "No warnings. Alerts come from the caps alone."
-    list_display = ("whose", "organization_link", "budget_shown", "percents_shown")
+    list_display = ("subject", "organization_link", "budget_shown", "percents_shown")
     list_filter = (
         ("organization", AutocompleteSelectFilter),
         ("actor", AutocompleteSelectFilter),
@@ -130,6 +130,10 @@ class BudgetWarningAdmin(OwnedAdmin):
         if name == "percents":
             return at(value)
         return super().in_words(form, name, value)
+
+    @display(description="Of")
+    def subject(self, warning: BudgetWarning) -> str:
+        return whose(warning)  # a list leads from here to the row itself
 
     @display(description="Of")
     def whose(self, warning: BudgetWarning) -> SafeString:

@@ -36,7 +36,7 @@ def test_the_head_stays_while_one_scrolls(staff: Desk) -> None:
     open_customer(staff)
     staff.page.set_viewport_size({"width": 1_440, "height": 500})
 
-    staff.page.mouse.wheel(0, 400)
+    staff.page.evaluate("scrollTo(0, 400)")
     staff.page.wait_for_function("scrollY > 300")
 
     top = staff.page.locator("header.head").evaluate("head => head.getBoundingClientRect().top")

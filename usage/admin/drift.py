@@ -161,8 +161,8 @@ class AcceptedDifferenceAdmin(ViewOnlyAdmin):
 
     nothing = "No price differs on purpose from the public list."
     list_display = (
-        "model_link",
         "what",
+        "model_link",
         "listed_shown",
         "own_shown",
         "reason",

@@ -88,7 +88,7 @@ def test_a_shared_budget_is_six_clicks(staff: Desk) -> None:
     staff.page.locator("#id_name").fill("Lab")
     staff.page.locator("#id_key").fill("lab")
     people = staff.page.locator(".select2-search__field")
-    people.fill("Yuki")
+    people.press_sequentially("Yuki")
     staff.page.locator(".select2-results__option--highlighted", has_text="Yuki").wait_for()
     people.focus()
     staff.press("Enter")

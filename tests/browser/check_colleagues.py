@@ -19,27 +19,27 @@ jobs.run(NOTICE, now=clock.now, worker="somebody in a hurry")
 
 
 @pytest.fixture
-def ben(browser: Browser, house: House) -> Iterator[Desk]:
+def omar(browser: Browser, house: House) -> Iterator[Desk]:
     """Another administrator, at a window of his own."""
-    colleague(house, "ben")
+    colleague(house, "omar")
     with desk(browser, house) as opened:
-        opened.sign_in("ben", PASSWORD)
+        opened.sign_in("omar", PASSWORD)
         yield opened
 
 
-def propose(ben: Desk) -> None:
+def propose(omar: Desk) -> None:
     """Ask for more than one person grants alone."""
-    ben.find("Brightwater Publishing")
-    ben.click("Grant credits", role="link")
-    ben.type("Amount*", "150,000")
-    ben.type("Reason*", "Order 1108, paid in advance")
-    ben.click("See the effect", role="button")
-    ben.click("Propose", role="button")
-    ben.see(re.compile("waits for another person"))
+    omar.find("Brightwater Publishing")
+    omar.click("Grant credits", role="link")
+    omar.type("Amount*", "150,000")
+    omar.type("Reason*", "Order 1108, paid in advance")
+    omar.click("See the effect", role="button")
+    omar.click("Propose", role="button")
+    omar.see(re.compile("waits for another person"))
 
 
-def test_what_a_colleague_proposed_is_approved_in_two_clicks(staff: Desk, ben: Desk) -> None:
-    propose(ben)
+def test_what_a_colleague_proposed_is_approved_in_two_clicks(staff: Desk, omar: Desk) -> None:
+    propose(omar)
     staff.go("/admin/")
 
     waits = staff.page.locator("#waits tr", has_text="Order 1108")
@@ -48,7 +48,7 @@ def test_what_a_colleague_proposed_is_approved_in_two_clicks(staff: Desk, ben: D
     staff.see("Available")
     staff.click("Approve", role="button")
 
-    staff.see(re.compile("by ben|proposed by ben", re.IGNORECASE))
+    staff.see(re.compile("by omar|proposed by omar", re.IGNORECASE))
     staff.see(re.compile("150,000"))
     staff.within(tasks.APPROVE)
 

@@ -41,11 +41,12 @@ test-slow: .venv/requirements-dev.lock
 test-clients: .venv/requirements-dev.lock
 	@exec $(BIN)/python -m pytest -n 0 -rs tests/clients/check_clients.py $(ARGS)
 
-# The tasks of a day of the staff, in a browser. Where there is none, and none can be installed, that is said.
+# The tasks of a day of the staff, in a browser; at last every page, in a house with a row of everything. Where there is no browser, and none
+# can be installed, that is said.
 test-browser: .venv/requirements-dev.lock
 	@command -v chromium >/dev/null || ! command -v apt-get >/dev/null || test `id -u` != 0 || \
 		{ apt-get update -q && apt-get install -q -y chromium; } >/dev/null 2>&1 || true
-	@exec $(BIN)/python -m pytest -n 0 -rs tests/browser/check_*.py $(ARGS)
+	@exec $(BIN)/python -m pytest -n 0 -rs tests/browser/check_[!a]*.py tests/browser/check_a*.py $(ARGS)
 
 # Of the demo's world, in light, dark and on a phone.
 pictures: .venv/requirements-dev.lock

@@ -35,6 +35,7 @@ class Alert(models.Model):
         PERSON_NEAR_CAP = "person_near_cap", "person near the cap"
         SHARED_NEAR_CAP = "shared_near_cap", "shared budget near the cap"
         BUDGET = "budget", "budget warning"
+        CAP_SOON = "cap_soon", "cap reached soon"
         DRY_SOON = "dry_soon", "dry soon"
         IN_DEBT = "in_debt", "in debt"
         DEBT_GROWN = "debt_grown", "debt grown"
@@ -193,6 +194,9 @@ class AlertRule(models.Model):
     near_cap_percent = models.PositiveSmallIntegerField(
         "near a cap, percent", null=True, blank=True
     )
+    cap_within_days = models.PositiveSmallIntegerField(
+        "cap reached within, days", null=True, blank=True
+    )
     dry_within_days = models.PositiveSmallIntegerField("dry within, days", null=True, blank=True)
     debt_above = models.DecimalField(max_digits=24, decimal_places=6, null=True, blank=True)
     debt_growth = models.DecimalField(
@@ -220,6 +224,8 @@ class AlertRule(models.Model):
                 condition=Q(
                     near_cap_percent__gte=1,
                     near_cap_percent__lte=REACHED,
+                    cap_within_days__gte=1,
+                    cap_within_days__lte=90,
                     dry_within_days__gte=1,
                     dry_within_days__lte=90,
                     debt_above__gte=0,

@@ -465,6 +465,7 @@ class TestRules:
         [
             ("near_cap_percent", "101"),
             ("near_cap_percent", "0"),
+            ("cap_within_days", "0"),
             ("dry_within_days", "91"),
             ("debt_growth", "0"),
             ("debt_above", "-1"),

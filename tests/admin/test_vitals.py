@@ -29,6 +29,7 @@ DAY = timedelta(days=1)
 Kind = Alert.Kind
 KIND_OF = {
     "cap": Kind.NEAR_CAP,
+    "capped": Kind.CAP_SOON,
     "dry": Kind.DRY_SOON,
     "debt": Kind.IN_DEBT,
 }
@@ -105,6 +106,7 @@ class TestOneMeasure:
 
         assert home["dry"] == {"Dry", "Empty", "Short", "Alone"}
         assert home["cap"] == {"Capped", "Full"}
+        assert home["capped"] == {"Capped"}
         assert home["debt"] == {"Debtor"}
         for slug, kind in KIND_OF.items():
             subjects = [alert.organization for alert in open_alerts(kind)]

@@ -110,6 +110,8 @@ RULES: dict[str, list[Breach]] = {
         for column in (
             "near_cap_percent = 0",
             "near_cap_percent = 101",
+            "cap_within_days = 0",
+            "cap_within_days = 91",
             "dry_within_days = 0",
             "dry_within_days = 91",
             "debt_above = -0.000001",

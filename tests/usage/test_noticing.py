@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from credits.ledger import open_period
 from organizations import alerts, jobs
 from organizations.models import (
     Actor,
@@ -162,6 +163,67 @@ def used_for_days(organization: Organization, a_day: int) -> None:
 def since_long(funded: f.Amount, **terms: Any) -> Organization:
     began = f.NOW - 30 * DAY
     return f.make_organization(funded=funded, now=began, **terms)
+
+
+def nearly_capped(left: int) -> Organization:
+    """Return one that uses 10 a day, and may use so much more until its cap resets."""
+    organization = since_long(5_000)
+    used_for_days(organization, 10)
+    used = open_period(f.wallet_of(organization)).used
+    f.set_terms(organization, monthly_cap=used + left)
+    return organization
+
+
+class TestCapSoon:
+    def test_fires_where_the_cap_is_likely_reached_within_a_week(self) -> None:
+        organization = nearly_capped(35)
+
+        look()
+
+        alert = the_alert(Kind.CAP_SOON)
+        used = open_period(f.wallet_of(organization)).used
+        assert (alert.organization, alert.severity) == (organization, Severity.WARNING)
+        assert alert.figures == {
+            "used": f"{used.normalize():f}",
+            "cap": f"{used.normalize() + 35:f}",
+            "aDay": "10",
+            "days": "3",
+            "earliestDays": "3",
+        }
+
+    def test_resolves_with_a_higher_cap(self) -> None:
+        organization = nearly_capped(35)
+        look()
+
+        f.set_terms(organization, monthly_cap=5_000)
+        look(NEXT)
+
+        assert open_alerts(Kind.CAP_SOON) == []
+
+    def test_leaves_a_cap_that_is_reached_to_the_alert_of_that(self) -> None:
+        organization = nearly_capped(35)
+        look()
+
+        f.spend(organization, 35)
+        look(NEXT)
+
+        assert open_alerts(Kind.CAP_SOON) == []
+        assert the_alert(Kind.NEAR_CAP).level == 100
+
+    def test_fires_as_far_ahead_as_the_rule_says(self) -> None:
+        nearly_capped(35)
+
+        AlertRule.objects.update(cap_within_days=3)
+        look()
+        assert open_alerts(Kind.CAP_SOON) == []
+
+        AlertRule.objects.update(cap_within_days=4)
+        look(NEXT)
+        assert len(open_alerts(Kind.CAP_SOON)) == 1
+
+        AlertRule.objects.update(cap_within_days=None)
+        look(NEXT)
+        assert open_alerts(Kind.CAP_SOON) == []
 
 
 class TestDrySoon:

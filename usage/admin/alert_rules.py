@@ -47,6 +47,7 @@ class AlertRuleForm(forms.ModelForm):
 
 LIMITS = (
     ("near_cap_percent", 1, 100),
+    ("cap_within_days", 1, 90),
     ("dry_within_days", 1, 90),
     ("refusals_at_least", 1, 1_000_000),
     ("refusals_factor", 1, 1_000),
@@ -74,7 +75,7 @@ class AlertRuleAdmin(EditedAdmin):
     form = AlertRuleForm
     list_display = (
         "name",
-        *(_column(name, count) for name, *_ in LIMITS[:3]),
+        *(_column(name, count) for name, *_ in LIMITS[:4]),
         *(_column(name, amount) for name in ("refusals_factor", "debt_above", "debt_growth")),
     )
     list_select_related = ("organization",)
@@ -94,7 +95,8 @@ class AlertRuleAdmin(EditedAdmin):
     help_texts: ClassVar[Mapping[str, str]] = {
         "organization": "Whose. What is left empty below is as for everybody.",
         "near_cap_percent": "How much of a cap is settled: of an organization, a person or a shared budget.",
-        "dry_within_days": "How many days what is left lasts, at the pace of the last two weeks.",
+        "cap_within_days": "In how many days the forecast sees the cap of an organization reached, before it resets.",
+        "dry_within_days": "In how many days the forecast sees work refused for want of credits.",
         "debt_above": "0: any debt.",
         "debt_growth": "By how much a debt grew within 24 hours.",
         "refusals_at_least": "Fewer in 24 hours are nobody's concern,",
@@ -102,7 +104,7 @@ class AlertRuleAdmin(EditedAdmin):
     }
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("organization",)}),
-        ("Credits", {"fields": (("near_cap_percent", "dry_within_days"),)}),
+        ("Credits", {"fields": (("near_cap_percent", "cap_within_days", "dry_within_days"),)}),
         ("Debt", {"fields": (("debt_above", "debt_growth"),)}),
         ("Refusals", {"fields": (("refusals_at_least", "refusals_factor"),)}),
     )

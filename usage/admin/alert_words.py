@@ -24,6 +24,7 @@ SAID: Mapping[str, str] = {
     Kind.PERSON_NEAR_CAP: "{used} of the cap of {cap} credits is used this month",
     Kind.SHARED_NEAR_CAP: "{used} of the shared budget of {cap} credits is used this month",
     Kind.BUDGET: "{used} of a budget of {cap} credits is used this month, of which nobody is refused anything",
+    Kind.CAP_SOON: "{used} of the cap of {cap} credits is used; likely all of it in {days} days, in {earliestDays} at the earliest; {aDay} are used in a day",
     Kind.DRY_SOON: "{left} credits are left, which likely last {days} days, {earliestDays} at the least; {aDay} are used in a day",
     Kind.IN_DEBT: "{debt} credits of debt",
     Kind.DEBT_GROWN: "the debt grew by {grownBy} credits within a day, to {debt}",
@@ -35,6 +36,7 @@ SAID: Mapping[str, str] = {
 }
 """Each kind in a sentence, with what was seen."""
 _OF_AN_ORGANIZATION: Mapping[str, str] = {
+    Kind.CAP_SOON: "settings",
     Kind.DEBT_GROWN: "money",
     Kind.IN_DEBT: "money",
     Kind.NEAR_CAP: "settings",

@@ -151,7 +151,7 @@ def _dry(row: Vitals, now: datetime) -> str:
 
 
 def _capped(row: Vitals, now: datetime) -> str:
-    return _in(row.capped_at, now) or "reached"
+    return _in(row.capped_at, now) or "any moment"
 
 
 def _in(moment: datetime | None, now: datetime) -> str:
@@ -192,8 +192,9 @@ CONCERNS: Mapping[str, Concern] = {
         kind=Alert.Kind.NEAR_CAP,
     ),
     "capped": Concern(
-        *("Cap reached in under 7 days", "event_upcoming", "warn", "credits.view_wallet"),
+        *("Cap reached soon", "event_upcoming", "warn", "credits.view_wallet"),
         *(Q(capped_at__isnull=False), "capped_at", _capped, "no cap reached soon"),
+        kind=Alert.Kind.CAP_SOON,
     ),
     "refused": Concern(
         *("Refused most, 24 hours", "block", "warn", "usage.view_denial"),

@@ -26,7 +26,7 @@ class Vitals(models.Model):
     near_cap = models.IntegerField(default=0, db_default=0)
     """The highest percentage of the cap that is reached, of those that are worth an alert there; 0 where none is."""
     capped_at = models.DateTimeField(null=True)
-    """When the cap is likely reached, if that is within a week, and before it resets."""
+    """When the cap is likely reached, if that is soon enough for an alert, and before it resets."""
     dry = models.SmallIntegerField(default=0, db_default=0)
     """Whether work is likely refused for want of credits soon enough for an alert: 1 if it is, 2 where it is so now."""
     dry_at = models.DateTimeField(null=True)

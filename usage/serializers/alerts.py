@@ -16,6 +16,7 @@ TOLD: Mapping[str, Collection[str]] = {
     Kind.PERSON_NEAR_CAP: ("used", "cap", "percent"),
     Kind.SHARED_NEAR_CAP: ("used", "cap", "percent"),
     Kind.BUDGET: ("used", "cap", "percent"),
+    Kind.CAP_SOON: ("used", "cap", "aDay", "days", "earliestDays"),
     Kind.DRY_SOON: ("left", "aDay", "days", "earliestDays"),
     Kind.IN_DEBT: ("debt",),
     Kind.DEBT_GROWN: ("debt", "grownBy"),
@@ -24,6 +25,7 @@ TOLD: Mapping[str, Collection[str]] = {
 """The kinds that concern an organization, and which of their figures it is told."""
 OF_ITS_PARENT: Mapping[str, Collection[str]] = {
     Kind.NEAR_CAP: (),
+    Kind.CAP_SOON: (),
     Kind.DRY_SOON: ("days", "earliestDays"),
 }
 """What is left of these for a key of a child: caps and overdrafts are its parent's to see."""

@@ -28,12 +28,21 @@ from usage.services.rollups import RollupsBehind
 
 PORTION = 500
 SOON = 7
-"""Within so many days a cap that will be reached is told; and so far ahead is looked, or further where a rule asks for it."""
+"""So many days ahead is looked, or further where a rule asks for it."""
 DAY = timedelta(days=1)
 FINEST = Decimal("0.0001")
 MOST_SHARE = Decimal(9999)
 Kind = Alert.Kind
-KINDS = (Kind.NEAR_CAP, Kind.DRY_SOON, Kind.IN_DEBT, Kind.DEBT_GROWN, Kind.REFUSALS)
+KINDS = (
+    Kind.NEAR_CAP,
+    Kind.CAP_SOON,
+    Kind.DRY_SOON,
+    Kind.IN_DEBT,
+    Kind.DEBT_GROWN,
+    Kind.REFUSALS,
+)
+OF_A_FORECAST = (Kind.CAP_SOON, Kind.DRY_SOON)
+"""Those that stay as they are where nothing can be foreseen."""
 FORESEEN = ("dry", "dry_at", "capped_at")
 """What a forecast says of somebody."""
 MEASURED = [field.name for field in Vitals._meta.fields if not field.primary_key]
@@ -63,7 +72,7 @@ def measure(*, after: UUID | None, now: datetime) -> UUID | None:
     with transaction.atomic():
         _write(ids, seen, noticed, now)
         looked_at = alerts.about(after, last) & ~Q(
-            kind=Kind.DRY_SOON, organization__in=seen.unknown
+            kind__in=OF_A_FORECAST, organization__in=seen.unknown
         )
         alerts.keep(noticed, kinds=KINDS, among=looked_at, now=now)
     return last
@@ -74,7 +83,10 @@ def look(rules: Mapping[UUID, Rule], *, now: datetime) -> Seen:
 
     :param rules: the rules of each: how far ahead is looked depends on them
     """
-    days = {id: max(SOON, rule.dry_within_days or 0) for id, rule in rules.items()}
+    days = {
+        id: max(SOON, rule.cap_within_days or 0, rule.dry_within_days or 0)
+        for id, rule in rules.items()
+    }
     readings = facts.read(days, now=now)
     outlooks, unknown = {}, set()
     for organization in candidates(readings, now=now):
@@ -161,7 +173,6 @@ def _row(
     now: datetime,
 ) -> Vitals:
     dry, capped = outlook and outlook.dry, outlook and outlook.capped
-    soon = now + SOON * DAY
     return Vitals(
         organization_id=reading.id,
         week=reading.week,
@@ -169,7 +180,7 @@ def _row(
         change=reading.week - reading.week_before,
         cap_share=_share(reading),
         near_cap=levels.get((reading.id, Kind.NEAR_CAP), 0),
-        capped_at=capped.likely if capped and capped.likely and capped.likely < soon else None,
+        capped_at=capped.likely if capped and (reading.id, Kind.CAP_SOON) in levels else None,
         dry=levels.get((reading.id, Kind.DRY_SOON), 0),
         dry_at=dry.likely if dry else None,
         debt=reading.debt,

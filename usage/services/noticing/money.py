@@ -1,4 +1,4 @@
-"""What is worth an alert of the money of an organization: near its cap, dry soon, in debt, or deeper in debt than a day ago."""
+"""What is worth an alert of the money of an organization: near its cap, at it soon, dry soon, in debt, or deeper in debt than a day ago."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -35,6 +35,7 @@ def see(
     :param percents: those of its cap that staff set in place of the rule
     """
     yield from _near_cap(reading, usual_percents(rule) if percents is None else percents)
+    yield from _cap_soon(reading, outlook, rule, now)
     yield from _dry_soon(reading, outlook, rule, now)
     yield from _in_debt(reading, rule)
 
@@ -83,6 +84,25 @@ def _near_cap(reading: Reading, percents: Collection[int]) -> Iterator[Noticed]:
     if share is not None:
         level, severity, figures = share
         yield Noticed(Kind.NEAR_CAP, severity, reading.id, level=level, figures=figures)
+
+
+def _cap_soon(
+    reading: Reading, outlook: Outlook | None, rule: Rule, now: datetime
+) -> Iterator[Noticed]:
+    """Notice that the cap will likely be reached before it resets, as the forecast says it. Of one that is reached `_near_cap` tells."""
+    capped = outlook and outlook.capped
+    if rule.cap_within_days is None or outlook is None or capped is None or not capped.likely:
+        return
+    if capped.state == foretold.REACHED or capped.likely >= now + rule.cap_within_days * DAY:
+        return
+    figures = {
+        "used": plain(reading.used),
+        "cap": plain(reading.monthly_cap or ZERO),
+        "aDay": plain(outlook.a_day.quantize(Decimal("0.01"))),
+        "days": str((capped.likely - now) // DAY),
+        "earliestDays": str(((capped.earliest or now) - now) // DAY),
+    }
+    yield Noticed(Kind.CAP_SOON, Severity.WARNING, reading.id, level=1, figures=figures)
 
 
 def _dry_soon(

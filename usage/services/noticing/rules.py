@@ -14,6 +14,7 @@ class Rule(NamedTuple):
     """Null is never. The fields are those of `AlertRule`."""
 
     near_cap_percent: int | None = None
+    cap_within_days: int | None = None
     dry_within_days: int | None = None
     debt_above: Decimal | None = None
     debt_growth: Decimal | None = None

@@ -6,6 +6,7 @@ is counted as the list counts: wholes with their parts in.
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_UP, Decimal
+from types import MappingProxyType
 from typing import Any
 
 from genai_prices.data import providers
@@ -19,6 +20,7 @@ from usage.units import FRACTIONAL
 MOST = 10**9
 """The largest count of anything."""
 DEFAULT = "default"
+NOTHING: Counts = MappingProxyType({})
 EXTRACTORS: Mapping[str, Mapping[str, UsageExtractor]] = {
     provider.id: {each.api_flavor: each for each in provider.extractors}
     for provider in providers
@@ -36,12 +38,15 @@ class Unreadable(Exception):
         self.field = field
 
 
-def counts_of(provider: str, flavor: str | None, answer: Mapping[str, Any]) -> Counts:
+def counts_of(
+    provider: str, flavor: str | None, answer: Mapping[str, Any], units: Counts = NOTHING
+) -> Counts:
     """Return what was used by a provider's answer: whole, or what it says of it alone under `usage`.
 
     :param provider: its id in the price list
     :param flavor: of its API; needed where it has several and none of them is `default`
-    :raises Unreadable: if the list knows no such provider or flavor, or it does not say what was used
+    :param units: what was used besides, and the answer does not count
+    :raises Unreadable: if the list knows no such provider or flavor, it does not say what was used, or counts one of the units itself
     """
     extractor = _extractor(provider, flavor)
     root = _steps(extractor.root)
@@ -53,7 +58,10 @@ def counts_of(provider: str, flavor: str | None, answer: Mapping[str, Any]) -> C
     except (ValueError, AttributeError) as error:  # of a modality that is no text
         raise Unreadable(".".join(root), f"{error}.") from error
     counts = {unit: _whole(unit, count) for unit, count in vars(used).items()}
-    return _with_wholes(counts)
+    for unit in units:
+        if unit in counts:
+            raise Unreadable("units", f"The answer counts {NAMES[unit]} itself.")
+    return _with_wholes(counts | dict(units), units)
 
 
 def _extractor(provider: str, flavor: str | None) -> UsageExtractor:
@@ -145,13 +153,14 @@ def _whole(unit: str, count: Any) -> Count:
     return wire.plain(exact.quantize(_SMALLEST, rounding=ROUND_UP))
 
 
-def _with_wholes(counts: dict[str, Count]) -> Counts:
+def _with_wholes(counts: Counts, units: Counts) -> Counts:
     """Return counts without nothing of a part whose whole is not told."""
     if missing_whole(counts) is None:
         return counts
     said = {unit: count for unit, count in counts.items() if count}
     missing = missing_whole(said)
     if missing is not None:
+        field = "units" if missing[0] in units else "usage"
         part, whole = (NAMES[unit] for unit in missing)
-        raise Unreadable("usage", f"It says {part} and no {whole}, of which it is a part.")
+        raise Unreadable(field, f"It says {part} and no {whole}, of which it is a part.")
     return said

@@ -61,13 +61,26 @@ MODELS: dict[str, dict[Any, int]] = {
         "output_tokens": 250,
         "output_image_tokens": 3_000,
         "output_audio_tokens": 1_200,
+        "web_searches": 1_400,
         ("input_tokens", BATCH, 0): 15,
         ("output_tokens", BATCH, 0): 125,
+    },
+    # It counts itself what it searches and what it quotes.
+    "searching": {
+        "input_tokens": 200,
+        "output_tokens": 800,
+        "output_citation_tokens": 300,
+        "web_searches": 500,
     },
     "images": {"output_images": 4_000},
     "seconds": {"audio_seconds": 36},
 }
-PROVIDERS = {"inclusive": "openai", "exclusive": "anthropic", "multimodal": "google"}
+PROVIDERS = {
+    "inclusive": "openai",
+    "exclusive": "anthropic",
+    "multimodal": "google",
+    "searching": "perplexity",
+}
 FLAGS = {"exclusive": (False, True), "multimodal": (True, False)}
 """Whether its own input count contains the cached tokens, and its own output count the reasoning; both, unless said."""
 
@@ -94,6 +107,15 @@ def chat(prompt: int, completion: int, *, cached: int = 0, reasoning: int = 0) -
     return {"provider": "openai", "flavor": "chat", "usage": usage}
 
 
+def responses(input: int, output: int, *, cached: int) -> dict[str, Any]:
+    usage = {
+        "input_tokens": input,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens": output,
+    }
+    return {"provider": "openai", "flavor": "responses", "usage": usage}
+
+
 def claude(
     fresh: int, output: int, *, read: int = 0, short: int = 0, hour: int = 0, searches: int = 0
 ) -> dict[str, Any]:
@@ -111,6 +133,22 @@ def claude(
 def gemini(prompt: int, candidates: int, **more: Any) -> dict[str, Any]:
     usage = {"promptTokenCount": prompt, "candidatesTokenCount": candidates, **more}
     return {"provider": "google", "usage": usage}
+
+
+def sonar(prompt: int, completion: int, *, citations: int, searches: int) -> dict[str, Any]:
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "citation_tokens": citations,
+        "num_search_queries": searches,
+        "search_context_size": "low",
+    }
+    return {"provider": "perplexity", "usage": usage}
+
+
+def besides(answer: dict[str, Any], **units: int) -> dict[str, Any]:
+    """Return an answer, and what its provider does not count in it."""
+    return answer | {"units": units}
 
 
 def of(modality: str, count: int) -> list[dict[str, Any]]:
@@ -151,6 +189,27 @@ TABLE = [
         "inclusive",
         {"inputTokens": 10_000, "outputTokens": 1_000, "webSearches": 3},
         "5.8",
+        None,
+        besides(chat(10_000, 1_000), webSearches=3),
+    ),
+    # What the provider of a model counts stays as it counts it: 2,000 × 200 + 8,000 × 20 + 1,000 × 800, and a search
+    Row(
+        "searching, cached",
+        "inclusive",
+        {"inputTokens": 10_000, "cacheReadTokens": 8_000, "outputTokens": 1_000, "webSearches": 1},
+        "2.36",
+        None,
+        besides(responses(10_000, 1_000, cached=8_000), webSearches=1),
+    ),
+    # In a batch a search costs what it does elsewhere: 10,000 × 100 + 1,000 × 400, and two searches
+    Row(
+        "searching, in a batch",
+        "inclusive",
+        {"inputTokens": 10_000, "outputTokens": 1_000, "webSearches": 2},
+        "3.4",
+        None,
+        besides(chat(10_000, 1_000), webSearches=2),
+        {"processing": "batch"},
     ),
     # 199,999, 200,000 and 200,001 × 200 or 400; 1,000 × 800 or 1,600
     Row(
@@ -413,6 +472,60 @@ TABLE = [
         None,
         gemini(1_000, 1_300, candidatesTokensDetails=of("IMAGE", 1_290)),
     ),
+    # 10,000 × 30 + 1,000 × 250, and three searches, 1.4 credits each
+    Row(
+        "searching",
+        "multimodal",
+        {"inputTokens": 10_000, "outputTokens": 1_000, "webSearches": 3},
+        "4.75",
+        None,
+        besides(gemini(10_000, 1_000), webSearches=3),
+    ),
+    # Its search may be told with the parts that its provider does not tell: 6,000 × 30 + 4,000 × 100, and a search
+    Row(
+        "searching, heard",
+        "multimodal",
+        {
+            "inputTokens": 10_000,
+            "inputAudioTokens": 4_000,
+            "outputTokens": 0,
+            "webSearches": 1,
+        },
+        "1.98",
+        None,
+        besides(gemini(10_000, 0), webSearches=1, inputAudioTokens=4_000),
+    ),
+    # 1,000 × 200 + 1,000 × 800 + 2,000 × 300, and four searches, half a credit each
+    Row(
+        "searching",
+        "searching",
+        {
+            "inputTokens": 1_000,
+            "outputTokens": 3_000,
+            "outputCitationTokens": 2_000,
+            "webSearches": 4,
+        },
+        "3.6",
+        None,
+        sonar(1_000, 1_000, citations=2_000, searches=4),
+    ),
+    # 1,000 × 200 + 500 × 800, and two searches
+    Row(
+        "searching in steps",
+        "searching",
+        {"inputTokens": 1_000, "outputTokens": 500, "webSearches": 2},
+        "1.6",
+        None,
+        {
+            "provider": "perplexity",
+            "flavor": "responses",
+            "usage": {
+                "input_tokens": 1_000,
+                "output_tokens": 500,
+                "tool_calls_details": {"search_web": {"invocation": 2}},
+            },
+        },
+    ),
     # 2 × 4,000, per thousand
     Row("two pictures", "images", {"outputImages": 2}, "8"),
     # 90.5 × 36, per hour
@@ -495,7 +608,8 @@ class TestPrices:
     def test_are_of_what_the_provider_says(self, row: Row) -> None:
         response = dict(row.response or {})
 
-        said = counts_of(response.pop("provider"), response.pop("flavor", None), response)
+        units = {BY_NAME[name]: count for name, count in response.pop("units", {}).items()}
+        said = counts_of(response.pop("provider"), response.pop("flavor", None), response, units)
 
         charged = price_of(
             CARDS[row.model], completed(said), variant=variant_of(row), work_is_done=True

@@ -10,9 +10,10 @@ import pytest
 from genai_prices.data import providers
 from genai_prices.types import ArrayMatch, Provider, UsageExtractor
 
-from usage.counts import missing_whole
+from usage.counts import NAMES, missing_whole
 from usage.models import Rate
 from usage.responses import Unreadable, counts_of
+from usage.serializers.telling import BESIDE
 from usage.services import price_list, rates
 from usage.services.served import NoPrice, Served
 from usage.units import FRACTIONAL, UNITS
@@ -150,6 +151,65 @@ class TestGoldenAnswers:
         alone = counts_of("anthropic", None, {"usage": ANTHROPIC})
         assert counts_of("anthropic", None, whole) == alone
         assert counts_of("anthropic", None, {"usage": whole}) == alone
+
+
+class TestUnits:
+    """What a provider does not count, told beside its answer."""
+
+    @pytest.mark.parametrize(
+        ("provider", "flavor", "usage", "units"),
+        [
+            ("openai", "chat", OPENAI_CHAT, {"web_searches": 2}),
+            ("openai", "responses", OPENAI_RESPONSES, {"code_executions": 1, "web_searches": 2}),
+            ("google", None, GOOGLE, {"web_searches": 2}),
+            ("openai", "live", {"seconds": 9}, {"output_images": 1}),
+            # A part of what it counts.
+            ("openai", "responses", OPENAI_RESPONSES, {"input_audio_tokens": 1}),
+        ],
+    )
+    def test_are_counted_besides(
+        self, provider: str, flavor: str | None, usage: Any, units: Any
+    ) -> None:
+        alone = counts_of(provider, flavor, {"usage": usage})
+
+        assert counts_of(provider, flavor, {"usage": usage}, units) == {**alone, **units}
+
+    def test_are_refused_where_the_answer_counts_them(self) -> None:
+        """Of every flavor every unit that it counts, and be it nothing of it."""
+        refused = 0
+        for provider, extractor in flavors():
+            body = made_up(extractor, Random(7))
+            for unit in counts_of(provider.id, extractor.api_flavor, body):
+                with pytest.raises(Unreadable, match=f"The answer counts {NAMES[unit]} itself"):
+                    counts_of(provider.id, extractor.api_flavor, body, {unit: 1})
+                refused += 1
+        assert refused > 400
+
+    def test_may_be_of_what_the_answer_could_count_and_does_not(self) -> None:
+        usage = {name: count for name, count in ANTHROPIC.items() if name != "server_tool_use"}
+
+        counts = counts_of("anthropic", None, {"usage": usage}, {"web_searches": 2})
+
+        assert counts == counts_of("anthropic", None, {"usage": ANTHROPIC})
+
+    def test_may_be_the_whole_of_what_it_counts(self) -> None:
+        usage = {"promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 5}]}
+
+        counts = counts_of("google", None, {"usage": usage}, {"input_tokens": 9})
+
+        assert counts == {"input_audio_tokens": 5, "input_tokens": 9}
+
+    def test_need_the_wholes_of_their_parts(self) -> None:
+        with pytest.raises(Unreadable, match="It says cacheReadTokens and no inputTokens") as error:
+            counts_of("openai", "live", {"usage": {"seconds": 9}}, {"cache_read_tokens": 1})
+
+        assert error.value.field == "units"
+
+    def test_are_no_field_of_any_answer(self) -> None:
+        """What is said beside a whole answer hides nothing that an extractor reads."""
+        for _, extractor in flavors():
+            root = [extractor.root] if isinstance(extractor.root, str) else extractor.root
+            assert root[0] not in BESIDE
 
 
 def flavors() -> Iterator[tuple[Provider, UsageExtractor]]:

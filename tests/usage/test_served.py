@@ -132,6 +132,76 @@ class TestResponse:
         assert done["settledCredits"] == 200 * 5 + 800 * D("0.1") + 300 * 2
 
     @pytest.mark.parametrize(
+        "response",
+        [
+            # 200 × 1 + 800 × 0.1 + 300 × 2, and three searches.
+            {"provider": "openai", "flavor": "chat", "usage": OPENAI_CHAT},
+            {
+                "provider": "openai",
+                "flavor": "responses",
+                "id": "resp_1",
+                "usage": OPENAI_RESPONSES,
+            },
+        ],
+    )
+    def test_is_charged_for_what_is_told_beside_it(self, backend: Caller, response: Any) -> None:
+        said = response | {"units": {"webSearches": 3}}
+
+        done = ok(settle(backend, hold(backend), response=said))
+        result = tell(backend, model="large", response=said)
+
+        assert done["settledCredits"] == result["credits"] == 883
+        by_itself, by_hold = ok(backend.get(EVENTS))["items"]
+        assert by_itself["usage"] == by_hold["usage"]
+        assert by_hold["usage"]["webSearches"] == 3
+
+    def test_is_refused_for_what_is_told_beside_it_and_has_no_price(
+        self, backend: Caller, small: AIModel
+    ) -> None:
+        rsv_id = hold(backend, model="small")
+        response = {"provider": "openai", "flavor": "chat", "usage": OPENAI_CHAT}
+
+        refused = settle(backend, rsv_id, response=response | {"units": {"outputImages": 1}})
+
+        assert error(refused) == (422, "NO_PRICE")
+        assert list(details(refused)["fields"]) == ["response"]
+        assert ok(settle(backend, rsv_id, response=response))["settledCredits"] == 160
+
+    @pytest.mark.parametrize(
+        ("units", "sentence"),
+        [
+            ({}, 'Counts by unit are expected, like {"inputTokens": 1}.'),
+            (5, 'Counts by unit are expected, like {"inputTokens": 1}.'),
+            (None, 'Counts by unit are expected, like {"inputTokens": 1}.'),
+            ({"searches": 1}, "There is no unit 'searches'."),
+            ({"requests": 1}, "There is no unit 'requests'."),
+            ({"webSearches": -1}, "webSearches is a whole number from 0 to 1000000000."),
+            ({"webSearches": 0.5}, "webSearches is a whole number from 0 to 1000000000."),
+            ({"webSearches": "2"}, "webSearches is a whole number from 0 to 1000000000."),
+            ({"webSearches": 10**9 + 1}, "webSearches is a whole number from 0 to 1000000000."),
+            (
+                {"audioSeconds": 1.0000001},
+                "audioSeconds is a number from 0 to 1000000000, with up to six decimal places.",
+            ),
+            ({"outputReasoningTokens": 1}, "The answer counts outputReasoningTokens itself."),
+            ({"webSearches": 1, "inputTokens": 5}, "The answer counts inputTokens itself."),
+        ],
+    )
+    def test_is_refused_by_name_for_what_cannot_be_beside_it(
+        self, backend: Caller, units: Any, sentence: str
+    ) -> None:
+        rsv_id = hold(backend)
+        response = {"provider": "openai", "flavor": "chat", "usage": OPENAI_CHAT, "units": units}
+
+        refused = settle(backend, rsv_id, response=response)
+        result = tell(backend, model="large", response=response)
+
+        assert error(refused) == (422, "VALIDATION")
+        assert details(refused)["fields"] == {"response": [f"units: {sentence}"]}
+        assert result["reason"] == f"response: units: {sentence}"
+        assert ok(backend.get(f"{RESERVATIONS}/{rsv_id}"))["status"] == "open"
+
+    @pytest.mark.parametrize(
         ("response", "sentence"),
         [
             (5, "A provider's answer is expected"),

@@ -29,11 +29,16 @@ class TokensField(StrictInteger):
         super().__init__(**{"max_value": MAX_TOKENS} | options)
 
 
+COUNTS: Mapping[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": "number", "minimum": 0, "maximum": MAX_TOKENS},
+}
+
+
 @extend_schema_field(
     {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": {"type": "number", "minimum": 0, "maximum": MAX_TOKENS},
+        **COUNTS,
         "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
         "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, … "
         "Seconds may have up to six decimal places, all else is whole.",
@@ -51,13 +56,17 @@ class UsageField(serializers.Field):
     }
 
     def to_internal_value(self, data: Any) -> Counts:
-        if type(data) is not dict or not data:
-            self.fail("object")
-        counts = {self._unit(name): self._count(name, count) for name, count in data.items()}
+        counts = self.read(data)
         missing = missing_whole(counts)
         if missing is not None:
             self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
         return counts
+
+    def read(self, data: Any) -> Counts:
+        """Return counts by unit, whether or not the wholes of their parts are beside them."""
+        if type(data) is not dict or not data:
+            self.fail("object")
+        return {self._unit(name): self._count(name, count) for name, count in data.items()}
 
     def _unit(self, name: str) -> str:
         unit = BY_NAME.get(name)
@@ -92,6 +101,10 @@ class MaxUnitsField(UsageField):
         return unit
 
 
+BESIDE = ("provider", "flavor", "units")
+"""What is said of a provider's answer beside it, and is no part of it."""
+
+
 class Answered(dict[str, Count]):
     """Counts that a provider's answer says."""
 
@@ -112,10 +125,15 @@ class Answered(dict[str, Count]):
                 "additionalProperties": True,
                 "description": "What the provider says of what was used, as it says it; or its whole answer.",
             },
+            "units": {
+                **COUNTS,
+                "description": "What was used besides, and the provider's own counts do not say: counts by the names of `usage`, like "
+                "`webSearches` of `openai` and `google`.",
+            },
         },
         "additionalProperties": True,
         "description": "What the provider said itself: its id in the public price list, and its `usage` object to the letter. Or its "
-        "whole answer with `provider` and `flavor` beside it.",
+        "whole answer with `provider`, `flavor` and `units` beside it.",
     }
 )
 class ResponseField(serializers.Field):
@@ -135,11 +153,20 @@ class ResponseField(serializers.Field):
             is_left_out = name == "flavor" and name not in data
             if not is_left_out and not (isinstance(text, str) and 0 < len(text) <= 40):
                 self.fail("text", name=name)
-        answer = {name: value for name, value in data.items() if name not in ("provider", "flavor")}
+        units = self._units(data["units"]) if "units" in data else responses.NOTHING
+        answer = {name: value for name, value in data.items() if name not in BESIDE}
         try:
-            return Answered(responses.counts_of(data["provider"], data.get("flavor"), answer))
+            said = responses.counts_of(data["provider"], data.get("flavor"), answer, units)
         except responses.Unreadable as error:
             self.fail("unreadable", name=error.field, sentence=str(error))
+        return Answered(said)
+
+    def _units(self, data: Any) -> Counts:
+        try:
+            return UsageField().read(data)
+        except serializers.ValidationError as error:
+            (sentence,) = serializers.as_serializer_error(error)["non_field_errors"]
+            self.fail("unreadable", name="units", sentence=sentence)
 
 
 @extend_schema_field(

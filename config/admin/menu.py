@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from config.menu import RECORDS, ROOMS, Page, Room
-from usage.admin.badges import badges
+from usage.admin.badges import Badge, badges
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def environment(request: HttpRequest) -> tuple[str, str] | None:
     return (name, "danger" if name.lower().startswith("prod") else "info") if name else None
 
 
-def _line(room: Room, request: HttpRequest, waiting: Mapping[str, str]) -> dict[str, Any]:
+def _line(room: Room, request: HttpRequest, waiting: Mapping[str, Badge]) -> dict[str, Any]:
     first = room.pages_for(request)[0]
     line = {
         "title": room.title,
@@ -41,8 +41,10 @@ def _line(room: Room, request: HttpRequest, waiting: Mapping[str, str]) -> dict[
         "link": first.path,
         "active": room.is_here(request),
     }
-    count = waiting.get(room.badge or "")
-    return line | ({"badge": count, "badge_variant": "danger"} if count else {})
+    badge = waiting.get(room.badge or "")
+    if badge is None:
+        return line
+    return line | {"badge": badge.shown, "badge_variant": "danger" if badge.is_wrong else "info"}
 
 
 def _tabs(room: Room, request: HttpRequest) -> dict[str, Any]:

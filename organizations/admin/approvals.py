@@ -8,13 +8,13 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin import display
+from django.contrib.admin import SimpleListFilter, display
 from django.contrib.admin.models import CHANGE
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
-from django.db.models import Model
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -197,11 +197,32 @@ def _decide(
     return outcome or f"{approval.title}: {done}. Nothing changed.", approval
 
 
+class ProposalStateFilter(SimpleListFilter):
+    """What became of proposals, of all that may become of those of a list. One that waited too long expired, whatever its row says."""
+
+    title = "state"
+    parameter_name = "state"
+    EXPIRED = "expired"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        known = [(state.value, str(state.label)) for state in model_admin.states]
+        return [*known, (self.EXPIRED, self.EXPIRED)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        over = Q(state__in=UNDECIDED, expires_at__lte=clock.now())
+        if value == self.EXPIRED:
+            return queryset.filter(over)
+        return queryset if value is None else queryset.filter(~over, state=value)
+
+
 class ApprovalAdmin(ViewOnlyAdmin):
     """Proposals of one table. Who may approve, and has the right of the thing itself, decides those of others."""
 
     approval: ClassVar[type[Approval[Any]]]
-    list_filter: Any = ("state",)
+    list_filter: Any = (ProposalStateFilter,)
+    states: ClassVar[Collection[State]] = (State.WAITING, State.APPROVED, State.REFUSED)
+    """What may become of one; a table names what else may of its own."""
     ordering = ("-id",)
     not_in_file: ClassVar[Collection[str]] = ("payload", "digest")
     page = "admin/proposal.html"

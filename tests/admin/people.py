@@ -63,3 +63,11 @@ def use(client: Client, action: str, organization: Organization, **fields: Any) 
     preview = send(client, action, organization, data, step="preview")
     assert preview.templates[0].name == "admin/action_preview.html", preview.context["form"].errors
     return send(client, action, organization, data)
+
+
+def badge(page: Any) -> str | None:
+    """Return how many a page says that wait for whoever looks at it, beside the menu."""
+    groups = page.context["sidebar_navigation"]
+    lines = {line["title"]: line for group in groups for line in group["items"]}
+    found: str | None = lines["Movements"].get("badge")
+    return found

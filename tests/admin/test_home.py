@@ -392,7 +392,7 @@ class TestWaiting:
         other = staff_who_may("organizations.approve", name="dee")
         own = client_of(User.objects.create_superuser("ben"))
 
-        assert [each.proposal for each in approver.get(HOME).context["approvals"]] == [proposal]
+        assert [each.id for each in approver.get(HOME).context["approvals"]] == [proposal.pk]
         assert "<b>1</b> waits for you" in approver.get(HOME).content.decode()
         assert other.get(HOME).context["waits"] == own.get(HOME).context["waits"] == 0
 

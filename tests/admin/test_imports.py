@@ -3,6 +3,7 @@
 import csv
 import io
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.urls import reverse
 from organizations import clock, tokens
 from organizations.models import ApiKey, Import, ImportRow, Organization
 from tests import factories as f
-from tests.admin.people import client_of, staff_who_may
+from tests.admin.people import badge, client_of, staff_who_may
 from tests.usage.bringing import bring, looked_at
 from usage import tasks
 from usage.services.imports import KINDS
@@ -25,6 +26,7 @@ from usage.services.imports import KINDS
 pytestmark = pytest.mark.django_db(transaction=True)
 ADD = reverse("admin:organizations_import_add")
 LIST = reverse("admin:organizations_import_changelist")
+WAITING, HOME = reverse("admin:organizations_proposal_waiting"), reverse("admin:index")
 RIGHTS = ("organizations.view_import", "organizations.add_import")
 PEOPLE = "organization,name,external_id\nacme,Ana,u-1\nacme,Ben,u-2\n"
 
@@ -268,6 +270,77 @@ class TestRights:
 
         (entry,) = f.entries_of(acme)
         assert entry.performed_by == "staff:ana, approved by staff:ben"
+
+
+class TestWaiting:
+    """What another person has to start waits where everything else does."""
+
+    @pytest.fixture
+    def ben(self, transactional_db: None) -> Client:
+        return client_of(User.objects.create_superuser("ben"))
+
+    def bring(self, client: Client, credits: int) -> Import:
+        whole = brought(client, "balances", f"organization,credits\nacme,{credits}\n")
+        work()
+        whole.refresh_from_db()
+        return whole
+
+    def test_is_on_the_page_of_approvals_the_first_and_beside_the_menu(
+        self, ana: Client, ben: Client, acme: Organization, settings: Any
+    ) -> None:
+        settings.SECOND_PERSON_ABOVE = 100
+        whole = self.bring(ana, 101)
+
+        home, mine, hers = ben.get(HOME), ben.get(WAITING), ana.get(WAITING)
+
+        (waits,) = mine.context["to_decide"]
+        assert (waits.title, waits.effect) == ("Import of opening balances", "101 credits, 1 rows")
+        assert (waits.proposed_by, waits.url) == ("ana", url(whole))
+        assert whole.checked_at is not None
+        assert waits.expires_at == whole.checked_at + timedelta(hours=24)
+        assert list(home.context["approvals"]) == list(hers.context["of_others"]) == [waits]
+        assert (badge(home), badge(hers)) == ("1", None)
+        for page in (home, mine):
+            assert f'href="{url(whole)}"' in page.content.decode()
+
+    def test_is_only_what_could_be_started_and_only_for_a_day(
+        self, ana: Client, ben: Client, acme: Organization, settings: Any
+    ) -> None:
+        settings.SECOND_PERSON_ABOVE = 100
+        self.bring(ana, 100)
+        whole = self.bring(ana, 101)
+        brought(ana, "balances", "organization,credits\nacme,500\nacme,x\n")
+        work()
+        assert [each.url for each in ben.get(WAITING).context["to_decide"]] == [url(whole)]
+
+        Import.objects.filter(pk=whole.pk).update(checked_at=f.NOW - timedelta(hours=24, minutes=1))
+        assert ben.get(WAITING).context["to_decide"] == []
+
+        Import.objects.filter(pk=whole.pk).update(checked_at=f.NOW)
+        ben.post(url(whole, "start"))
+        assert ben.get(WAITING).context["to_decide"] == []
+
+    def test_counts_what_was_brought_and_started_alone_before(
+        self, ana: Client, ben: Client, acme: Organization, settings: Any
+    ) -> None:
+        settings.SECOND_PERSON_ABOVE = 100
+        ana.post(url(self.bring(ana, 60), "start"))
+        whole = self.bring(ana, 50)
+
+        assert [each.url for each in ben.get(WAITING).context["to_decide"]] == [url(whole)]
+
+    def test_is_for_who_may_start_it(self, ana: Client, acme: Organization, settings: Any) -> None:
+        settings.SECOND_PERSON_ABOVE = 100
+        self.bring(ana, 101)
+        looking = staff_who_may("organizations.approve", "organizations.view_import", name="cy")
+
+        page = looking.get(WAITING)
+
+        assert page.context["to_decide"] == []
+        assert len(page.context["of_others"]) == 1
+        assert badge(page) is None
+        settings.SECOND_PERSON_ABOVE = None
+        assert looking.get(WAITING).context["of_others"] == []
 
 
 class TestCommand:

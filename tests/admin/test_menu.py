@@ -13,6 +13,7 @@ from organizations.models import Failure, Proposal
 from tests import factories as f
 from tests.admin.people import staff_who_may
 from tests.admin.test_refusals import refuse
+from tests.usage.noticed import forget_the_calendar, look
 from usage.models import Denial
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,7 +90,8 @@ class TestBadges:
         f.set_terms(organization, monthly_cap=0)
         refuse(organization, 1)
 
-        assert menu(staff_who_may("usage.view_denial"))["Refusals"]["badge"] == "1"
+        line = menu(staff_who_may("usage.view_denial"))["Refusals"]
+        assert (line["badge"], line["badge_variant"]) == ("1", "info")
 
     def test_count_what_is_left_to_staff(self) -> None:
         organization = f.make_organization()
@@ -103,7 +105,18 @@ class TestBadges:
                 next_try_at=next_try_at,
             )
 
-        assert menu(staff_who_may("organizations.view_job"))["Operations"]["badge"] == "1"
+        line = menu(staff_who_may("organizations.view_job"))["Operations"]
+        assert (line["badge"], line["badge_variant"]) == ("1", "danger")
+
+    @pytest.mark.parametrize(("used", "tone"), [(80, "info"), (100, "danger")])
+    def test_are_red_only_where_an_alert_is_critical(self, used: int, tone: str) -> None:
+        forget_the_calendar()
+        f.spend(f.make_organization(funded=1_000, monthly_cap=100), used)
+
+        look()
+
+        line = menu(staff_who_may("organizations.view_alert"))["Operations"]
+        assert (line["badge"], line["badge_variant"]) == ("1", tone)
 
     def test_count_what_others_proposed_and_one_may_decide(self) -> None:
         organization = f.make_organization()

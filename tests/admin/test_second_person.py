@@ -18,7 +18,7 @@ from organizations import bulk, proposals
 from organizations.admin import many as carrying_out
 from organizations.models import BulkAction, BulkItem, Proposal, Proposed
 from tests import factories as f
-from tests.admin.people import client_of, staff_who_may, use
+from tests.admin.people import badge, client_of, staff_who_may, use
 from tests.admin.test_bulk_actions import ask, confirm, granted
 from tests.admin.test_new_prices import JUNE, a_model, filled
 from tests.admin.test_new_prices import send as send_prices
@@ -299,6 +299,23 @@ class TestEveryKind:
         assert titles(bob.get(reverse(WAITING)).context["to_decide"]) == []
         assert badge(bob.get("/admin/")) is None
 
+    def test_is_found_by_what_became_of_it(self, case: Case, bob: Client) -> None:
+        name = case.proposal._meta.label_lower.replace(".", "_")
+        lists = reverse(f"admin:{name}_changelist")
+
+        def listed(client: Client, state: str) -> int:
+            return len(client.get(lists, {"state": state}).context["cl"].result_list)
+
+        spec = bob.get(lists).context["cl"].filter_specs[0]
+        offered = {value for value, _ in spec.lookup_choices}
+        assert ("confirmed" in offered) == (case.proposal._meta.model is BulkAction)
+        assert (listed(bob, "waiting"), listed(bob, "expired")) == (1, 0)
+        with time_machine.travel(f.later(hours=24), tick=False):
+            late = client_of(User.objects.get(username="bob"))
+            assert (listed(late, "waiting"), listed(late, "expired")) == (0, 1)
+        decide(bob, case.proposal)
+        assert (listed(bob, "waiting"), listed(bob, "approved")) == (0, 1)
+
     def test_is_on_its_list_with_what_became_of_it(self, case: Case, bob: Client) -> None:
         name = case.proposal._meta.label_lower.replace(".", "_")
         lists = reverse(f"admin:{name}_changelist")
@@ -307,13 +324,6 @@ class TestEveryKind:
         with time_machine.travel(f.later(hours=24), tick=False):
             late = client_of(User.objects.get(username="bob"))
             assert "expired" in late.get(lists).content.decode()
-
-
-def badge(page: Any) -> str | None:
-    groups = page.context["sidebar_navigation"]
-    lines = {line["title"]: line for group in groups for line in group["items"]}
-    found: str | None = lines["Movements"].get("badge")
-    return found
 
 
 class TestAgain:

@@ -22,7 +22,7 @@ from organizations.admin.approvals import Approval, ApprovalAdmin, state_of
 from organizations.admin.many import Many, asked
 from organizations.admin.selection import count_of
 from organizations.bulk import Totals
-from organizations.models import BulkAction, BulkItem
+from organizations.models import BulkAction, BulkItem, Proposed
 from organizations.proposals import NotDecidable
 from usage.admin.bulk_approvals import BulkApproval, do_some
 from usage.admin.many import BY_SLUG
@@ -71,6 +71,7 @@ class BulkActionAdmin(ApprovalAdmin):
 
     approval = BulkApproval
     nothing = "Nothing was done to many at once yet."
+    states = tuple(Proposed.State)
     list_display = (
         *("proposed", "verb", "whom", "state_shown"),
         *("proposed_by", "decided_by", "reason"),

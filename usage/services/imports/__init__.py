@@ -15,6 +15,7 @@ from usage.services.imports.bringing import read_file as read_file
 from usage.services.imports.bringing import require_startable as require_startable
 from usage.services.imports.bringing import start_import as start_import
 from usage.services.imports.bringing import stop_import as stop_import
+from usage.services.imports.bringing import waiting_for_another as waiting_for_another
 from usage.services.imports.bringing import wrong_rows as wrong_rows
 from usage.services.imports.carrying import IMPORT as IMPORT
 from usage.services.imports.carrying import to_do as to_do

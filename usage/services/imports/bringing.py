@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pgbulk
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from credits.models import ZERO
 from organizations import tables, tokens
@@ -175,6 +176,23 @@ def needs_another(whole: Import, *, above: Decimal | None, now: datetime) -> boo
     lately = alone.filter(started_at__gt=now - WINDOW).exclude(pk=whole.pk)
     before: Decimal = lately.aggregate(sum=Sum("weight", default=ZERO))["sum"]
     return before + whole.weight > above
+
+
+def waiting_for_another(*, above: Decimal | None, now: datetime) -> QuerySet[Import]:
+    """Return the imports that could be carried out, if only another person started them (`needs_another`)."""
+    if above is None:
+        return Import.objects.none()
+    alone = Import.objects.filter(
+        performed_by=OuterRef("performed_by"),
+        started_by=OuterRef("performed_by"),
+        started_at__gt=now - WINDOW,
+    )
+    before = alone.order_by().values("performed_by").annotate(sum=Sum("weight")).values("sum")
+    ready = Import.objects.filter(
+        started_at=None, checked_at__gte=now - GOOD_FOR, problems=0, weight__gt=0
+    )
+    sums = ready.alias(before=Coalesce(Subquery(before), ZERO))
+    return sums.filter(weight__gt=above - F("before"))
 
 
 @transaction.atomic

@@ -15,8 +15,8 @@ from tests.parallel import locked
 from tests.usage import people as p
 from usage import services
 from usage.models import AIModel, UsageEvent
-from usage.pricing import Unpriced
 from usage.services import groups
+from usage.services.asking import Left
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -263,8 +263,10 @@ class TestPrice:
         organization = f.make_organization(funded=1_000)
         unpriced = p.make_model("new", credits_per_million=None)
 
-        with pytest.raises(Unpriced, match="new has no price"):
-            p.ask(p.work(organization, model=unpriced, **fields))
+        refused = p.ask(p.work(organization, model=unpriced, **fields))
+
+        assert isinstance(refused, Left)
+        assert str(refused) == "model: new has no price."
 
 
 class TestUpTo:

@@ -600,7 +600,63 @@ class TestUnknownPrice:
 
         assert error(unsaid) == error(asked) == (422, "VALIDATION")
         assert list(details(unsaid)["fields"]) == ["maxOutputTokens"]
-        assert asked.json()["error"]["message"].startswith("no price for output_tokens")
+        said_so = {"maxOutputTokens": ["mute has no price for outputTokens."]}
+        assert details(asked)["fields"] == said_so
+
+    @pytest.mark.usefixtures("whisper")
+    @pytest.mark.parametrize("door", [RESERVATIONS, "/usage/check"])
+    @pytest.mark.parametrize(
+        ("work", "field", "sentence"),
+        [
+            ({"model": "new", "inputTokens": 1}, "model", "new has no price."),
+            ({"model": "new", "estimatedCredits": 1}, "model", "new has no price."),
+            ({"model": "known", "inputTokens": 1}, "model", "known has no price."),
+            ({"model": "known", "maxUnits": {"webSearches": 1}}, "model", "known has no price."),
+            (
+                {"model": "whisper", "inputTokens": 5},
+                "inputTokens",
+                "whisper has no price for inputTokens.",
+            ),
+            (
+                {"model": "whisper", "inputTokens": 0, "maxOutputTokens": 5},
+                "maxOutputTokens",
+                "whisper has no price for outputTokens.",
+            ),
+            (
+                {"model": "cached", "inputTokens": 5, "maxOutputTokens": 5},
+                "inputTokens",
+                "cached has no price for cacheReadTokens.",
+            ),
+            (
+                {"model": "asked", "inputTokens": 5},
+                "model",
+                "asked has no price for requests.",
+            ),
+        ],
+    )
+    def test_names_what_has_none_and_the_field_that_asks_for_it(
+        self, backend: Caller, door: str, work: Any, field: str, sentence: str
+    ) -> None:
+        make_priced("new", {})
+        make_priced("known", {"input_tokens": None})
+        make_priced("cached", {"input_tokens": 1, "cache_read_tokens": None, "output_tokens": 1})
+        make_priced("asked", {"input_tokens": 1, "requests": None})
+
+        refused = backend.post(door, work)
+
+        assert error(refused) == (422, "VALIDATION")
+        assert details(refused)["fields"] == {field: [sentence]}
+
+    def test_of_what_comes_out_is_asked_for_when_a_hold_grows(self, backend: Caller) -> None:
+        make_priced("mute", {"input_tokens": 1, "output_tokens": None, "web_searches": 1})
+        work = {"model": "mute", "maxUnits": {"webSearches": 5}}
+        held = ok(backend.post(RESERVATIONS, work), 201)
+
+        refused = backend.post(f"{RESERVATIONS}/{held['id']}/grow", {"maxOutputTokens": 7})
+
+        assert error(refused) == (422, "VALIDATION")
+        said = {"maxOutputTokens": ["mute has no price for outputTokens."]}
+        assert details(refused)["fields"] == said
 
 
 @pytest.mark.usefixtures("large", "whisper")

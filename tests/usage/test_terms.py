@@ -27,7 +27,7 @@ from tests.races.threads import together
 from tests.usage import people as p
 from tests.usage.test_terms_version import wait_for_a_waiter
 from usage.models import AIModel, Limit, Rate
-from usage.pricing import ImpossibleTokens, Tokens, Unpriced
+from usage.pricing import ImpossibleTokens, Tokens
 from usage.services import NotAllowed, controls, groups, limits, terms
 from usage.services.asking import ActorGone, Ask, Left, Work
 
@@ -363,7 +363,7 @@ class TestKeptTerms:
     def test_do_not_refuse_what_has_a_price_by_now(self, organization: Organization) -> None:
         model = p.make_model("opus", credits_per_million=None)
         work = p.work(organization, millions=1, model=model)
-        with pytest.raises(Unpriced):
+        with pytest.raises(Left, match="opus has no price"):
             Ask(work, f.NOW)
 
         p.set_rate(model, 7, since=p.SINCE)

@@ -16,9 +16,8 @@ from organizations.recent import Recent
 from tests import factories as f
 from tests.usage import people as p
 from usage.models import AIModel, Limit, Rate, Thresholds
-from usage.pricing import Unpriced
 from usage.services import book, terms
-from usage.services.asking import Ask, Work
+from usage.services.asking import Ask, Left, Work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,8 +113,8 @@ def facts(call: Callable[[], Ask]) -> Any:
     """Return all that an ask says of its terms, or that it has no price."""
     try:
         ask = call()
-    except Unpriced:
-        return Unpriced
+    except Left:
+        return Left
     offers = [each and (each.offer, each.card) for each in (ask.asked, ask.fallback)]
     own, config = ask.organization, ask.book.config
     return (
@@ -158,7 +157,7 @@ def test_kept_terms_say_what_fresh_ones_say(seed: int) -> None:
         kept = facts(lambda work=work, now=now: by_the_lock(work, now))  # type: ignore[misc]
 
         assert kept == facts(lambda work=work, now=now: read_anew(work, now))  # type: ignore[misc]
-        told += kept is not Unpriced
+        told += kept is not Left
 
     assert told > STEPS / 3
     assert STEPS / 10 < stale < STEPS
@@ -171,7 +170,7 @@ def test_an_ask_is_the_same_until_it_says_it_is_not(seed: int) -> None:
     for _ in range(STEPS // 2):
         house.edit()
         work, now = house.some_work(), f.NOW + house.dice.randrange(-5, 5) * HOUR
-        with suppress(Unpriced):
+        with suppress(Left):
             ask = read_anew(work, now)
             until = ask.valid_until
             last = until - timedelta(microseconds=1) if until else now + 1_000 * HOUR

@@ -36,10 +36,9 @@ from usage.admin.limit_actions import SetLimit
 from usage.admin.many import OF_REFUSALS
 from usage.admin.why import OF_A_CAP, Rung, ladder, least_cap, sentence
 from usage.models import AIModel, Denial
-from usage.pricing import Unpriced
 from usage.services import asking
 
-CANNOT_ASK = (OrganizationSuspended, OrganizationArchived, Unpriced, asking.Left)
+CANNOT_ASK = (OrganizationSuspended, OrganizationArchived, asking.Left)
 
 
 class Verdict(NamedTuple):

@@ -23,7 +23,11 @@ STANDARD = ("", "default", "standard")
 
 
 class Unpriced(Exception):
-    """The model has no price for this work: it is refused, never free."""
+    """The model has no price for this work: it is refused, never free. `unit` is what has none; empty where nothing has."""
+
+    def __init__(self, sentence: str, unit: str = "") -> None:
+        super().__init__(sentence)
+        self.unit = unit
 
 
 class ImpossibleTokens(Exception):

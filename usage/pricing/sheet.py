@@ -62,7 +62,7 @@ class Sheet:
             ]
             if known:
                 return max(known)
-        raise Unpriced(f"no price for {unit} of a prompt of {prompt} tokens")
+        raise Unpriced(f"no price for {unit} of a prompt of {prompt} tokens", unit)
 
     def reached(self, unit: str, prompt: int) -> Price | None:
         """Return the row of a unit for a prompt of this length."""
@@ -146,7 +146,7 @@ def charged(
     if not sheet.known:
         raise Unpriced("no price for any work")
     for unit in sheet.unpriced(counts):
-        raise Unpriced(f"no price for {unit}")
+        raise Unpriced(f"no price for {unit}", unit)
     prompt = int(counts.get(INPUT, 0))
     for unit, share in sheet.shares(counts).items():
         if share or (not work_is_done and sheet.may_need(unit, counts)):

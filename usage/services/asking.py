@@ -1,6 +1,6 @@
 """What somebody asks for, with all that decides about it: by the terms that are kept, or by those that are true under the wallet's lock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -25,6 +25,7 @@ from usage.pricing import (
 )
 from usage.services import limits, rates, terms
 from usage.services.book import Book, Versions
+from usage.units import DIRECTIONS, REQUESTS, TOKENS
 
 
 class Work(NamedTuple):
@@ -92,11 +93,23 @@ class Left(Exception):
         return left
 
 
+def no_price(model: str, units: Sequence[str]) -> Left:
+    """Return that a model has no price for some of what is asked for, with the field that asks for it; or for anything, where no unit is named."""
+    if not any(units):
+        return Left.of("model", f"{model} has no price.")
+    if units[0] not in TOKENS:
+        field = "model" if units[0] == REQUESTS else "maxUnits"
+    else:
+        field = "maxOutputTokens" if DIRECTIONS[units[0]] == "output" else "inputTokens"
+    named = " and ".join(NAMES.get(unit, unit) for unit in units)
+    return Left.of(field, f"{model} has no price for {named}.")
+
+
 class ActorGone(Left):
     """The organization has no such actor any more."""
 
 
-_REFUSALS = (Unpriced, ImpossibleTokens, Left, Unauthenticated, ForbiddenScope)
+_REFUSALS = (ImpossibleTokens, Left, Unauthenticated, ForbiddenScope)
 """How an ask may be refused by its terms alone."""
 
 
@@ -110,9 +123,8 @@ class Ask:
         """Find what decides about the work, and whom and what it names: by one book all of it, also what a door took from an older one.
 
         :param book: the terms to go by, where they were read anew; those that are kept, unless it is told others
-        :raises usage.pricing.Unpriced: if the model, or this much of it, has no price
         :raises usage.pricing.ImpossibleTokens: if the counts contradict each other
-        :raises Left: if whom or what the work names left meanwhile
+        :raises Left: if the model, or something that the work may come to, has no price; or whom or what it names left meanwhile
         """
         self.now = now
         self.book = book or terms.book_of(work.organization)
@@ -186,8 +198,11 @@ class Ask:
         fallback = self.book.fallback(model.provider)
         self._models = [model, *([fallback] if fallback else [])]
         cards = self._cards = self.book.cards(self._models)
-        self._require_prices_of_units(rates.in_force(cards, model, self.now), model)
-        asked = self._candidate(model, cards)
+        try:
+            self._require_prices_of_units(rates.in_force(cards, model, self.now), model)
+            asked = self._candidate(model, cards)
+        except Unpriced as error:
+            raise no_price(model.slug, [error.unit]) from error
         self._require_sense(asked)
         if fallback is None or fallback.is_retired(self.now):
             return asked, None
@@ -223,8 +238,7 @@ class Ask:
         sheet = card.sheet(card.served(self.work.variant) or "")
         missing = [unit for unit in self.work.units if not sheet.sells(unit)]
         if missing and card.is_priced:
-            named = " and ".join(NAMES[unit] for unit in missing)
-            raise Left.of("maxUnits", f"{model.slug} has no price for {named}.")
+            raise no_price(model.slug, missing)
 
     def _require_sense(self, asked: Candidate) -> None:
         """Refuse what a model does not sell so.

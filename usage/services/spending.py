@@ -35,7 +35,7 @@ from organizations.services import (
     OrganizationSuspended,
     require_active,
 )
-from usage.counts import NAMES, completed
+from usage.counts import completed
 from usage.pricing import (
     NOTHING,
     Counts,
@@ -47,7 +47,7 @@ from usage.pricing import (
     thaw,
 )
 from usage.services import terms
-from usage.services.asking import Ask, Left, Work
+from usage.services.asking import Ask, Left, Work, no_price
 from usage.services.decisions import Decision, Denied, NotAllowed, with_tokens
 from usage.services.wanting import Request, chosen_of, estimate_of, estimated, fitted
 
@@ -57,7 +57,6 @@ PORTIONS = 10
 _SAID_BY_TERMS = (
     NotAllowed,
     Left,
-    Unpriced,
     ImpossibleTokens,
     OrganizationSuspended,
     OrganizationArchived,
@@ -87,7 +86,6 @@ def reserve(
 ) -> Reservation | Denied | Left:
     """Decide and hold. A denial is *returned*: a refill that fired for the request must survive it. So is that somebody left meanwhile.
 
-    :raises usage.pricing.Unpriced: if the model has no price for this work
     :raises ChargeTooLarge: if that is more than one piece of work may cost
     :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
@@ -143,7 +141,6 @@ def with_care(request: Request) -> Reservation | Denied | Left:
 def check(work: Work, *, now: datetime, mode: str = EXACT) -> Decision | Denied:
     """Decide as `reserve` would, and hold nothing. It is the same admission, asked without a lock.
 
-    :raises usage.pricing.Unpriced: if the model has no price for this work
     :raises ChargeTooLarge: if that is more than one piece of work may cost
     :raises NothingHeld: if a personal key asks for nothing, and that is not the price of the work
     :raises OrganizationSuspended: if the organization is suspended
@@ -311,7 +308,7 @@ def grow(
     :raises Reservation.DoesNotExist: if the organization has no such reservation
     :raises ReservationClosed: if it is not open
     :raises NotInTokens: if it was not reserved in tokens or units and `max_output_tokens` or `units` are given
-    :raises Left: if one of these units has no price in the hold
+    :raises Left: if some of it has no price in the hold
     :raises ChargeTooLarge: if the new total is more than one piece of work may cost
     :raises OrganizationSuspended: if the organization is suspended
     :raises OrganizationArchived: if it is archived
@@ -371,13 +368,15 @@ def _foreseen(reservation: Reservation, output: int | None, units: Counts) -> di
 def _total(reservation: Reservation, estimate: Mapping[str, Any]) -> Decimal:
     """Return what a hold would be in all for an estimate.
 
-    :raises Left: if a unit of it has no price
+    :raises Left: if something of it has no price
     """
     frozen = reservation.rate_card or {}
     held = dearest(thaw(frozen), asked_variant(frozen))
     tokens, units = estimate_of(estimate)
     missing = [unit for unit in units if not held.sheet().sells(unit)]
     if missing:
-        named = " and ".join(NAMES[unit] for unit in missing)
-        raise Left.of("maxUnits", f"{reservation.effective_model} has no price for {named}.")
-    return price(held, tokens, units=completed(units))
+        raise no_price(reservation.effective_model, missing)
+    try:
+        return price(held, tokens, units=completed(units))
+    except Unpriced as error:
+        raise no_price(reservation.effective_model, [error.unit]) from error

@@ -43,7 +43,7 @@ class Request:
 
         :param book: the terms; those that this process knows, unless it is told others
         :raises NotAllowed: if the organization or the actor may not use that
-        :raises usage.pricing.Unpriced: if the model has no price for this work
+        :raises usage.services.Left: if the model has no price for this work
         :raises OrganizationSuspended: if the organization is suspended
         :raises OrganizationArchived: if it is archived
         """

@@ -1,11 +1,12 @@
 """Measures every page of the console in the large world, and prints the dearest of each kind: what docs/scale.md quotes."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from django.contrib.auth.models import User
 from django.db import connections
+from django.test import Client
 from django.test.utils import override_settings
 
 from config import roles
@@ -13,7 +14,7 @@ from organizations import clock
 from tests.admin.people import client_of
 from tests.bench.measuring import say
 from tests.scale.looking import Cost, cost
-from tests.scale.pages import pages, whom
+from tests.scale.pages import Page, pages, whom
 from tests.scale.world import FULL, build
 
 MOST = 300.0
@@ -34,16 +35,31 @@ def fill(organizations: int) -> None:
 def measure(*, only: str = "") -> None:
     """Measure all pages whose names have this in them, and say which take too much."""
     client = client_of(
-        User.objects.get_or_create(username="ana", is_superuser=True, is_staff=True)[0]
+        User.objects.get_or_create(username="ana", is_superuser=True, is_staff=True)[0],
+        raise_request_exception=False,
     )
     seen = [page for page in pages(client, whom(), now=clock.now()) if only in page.name]
     say(f"{len(seen):,} pages, at a load of {os.getloadavg()[0]:.1f}")
-    costs = [cost(client, page) for page in seen]
+    costs = list(_costs(client, seen))
     for line in table(costs):
         say(line)
-    for each in costs:
+
+
+def _costs(client: Client, seen: Iterable[Page]) -> Iterator[Cost]:
+    """Yield what pages take, and say at once which take too much."""
+    for number, page in enumerate(seen, 1):
+        each = cost(client, page)
+        if not each.is_answered:
+            say(f"answers {each.status}: {page.name} {page.url}")
         if each.processor > MOST:
-            say(f"too much: {each.processor:.0f} ms, {each.page.name} {each.page.url}")
+            python, database = (
+                f"{each.python:.0f} ms of Python",
+                f"{each.database:.0f} of the database",
+            )
+            say(f"too much: {python}, {database}: {page.name} {page.url}")
+        if number % 100 == 0:
+            say(f"{number:,} pages")
+        yield each
 
 
 def table(costs: Iterable[Cost]) -> list[str]:

@@ -40,12 +40,12 @@ def _employ(one: Organization, count: int) -> None:
     person = NTH.format("t.id")
     with filling():
         again(actor, count, id=person, name="'Person ' || n", external_id="'p-' || n")
-        again(Membership.objects.get(group=team, actor=actor), count, actor_id=_nth(actor))
+        again(Membership.objects.get(group=team, actor=actor), count, actor_id=nth(actor))
         again(
             Limit.objects.get(organization=one, actor=actor),
             count // 2,
             id=person,
-            actor_id=_nth(actor),
+            actor_id=nth(actor),
         )
         again(team, count // 10, id=person, key="'team-' || n", name="'Team ' || n")
         again(one.api_keys.earliest("id"), count // 10, id=person)
@@ -56,7 +56,8 @@ def _employ(one: Organization, count: int) -> None:
 NTH = "overlay({}::text PLACING lpad(to_hex(n), 8, '0') FROM 29)::uuid"
 
 
-def _nth(row: Model) -> str:
+def nth(row: Model) -> str:
+    """Return the SQL of the id of the nth copy of a row."""
     return NTH.format(f"'{row.pk}'")
 
 

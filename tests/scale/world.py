@@ -9,7 +9,7 @@ from credits.models import Rehearsal, RehearsedRenewal
 from organizations.models import BulkAction, BulkItem, Import, ImportPart, ImportRow
 from tests.scale import sealing, staff
 from tests.scale.copying import copy_all, filling
-from tests.scale.giants import NTH, Size, again, giant
+from tests.scale.giants import NTH, Size, again, giant, nth
 from tests.scale.staff import Apart
 from tests.scale.stories import Amounts, neighbourhood
 from tests.usage import people as p
@@ -79,7 +79,7 @@ def build(shape: Shape, *, now: datetime, say: Callable[[str], None] = lambda te
 
 
 def _staff(apart: Apart, count: int) -> None:
-    """Count what each that stands apart is about, and make more of its kind, about nobody."""
+    """Count what each that stands apart is about, and make more of its kind, about hardly anybody."""
     about = {
         BulkAction: BulkItem.objects.filter(bulk_id=apart.bulk.pk),
         Rehearsal: RehearsedRenewal.objects.filter(rehearsal_id=apart.rehearsal.pk),
@@ -89,5 +89,9 @@ def _staff(apart: Apart, count: int) -> None:
             model._default_manager.update(total=rows.count())
         parts = ImportPart.objects.filter(whole=apart.file).count()
         Import.objects.update(parts=parts, rows=ImportRow.objects.filter(whole=apart.file).count())
-        for row in (apart.bulk, apart.rehearsal, apart.file, apart.what_if, apart.job):
+        for row in (apart.rehearsal, apart.file, apart.what_if, apart.job):
             again(row, count, id=NTH.format("t.id"))
+        # Nothing is done to nobody: each of these is about one.
+        again(apart.bulk, count, id=NTH.format("t.id"), total="1")
+        item = about[BulkAction].earliest("id")
+        again(item, count, id=NTH.format("t.id"), bulk_id=nth(apart.bulk))

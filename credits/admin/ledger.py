@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Model, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Model, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -25,6 +25,7 @@ from credits.templatetags.amounts import credits
 from credits.templatetags.reversals import is_reversed, reversed_mark
 from organizations.admin import link, pill
 from organizations.admin.cells import moment
+from organizations.admin.columns import MOST_OWNERS
 from organizations.admin.windows import WindowFilter
 
 KIND_TONES = {
@@ -147,11 +148,9 @@ class LedgerEntryAdmin(MoneyAdmin):
         self, request: HttpRequest, queryset: QuerySet[LedgerEntry], search_term: str
     ) -> Any:
         """Find what a reference means, or meant until it was moved; whatever else it looks like."""
-        texts = {search_term, search_term.strip()} - {""}
-        meant = Q(id__in=Reference.objects.filter(text__in=texts).values("entry"))
-        meant |= Q(id__in=ReferenceMove.objects.filter(before__in=texts).values("entry"))
-        if texts and queryset.filter(meant).exists():
-            return queryset.filter(meant), False
+        meant = queryset.filter(id__in=_meant_by({search_term, search_term.strip()} - {""}))
+        if meant.exists():
+            return meant, False
         return super().get_search_results(request, queryset, search_term)
 
     @display(description="Posted", ordering="id")
@@ -253,6 +252,13 @@ def told(entries: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, str, SafeStr
         (entry, KIND_TONES.get(LedgerEntry.Kind(entry.kind), "quiet"), why(entry))
         for entry in entries
     ]
+
+
+def _meant_by(texts: set[str]) -> list[Any]:
+    """Return the ids of the entries that references mean, or meant: asked for apart, since one condition of both reads the whole ledger."""
+    now = Reference.objects.filter(text__in=texts).values_list("entry_id", flat=True)
+    before = ReferenceMove.objects.filter(before__in=texts).values_list("entry_id", flat=True)
+    return [*now[:MOST_OWNERS], *before[:MOST_OWNERS]]
 
 
 def with_reversals(entries: Any) -> QuerySet[LedgerEntry]:

@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, amount, limits_table
 from credits.admin.hold_actions import OF_HOLDS, ReleaseHolds
-from credits.models import Reservation
+from credits.models import LedgerEntry, Reservation
 from organizations import clock
 from organizations.admin import link, pill
 from organizations.admin.cells import moment
@@ -142,7 +142,8 @@ class ReservationAdmin(WithRowButtons, ManyAdmin, MoneyAdmin):
 
     @display(description="Entry that charged it")
     def entry_link(self, hold: Reservation) -> SafeString | str:
-        entry = hold.entries.first()
+        # The one that an index knows; what corrects it follows it.
+        entry = hold.entries.filter(kind=LedgerEntry.Kind.SETTLE, reverses=None).first()
         return link(entry) if entry else "–"
 
     @display(description="Billing period")

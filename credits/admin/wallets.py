@@ -23,6 +23,8 @@ from organizations.admin.windows import WindowFilter
 
 MOVEMENTS = 20
 """How many movements the page of a period shows."""
+MOST_BY_CATEGORY = 20_000
+"""Of how many entries a page adds up what became of each category: each draws on grants, which are read one by one."""
 
 
 class AsOfForm(forms.Form):
@@ -159,7 +161,12 @@ def _told(period: BillingPeriod) -> Any:
 
 
 def _categories(period: BillingPeriod, statement: Statement) -> SafeString:
-    """Return what became of the credits of each category, as a table that adds up to the statement."""
+    """Return what became of the credits of each category, as a table that adds up to the statement; of a very long one, where that is told."""
+    entries = LedgerEntry.objects.filter(period=period)
+    if entries[: MOST_BY_CATEGORY + 1].count() > MOST_BY_CATEGORY:
+        url = reverse("admin:credits_billingperiod_statement", args=[period.pk])
+        text = '<p class="aside">What became of each category of so many entries tells <a class="text-link" href="{}">the file</a>.</p>'
+        return format_html(text, url)
     lots = services.by_category([period], {period.pk: statement})[period.pk]
     lines = [
         (category, *(amount(each) for each in (*lot, lot.change)))
@@ -284,7 +291,14 @@ class BillingPeriodAdmin(MoneyAdmin):
         return amount(period.closing_balance)
 
     @display(description="Statement")
-    def statement(self, period: BillingPeriod) -> SafeString:
+    def statement(self, period: Any) -> SafeString:
+        """Return the statement as a table. The page asks for it more than once, and it is added up once."""
+        if not hasattr(period, "statement_shown"):
+            period.statement_shown = self._statement(period)
+        shown: SafeString = period.statement_shown
+        return shown
+
+    def _statement(self, period: BillingPeriod) -> SafeString:
         url = reverse("admin:credits_ledgerentry_changelist")
         of = services.statement_of(period)
         ending = "Closing balance" if period.closed_at else "Balance after the last entry"

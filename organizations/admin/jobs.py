@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from organizations import clock
 from organizations.admin.cells import duration, moment, pill
+from organizations.admin.change_lists import ChipList
 from organizations.admin.columns import ViewOnlyAdmin
 from organizations.admin.windows import WindowFilter
 from organizations.models import Finding, Job
@@ -26,16 +26,28 @@ def _width(part: int, whole: int) -> str:
     return f"{min(100.0, part * 100 / whole):.1f}" if part and whole else "0"
 
 
+class JobList(ChipList):
+    """A page of jobs, of which it is then asked in which there are findings: one may have thousands, and most have none."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list: Any = list(self.result_list)
+        jobs = [job.pk for job in self.result_list]
+        found = set(Finding.objects.filter(job__in=jobs).values_list("job", flat=True).distinct())
+        for job in self.result_list:
+            job.has_findings = job.pk in found
+
+
 class JobStateFilter(admin.SimpleListFilter):
     """Jobs that are under way, and those that went wrong somewhere."""
 
     title = "state"
     parameter_name = "state"
-    conditions: ClassVar[dict[str, Q]] = {
+    conditions: ClassVar[dict[str, Any]] = {
         "running": Q(finished_at__isnull=True),
         "finished": Q(finished_at__isnull=False),
         "failures": Q(failed__gt=0),
-        "findings": Q(found__gt=0),
+        "findings": Exists(Finding.objects.filter(job=OuterRef("pk"))),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -84,12 +96,8 @@ class JobAdmin(ViewOnlyAdmin):
     )
     change_form_outer_after_template = "admin/organizations/job/parts.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        rows: QuerySet[Job] = super().get_queryset(request)
-        findings = Finding.objects.filter(job=OuterRef("pk")).order_by().values("job")
-        return rows.annotate(
-            found=Coalesce(Subquery(findings.annotate(count=Count("pk")).values("count")), 0)
-        )
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
+        return JobList
 
     def changeform_view(
         self,
@@ -127,7 +135,10 @@ class JobAdmin(ViewOnlyAdmin):
 
     @display(description="State")
     def state_shown(self, job: Any) -> SafeString:
-        return job_state(job, found=job.found)
+        """Return the state of a job: of a list it was asked for all of them at once."""
+        is_of_list = hasattr(job, "has_findings")
+        has_findings = job.has_findings if is_of_list else job.findings.exists()
+        return job_state(job, has_findings=has_findings)
 
 
 def progress(job: Job) -> SafeString:
@@ -143,14 +154,14 @@ def progress(job: Job) -> SafeString:
     )
 
 
-def job_state(job: Job, *, found: int) -> SafeString:
+def job_state(job: Job, *, has_findings: bool) -> SafeString:
     """Return whether a job runs, and what went wrong in it, as labels."""
     labels = []
     if job.finished_at is None:
         labels.append(pill("running", "info"))
     if job.failed:
         labels.append(pill("with failures", "warn"))
-    if found:
+    if has_findings:
         labels.append(pill("with findings", "bad"))
     labels = labels or [pill("finished", "good")]
     return format_html(" ".join(["{}"] * len(labels)), *labels)

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from credits.admin import wallets
 from organizations.models import Organization
 from tests import factories as f
 from tests.admin.people import staff_who_may
@@ -85,3 +88,26 @@ def test_a_period_shows_what_became_of_each_category(ana: Client, nordwind: Orga
 
     assert "Of the credits" in html
     assert "promotional" in html or "paid" in html
+
+
+def test_a_long_period_leaves_what_became_of_each_category_to_its_file(
+    ana: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    period = f.periods_of(nordwind)[0]
+    monkeypatch.setattr(wallets, "MOST_BY_CATEGORY", 0)
+
+    html = ana.get(reverse("admin:credits_billingperiod_change", args=[period.pk])).content.decode()
+
+    assert "Of the credits" not in html
+    assert "Opening balance" in html
+    file = reverse("admin:credits_billingperiod_statement", args=[period.pk])
+    assert f'tells <a class="text-link" href="{file}">' in html
+
+
+def test_a_statement_is_added_up_once_on_its_page(ana: Client, nordwind: Organization) -> None:
+    period = f.periods_of(nordwind)[0]
+
+    with CaptureQueriesContext(connection) as sent:
+        ana.get(reverse("admin:credits_billingperiod_change", args=[period.pk]))
+
+    assert sum('AS "granted"' in each["sql"] for each in sent) == 1

@@ -170,9 +170,9 @@ class TestResponse:
     @pytest.mark.parametrize(
         ("units", "sentence"),
         [
-            ({}, 'Counts by unit are expected, like {"inputTokens": 1}.'),
-            (5, 'Counts by unit are expected, like {"inputTokens": 1}.'),
-            (None, 'Counts by unit are expected, like {"inputTokens": 1}.'),
+            ({}, 'Counts by unit are expected, like {"webSearches": 1}.'),
+            (5, 'Counts by unit are expected, like {"webSearches": 1}.'),
+            (None, 'Counts by unit are expected, like {"webSearches": 1}.'),
             ({"searches": 1}, "There is no unit 'searches'."),
             ({"requests": 1}, "There is no unit 'requests'."),
             ({"webSearches": -1}, "webSearches is a whole number from 0 to 1000000000."),
@@ -529,7 +529,7 @@ class TestMaxUnits:
             ({"maxUnits": {"tokens": 1}}, "maxUnits", "There is no unit 'tokens'."),
             ({"maxUnits": {"webSearches": 1.5}}, "maxUnits", "webSearches is a whole number"),
             ({"maxUnits": {"audioSeconds": -1}}, "maxUnits", "audioSeconds is a number from 0"),
-            ({"maxUnits": {}}, "maxUnits", "Counts by unit"),
+            ({"maxUnits": {}}, "maxUnits", 'Counts by unit are expected, like {"webSearches": 1}.'),
             ({"maxUnits": {"webSearches": 1}, "model": None}, "model", "Tokens need a model."),
             ({"variant": {"service_tier": "priority"}}, "variant", "large has no prices for"),
         ],

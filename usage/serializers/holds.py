@@ -15,7 +15,7 @@ from organizations.fields import (
 )
 from organizations.pagination import PageQuery
 from usage.pricing import Count, asked_variant
-from usage.serializers.telling import UsageField, VariantOrNull
+from usage.serializers.telling import MaxUnitsField, VariantOrNull
 
 
 class HoldQuery(NamesActor, PageQuery):
@@ -58,10 +58,10 @@ class HoldShape(serializers.Serializer):
     def get_variant(self, hold: Reservation) -> dict[str, str] | None:
         return VariantOrNull().to_representation(asked_variant(hold.rate_card or {}))
 
-    @extend_schema_field(UsageField(allow_null=True))
+    @extend_schema_field(MaxUnitsField(allow_null=True))
     def get_maxUnits(self, hold: Reservation) -> dict[str, Count] | None:
         units = (hold.estimate or {}).get("units")
-        return UsageField().to_representation(units) if units else None
+        return MaxUnitsField().to_representation(units) if units else None
 
     def get_status(self, hold: Reservation) -> Reservation.Status:
         return Reservation.Status(hold.status_at(self.context["now"]))

@@ -36,34 +36,17 @@ COUNTS: Mapping[str, Any] = {
 }
 
 
-@extend_schema_field(
-    {
-        **COUNTS,
-        "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
-        "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, … "
-        "Seconds may have up to six decimal places, all else is whole.",
-    }
-)
-class UsageField(serializers.Field):
-    """Counts by unit: of tokens that are a part of others also the largest count that contains them."""
+class UnitsField(serializers.Field):
+    """Counts by unit: of what somebody else does not count."""
 
     default_error_messages = {
-        "object": 'Counts by unit are expected, like {{"inputTokens": 1}}.',
+        "object": 'Counts by unit are expected, like {{"webSearches": 1}}.',
         "unit": "There is no unit {name}.",
         "count": "{name} is a whole number from 0 to {most}.",
         "measure": "{name} is a number from 0 to {most}, with up to six decimal places.",
-        "whole": "{name} needs {whole} beside it, of which it is a part.",
     }
 
     def to_internal_value(self, data: Any) -> Counts:
-        counts = self.read(data)
-        missing = missing_whole(counts)
-        if missing is not None:
-            self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
-        return counts
-
-    def read(self, data: Any) -> Counts:
-        """Return counts by unit, whether or not the wholes of their parts are beside them."""
         if type(data) is not dict or not data:
             self.fail("object")
         return {self._unit(name): self._count(name, count) for name, count in data.items()}
@@ -87,7 +70,38 @@ class UsageField(serializers.Field):
         return {NAMES[unit]: exactly(count) for unit, count in value.items()}
 
 
-class MaxUnitsField(UsageField):
+@extend_schema_field(
+    {
+        **COUNTS,
+        "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
+        "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, … "
+        "Seconds may have up to six decimal places, all else is whole.",
+    }
+)
+class UsageField(UnitsField):
+    """Counts by unit of all that there was: of tokens that are a part of others also the largest count that contains them."""
+
+    default_error_messages = {
+        "object": 'Counts by unit are expected, like {{"inputTokens": 1}}.',
+        "whole": "{name} needs {whole} beside it, of which it is a part.",
+    }
+
+    def to_internal_value(self, data: Any) -> Counts:
+        counts = super().to_internal_value(data)
+        missing = missing_whole(counts)
+        if missing is not None:
+            self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
+        return counts
+
+
+@extend_schema_field(
+    {
+        **COUNTS,
+        "description": "Counts by unit of what is no token: `webSearches`, `audioSeconds`, … Seconds may have up to six decimal places, "
+        "all else is whole.",
+    }
+)
+class MaxUnitsField(UnitsField):
     """Of what is no token: how much of each unit there may be."""
 
     default_error_messages = {
@@ -163,7 +177,7 @@ class ResponseField(serializers.Field):
 
     def _units(self, data: Any) -> Counts:
         try:
-            return UsageField().read(data)
+            return UnitsField().to_internal_value(data)
         except serializers.ValidationError as error:
             (sentence,) = serializers.as_serializer_error(error)["non_field_errors"]
             self.fail("unreadable", name="units", sentence=sentence)

@@ -234,6 +234,7 @@ OPTIONS = [
         "0: a credit is more than 0 US dollars, and at most 1000, with up to ten decimal places",
     ),
     ("--only=gpt-0", "not in the list: gpt-0"),
+    ("--provider=opnai", "not in the list: opnai"),
 ]
 
 

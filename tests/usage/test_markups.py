@@ -245,6 +245,24 @@ class TestLoad:
 
         assert sorted(rule.scope for rule in Markup.objects.all()) == scopes
 
+    @pytest.mark.parametrize("of", [["--provider", "acme"], ["--only", "own"]])
+    def test_may_be_of_what_no_list_has_and_the_catalogue_does(self, of: list[str]) -> None:
+        p.make_model("own", provider="acme")
+
+        said = self.load(*of, "--markup", "1.1")
+
+        assert "1 dearer" in said
+        assert Markup.objects.get().factor == D("1.1")
+
+    @pytest.mark.parametrize(
+        "of", [["--provider", "acme", "--provider", "openai"], ["--only", "own"]]
+    )
+    def test_is_refused_of_what_nobody_has(self, of: list[str]) -> None:
+        with pytest.raises(CommandError, match=f"not in the list: {of[1]}"):
+            self.load(*of, "--markup", "1.1")
+
+        assert not Markup.objects.exists()
+
     @pytest.mark.parametrize(
         ("factor", "sentence"),
         [

@@ -386,6 +386,25 @@ class TestLoad:
         assert retired[DEPRECATED] == f.at("2027-01-01")
         assert retired["cerebras/qwen-3-32b"] == f.at("2026-06-01")
 
+    def test_names_twenty_of_what_it_leaves_out_and_how_many_there_are(self) -> None:
+        some, every = load("--dry-run"), load("--dry-run", "--all")
+
+        for what in ("left out: ", "deprecated, and not retired: "):
+            first, named = (
+                [line for line in said.splitlines() if line.startswith(what)]
+                for said in (some, every)
+            )
+            assert first == [*named[:20], f"{what}{len(named) - 20} more: --all names them"]
+            assert len(named) > 60
+
+    def test_says_why_a_model_is_not_there_that_the_list_has(self) -> None:
+        out = StringIO()
+
+        with pytest.raises(CommandError, match="not in the list: moderation"):
+            call_command("load_rate_card", "--only", "moderation", stdout=out)
+
+        assert "left out: moderation: it has no price" in out.getvalue()
+
     def test_refuses_a_model_that_is_not_there(self) -> None:
         with pytest.raises(CommandError, match="not in the list: gpt-0"):
             load("--only", "gpt-0", "gpt-4o-mini")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from organizations import clock
-from usage.models import MAX_FACTOR, Markup
+from usage.models import MAX_FACTOR, AIModel, Markup
 from usage.services import (
     cost_map,
     credit,
@@ -25,8 +25,8 @@ from usage.services import (
 )
 from usage.services.rate_card import Change, PriceList
 
-SHOWN = 100
-"""How many changes are shown unless all are asked for."""
+SHOWN, NAMED = 100, 20
+"""How many changes are shown unless all are asked for, and how many of what stays or is left out are named."""
 
 
 class Command(BaseCommand):
@@ -43,7 +43,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="only show what would change")
         parser.add_argument("--yes", action="store_true", help="do not ask")
-        parser.add_argument("--all", action="store_true", help="show every change")
+        parser.add_argument(
+            "--all", action="store_true", help="show every change, and name all that is left out"
+        )
         parser.add_argument("--provider", action="append", default=[], help="only of this one")
         parser.add_argument("--only", nargs="+", default=[], metavar="SLUG", help="only these")
         parser.add_argument(
@@ -78,12 +80,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             listed, wanted = self._read(**options)
-            wanted = self._retired(listed, wanted, options["retire"])
+            wanted = self._retired(listed, wanted, options["retire"], all=options["all"])
             names.require_own(wanted)
         except rate_card.InvalidRateCard as error:
             raise CommandError(str(error)) from error
-        for sentence in listed.left_out:
-            self.stdout.write(f"left out: {sentence}")
+        self._name("left out", listed.left_out, all=options["all"])
+        _require_there(listed, **options)
         rules = _rules(**options)
         changes = rate_card.compare(wanted) + markups.changes(rules)
         count = len(listed.models)
@@ -131,24 +133,31 @@ class Command(BaseCommand):
                 )
             listed = rate_file.read(file)
             return listed, rate_card.completed(listed, since=begin)
-        missing = sorted(set(only) - {model.slug for model in listed.models})
-        if missing:
-            raise CommandError(f"not in the list: {', '.join(missing)}")
         return listed, rate_card.differing(listed, since=begin)
 
     def _retired(
-        self, listed: PriceList, wanted: PriceList, day: date | Literal[True] | None
+        self,
+        listed: PriceList,
+        wanted: PriceList,
+        day: date | Literal[True] | None,
+        *,
+        all: bool,
     ) -> PriceList:
         """Return what is wanted with what is to be retired; unless it is, say what might be."""
         if day is not None:
             now = clock.now()
             at = now if day is True else max(now, datetime.combine(day, time(), UTC))
             return rate_card.retiring(listed, wanted, at)
-        for slug in rate_card.not_listed(listed):
-            self.stdout.write(f"not listed any more, and stays: {slug}")
-        for slug in rate_card.deprecated(listed):
-            self.stdout.write(f"deprecated, and not retired: {slug}")
+        self._name("not listed any more, and stays", rate_card.not_listed(listed), all=all)
+        self._name("deprecated, and not retired", rate_card.deprecated(listed), all=all)
         return wanted
+
+    def _name(self, what: str, found: list[str], *, all: bool) -> None:
+        """Name what a list does nothing to: some of it, and how many more there are, or all."""
+        for each in found if all else found[:NAMED]:
+            self.stdout.write(f"{what}: {each}")
+        if not all and len(found) > NAMED:
+            self.stdout.write(f"{what}: {len(found) - NAMED} more: --all names them")
 
     def _show(self, changes: list[Change], *, all: bool) -> None:
         table = Table("", "model or rate", "field", "now", "then")
@@ -166,6 +175,22 @@ class Command(BaseCommand):
     def _say(self, done: int, of: int) -> None:
         if of > rate_card.AT_ONCE:
             self.stdout.write(f"{done} of {of} prices written")
+
+
+def _require_there(
+    listed: PriceList,
+    *,
+    provider: list[str],
+    only: list[str],
+    markup: Decimal | None,
+    **rest: Any,
+) -> None:
+    """Refuse names that mean nothing: a list has them, or where there is a markup for them, the catalogue."""
+    known = listed.models if markup is None else [*listed.models, *AIModel.objects.all()]
+    there = {model.slug if only else model.provider for model in known}
+    missing = sorted({*(only or provider)} - there)
+    if missing:
+        raise CommandError(f"not in the list: {', '.join(missing)}")
 
 
 def _rules(

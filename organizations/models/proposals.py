@@ -98,7 +98,7 @@ class Proposal(Proposed):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} of {self.amount.normalize():f} for {self.organization}"
+        return f"{self.action} of {self.amount.normalize():,f} for {self.organization}"
 
     def whom(self) -> str:
         return str(self.organization_id)

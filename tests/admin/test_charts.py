@@ -54,6 +54,23 @@ class TestStacked:
         assert f'<span class="chart-top">{top}</span>' in chart
 
 
+class TestCompared:
+    """Bars beside what was used before."""
+
+    def test_is_a_line_of_the_mean_of_the_week_around_each_day(self) -> None:
+        week = [date(2026, 5, day) for day in range(1, 8)]
+        own, before = series("a", *[4] * 7), series("before", 0, 0, 0, 28, 0, 0, 0)
+
+        chart = stacked(week, [own], label="x", before=before)
+
+        # 28 of one day are 7, 5.6, 4.67 or 4 a day of the days around it.
+        assert '<span class="chart-top">8</span>' in chart
+        assert (
+            'class="chart-before" d="M5 12.5L15 30L25 41.67L35 50L45 41.67L55 30L65 12.5"' in chart
+        )
+        assert '>before <b class="num">28</b>' in chart
+
+
 class TestWithRest:
     def test_keeps_the_largest_and_adds_up_the_others(self) -> None:
         shown = with_rest([series("a", 1, 1), series("b", 9, 0), series("c", 0, 3)], most=1)

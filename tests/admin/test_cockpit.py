@@ -300,6 +300,24 @@ class TestHistory:
         assert (row.label, row.what) == ("changed", "Limit of actor default")
         assert list(row.changes) == [("Cap", "50", "80")]
 
+    def test_names_whose_limit_it_was_and_the_key_by_which_it_was_changed(
+        self, ben: Client
+    ) -> None:
+        organization = f.make_organization()
+        ada = p.make_actor(organization, "Ada")
+        limit = p.limit(organization, 50, "actor", actor=ada)
+        key, _ = f.make_key(organization, name="gateway")
+        limit.cap = 80
+        by = key.public_id
+        controls.save_limit(limit=limit, changed=["cap"], performed_by=by, now=f.NOW)
+
+        (row,) = [row for row in self.rows(ben, organization) if row.who == key.public_id]
+
+        assert (row.what, row.known_as) == ("Limit of Ada", "gateway")
+        looking = staff_who_may("organizations.view_organization", "usage.view_limit", name="cy")
+        (seen,) = [row for row in self.rows(looking, organization) if row.who == key.public_id]
+        assert seen.known_as == ""
+
     @pytest.mark.parametrize(
         ("only", "money", "rules"), [("money", True, False), ("rules", False, True)]
     )

@@ -146,7 +146,7 @@ class TestIds:
         refuse(nordwind, 101, "req_01a21a28-130e-7000-947d-6641b66bf05b")
 
         assert find(staff, "req_01a21a28-130e-7000-947d-6641b66bf05b") == [
-            ("Refusals", "Refused: balance")
+            ("Refusals", "Refused: too few credits")
         ]
 
     def test_find_a_key_by_what_lists_print_of_it(

@@ -78,6 +78,19 @@ class TestPaceOf:
         assert outlook.pool.words in seen
         assert outlook.cap.words in seen
 
+    def test_says_first_what_ends_first(self) -> None:
+        organization = grown(500)
+        used = open_period(f.wallet_of(organization)).used
+        for cap, is_first in ((used + 50, True), (used + 5_000, False), (None, False)):
+            f.set_terms(organization, monthly_cap=cap)
+            found = pace(organization)
+
+            first = found.outlook.cap if is_first else found.outlook.pool
+            assert first is not None
+            assert (found.is_capped_first, found.first) == (is_first, first)
+            assert found.words.startswith(first.words)
+            assert found.outlook.pool.words in found.words
+
     def test_says_of_the_cap_only_what_comes_before_it_resets(
         self, organization: Organization
     ) -> None:

@@ -56,7 +56,7 @@ class TestPerson:
         assert "90 used of 500" in seen
         assert "40 credits held" in seen
         assert "Ada&#x27;s" in seen
-        assert '<span class="pill pill-bad">actor_cap</span>' in seen
+        assert '<span class="pill pill-bad" title="actor_cap">personal limit</span>' in seen
         assert f'data-copy="{ada.public_id}"' in seen
 
     def test_shows_what_one_may_see_and_do(self, ada: Actor) -> None:

@@ -15,6 +15,8 @@ from tests.config.test_run import PROJECT, House
 TAKEN = PROJECT / "var" / "pictures"
 SHOWN = PROJECT / "docs" / "screenshots"
 CUSTOMER = "Brightwater Publishing"
+SMALL = "Tinsley & Rowe Architects"
+"""Of whom there is little to say: panels must not be empty halves."""
 QUALITY = 70
 """Of WebP: text stays sharp, and a page is some 40 kB."""
 
@@ -79,10 +81,15 @@ def person(staff: Desk) -> None:
     staff.find("Noor Haddad")
 
 
+def small(staff: Desk) -> None:
+    staff.find(SMALL)
+
+
 PAGES: dict[str, Callable[[Desk], None]] = {
     "home": path("/admin/"),
     "finder": found,
     "organization": tab("overview"),
+    "small": small,
     "money": tab("money"),
     "people": tab("people"),
     "usage": tab("usage"),

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from credits.templatetags.amounts import credits
+from credits.templatetags.amounts import CENT, credits
 from organizations.models import Actor, Alert, Group, Organization
 
 Kind = Alert.Kind
@@ -80,16 +80,17 @@ def said(alert: Alert, figures: Figures | None = None) -> str:
 
 
 class _Figures(dict[str, str]):
-    """The figures of an alert, of which amounts are written as everywhere; what was not kept is a dash."""
+    """The figures of an alert, of which amounts are written as in lists, to two decimals where that leaves something; what was not kept is a dash."""
 
     def __getitem__(self, name: str) -> str:
         text = super().get(name)
         if text is None:
             return "–"
         try:
-            return credits(Decimal(text))
+            amount = Decimal(text)
         except InvalidOperation:
             return text
+        return credits(amount.quantize(CENT, ROUND_DOWN) or amount)
 
     def __missing__(self, name: str) -> str:
         return self[name]

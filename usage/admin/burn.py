@@ -38,7 +38,7 @@ def burn(*, now: datetime) -> Burn | None:
     names = {model for _, model in used}
     series = [Series(name, _values(used, name, days)) for name in names]
     sums = _sums(used)
-    before = Series("The 30 days before", [sums.get(day, ZERO) for day in earlier])
+    before = Series("The 30 days before, mean of a week", [sums.get(day, ZERO) for day in earlier])
     total = sum((sums.get(day, ZERO) for day in days), ZERO)
     drawn = with_rest(
         [each for each in series if any(each.values)], [sums.get(d, ZERO) for d in days]

@@ -26,6 +26,10 @@ MOST = 6
 STEPS = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
 
 
+AROUND = 3
+"""Of a line that is compared with each day is the mean of so many days before and after it, too."""
+
+
 class Series(NamedTuple):
     """What is stacked: a name, and a value for each day, in credits. What is below zero is drawn as nothing."""
 
@@ -59,18 +63,18 @@ def stacked(
 ) -> SafeString:
     """Return bars of a day each, the series one upon the other, with a legend and the figures as a table.
 
-    :param before: what it is compared with, day by day: drawn as a line
+    :param before: what it is compared with: drawn as a line, of which each day is the mean of the week around it, so that one day of another
+        month does not make all bars small
     """
     sums = _sums([each._replace(values=[_shown(v) for v in each.values]) for each in series])
-    compared = [before] if before is not None else []
-    top = _round_up(
-        max([*sums, *(value for each in compared for value in each.values)], default=ZERO)
-    )
+    compared = _smoothed(before.values) if before is not None else []
+    top = _round_up(max([*sums, *compared], default=ZERO))
     return format_html(
-        '<figure class="plot"><div class="chart-plot"><span class="chart-top">{top}</span><span class="chart-mid">{half}</span>'
+        '<figure class="plot" style="--axis:{axis}ch"><div class="chart-plot"><span class="chart-top">{top}</span><span class="chart-mid">{half}</span>'
         '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
         '<path class="chart-grid" d="M0 0H{width}M0 50H{width}M0 100H{width}"/>{columns}{before}</svg></div>'
         '<div class="chart-days" aria-hidden="true">{ends}</div><ul class="legend">{legend}</ul>{table}</figure>',
+        axis=max(len(credits(each)) for each in (top, top / 2)),
         top=credits(top),
         half=credits(top / 2),
         width=len(days) * 10,
@@ -78,7 +82,7 @@ def stacked(
         columns=format_html_join(
             "", "{}", ((_column(n, days, series, top),) for n in range(len(days)))
         ),
-        before=_line(before.values, top) if before is not None else "",
+        before=_line(compared, top) if compared else "",
         ends=_ends(days),
         legend=_legend(series, before),
         table=_table(days, series, sums, label),
@@ -128,6 +132,12 @@ def _column(
         number * 10,
         rects,
     )
+
+
+def _smoothed(values: Sequence[Decimal]) -> list[Decimal]:
+    """Return for each day the mean of the week around it, or of what there is of that."""
+    weeks = [values[max(0, n - AROUND) : n + AROUND + 1] for n in range(len(values))]
+    return [sum(map(_shown, week), ZERO) / len(week) for week in weeks]
 
 
 def _line(values: Sequence[Decimal], top: Decimal) -> SafeString:

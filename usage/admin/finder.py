@@ -20,6 +20,7 @@ from credits.templatetags.amounts import credits, signed
 from organizations import clock, ids, words
 from organizations.models import Actor, ApiKey, Group, Organization
 from usage.models import Denial, UsageEvent
+from usage.templatetags.refusals import reason_words
 
 ROWS = 6
 """How many rows a group shows: who sees none of theirs types another word."""
@@ -168,7 +169,7 @@ def _refusals(wanted: Wanted) -> Iterator[Found]:
     for row in rows.select_related("organization", "actor")[:ROWS]:
         who = f"{row.organization} · {row.actor}" if row.actor else f"{row.organization}"
         note = f"{who} · {row.created_at:%Y-%m-%d %H:%M} · {row.message}"
-        yield _of("Refusals", row, f"Refused: {row.reason}", note, "block")
+        yield _of("Refusals", row, f"Refused: {reason_words(row.reason)}", note, "block")
 
 
 GROUPS: Sequence[tuple[str, Callable[[Wanted], Iterator[Found]]]] = (

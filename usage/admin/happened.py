@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -18,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 from credits.admin.edits import AmountChange
 from credits.admin.ledger import KIND_TONES, why, with_reversals
 from credits.models import CreditConfig, LedgerEntry, Wallet
+from organizations import ids
 from organizations.admin.actions import staff_named
 from organizations.models import Actor, ApiKey, Group, Organization, UsageProfile
 from usage.models import Limit, Thresholds
@@ -27,6 +29,7 @@ ROWS = 25
 TOGETHER = timedelta(seconds=10)
 """Within so long what somebody did on the page and what it changed are the same."""
 Kind = LedgerEntry.Kind
+VIEW_KEY = "organizations.view_apikey"
 BY_HAND = (Kind.GRANT, Kind.RECHARGE, Kind.ADJUST, Kind.ALLOCATE, Kind.RECLAIM, Kind.REVERSAL)
 
 
@@ -43,6 +46,7 @@ class Happened(NamedTuple):
 
     at: datetime
     who: str
+    """As the ledger and the histories name them."""
     label: str
     """In a word: which kind of movement, or made, changed, deleted; empty where what was done says it."""
     what: str
@@ -52,6 +56,8 @@ class Happened(NamedTuple):
     why: Any
     entry: LedgerEntry | None = None
     changes: Sequence[Changed] = ()
+    known_as: str = ""
+    """What people call whoever did it, where `who` is an id."""
 
 
 class Rule(NamedTuple):
@@ -62,16 +68,20 @@ class Rule(NamedTuple):
     of: str
     """The column that says whose a row is: the organization, or its wallet."""
     title: str
-    named: Callable[[Any], str] = lambda row: ""
+    named: Callable[[Any, Mapping[Any, str]], str] = lambda row, names: ""
+    """By the row, and what those are called that rows refer to."""
 
 
-def _name(row: Any) -> str:
+def _name(row: Any, names: Mapping[Any, str]) -> str:
     return str(row.name)
 
 
-def _whose(limit: Any) -> str:
+def _whose(limit: Any, names: Mapping[Any, str]) -> str:
     if limit.resource_type:
         return f"of {limit.resource_type} {limit.slug or limit.resource_id}"
+    name = names.get(limit.actor_id) or names.get(limit.group_id)
+    if name:
+        return f"of {name}"
     return f"of {limit.get_scope_display().lower().replace('_', ' ')}"
 
 
@@ -116,9 +126,26 @@ def happened(
     done = [] if only == "money" else list(_done(organization, until, [*moved, *changed]))
     found = [*([] if only == "rules" else moved), *changed, *done]
     found.sort(key=lambda row: row.at, reverse=True)
-    rows = found[:ROWS]
+    rows = _with_keys(found[:ROWS], organization) if may(VIEW_KEY) else found[:ROWS]
     older = rows[-1].at.isoformat() if len(found) > ROWS else ""
     return Page(rows, only if only in ("money", "rules") else "", older)
+
+
+def _with_keys(rows: Sequence[Happened], organization: Organization) -> list[Happened]:
+    """Return the rows with the names of the keys by which something was done, of this organization or its parent: one statement for all."""
+    found = set(filter(None, (_key_of(row.who) for row in rows)))
+    keys = ApiKey.objects.filter(
+        id__in=found, organization__in=(organization.pk, organization.parent_id)
+    )
+    names = {key.public_id: key.name for key in keys} if found else {}
+    return [row._replace(known_as=names.get(row.who, "")) for row in rows]
+
+
+def _key_of(who: str) -> UUID | None:
+    try:
+        return ids.read("key", who) if who.startswith("key_") else None
+    except ids.MalformedId:
+        return None
 
 
 def _moment(text: str) -> datetime | None:
@@ -165,7 +192,7 @@ def _changes(
 
 
 def _told(rule: Rule, row: Any, was: Any, names: Mapping[Any, str]) -> Happened:
-    title = f"{rule.title} {rule.named(row)}".strip()
+    title = f"{rule.title} {rule.named(row, names)}".strip()
     verb = {"+": "made", "-": "deleted"}.get(row.history_type, "changed")
     changes = () if was is None or row.history_type != "~" else tuple(_compared(row, was, names))
     tone = {"deleted": "bad"}.get(verb, "quiet")
@@ -194,7 +221,7 @@ def _names(rows: Iterable[Any], rule: Rule) -> dict[Any, str]:
             if isinstance(field, ForeignKey) and value is not None and field.attname != rule.of:
                 ids.setdefault(field.remote_field.model, set()).add(value)
     return {
-        pk: str(target)
+        pk: str(getattr(target, "name", target))
         for model, wanted in ids.items()
         if model in (UsageProfile, Actor, Group)
         for pk, target in model._default_manager.in_bulk(list(wanted)).items()

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from credits.models import ZERO
 from organizations.models import Organization
+from usage.foretold import Prospect
 from usage.models import Denial
 from usage.services import forecasts, rollups
 from usage.services.forecasts import Outlook
@@ -30,6 +31,29 @@ class Pace(NamedTuple):
 
     bars: Sequence[Bar]
     outlook: Outlook
+
+    @property
+    def is_capped_first(self) -> bool:
+        """Whether the cap is likely what ends the work: before it resets, and before the credits are used up."""
+        capped, dry = self.outlook.capped, self.outlook.dry
+        if capped is None or capped.likely is None or capped.likely >= self.outlook.resets_at:
+            return False
+        return dry is None or dry.likely is None or capped.likely <= dry.likely
+
+    @property
+    def first(self) -> Prospect:
+        """What is foreseen of what ends first: the cap, or the credits."""
+        capped = self.outlook.capped
+        return capped if capped is not None and self.is_capped_first else self.outlook.pool
+
+    @property
+    def words(self) -> str:
+        """All that is foreseen, what ends first at the beginning."""
+        pool, overdraft, capped = self.outlook.pool, self.outlook.overdraft, self.outlook.capped
+        said = [pool, *([overdraft] if overdraft else [])]
+        if capped is not None:
+            said = [capped, pool] if self.is_capped_first else [*said, capped]
+        return " ".join(each.words for each in said)
 
 
 def pace_of(organization: Organization, *, now: datetime) -> Pace | None:

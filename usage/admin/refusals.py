@@ -21,7 +21,7 @@ from credits.models import ZERO
 from credits.services import BillingExhausted
 from credits.templatetags.amounts import credits
 from organizations import clock
-from organizations.admin import pill
+from organizations.admin import link
 from organizations.admin.actions import Action, may_use
 from organizations.admin.cells import moment
 from organizations.admin.row_buttons import RowButton, WithRowButtons
@@ -37,6 +37,7 @@ from usage.admin.many import OF_REFUSALS
 from usage.admin.why import OF_A_CAP, Rung, ladder, least_cap, sentence
 from usage.models import AIModel, Denial
 from usage.services import asking
+from usage.templatetags.refusals import reason_pill
 
 CANNOT_ASK = (OrganizationSuspended, OrganizationArchived, asking.Left)
 
@@ -74,13 +75,22 @@ class DenialAdmin(WithRowButtons, ManyAdmin, UsedAdmin):
     search_fields = ("organization__name", "actor__name", "reason", "model")
     search_exactly = ("reason", "model")
     search_help_text = "Name of an organization or an actor, reason or model; org_…, act_… or req_…"
-    fields = (
-        ("organization_link", "actor_link"),
-        ("created_at", "reason_shown"),
-        "message",
-        ("code", "model"),
-        ("needed_shown", "times_shown"),
-        "requests",
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("organization_link", "person"),
+                    ("refused", "asked_model"),
+                    ("needed_shown", "times_shown"),
+                    "requests",
+                )
+            },
+        ),
+        (
+            "As the API said it",
+            {"classes": ("collapse",), "fields": (("code", "reason"), "message")},
+        ),
     )
     change_form_outer_before_template = "admin/usage/denial/why.html"
 
@@ -136,7 +146,15 @@ class DenialAdmin(WithRowButtons, ManyAdmin, UsedAdmin):
 
     @display(description="Reason", ordering="reason")
     def reason_shown(self, denial: Denial) -> SafeString:
-        return pill(denial.reason, "bad")
+        return reason_pill(denial.reason)
+
+    @display(description="Person")
+    def person(self, denial: Denial) -> SafeString | str:
+        return link(denial.actor, denial.actor.name) if denial.actor else "nobody named"
+
+    @display(description="Model", ordering="model")
+    def asked_model(self, denial: Denial) -> str:
+        return denial.model or "none named"
 
     @display(description="Times in its minute")
     def times_shown(self, denial: Denial) -> str:

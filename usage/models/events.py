@@ -226,4 +226,4 @@ class Denial(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.message}"
+        return self.message

@@ -75,6 +75,21 @@ def random_counts(random: Random, card: RateCard, variant: str, prompt: int) -> 
     return counts
 
 
+def with_a_part(random: Random, counts: dict[str, Any]) -> dict[str, Any]:
+    """Return counts, every second time with tokens more of a part that has no price of its own: thinking, text, what a tool reads."""
+    unpriced = sorted(
+        {part for whole in counts for part in PARTS[whole] & TOKENS if part not in counts}
+    )
+    if not unpriced or random.random() < 0.5:
+        return counts
+    part, count = random.choice(unpriced), random.randrange(5_000)
+    return {
+        **counts,
+        part: count,
+        **{whole: counts.get(whole, 0) + count for whole in WHOLES[part]},
+    }
+
+
 def listed_price(
     provider: Provider, info: ModelInfo, variant: str, moment: datetime, counts: dict[str, Any]
 ) -> Decimal:
@@ -122,7 +137,7 @@ def compare_with_the_list(every: int) -> int:
                 variant = variants[turn % len(variants)]
                 edges = [each.prompt_from for each in card.prices if each.prompt_from]
                 prompt = random.choice([0, *edges, *(edge - 1 for edge in edges), 150_000])
-                counts = random_counts(random, card, variant, prompt)
+                counts = with_a_part(random, random_counts(random, card, variant, prompt))
                 moment = datetime.combine(begins, time(random.randrange(24), 30), UTC)
                 frozen = thaw(card.at(moment).frozen)
 

@@ -144,6 +144,7 @@ TABLES: dict[str, Privileges] = {
 FUNCTIONS = frozenset(
     {
         "credits_answer_1",
+        "credits_billingperiod_rules_1",
         "credits_charge_1",
         "credits_checksum_1",
         "credits_clamp_1",
@@ -152,18 +153,26 @@ FUNCTIONS = frozenset(
         "credits_entry_hash_1",
         "credits_fields_1",
         "credits_figures_1",
+        "credits_grant_rules_1",
         "credits_grant_text_1",
         "credits_held_1",
         "credits_hold_2",
         "credits_lasted_1",
+        "credits_ledgerentry_rules_1",
         "credits_post_2",
         "credits_raise_terms",
+        "credits_reservation_rules_1",
+        "credits_usagecounter_rules_1",
+        "credits_wallet_rules_1",
         "organizations_answer_1",
-        "organizations_count_1",
+        "organizations_buckets_1",
+        "organizations_count_2",
+        "organizations_have_room_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
         "usage_settle_3",
         "usage_settled_answer_1",
+        "usage_usageevent_rules_1",
     }
 )
 """Those that statements and triggers call, open to everybody: they do no more than whoever calls them may. A trigger's own function needs

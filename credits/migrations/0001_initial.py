@@ -15,8 +15,20 @@ from django.db import migrations, models
 from pathlib import Path
 
 
-# An index of holds asks it.
-LASTED = (Path(__file__).parent / "sql" / "credits_lasted_1.sql").read_text()
+# What the tables below ask: an index of holds, and the rules of what the path of a request writes.
+FUNCTIONS = [
+    "credits_lasted_1",
+    "credits_wallet_rules_1",
+    "credits_billingperiod_rules_1",
+    "credits_usagecounter_rules_1",
+    "credits_reservation_rules_1",
+    "credits_ledgerentry_rules_1",
+    "credits_grant_rules_1",
+]
+
+
+def function(name):
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text()
 
 
 class Migration(migrations.Migration):
@@ -28,7 +40,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL([LASTED], ["DROP FUNCTION credits_lasted_1"]),
+        migrations.RunSQL(
+            [function(name) for name in FUNCTIONS],
+            [f"DROP FUNCTION {name}" for name in reversed(FUNCTIONS)],
+        ),
         migrations.CreateModel(
             name='Catalogue',
             fields=[
@@ -88,7 +103,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('balance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('reserved', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('open_holds', models.PositiveIntegerField(db_default=0, default=0)),
+                ('open_holds', models.IntegerField(db_default=0, default=0)),
                 ('allowance_remaining', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('lapse_at', models.DateTimeField(null=True)),
                 ('refill_cooldown_ends_at', models.DateTimeField(null=True)),
@@ -103,23 +118,23 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('lapse_at__isnull', False)), fields=['lapse_at'], name='wallet_lapse'), models.Index(condition=models.Q(('refill_cooldown_ends_at__isnull', False)), fields=['refill_cooldown_ends_at'], name='wallet_cooldown'), models.Index(condition=models.Q(('refill_retry_at__isnull', False)), fields=['refill_retry_at'], name='wallet_refill_retry')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='wallet_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('allowance_remaining__gte', 0), models.Q(('allowance_remaining', 0), ('allowance_remaining__lte', models.F('balance')), _connector='OR')), name='wallet_allowance_within_balance'), models.CheckConstraint(condition=models.Q(('event_position__gte', 0), ('head_number__gte', 0)), name='wallet_head_not_negative')],
+                'constraints': [models.CheckConstraint(condition=models.Func('balance', 'reserved', 'open_holds', 'allowance_remaining', 'head_number', 'event_position', function='credits_wallet_rules_1', output_field=models.BooleanField()), name='wallet_rules')],
             },
         ),
         migrations.CreateModel(
             name='BillingPeriod',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('index', models.PositiveIntegerField()),
+                ('index', models.IntegerField()),
                 ('starts_at', models.DateTimeField()),
                 ('ends_at', models.DateTimeField()),
                 ('term_starts_at', models.DateTimeField()),
                 ('term_ends_at', models.DateTimeField()),
-                ('term_days', models.PositiveSmallIntegerField()),
-                ('whole_days', models.PositiveSmallIntegerField()),
+                ('term_days', models.SmallIntegerField()),
+                ('whole_days', models.SmallIntegerField()),
                 ('allowance', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('allowance_per_user', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
-                ('seats', models.PositiveIntegerField(default=0)),
+                ('seats', models.IntegerField(default=0)),
                 ('share', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('used', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
                 ('reserved', credits.models.fields.AmountField(decimal_places=6, default=Decimal('0'), max_digits=24)),
@@ -131,7 +146,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['ends_at'], name='billingperiod_due')],
-                'constraints': [models.UniqueConstraint(models.F('wallet'), models.F('index'), name='billingperiod_one_per_index'), models.UniqueConstraint(models.F('wallet'), models.F('starts_at'), name='billingperiod_one_per_start'), models.UniqueConstraint(fields=('wallet', 'ends_at'), name='billingperiod_one_per_end'), models.UniqueConstraint(condition=models.Q(('closed_at__isnull', True)), fields=('wallet',), name='billingperiod_one_open'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='billingperiod_ends_after_it_starts'), models.CheckConstraint(condition=models.Q(('ends_at__lte', models.F('term_ends_at')), ('starts_at__gte', models.F('term_starts_at'))), name='billingperiod_within_its_term'), models.CheckConstraint(condition=models.Q(('allowance__gte', 0), ('recharged__gte', 0), ('reserved__gte', 0), ('share__gte', 0), ('used__gte', 0)), name='billingperiod_counters_not_negative'), models.CheckConstraint(condition=models.Q(('share__lte', models.F('allowance_per_user')), ('term_days__gte', 1), ('term_days__lte', models.F('whole_days'))), name='billingperiod_part_of_a_whole_term'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('closing_balance__isnull', True)), models.Q(('closed_at__isnull', False), ('closing_balance__isnull', False)), _connector='OR'), name='billingperiod_closed_as_a_whole')],
+                'constraints': [models.UniqueConstraint(models.F('wallet'), models.F('index'), name='billingperiod_one_per_index'), models.UniqueConstraint(models.F('wallet'), models.F('starts_at'), name='billingperiod_one_per_start'), models.UniqueConstraint(fields=('wallet', 'ends_at'), name='billingperiod_one_per_end'), models.UniqueConstraint(condition=models.Q(('closed_at__isnull', True)), fields=('wallet',), name='billingperiod_one_open'), models.CheckConstraint(condition=models.Func('index', 'starts_at', 'ends_at', 'term_starts_at', 'term_ends_at', 'term_days', 'whole_days', 'allowance', 'allowance_per_user', 'seats', 'share', 'used', 'reserved', 'recharged', 'closing_balance', 'closed_at', function='credits_billingperiod_rules_1', output_field=models.BooleanField()), name='billingperiod_rules')],
             },
         ),
         migrations.AddField(
@@ -269,7 +284,7 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('release', 'Release holds that are open')],
                 'indexes': [models.Index(condition=models.Q(('status', 'open')), fields=['wallet', 'expires_at'], name='reservation_open'), models.Index(condition=models.Q(('actor__isnull', False), ('status', 'open')), fields=['wallet', 'actor', 'expires_at'], name='reservation_open_of_actor'), models.Index(fields=['wallet', '-id'], name='reservation_of_wallet'), models.Index(fields=['wallet', 'created_at', 'id'], name='reservation_newest_first'), models.Index(condition=models.Q(('status', 'settled'), _negated=True), fields=['wallet', 'status', 'created_at', 'id'], name='reservation_of_status'), models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='reservation_of_group'), models.Index(models.F('wallet'), models.Func('created_at', 'closed_at', 'expires_at', function='credits_lasted_1'), models.F('created_at'), condition=models.Q(('closed_at__isnull', False), ('credits__gt', 0)), name='reservation_held')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('credits__gte', 0)), name='reservation_credits_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('settled_credits__gte', 0), ('settled_credits__isnull', False), ('status', 'settled')), models.Q(models.Q(('status', 'settled'), _negated=True), ('settled_credits__isnull', True)), _connector='OR'), name='reservation_settled_with_credits'), models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status', 'open')), models.Q(models.Q(('status', 'open'), _negated=True), ('closed_at__isnull', False)), _connector='OR'), name='reservation_closed_at_with_status'), models.CheckConstraint(condition=models.Q(('late', False), ('status', 'settled'), _connector='OR'), name='reservation_late_only_when_settled'), models.CheckConstraint(condition=models.Q(('status__in', ['open', 'settled', 'released', 'expired'])), name='reservation_status_known'), models.CheckConstraint(condition=models.Q(('mode__in', ['exact', 'up_to'])), name='reservation_mode_known'), models.CheckConstraint(condition=models.Q(('decision__in', ['allow', 'downgrade'])), name='reservation_decision_known'), models.CheckConstraint(condition=models.Q(('is_charged', True), ('credits', 0), ('free_credits__gt', 0), _connector='OR'), name='reservation_holds_only_what_it_charges'), models.CheckConstraint(condition=models.Q(('free_credits__gte', 0)), name='reservation_free_credits_not_negative')],
+                'constraints': [models.CheckConstraint(condition=models.Func('status', 'mode', 'credits', 'free_credits', 'settled_credits', 'late', 'decision', 'is_charged', 'closed_at', function='credits_reservation_rules_1', output_field=models.BooleanField()), name='reservation_rules')],
             },
         ),
         migrations.CreateModel(
@@ -312,7 +327,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'ledger entries',
                 'permissions': [('grant', 'Grant credits, alone up to the amount set for it'), ('grant_more', 'Grant credits, alone up to the amount that needs a second person'), ('adjust', 'Adjust a balance, and change the reference of an entry'), ('recharge', 'Book a purchase of credits'), ('allocate', 'Move credits between a parent and its children'), ('reverse', 'Reverse entries, and take purchases and work back'), ('reprice', 'Price past work again')],
                 'indexes': [models.Index(fields=['wallet', 'posted_at', 'number'], name='ledgerentry_as_of'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.search.SearchVector('reason', config='simple'), condition=models.Q(('reason', ''), _negated=True), name='ledgerentry_words'), models.Index(condition=models.Q(('kind', 'settle'), _negated=True), fields=['wallet', 'kind', 'posted_at', 'number'], name='ledgerentry_of_kind'), models.Index(models.F('wallet'), django.db.models.fields.json.KeyTextTransform('projectId', 'metadata'), models.F('posted_at'), models.F('number'), condition=models.Q(('metadata__has_key', 'projectId')), name='ledgerentry_of_project'), models.Index(condition=models.Q(('counted_in__isnull', False)), fields=['counted_in', 'number'], name='ledgerentry_work'), models.Index(condition=models.Q(('reverses__isnull', False)), fields=['reverses'], name='ledgerentry_reversals')],
-                'constraints': [models.UniqueConstraint(fields=('wallet', 'number'), name='ledgerentry_one_per_number'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='ledgerentry_number_from_one'), models.CheckConstraint(condition=models.Q(models.Q(('amount', 0), _negated=True), ('kind', 'renew'), _connector='OR'), name='ledgerentry_amount_not_zero'), models.CheckConstraint(condition=models.Q(models.Q(models.Q(('kind__in', ['settle', 'lapse']), _negated=True), ('amount__lt', 0), _connector='OR'), models.Q(models.Q(('kind__in', ['grant', 'recharge']), _negated=True), ('amount__gt', 0), _connector='OR'), models.Q(models.Q(('kind', 'renew'), _negated=True), ('amount__gte', 0), _connector='OR')), name='ledgerentry_sign_of_kind'), models.CheckConstraint(condition=models.Q(('kind', 'reversal'), models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), ('transfer_id__isnull', False)), models.Q(models.Q(('kind__in', ['allocate', 'refill', 'sweep', 'reclaim']), _negated=True), ('transfer_id__isnull', True)), _connector='OR'), name='ledgerentry_transfer_has_an_id'), models.CheckConstraint(condition=models.Q(('reference', ''), ('kind__in', ['grant', 'recharge', 'adjust', 'allocate', 'reversal', 'reclaim']), _connector='OR'), name='ledgerentry_reference_by_kind'), models.UniqueConstraint(condition=models.Q(('transfer_id__isnull', False)), fields=('transfer_id', 'wallet'), name='ledgerentry_one_side_per_wallet'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', True)), fields=('reservation',), name='ledgerentry_one_charge_per_reservation'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', False)), fields=('reverses',), name='ledgerentry_followed_once'), models.CheckConstraint(condition=models.Q(('kind', 'settle'), models.Q(('kind', 'reversal'), ('reverses__isnull', False)), models.Q(models.Q(('kind__in', ['settle', 'reversal']), _negated=True), ('reverses__isnull', True)), _connector='OR'), name='ledgerentry_reverses_by_kind'), models.CheckConstraint(condition=models.Q(('kind__in', ['grant', 'renew', 'recharge', 'adjust', 'lapse', 'settle', 'reversal', 'allocate', 'refill', 'sweep', 'reclaim'])), name='ledgerentry_kind_known')],
+                'constraints': [models.UniqueConstraint(fields=('wallet', 'number'), name='ledgerentry_one_per_number'), models.CheckConstraint(condition=models.Func('number', 'kind', 'amount', 'reverses', 'transfer_id', 'reference', function='credits_ledgerentry_rules_1', output_field=models.BooleanField()), name='ledgerentry_rules'), models.UniqueConstraint(condition=models.Q(('transfer_id__isnull', False)), fields=('transfer_id', 'wallet'), name='ledgerentry_one_side_per_wallet'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', True)), fields=('reservation',), name='ledgerentry_one_charge_per_reservation'), models.UniqueConstraint(condition=models.Q(('kind', 'settle'), ('reverses__isnull', False)), fields=('reverses',), name='ledgerentry_followed_once')],
             },
         ),
         migrations.CreateModel(
@@ -323,11 +338,11 @@ class Migration(migrations.Migration):
                 ('amount', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
                 ('remaining', credits.models.fields.AmountField(decimal_places=6, max_digits=24)),
                 ('live', models.GeneratedField(db_persist=True, expression=models.Q(('remaining__gt', 0)), output_field=models.BooleanField())),
-                ('priority', models.PositiveSmallIntegerField(default=50)),
+                ('priority', models.SmallIntegerField(default=50)),
                 ('expires_at', models.DateTimeField(null=True)),
                 ('term_starts_at', models.DateTimeField(null=True)),
-                ('seat', models.PositiveIntegerField(db_default=0, default=0)),
-                ('upgrade', models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ('seat', models.IntegerField(db_default=0, default=0)),
+                ('upgrade', models.SmallIntegerField(db_default=0, default=0)),
                 ('name', models.CharField(blank=True, db_default='', default='', max_length=128)),
                 ('category', models.CharField(choices=[('paid', 'Paid'), ('promotional', 'Promotional'), ('goodwill', 'Goodwill'), ('correction', 'Correction')], db_default='paid', max_length=11)),
                 ('created_at', models.DateTimeField()),
@@ -337,7 +352,7 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('void', 'Void what is left of a grant')],
                 'indexes': [models.Index(condition=models.Q(('live', True)), fields=['wallet', 'priority', 'expires_at', 'created_at', 'id'], name='grant_live'), models.Index(condition=models.Q(('expires_at__isnull', False), ('live', True)), fields=['wallet', 'expires_at'], name='grant_ending'), models.Index(fields=['wallet', '-id'], name='grant_of_wallet')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='grant_amount_positive'), models.CheckConstraint(condition=models.Q(('remaining__gte', 0), ('remaining__lte', models.F('amount'))), name='grant_remaining_within_amount'), models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', False), ('source', 'allowance'), ('term_starts_at__isnull', False)), models.Q(models.Q(('source', 'allowance'), _negated=True), ('term_starts_at__isnull', True)), _connector='OR'), name='grant_allowance_has_a_term_and_an_end'), models.UniqueConstraint(condition=models.Q(('term_starts_at__isnull', False)), fields=('wallet', 'term_starts_at', 'seat', 'upgrade'), name='grant_one_renewal_per_term'), models.CheckConstraint(condition=models.Q(models.Q(('seat', 0), ('upgrade', 0)), models.Q(('seat', 0), ('source', 'allowance')), models.Q(('source', 'allowance'), ('upgrade', 0)), _connector='OR'), name='grant_seat_or_upgrade_of_an_allowance'), models.CheckConstraint(condition=models.Q(('source__in', ['allowance', 'grant', 'purchase', 'allocation', 'adjustment'])), name='grant_source_known'), models.CheckConstraint(condition=models.Q(('category__in', ['paid', 'promotional', 'goodwill', 'correction'])), name='grant_category_known')],
+                'constraints': [models.CheckConstraint(condition=models.Func('source', 'amount', 'remaining', 'priority', 'expires_at', 'term_starts_at', 'seat', 'upgrade', 'category', function='credits_grant_rules_1', output_field=models.BooleanField()), name='grant_rules'), models.UniqueConstraint(condition=models.Q(('term_starts_at__isnull', False)), fields=('wallet', 'term_starts_at', 'seat', 'upgrade'), name='grant_one_renewal_per_term')],
             },
         ),
         migrations.CreateModel(
@@ -412,7 +427,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='usagecounter_of_group')],
-                'constraints': [models.UniqueConstraint(fields=('wallet', 'month', 'actor', 'group', 'resource_type', 'resource_id'), name='usagecounter_one_per_subject', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('actor', None), ('group', None)), models.Q(('actor', None), ('resource_type', '')), models.Q(('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_has_one_subject'), models.CheckConstraint(condition=models.Q(models.Q(('resource_id', ''), ('resource_type', '')), models.Q(models.Q(('resource_type', ''), _negated=True), models.Q(('resource_id', ''), _negated=True)), _connector='OR'), name='usagecounter_resource_as_a_whole'), models.CheckConstraint(condition=models.Q(('reserved__gte', 0), ('used__gte', 0)), name='usagecounter_amounts_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('free_reserved', 0), ('free_used', 0)), models.Q(('actor', None), ('free_reserved__gte', 0), ('free_used__gte', 0), ('group', None), ('resource_type', '')), _connector='OR'), name='usagecounter_free_is_the_organizations'), models.CheckConstraint(condition=models.Q(('month__day', 1)), name='usagecounter_from_the_first')],
+                'constraints': [models.UniqueConstraint(fields=('wallet', 'month', 'actor', 'group', 'resource_type', 'resource_id'), name='usagecounter_one_per_subject', nulls_distinct=False), models.CheckConstraint(condition=models.Func('month', 'actor', 'group', 'resource_type', 'resource_id', 'used', 'reserved', 'free_used', 'free_reserved', function='credits_usagecounter_rules_1', output_field=models.BooleanField()), name='usagecounter_rules')],
             },
         ),
     ]

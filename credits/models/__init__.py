@@ -20,6 +20,7 @@ from credits.models.entries import LedgerEntry as LedgerEntry
 from credits.models.fields import MAX_AMOUNT as MAX_AMOUNT
 from credits.models.fields import ZERO as ZERO
 from credits.models.fields import AmountField as AmountField
+from credits.models.fields import rules as rules
 from credits.models.pending import PendingGrant as PendingGrant
 from credits.models.references import Reference as Reference
 from credits.models.references import ReferenceMove as ReferenceMove

@@ -1,9 +1,9 @@
 """What caps count: the billing periods of a wallet, and the calendar months of those who spend from it."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
-from credits.models.fields import ZERO, AmountField
+from credits.models.fields import ZERO, AmountField, rules
 from credits.models.wallets import Wallet
 from organizations.models import Actor, Group
 
@@ -19,20 +19,20 @@ class BillingPeriod(models.Model):
     wallet = models.ForeignKey(
         Wallet, on_delete=models.PROTECT, related_name="periods", db_index=False
     )
-    index = models.PositiveIntegerField()
+    index = models.IntegerField()
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     term_starts_at = models.DateTimeField()
     term_ends_at = models.DateTimeField()
-    term_days = models.PositiveSmallIntegerField()
+    term_days = models.SmallIntegerField()
     """For how many days its term brings an allowance: fewer than a whole one has in a stub, and in a first term that began before them."""
-    whole_days = models.PositiveSmallIntegerField()
+    whole_days = models.SmallIntegerField()
     """How many days the whole term has that ends with its own."""
     allowance = AmountField(default=ZERO)
     """What a whole term brings by the terms in force: those with which its term began, or more since an upgrade."""
     allowance_per_user = AmountField(default=ZERO)
     """And what a whole term brings for each seat."""
-    seats = models.PositiveIntegerField(default=0)
+    seats = models.IntegerField(default=0)
     """How many shares of an allowance its term has brought by now: it is raised, never lowered, and a term carries it on."""
     share = AmountField(default=ZERO)
     """What each seat has brought in its term: its part of the allowance per user, by days."""
@@ -54,31 +54,24 @@ class BillingPeriod(models.Model):
                 condition=Q(closed_at__isnull=True),
                 name="billingperiod_one_open",
             ),
-            models.CheckConstraint(
-                name="billingperiod_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))
-            ),
-            models.CheckConstraint(
-                name="billingperiod_within_its_term",
-                condition=Q(starts_at__gte=F("term_starts_at"), ends_at__lte=F("term_ends_at")),
-            ),
-            models.CheckConstraint(
-                name="billingperiod_counters_not_negative",
-                condition=Q(
-                    used__gte=0, reserved__gte=0, allowance__gte=0, share__gte=0, recharged__gte=0
-                ),
-            ),
-            models.CheckConstraint(
-                name="billingperiod_part_of_a_whole_term",
-                condition=Q(
-                    term_days__gte=1,
-                    term_days__lte=F("whole_days"),
-                    share__lte=F("allowance_per_user"),
-                ),
-            ),
-            models.CheckConstraint(
-                name="billingperiod_closed_as_a_whole",
-                condition=Q(closed_at__isnull=True, closing_balance__isnull=True)
-                | Q(closed_at__isnull=False, closing_balance__isnull=False),
+            rules(
+                "credits_billingperiod_rules_1",
+                "index",
+                "starts_at",
+                "ends_at",
+                "term_starts_at",
+                "term_ends_at",
+                "term_days",
+                "whole_days",
+                "allowance",
+                "allowance_per_user",
+                "seats",
+                "share",
+                "used",
+                "reserved",
+                "recharged",
+                "closing_balance",
+                "closed_at",
             ),
         ]
         indexes = [
@@ -131,32 +124,18 @@ class UsageCounter(models.Model):
                 nulls_distinct=False,
                 name="usagecounter_one_per_subject",
             ),
-            models.CheckConstraint(
-                name="usagecounter_has_one_subject",
-                condition=Q(actor=None, group=None)
-                | Q(actor=None, resource_type="")
-                | Q(group=None, resource_type=""),
+            rules(
+                "credits_usagecounter_rules_1",
+                "month",
+                "actor",
+                "group",
+                "resource_type",
+                "resource_id",
+                "used",
+                "reserved",
+                "free_used",
+                "free_reserved",
             ),
-            models.CheckConstraint(
-                name="usagecounter_resource_as_a_whole",
-                condition=Q(resource_type="", resource_id="")
-                | (~Q(resource_type="") & ~Q(resource_id="")),
-            ),
-            models.CheckConstraint(
-                name="usagecounter_amounts_not_negative", condition=Q(used__gte=0, reserved__gte=0)
-            ),
-            models.CheckConstraint(
-                name="usagecounter_free_is_the_organizations",
-                condition=Q(free_used=0, free_reserved=0)
-                | Q(
-                    actor=None,
-                    group=None,
-                    resource_type="",
-                    free_used__gte=0,
-                    free_reserved__gte=0,
-                ),
-            ),
-            models.CheckConstraint(name="usagecounter_from_the_first", condition=Q(month__day=1)),
         ]
         indexes = [
             models.Index(

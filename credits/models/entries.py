@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import Q, Sum
 from django.db.models.fields.json import KeyTextTransform
 
 from credits.models.counters import BillingPeriod
-from credits.models.fields import ZERO, AmountField, known
+from credits.models.fields import ZERO, AmountField, rules
 from credits.models.reservations import Reservation
 from credits.models.wallets import Wallet
 from organizations import words
@@ -63,13 +63,13 @@ class Grant(models.Model):
         db_persist=True,
     )
     """Whether anything remains. Indexes ask this: unlike `remaining` it stays as it is while a grant is drawn on, and with it the indexes."""
-    priority = models.PositiveSmallIntegerField(default=50)
+    priority = models.SmallIntegerField(default=50)
     expires_at = models.DateTimeField(null=True)
     term_starts_at = models.DateTimeField(null=True)
     """For an allowance: the term it is of. One renewal per term."""
-    seat = models.PositiveIntegerField(default=0, db_default=0)
+    seat = models.IntegerField(default=0, db_default=0)
     """For a share of the allowance that came in mid-term: the number of its seat; of several at once, of the last."""
-    upgrade = models.PositiveSmallIntegerField(default=0, db_default=0)
+    upgrade = models.SmallIntegerField(default=0, db_default=0)
     """For what an upgrade in mid-term brought: its number in the term."""
     name = models.CharField(max_length=128, blank=True, default="", db_default="")
     """What staff call it. Like the category it is not in the hash: neither moves a credit."""
@@ -79,35 +79,23 @@ class Grant(models.Model):
     class Meta:
         permissions = [("void", "Void what is left of a grant")]
         constraints = [
-            models.CheckConstraint(name="grant_amount_positive", condition=Q(amount__gt=0)),
-            models.CheckConstraint(
-                name="grant_remaining_within_amount",
-                condition=Q(remaining__gte=0, remaining__lte=F("amount")),
-            ),
-            models.CheckConstraint(
-                name="grant_allowance_has_a_term_and_an_end",
-                condition=Q(
-                    source="allowance", term_starts_at__isnull=False, expires_at__isnull=False
-                )
-                | (~Q(source="allowance") & Q(term_starts_at__isnull=True)),
+            rules(
+                "credits_grant_rules_1",
+                "source",
+                "amount",
+                "remaining",
+                "priority",
+                "expires_at",
+                "term_starts_at",
+                "seat",
+                "upgrade",
+                "category",
             ),
             models.UniqueConstraint(
                 fields=["wallet", "term_starts_at", "seat", "upgrade"],
                 condition=Q(term_starts_at__isnull=False),
                 name="grant_one_renewal_per_term",
             ),
-            models.CheckConstraint(
-                name="grant_seat_or_upgrade_of_an_allowance",
-                condition=Q(seat=0, upgrade=0)
-                | Q(source="allowance", seat=0)
-                | Q(source="allowance", upgrade=0),
-            ),
-            known(
-                "grant_source_known",
-                "source",
-                ["allowance", "grant", "purchase", "allocation", "adjustment"],
-            ),
-            known("grant_category_known", "category", CATEGORIES),
         ]
         indexes = [
             models.Index(
@@ -207,29 +195,14 @@ class LedgerEntry(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["wallet", "number"], name="ledgerentry_one_per_number"),
-            models.CheckConstraint(name="ledgerentry_number_from_one", condition=Q(number__gte=1)),
-            models.CheckConstraint(
-                name="ledgerentry_amount_not_zero", condition=~Q(amount=0) | Q(kind="renew")
-            ),
-            models.CheckConstraint(
-                name="ledgerentry_sign_of_kind",
-                condition=(~Q(kind__in=["settle", "lapse"]) | Q(amount__lt=0))
-                & (~Q(kind__in=["grant", "recharge"]) | Q(amount__gt=0))
-                & (~Q(kind="renew") | Q(amount__gte=0)),
-            ),
-            models.CheckConstraint(
-                name="ledgerentry_transfer_has_an_id",
-                condition=Q(kind="reversal")
-                | Q(kind__in=["allocate", "refill", "sweep", "reclaim"], transfer_id__isnull=False)
-                | (
-                    ~Q(kind__in=["allocate", "refill", "sweep", "reclaim"])
-                    & Q(transfer_id__isnull=True)
-                ),
-            ),
-            models.CheckConstraint(
-                name="ledgerentry_reference_by_kind",
-                condition=Q(reference="")
-                | Q(kind__in=["grant", "recharge", "adjust", "allocate", "reversal", "reclaim"]),
+            rules(
+                "credits_ledgerentry_rules_1",
+                "number",
+                "kind",
+                "amount",
+                "reverses",
+                "transfer_id",
+                "reference",
             ),
             models.UniqueConstraint(
                 fields=["transfer_id", "wallet"],
@@ -245,29 +218,6 @@ class LedgerEntry(models.Model):
                 fields=["reverses"],
                 condition=Q(kind="settle", reverses__isnull=False),
                 name="ledgerentry_followed_once",
-            ),
-            models.CheckConstraint(
-                name="ledgerentry_reverses_by_kind",
-                condition=Q(kind="settle")
-                | Q(kind="reversal", reverses__isnull=False)
-                | (~Q(kind__in=["settle", "reversal"]) & Q(reverses__isnull=True)),
-            ),
-            known(
-                "ledgerentry_kind_known",
-                "kind",
-                [
-                    "grant",
-                    "renew",
-                    "recharge",
-                    "adjust",
-                    "lapse",
-                    "settle",
-                    "reversal",
-                    "allocate",
-                    "refill",
-                    "sweep",
-                    "reclaim",
-                ],
             ),
         ]
         indexes = [

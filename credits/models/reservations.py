@@ -11,7 +11,7 @@ from django.db.models import F, Func, Q
 
 from credits.limits import Capped, Limit, explain, limits_of, names_of
 from credits.models.counters import BillingPeriod
-from credits.models.fields import ZERO, AmountField, known
+from credits.models.fields import ZERO, AmountField, rules
 from credits.models.wallets import Wallet
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group
@@ -97,32 +97,17 @@ class Reservation(models.Model):
     class Meta:
         permissions = [("release", "Release holds that are open")]
         constraints = [
-            models.CheckConstraint(
-                name="reservation_credits_not_negative", condition=Q(credits__gte=0)
-            ),
-            models.CheckConstraint(
-                name="reservation_settled_with_credits",
-                condition=Q(status="settled", settled_credits__gte=0, settled_credits__isnull=False)
-                | (~Q(status="settled") & Q(settled_credits__isnull=True)),
-            ),
-            models.CheckConstraint(
-                name="reservation_closed_at_with_status",
-                condition=Q(status="open", closed_at__isnull=True)
-                | (~Q(status="open") & Q(closed_at__isnull=False)),
-            ),
-            models.CheckConstraint(
-                name="reservation_late_only_when_settled",
-                condition=Q(late=False) | Q(status="settled"),
-            ),
-            known("reservation_status_known", "status", ["open", "settled", "released", "expired"]),
-            known("reservation_mode_known", "mode", ["exact", "up_to"]),
-            known("reservation_decision_known", "decision", ["allow", "downgrade"]),
-            models.CheckConstraint(
-                name="reservation_holds_only_what_it_charges",
-                condition=Q(is_charged=True) | Q(credits=0) | Q(free_credits__gt=0),
-            ),
-            models.CheckConstraint(
-                name="reservation_free_credits_not_negative", condition=Q(free_credits__gte=0)
+            rules(
+                "credits_reservation_rules_1",
+                "status",
+                "mode",
+                "credits",
+                "free_credits",
+                "settled_credits",
+                "late",
+                "decision",
+                "is_charged",
+                "closed_at",
             ),
         ]
         indexes = [

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
-from credits.models.fields import ZERO, AmountField, known
+from credits.models.fields import ZERO, AmountField, known, rules
 from organizations.history import History
 from organizations.ids import new_id
 from organizations.models import Organization
@@ -25,7 +25,7 @@ class Wallet(models.Model):
     )
     balance = AmountField(default=ZERO)
     reserved = AmountField(default=ZERO)
-    open_holds = models.PositiveIntegerField(default=0, db_default=0)
+    open_holds = models.IntegerField(default=0, db_default=0)
     """How many reservations are open, swept or not."""
     allowance_remaining = AmountField(default=ZERO)
     """The part of the balance that came with the current term; the rest is prepaid."""
@@ -52,17 +52,14 @@ class Wallet(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                name="wallet_reserved_not_negative", condition=Q(reserved__gte=0)
-            ),
-            models.CheckConstraint(
-                name="wallet_allowance_within_balance",
-                condition=Q(allowance_remaining__gte=0)
-                & (Q(allowance_remaining=0) | Q(allowance_remaining__lte=F("balance"))),
-            ),
-            models.CheckConstraint(
-                name="wallet_head_not_negative",
-                condition=Q(head_number__gte=0, event_position__gte=0),
+            rules(
+                "credits_wallet_rules_1",
+                "balance",
+                "reserved",
+                "open_holds",
+                "allowance_remaining",
+                "head_number",
+                "event_position",
             ),
         ]
         indexes = [

@@ -65,6 +65,7 @@ OTHER = f"(SELECT id FROM {ORGANIZATION} WHERE name = 'Other')"
 
 RULES: dict[str, list[Breach]] = {
     "wallet_reserved_not_negative": [Breach(f"{WALLET} reserved = -0.000001")],
+    "wallet_open_holds_not_negative": [Breach(f"{WALLET} open_holds = -1")],
     "wallet_allowance_within_balance": [
         Breach(f"{WALLET} allowance_remaining = balance + 0.000001"),
         Breach(f"{WALLET} allowance_remaining = -1"),
@@ -190,6 +191,8 @@ RULES: dict[str, list[Breach]] = {
         Breach(f"{PERIOD} allowance = -0.000001"),
         Breach(f"{PERIOD} share = -0.000001"),
         Breach(f"{PERIOD} recharged = -0.000001"),
+        Breach(f"{PERIOD} seats = -1"),
+        Breach(f"{PERIOD} index = -1 {MAY}"),
     ],
     "billingperiod_part_of_a_whole_term": [
         Breach(f"{PERIOD} term_days = 0"),
@@ -248,6 +251,10 @@ RULES: dict[str, list[Breach]] = {
         like(GRANT, "source = 'allowance'", term_starts_at="NULL"),
         like(GRANT, "source = 'allowance'", term_starts_at="'2027-01-01Z'", expires_at="NULL"),
         like(GRANT, "source = 'grant'", term_starts_at="'2027-01-01Z'"),
+    ],
+    "grant_numbers_not_negative": [
+        like(GRANT, "source = 'allowance'", **{column: "-1"})
+        for column in ("priority", "seat", "upgrade")
     ],
     "grant_one_renewal_per_term": [
         like(GRANT, "source = 'allowance' AND seat = 0"),

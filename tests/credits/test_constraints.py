@@ -71,6 +71,14 @@ from usage.what_if import Changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APPS = ("credits", "organizations", "usage")
+IN_ONE = {
+    f"{table}_rules"
+    for table in (
+        *("wallet", "billingperiod", "usagecounter", "reservation", "ledgerentry", "grant"),
+        "usageevent",
+    )
+}
+"""The constraints that ask a function, which has the rules of the whole table, each with its name."""
 RULES = RULES_OF_CREDITS | RULES_OF_USAGE
 
 
@@ -324,14 +332,17 @@ def name_in(error: IntegrityError) -> str | None:
 
 def rules_in_the_models() -> set[str]:
     models = (model for app in APPS for model in apps.get_app_config(app).get_models())
-    return {constraint.name for model in models for constraint in model._meta.constraints}
+    return {each.name for model in models for each in model._meta.constraints} - IN_ONE
 
 
 def rules_in_the_database() -> set[str]:
-    """Triggers that refuse, and the constraints that were given a name; Django's own begin with the table's."""
+    """Triggers that refuse, the constraints that were given a name, and what a function refuses that a constraint asks.
+
+    The names of Django's own constraints begin with the table's.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            r"""
             SELECT tgname FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid
             WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid NOT IN
                 ('credits_check_wallet_1'::regproc, 'credits_check_billingperiod_1'::regproc, 'credits_check_reservation_1'::regproc,
@@ -339,8 +350,11 @@ def rules_in_the_database() -> set[str]:
                  'credits_organizations_edited'::regproc, 'credits_configs_edited'::regproc)
             UNION
             SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid
-            WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s
+            WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s AND conname <> ALL (%s)
+            UNION
+            SELECT (regexp_matches(prosrc, 'THEN ''(\w+)''', 'g'))[1] FROM pg_proc JOIN pg_depend ON refobjid = pg_proc.oid
+            JOIN pg_constraint c ON c.oid = objid WHERE refclassid = 'pg_proc'::regclass AND contype = 'c' AND conname = ANY (%s)
             """,
-            [f"^({'|'.join(APPS)})_"] * 3,
+            [*[f"^({'|'.join(APPS)})_"] * 3, list(IN_ONE), list(IN_ONE)],
         )
         return {name for (name,) in cursor.fetchall()}

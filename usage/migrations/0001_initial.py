@@ -10,6 +10,10 @@ import simple_history.models
 import usage.models.prices
 from decimal import Decimal
 from django.db import migrations, models
+from pathlib import Path
+
+# What an event may be: the table of events asks it.
+RULES = (Path(__file__).parent / "sql" / "usage_usageevent_rules_1.sql").read_text()
 
 
 class Migration(migrations.Migration):
@@ -22,6 +26,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL([RULES], ["DROP FUNCTION usage_usageevent_rules_1"]),
         migrations.CreateModel(
             name='AIModel',
             fields=[
@@ -433,7 +438,7 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('forgive', 'Forgive what somebody used'), ('spend', 'Give keys that spend credits')],
                 'indexes': [models.Index(fields=['organization', 'occurred_at', 'position'], name='usageevent_newest_first'), models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor', 'occurred_at', 'position'], name='usageevent_of_actor'), models.Index(condition=models.Q(('model__isnull', False)), fields=['organization', 'model', 'occurred_at', 'position'], name='usageevent_of_model'), models.Index(condition=models.Q(('source', 'reservation'), _negated=True), fields=['organization', 'source', 'occurred_at', 'position'], name='usageevent_of_source'), models.Index(condition=models.Q(('corrects__isnull', False)), fields=['corrects'], name='usageevent_beside'), models.Index(condition=models.Q(('entry__isnull', False)), fields=['entry'], name='usageevent_of_entry'), models.Index(condition=models.Q(('group__isnull', False)), fields=['group'], name='usageevent_of_group')],
-                'constraints': [models.UniqueConstraint(fields=('organization', 'source', 'external_id'), name='usageevent_once_for_ever'), models.CheckConstraint(condition=models.Q(('credits__gte', 0), models.Q(('credits__lt', 0), ('source__in', ['forgiven', 'correction', 'refund'])), _connector='OR'), name='usageevent_credits_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('corrects__isnull', False), ('credits__lt', 0), ('source__in', ['correction', 'refund'])), models.Q(('corrects__isnull', False), ('source', 'rerated')), models.Q(models.Q(('source__in', ['correction', 'rerated', 'refund']), _negated=True), ('corrects__isnull', True)), _connector='OR'), name='usageevent_corrects_by_source'), models.UniqueConstraint(condition=models.Q(('corrects__isnull', False), models.Q(('source', 'refund'), _negated=True)), fields=('corrects', 'source'), name='usageevent_corrected_once'), models.CheckConstraint(condition=models.Q(('byok', False), ('credits', 0), _connector='OR'), name='usageevent_byok_is_free'), models.CheckConstraint(condition=models.Q(('charged', True), models.Q(('byok', False), ('corrects', None), ('counter_ids__len', 0), ('entry', None), ('reservation', None)), _connector='OR'), name='usageevent_history_counts_nowhere'), models.UniqueConstraint(fields=('organization', 'position'), name='usageevent_one_per_position')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'source', 'external_id'), name='usageevent_once_for_ever'), models.CheckConstraint(condition=models.Func('source', 'credits', 'byok', 'charged', 'corrects', 'entry', 'reservation', 'counter_ids', function='usage_usageevent_rules_1', output_field=models.BooleanField()), name='usageevent_rules'), models.UniqueConstraint(condition=models.Q(('corrects__isnull', False), models.Q(('source', 'refund'), _negated=True)), fields=('corrects', 'source'), name='usageevent_corrected_once'), models.UniqueConstraint(fields=('organization', 'position'), name='usageevent_one_per_position')],
             },
         ),
         migrations.CreateModel(

@@ -5,7 +5,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
-from credits.models import AmountField, LedgerEntry, Reservation
+from credits.models import AmountField, LedgerEntry, Reservation, rules
 from organizations.ids import new_id, write
 from organizations.models import Actor, Group, Organization
 from usage.models.prices import AIModel
@@ -93,37 +93,21 @@ class UsageEvent(models.Model):
             models.UniqueConstraint(
                 fields=["organization", "source", "external_id"], name="usageevent_once_for_ever"
             ),
-            models.CheckConstraint(
-                name="usageevent_credits_not_negative",
-                condition=Q(credits__gte=0)
-                | Q(source__in=["forgiven", "correction", "refund"], credits__lt=0),
-            ),
-            models.CheckConstraint(
-                name="usageevent_corrects_by_source",
-                condition=Q(
-                    source__in=["correction", "refund"], corrects__isnull=False, credits__lt=0
-                )
-                | Q(source="rerated", corrects__isnull=False)
-                | (~Q(source__in=["correction", "rerated", "refund"]) & Q(corrects__isnull=True)),
+            rules(
+                "usage_usageevent_rules_1",
+                "source",
+                "credits",
+                "byok",
+                "charged",
+                "corrects",
+                "entry",
+                "reservation",
+                "counter_ids",
             ),
             models.UniqueConstraint(
                 fields=["corrects", "source"],
                 condition=Q(corrects__isnull=False) & ~Q(source="refund"),
                 name="usageevent_corrected_once",
-            ),
-            models.CheckConstraint(
-                name="usageevent_byok_is_free", condition=Q(byok=False) | Q(credits=0)
-            ),
-            models.CheckConstraint(
-                name="usageevent_history_counts_nowhere",
-                condition=Q(charged=True)
-                | Q(
-                    entry=None,
-                    reservation=None,
-                    corrects=None,
-                    byok=False,
-                    counter_ids__len=0,
-                ),
             ),
             models.UniqueConstraint(
                 fields=["organization", "position"], name="usageevent_one_per_position"

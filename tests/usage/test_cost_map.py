@@ -273,6 +273,73 @@ class TestLeftOut:
             "negative: output_tokens without any price of what goes in",
         ]
 
+    @pytest.mark.parametrize(
+        ("said", "why"),
+        [
+            (
+                '"input_cost_per_token": 1e300',
+                "input_cost_per_token: 1E+300 is more than a price may be",
+            ),
+            (
+                '"input_cost_per_token": 1e9999999',
+                "input_cost_per_token: 1E+9999999 is more than a price may be",
+            ),
+            (
+                '"input_cost_per_token": 1e12',
+                "input_cost_per_token: 100000000000000000000 credits are more than a price may be",
+            ),
+            ('"input_cost_per_token": true', "input_cost_per_token: True is not a number"),
+            ('"input_cost_per_token": "1"', "input_cost_per_token: 1 is not a number"),
+            ('"input_cost_per_token": [1]', "input_cost_per_token: [1] is not a number"),
+            (
+                '"input_cost_per_token_above_9999999999k_tokens": 1',
+                "input_cost_per_token_above_9999999999k_tokens: no prompt is as long",
+            ),
+            *(
+                (
+                    f'"tiered_pricing": [{{"range": {span}, "input_cost_per_token": 1}}]',
+                    "tiered_pricing cost: a price that has no unit here",
+                )
+                for span in ("5", "[true]", '["1"]', "[-1]", "[1e99]", "{}")
+            ),
+        ],
+    )
+    def test_is_whatever_cannot_be_a_price(self, tmp_path: Path, said: str, why: str) -> None:
+        file = tmp_path / "map.json"
+        file.write_text(
+            f'{{"a": {{"litellm_provider": "acme", "output_cost_per_token": 1e9999, {said}}}}}'
+        )
+
+        left_out = cost_map.read(file, since=DAY, credit_usd=CENT).left_out
+
+        assert f"a: {why}" in left_out
+        assert left_out[-1] == "a: it has no price"
+
+    @pytest.mark.parametrize(
+        ("slug", "provider", "why"),
+        [
+            ("", '"acme"', ": a name of 1 to 80 characters that can be printed is expected"),
+            ("a" * 81, '"acme"', f"{'a' * 81}: a name of 1 to 80"),
+            ("a\\u0000", '"acme"', "a\\x00: a name of 1 to 80"),
+            ("a\\ud800", '"acme"', "a\\ud800: a name of 1 to 80"),
+            ("a", '""', "a: a provider of 1 to 40 characters that can be printed is expected"),
+            ("a", "null", "a: a provider of 1 to 40"),
+            ("a", "5", "a: a provider of 1 to 40"),
+            ("a", '"\\n"', "a: a provider of 1 to 40"),
+        ],
+    )
+    def test_is_what_has_no_name(self, tmp_path: Path, slug: str, provider: str, why: str) -> None:
+        file = tmp_path / "map.json"
+        file.write_text(
+            f'{{"{slug}": {{"litellm_provider": {provider}, "input_cost_per_token": 1e-6}}}}'
+        )
+
+        found = cost_map.read(file, since=DAY, credit_usd=CENT)
+
+        assert not found.models
+        (said,) = found.left_out
+        assert said.startswith(why)
+
 
 @pytest.mark.django_db(transaction=True)
 class TestLoad:

@@ -122,6 +122,7 @@ REFUSED: list[tuple[Sequence[Edit], str, str]] = [
         "",
         MODEL + "name: Ensure this value has at most 120 characters (it has 121).",
     ),
+    ([("Small", "Sm\\u0000ll")], "", MODEL + "name has a character that cannot be printed"),
     (
         [(ID, f'{ID}\naliases = "tiny"')],
         "",

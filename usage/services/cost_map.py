@@ -11,9 +11,10 @@ from typing import Any
 import simplejson
 
 from organizations.models import UsageProfile
+from usage import responses
 from usage.models import AIModel, Rate
 from usage.pricing import EXACT
-from usage.services.credit import TooDear, credits_of
+from usage.services.credit import MOST, TooDear, credits_of
 from usage.services.price_list import TIERS
 from usage.services.rate_card import InvalidRateCard, PriceList, problem_of
 from usage.units import ORDER, UNITS, WHOLES, overlap
@@ -76,9 +77,17 @@ SUFFIXES = {
 }
 SEARCHES = "search_context_cost_per_query"
 TIERED, OFF_PEAK = "tiered_pricing", "off_peak_pricing"
+Step = tuple[str, str, int]
+"""Which row of a card: of which unit and variant, for prompts from which length on."""
+LONGEST = responses.MOST
+"""No prompt has more tokens."""
 _BAND = re.compile(r"_above_(\d+)k_tokens")
 _OF_A_SIZE = re.compile(r"((?:in|out)put_cost_per_(?:second|image))_(?:\d+p|[\d.]+[kK]|\d+)")
 """What depends on how large a picture is, which no usage says: the most counts."""
+
+
+class Unchargeable(Exception):
+    """No work can be charged by what a map says of a price."""
 
 
 def read(
@@ -101,7 +110,8 @@ def read(
         raise InvalidRateCard(f"{path}: an object of models expected")
     found = PriceList([], [], credit_usd=credit_usd)
     for slug, entry in content.items():
-        provider = str(entry.get("litellm_provider") or "")
+        said = entry.get("litellm_provider")
+        provider = said if isinstance(said, str) else ""
         wanted = (not only or slug in only) and (not of or provider in of)
         if slug != "sample_spec" and wanted:
             _read_model(slug, provider, entry, found, since=since, credit_usd=credit_usd)
@@ -124,18 +134,12 @@ def _read_model(
         tier=_tier(entry),
         input_includes_cached=provider != "anthropic",
     )
-    if not provider or len(slug) > 80 or len(provider) > 40:
-        found.left_out.append(f"{slug}: no provider, or a name that is too long")
-        return
-    amounts: dict[tuple[str, str, int], Decimal] = {}
-    said = (str(entry.get("mode") or ""), credit_usd, amounts)
-    for field, value, start in _fields(entry):
-        problem = _read_field(field, value, *said, start_at_least=start)
-        if problem is not None:
-            found.left_out.append(f"{slug}: {field}: {problem}")
-    if entry.get(OFF_PEAK):
-        found.left_out.append(f"{slug}: {OFF_PEAK}: hours of weekdays, so its other price counts")
-    _complete(amounts)
+    for what, name, longest in (("name", slug, 80), ("provider", provider, 40)):
+        if not 0 < len(name) <= longest or not name.isprintable():
+            expected = f"a {what} of 1 to {longest} characters that can be printed is expected"
+            found.left_out.append(f"{ascii(slug)[1:-1]}: {expected}")
+            return
+    amounts = _amounts(slug, entry, found, credit_usd)
     begins_at = datetime.combine(since, time(), UTC)
     rates = [
         Rate(
@@ -158,6 +162,27 @@ def _read_model(
         found.deprecated[slug] = _day(entry["deprecation_date"])
 
 
+def _amounts(
+    slug: str, entry: Mapping[str, Any], found: PriceList, credit_usd: Decimal
+) -> dict[Step, Decimal]:
+    """Return what an entry says that each row of a card costs, and tell what of it is left out."""
+    amounts: dict[Step, Decimal] = {}
+    mode = str(entry.get("mode") or "")
+    for field, value, start in _fields(entry):
+        try:
+            price = _price_of(field, value, start, mode, credit_usd)
+        except (Unchargeable, TooDear) as error:
+            found.left_out.append(f"{slug}: {field}: {error}")
+            continue
+        if price is not None:
+            step, amount = price
+            amounts[step] = max(amount, amounts.get(step, amount))
+    if entry.get(OFF_PEAK):
+        found.left_out.append(f"{slug}: {OFF_PEAK}: hours of weekdays, so its other price counts")
+    _complete(amounts)
+    return amounts
+
+
 def _fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, int]]:
     """Return what an entry says, field by field, in its tiers too, each with the length of the prompt from which it holds."""
     for field, value in entry.items():
@@ -166,48 +191,57 @@ def _fields(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, int]]:
     tiers = entry.get(TIERED)
     for tier in tiers if isinstance(tiers, list) else []:
         of_tier = tier if isinstance(tier, dict) else {}
-        begin = next(iter(of_tier.get("range") or ()), 0)
-        if not isinstance(begin, int | Decimal) or begin < 0:
-            yield f"{TIERED} cost", begin, 0
+        begin = _begin(of_tier.get("range"))
+        if begin is None:
+            yield f"{TIERED} cost", of_tier, 0
             continue
         start = int(begin) + 1 if begin else 0
         yield from ((field, value, start) for field, value in of_tier.items())
 
 
-def _read_field(
-    field: str,
-    value: Any,
-    mode: str,
-    credit_usd: Decimal,
-    amounts: dict[tuple[str, str, int], Decimal],
-    *,
-    start_at_least: int = 0,
-) -> str | None:
-    """Take what a field says; return why it cannot be charged, if it cannot."""
+def _begin(span: Any) -> int | Decimal | None:
+    """Return after how many tokens a tier begins; None if it does not say."""
+    if span in (None, []):
+        return 0
+    begin = span[0] if isinstance(span, list) else None
+    if not isinstance(begin, int | Decimal) or isinstance(begin, bool):
+        return None
+    return begin if 0 <= begin <= LONGEST else None
+
+
+def _price_of(
+    field: str, value: Any, start: int, mode: str, credit_usd: Decimal
+) -> tuple[Step, Decimal] | None:
+    """Return what a field says that prompts from a length on cost; None if it says nothing of that.
+
+    :raises Unchargeable: if no work can be charged by it
+    :raises TooDear: if no price may be as high
+    """
     if "cost" not in field or value in (None, "", {}):
         return None
     if field == SEARCHES:
-        value, variant, start = _searches(value), "", 0
+        value, variant, above = _searches(value), "", 0
         unit: str | None = "web_searches"
     else:
-        base, variant, start = _parted(field)
+        base, variant, above = _parted(field)
         unit = FIELDS.get(base)
     if unit is None:
-        return "a price that has no unit here"
+        raise Unchargeable("a price that has no unit here")
+    if max(start, above) > LONGEST:
+        raise Unchargeable("no prompt is as long")
     unit = OF_MODES.get((mode, unit), unit)
+    amount = credits_of(EXACT.multiply(_dollars(value), UNITS[unit].per), credit_usd)
+    return (unit, variant, max(start, above)), amount
+
+
+def _dollars(value: Any) -> Decimal:
     if not isinstance(value, int | Decimal) or isinstance(value, bool):
-        return f"{value} is not a number"
-    dollars = Decimal(value)
-    if not dollars.is_finite() or dollars < 0:
-        return f"{value} is not 0 or more"
-    dollars = EXACT.multiply(dollars, UNITS[unit].per)
-    try:
-        amount = credits_of(dollars, credit_usd)
-    except TooDear as error:
-        return str(error)
-    key = unit, variant, max(start, start_at_least)
-    amounts[key] = max(amount, amounts.get(key, amount))
-    return None
+        raise Unchargeable(f"{value} is not a number")
+    if value < 0:
+        raise Unchargeable(f"{value} is not 0 or more")
+    if value >= MOST:
+        raise Unchargeable(f"{value} is more than a price may be")
+    return Decimal(value)
 
 
 def _parted(field: str) -> tuple[str, str, int]:
@@ -232,7 +266,7 @@ def _searches(value: Any) -> Any:
     return max(known, default=value)
 
 
-def _complete(amounts: dict[tuple[str, str, int], Decimal]) -> None:
+def _complete(amounts: dict[Step, Decimal]) -> None:
     """Add what a map leaves open: a whole costs what it costs without the part, or as much as its part; what is in two parts the dearer; and
     what has a price for long prompts has one for short ones."""
     for unit, variant, start in sorted(amounts):
@@ -255,17 +289,17 @@ def _complete(amounts: dict[tuple[str, str, int], Decimal]) -> None:
                 changed = True
 
 
-def _nearest(unit: str, amounts: Mapping[tuple[str, str, int], Decimal]) -> str | None:
+def _nearest(unit: str, amounts: Mapping[Step, Decimal]) -> str | None:
     """Return the unit by whose price another is charged that has none: the smallest that contains it."""
     priced = {each for each, _, _ in amounts} & WHOLES[unit]
     return min(priced, key=lambda each: ORDER[each], default=None)
 
 
-def _most(unit: str, amounts: Mapping[tuple[str, str, int], Decimal]) -> Decimal:
+def _most(unit: str, amounts: Mapping[Step, Decimal]) -> Decimal:
     return max(amount for (each, _, _), amount in amounts.items() if each == unit)
 
 
-def _copy(unit: str, to: str, amounts: dict[tuple[str, str, int], Decimal]) -> None:
+def _copy(unit: str, to: str, amounts: dict[Step, Decimal]) -> None:
     for (each, variant, start), amount in list(amounts.items()):
         if each == unit:
             amounts[to, variant, start] = amount
@@ -281,5 +315,6 @@ def _day(text: Any) -> date | None:
 
 def _tier(entry: Mapping[str, Any]) -> str:
     cost = entry.get("output_cost_per_token")
-    dollars = Decimal(cost) * 10**6 if isinstance(cost, int | Decimal) else Decimal(0)
-    return next((tier for most, tier in TIERS if dollars <= most), UsageProfile.Tier.STRATEGIC)
+    dollars = cost if isinstance(cost, int | Decimal) else 0
+    known = (tier for most, tier in TIERS if dollars <= most / 10**6)
+    return next(known, UsageProfile.Tier.STRATEGIC)

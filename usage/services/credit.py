@@ -54,7 +54,9 @@ def credits_of(dollars: Decimal, credit_usd: Decimal) -> Decimal:
 
     :raises TooDear: if no price may be as high
     """
-    price = EXACT.divide(dollars, credit_usd).quantize(PLACES, ROUND_UP, EXACT)
+    price = EXACT.divide(dollars, credit_usd)
+    if price < MOST:
+        price = price.quantize(PLACES, ROUND_UP, EXACT)
     if price >= MOST:
         raise TooDear(f"{price.normalize():f} credits are more than a price may be")
     return price

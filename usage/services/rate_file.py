@@ -206,6 +206,9 @@ def _require_storable(row: AIModel | Rate, where: str) -> None:
     except ValidationError as error:
         name, sentences = next(iter(error.message_dict.items()))
         raise InvalidRateCard(f"{where}: {name}: {sentences[0]}") from error
+    for name, value in vars(row).items():
+        is_text = not isinstance(value, str) or value.isprintable()
+        _require(is_text, f"{where}: {name} has a character that cannot be printed")
 
 
 def _price(value: Any, where: str) -> Decimal:

@@ -131,6 +131,16 @@ class TestResponse:
         # 400 of audio, 800 read from the cache, of 1,000: as much as there is of it, and 300 come out.
         assert done["settledCredits"] == 200 * 5 + 800 * D("0.1") + 300 * 2
 
+    def test_may_add_up_to_more_than_one_count_may_be(self, backend: Caller) -> None:
+        most = 10**9
+        usage = {"input_tokens": most, "cache_read_input_tokens": most, "output_tokens": 0}
+        response = {"provider": "anthropic", "usage": usage}
+
+        result = tell(backend, model="large", response=response, charge=False)
+
+        assert result["status"] == "accepted"
+        assert told(backend)["usage"]["inputTokens"] == 2 * most
+
     @pytest.mark.parametrize(
         "response",
         [

@@ -29,6 +29,7 @@ from usage.serializers.telling import (
     ResponseField,
     TokensField,
     UsageField,
+    UsedField,
     VariantField,
     VariantOrNull,
     require_one_way,
@@ -200,7 +201,7 @@ class UsageEventShape(serializers.ModelSerializer):
     cacheWriteTokens = serializers.IntegerField(source="cache_write_tokens", allow_null=True)
     outputTokens = serializers.IntegerField(source="output_tokens", allow_null=True)
     reasoningTokens = serializers.IntegerField(source="reasoning_tokens", allow_null=True)
-    usage = UsageField(allow_null=True)
+    usage = UsedField(allow_null=True)
     credits = CreditsField(min_value=None)
     listCredits = CreditsField(source="list_credits", min_value=None)
     ratedAt = WalletTime(source="rated_at", allow_null=True)

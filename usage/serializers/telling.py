@@ -36,6 +36,13 @@ COUNTS: Mapping[str, Any] = {
 }
 
 
+ALL_COUNTS = (
+    "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
+    "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, … "
+    "Seconds may have up to six decimal places, all else is whole."
+)
+
+
 class UnitsField(serializers.Field):
     """Counts by unit: of what somebody else does not count."""
 
@@ -70,14 +77,7 @@ class UnitsField(serializers.Field):
         return {NAMES[unit]: exactly(count) for unit, count in value.items()}
 
 
-@extend_schema_field(
-    {
-        **COUNTS,
-        "description": "Counts by unit: `inputTokens` is all that went in, cached and written included, and contains `cacheReadTokens`, "
-        "`cacheWriteTokens`, `inputAudioTokens`; `outputTokens` contains `outputReasoningTokens`; `webSearches`, `audioSeconds`, … "
-        "Seconds may have up to six decimal places, all else is whole.",
-    }
-)
+@extend_schema_field({**COUNTS, "description": ALL_COUNTS})
 class UsageField(UnitsField):
     """Counts by unit of all that there was: of tokens that are a part of others also the largest count that contains them."""
 
@@ -92,6 +92,18 @@ class UsageField(UnitsField):
         if missing is not None:
             self.fail("whole", name=NAMES[missing[0]], whole=NAMES[missing[1]])
         return counts
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": "number", "minimum": 0},
+        "description": ALL_COUNTS,
+    }
+)
+class UsedField(UsageField):
+    """Counts by unit as they were added up: of a provider that tells parts beside each other, more than one count may be."""
 
 
 @extend_schema_field(

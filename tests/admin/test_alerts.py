@@ -16,6 +16,7 @@ from tests import factories as f
 from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.admin.people import page_of, staff_who_may
 from tests.usage.noticed import forget_the_calendar, look, open_alerts, steps_of, the_alert
+from usage.admin import alert_words
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -434,6 +435,19 @@ def badge(client: Client) -> str | None:
     )
     found: str | None = room.get("badge")
     return found
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [("0", "within a day"), ("1", "in a day"), ("12", "in 12 days")]
+)
+def test_days_are_told_as_people_say_them(days: str, said: str) -> None:
+    figures = {"left": "7.5", "aDay": "10.123456", "days": days, "earliestDays": "0"}
+
+    sentence = alert_words.said(Alert(kind=Alert.Kind.DRY_SOON, figures=figures))
+
+    assert sentence == (
+        f"7.50 credits are left, likely none {said}, at the earliest within a day; 10.12 are used in a day."
+    )
 
 
 class TestRules:

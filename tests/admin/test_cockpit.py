@@ -300,6 +300,15 @@ class TestHistory:
         assert (row.label, row.what) == ("changed", "Limit of actor default")
         assert list(row.changes) == [("Cap", "50", "80")]
 
+    def test_tells_the_amounts_that_a_rule_began_with(self, ben: Client) -> None:
+        organization = f.make_organization()
+        p.limit(organization, 50, "actor_default")
+
+        rows = {row.what: row for row in self.rows(ben, organization)}
+
+        assert list(rows["Limit of actor default"].changes) == [("Cap", "", "50")]
+        assert list(rows["Organization"].changes) == []
+
     def test_names_whose_limit_it_was_and_the_key_by_which_it_was_changed(
         self, ben: Client
     ) -> None:

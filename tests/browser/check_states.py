@@ -99,6 +99,16 @@ def nothing_failed(staff: Desk) -> None:
     staff.page.locator(".empty-list, #result_list").wait_for()
 
 
+def own_password(staff: Desk) -> None:
+    staff.go("/admin/password_change/")
+    staff.page.get_by_label("Old password").wait_for()
+
+
+def password_of_another(staff: Desk) -> None:
+    staff.go("/admin/auth/user/1/password/")
+    staff.page.locator("input[type=password]").first.wait_for()
+
+
 def finder(staff: Desk) -> None:
     staff.page.keyboard.press("Control+k")
     staff.page.locator("#search-input-command:focus").wait_for()
@@ -108,7 +118,7 @@ def finder(staff: Desk) -> None:
 
 STATES: tuple[Callable[[Desk], None], ...] = (
     *(refused_form, harsher_cap, rule_to_confirm, prices_to_confirm, secret, asked_again),
-    *(nothing_found, nothing_failed, finder),
+    *(nothing_found, nothing_failed, finder, own_password, password_of_another),
 )
 
 

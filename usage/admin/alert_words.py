@@ -24,8 +24,8 @@ SAID: Mapping[str, str] = {
     Kind.PERSON_NEAR_CAP: "{used} of the cap of {cap} credits is used this month",
     Kind.SHARED_NEAR_CAP: "{used} of the shared budget of {cap} credits is used this month",
     Kind.BUDGET: "{used} of a budget of {cap} credits is used this month, of which nobody is refused anything",
-    Kind.CAP_SOON: "{used} of the cap of {cap} credits is used; likely all of it in {days} days, in {earliestDays} at the earliest; {aDay} are used in a day",
-    Kind.DRY_SOON: "{left} credits are left, which likely last {days} days, {earliestDays} at the least; {aDay} are used in a day",
+    Kind.CAP_SOON: "{used} of the cap of {cap} credits is used; likely all of it {in_days}, at the earliest {in_earliestDays}; {aDay} are used in a day",
+    Kind.DRY_SOON: "{left} credits are left, likely none {in_days}, at the earliest {in_earliestDays}; {aDay} are used in a day",
     Kind.IN_DEBT: "{debt} credits of debt",
     Kind.DEBT_GROWN: "the debt grew by {grownBy} credits within a day, to {debt}",
     Kind.REFUSALS: "refused {refused} times within a day, against {usualInADay} usually; mostly by: {most}",
@@ -35,6 +35,8 @@ SAID: Mapping[str, str] = {
     Kind.TASK_OFF: "nobody rings for it",
 }
 """Each kind in a sentence, with what was seen."""
+IN = "in_"
+"""Before the name of a figure that is days: as people say how far something is away."""
 _OF_AN_ORGANIZATION: Mapping[str, str] = {
     Kind.CAP_SOON: "settings",
     Kind.DEBT_GROWN: "money",
@@ -83,6 +85,8 @@ class _Figures(dict[str, str]):
     """The figures of an alert, of which amounts are written as in lists, to two decimals where that leaves something; what was not kept is a dash."""
 
     def __getitem__(self, name: str) -> str:
+        if name.startswith(IN):
+            return _in(super().get(name.removeprefix(IN)))
         text = super().get(name)
         if text is None:
             return "–"
@@ -94,6 +98,12 @@ class _Figures(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return self[name]
+
+
+def _in(days: str | None) -> str:
+    """Return whole days as people say how far something is away."""
+    known = {None: "at some time", "0": "within a day", "1": "in a day"}
+    return known.get(days) or f"in {days} days"
 
 
 def whose(alert: Alert) -> str:

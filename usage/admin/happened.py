@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Field, ForeignKey, OuterRef, Subquery
+from django.db.models import DecimalField, Field, ForeignKey, OuterRef, Subquery
 from django.urls import NoReverseMatch, reverse
 from django.utils.dateparse import parse_datetime
 
@@ -34,7 +34,7 @@ BY_HAND = (Kind.GRANT, Kind.RECHARGE, Kind.ADJUST, Kind.ALLOCATE, Kind.RECLAIM, 
 
 
 class Changed(NamedTuple):
-    """A value of a rule, before and after."""
+    """A value of a rule, before and after; before is empty where it is what the rule began with."""
 
     what: str
     before: str
@@ -194,13 +194,26 @@ def _changes(
 def _told(rule: Rule, row: Any, was: Any, names: Mapping[Any, str]) -> Happened:
     title = f"{rule.title} {rule.named(row, names)}".strip()
     verb = {"+": "made", "-": "deleted"}.get(row.history_type, "changed")
-    changes = () if was is None or row.history_type != "~" else tuple(_compared(row, was, names))
+    changes: tuple[Changed, ...] = ()
+    if row.history_type == "+":
+        changes = tuple(_first(row, names))
+    elif row.history_type == "~" and was is not None:
+        changes = tuple(_compared(row, was, names))
     tone = {"deleted": "bad"}.get(verb, "quiet")
     key = getattr(row, rule.model._meta.pk.attname)
     url = "" if verb == "deleted" else _page_of(rule.model, key)
     reason = getattr(row, "history_why", "")
     who = row.history_change_reason or "–"
     return Happened(row.history_date, who, verb, title, tone, url, reason, None, changes)
+
+
+def _first(row: Any, names: Mapping[Any, str]) -> Iterator[Changed]:
+    """Yield the amounts that a rule began with."""
+    for field in row.tracked_fields:
+        value = getattr(row, field.attname)
+        if isinstance(field, DecimalField) and value:
+            label = str(field.verbose_name)
+            yield Changed(label[:1].upper() + label[1:], "", _said(field, value, row, names))
 
 
 def _compared(row: Any, was: Any, names: Mapping[Any, str]) -> Iterator[Changed]:

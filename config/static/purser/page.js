@@ -71,6 +71,11 @@ addEventListener("load", () => {
     new MutationObserver(named).observe(document.body, { childList: true, subtree: true });
 });
 
+// Whose password a form changes is a hidden name, which the theme does not call one to password managers.
+document.addEventListener("DOMContentLoaded", () => {
+    document.querySelector("input.hidden[name=username]")?.setAttribute("autocomplete", "username");
+});
+
 // A moment is written in UTC: show it in the zone of whoever reads, in the same format. Its title goes on saying UTC.
 const localTime = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
 const clockTime = new Intl.DateTimeFormat("sv-SE", { timeStyle: "medium" });
@@ -95,6 +100,11 @@ addEventListener("load", () => {
     requestAnimationFrame(() => {
         if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
     });
+});
+
+// The tab that is open is in sight, however narrow the page.
+addEventListener("load", () => {
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 });
 
 // A page that shows how far something is looks again by itself, while somebody looks at it.

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 import time_machine
@@ -15,6 +16,7 @@ from organizations.models import Alert, AlertRule, Organization
 from tests import factories as f
 from tests.admin.people import page_of, staff_who_may
 from tests.callers import caller_of, ok
+from tests.kept import Kept
 from tests.usage import people as p
 from tests.usage.noticed import forget_the_calendar, look, open_alerts
 from tests.usage.test_outlook import KNOWN, START, foreseen, use_daily
@@ -23,7 +25,7 @@ from usage.models import Vitals
 from usage.services import denials, facts, rollups, vitals
 from usage.services.noticing.rules import rules_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("vitals")]
 
 DAY = timedelta(days=1)
 Kind = Alert.Kind
@@ -66,9 +68,8 @@ def refuse(made: Organization, times: int) -> None:
         denials.record(work, outcome, now=now)
 
 
-@pytest.fixture
-def world() -> dict[str, Organization]:
-    """Customers of whom each stands differently, and a parent that fills one of them up."""
+def make_world() -> dict[str, UUID]:
+    """Make customers of whom each stands differently, and a parent that fills one of them up."""
     made = {
         "ample": organization("Ample"),
         "dry": organization("Dry", left=40),
@@ -88,7 +89,15 @@ def world() -> dict[str, Organization]:
     cap_at(made["full"], 0)
     f.spend(made["debtor"], 30)
     add_up()
-    return made
+    return {name: each.pk for name, each in made.items()}
+
+
+KEPT = Kept("vitals", make_world)
+
+
+@pytest.fixture
+def world(no_tasks: None) -> dict[str, Organization]:
+    return {name: Organization.objects.get(pk=pk) for name, pk in KEPT.get().items()}
 
 
 class TestOneMeasure:

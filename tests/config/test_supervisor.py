@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from config import supervisor
 from config.supervisor import MARK, KeepsCrashing, Program, Supervisor
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("supervisor")
 
@@ -20,7 +20,8 @@ LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="done by Linux's
 SLEEP = "import time; time.sleep(60)"
 # A shell that starts a program of its own, and does not pass signals on.
 PARENT = f"""import subprocess, sys; subprocess.run([sys.executable, "-c", {SLEEP!r}])"""
-DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); {SLEEP}"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({mark!r}, 'w'); " + SLEEP
+"""It makes a file once it is deaf."""
 
 
 def make_program(
@@ -28,15 +29,6 @@ def make_program(
 ) -> Program:
     command = [sys.executable, "-c", code]
     return Program("program", command, dict(os.environ), is_needed=is_needed, answers=answers)
-
-
-def eventually(is_true: Callable[[], bool], *, seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def pid_of(program: Program) -> int:
@@ -121,20 +113,22 @@ class TestLeaving:
         assert eventually(lambda: not child.is_running())
         assert not parent.is_running()
 
-    def test_kills_what_does_not_stop_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_kills_what_does_not_stop_in_time(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.2)
-        answered = False
-        program = make_program(DEAF)
+        mark = tmp_path / "deaf"
+        program = make_program(DEAF.format(mark=str(mark)))
         with Supervisor([program]) as running:
             running.check()
-            deaf = psutil.Process(pid_of(program))
+            deaf = program.process
+            assert deaf is not None
             # Until then it is not deaf yet.
-            answered = eventually(lambda: deaf.status() == psutil.STATUS_SLEEPING)
-            left_at = time.monotonic()
+            is_deaf = eventually(mark.exists)
 
-        assert answered
-        assert not deaf.is_running()
-        assert time.monotonic() - left_at < 5
+        assert is_deaf
+        # It did not end by itself, as it would have after a minute.
+        assert deaf.poll() == -signal.SIGKILL
 
 
 class TestAdoptOrphans:

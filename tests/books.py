@@ -63,7 +63,7 @@ def reconciled(cursor: Cursor) -> list[str]:
 @pytest.fixture(autouse=True)
 def books(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves the books wrong, whatever else it asserted."""
-    if not uses_the_database(request):
+    if not uses_the_database(request.node):
         yield
         return
     # What is set up first is torn down last: the rows must still be there when we look.
@@ -76,9 +76,9 @@ def books(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("the books are wrong after this test:\n  " + "\n  ".join(found), pytrace=False)
 
 
-def uses_the_database(request: pytest.FixtureRequest) -> bool:
-    marked = request.node.get_closest_marker("django_db") is not None
-    return marked or not DATABASE_FIXTURES.isdisjoint(request.fixturenames)
+def uses_the_database(test: pytest.Item) -> bool:
+    marked = test.get_closest_marker("django_db") is not None
+    return marked or not DATABASE_FIXTURES.isdisjoint(getattr(test, "fixturenames", ()))
 
 
 def _transaction_has_failed() -> bool:

@@ -48,10 +48,12 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put all races into one group of pytest-xdist, before it looks: two at a time only measure the machine."""
+    """Put all races into one group of pytest-xdist, before it looks: two at a time only measure the machine. And mark what needs a server."""
     for item in items:
         if item.get_closest_marker("race"):
             item.add_marker(pytest.mark.xdist_group("race"))
+        if uses_the_database(item):
+            item.add_marker(pytest.mark.servers)
 
 
 def pytest_collection_finish() -> None:
@@ -126,7 +128,7 @@ def _leave() -> None:
 @pytest.fixture(autouse=True)
 def no_session_without_a_database(request: pytest.FixtureRequest) -> None:
     """Leave no open session to a test that does not use the database: even looking at it is refused there."""
-    if not uses_the_database(request):
+    if not uses_the_database(request.node):
         connection.close()
 
 

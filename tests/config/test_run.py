@@ -24,7 +24,7 @@ from config import embedded
 from config.privileges import APP
 from tests.documented import Exchange, check
 
-pytestmark = pytest.mark.xdist_group("run")
+pytestmark = [pytest.mark.xdist_group("run"), pytest.mark.servers]
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Generous, for other tests run beside these, on a machine that others share: on its own it takes a tenth of it.

@@ -10,6 +10,7 @@ after the answer.
 import asyncio
 import gc
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,17 @@ from config.wsgi import application as django
 
 THREADS = 16
 """Of one process, for the API: they wait for the database, and for nothing else."""
-CONSOLE_THREADS = 4
-"""And for the pages of the admin: however slow these are, the API has its own. As many connections are open at most as there are threads of both."""
+CONSOLE_THREADS = 2
+"""And for the pages of the admin: however slow these are, the API has its own. Two, since a page computes most of its time, which more of them
+at once would not shorten: each would only make requests of the API wait longer for their turn. As many connections are open at most as there are
+threads of all kinds."""
+FILE_THREADS = 1
+"""And for its files, some of which take minutes: they keep each other waiting, and no page."""
+TURN_SECONDS = 0.001
+"""After how long a thread that computes lets another one do so, where Python's usual five milliseconds are as long as a request of the API takes."""
 CONSOLE = "/admin/"
+FILES = ("/export/", "/csv/", ".csv")
+"""How the addresses of files end there."""
 SMALL_BYTES = 64 * 1024
 """Bodies that are read while it is found out who asks: nearly all of them, and they are here already."""
 SLOW_BODIES = 16
@@ -76,15 +85,18 @@ class Server:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
         self._console = ThreadPoolExecutor(CONSOLE_THREADS, thread_name_prefix="console")
+        self._files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self._slow: Counter[str] = Counter()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for locks no longer than a request may: nothing is connected yet. Let no line of the log say which line of the code wrote it:
         nobody reads that, and finding it out takes longer than the line. And look for garbage less often, and never in what is there from
-        the start: that it is looked for in the middle of a batch of events takes a fifth of its time."""
+        the start: that it is looked for in the middle of a batch of events takes a fifth of its time. Let no page that computes keep a request
+        of the API waiting for its turn."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        sys.setswitchinterval(TURN_SECONDS)
         logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         logging._srcfile = None
         options = settings.DATABASES["default"]["OPTIONS"]
@@ -99,8 +111,7 @@ class Server:
             environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
         if 0 < (body.announced or 0) <= SMALL_BYTES:
             body.expect()
-        is_page = environ["PATH_INFO"].startswith(CONSOLE)
-        threads = self._console if is_page else self._threads
+        threads = self._threads_for(environ["PATH_INFO"])
         answer = await loop.run_in_executor(threads, answer_to, environ)
         if answer is None:
             await self._wait_for(body, environ)
@@ -110,6 +121,11 @@ class Server:
             await _send(protocol, answer, is_last=not body.is_over)
         if not body.is_over:
             await body.throw_away(LINGER_BYTES, LINGER_SECONDS)
+
+    def _threads_for(self, path: str) -> ThreadPoolExecutor:
+        if not path.startswith(CONSOLE):
+            return self._threads
+        return self._files if path.endswith(FILES) else self._console
 
     async def _wait_for(self, body: Body, environ: dict[str, Any]) -> None:
         with self._place(environ.get("CALLER", "")) as is_free:

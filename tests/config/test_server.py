@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import cycle, islice
 from select import select
@@ -165,20 +165,30 @@ class Caller:
 
 
 class TestConsole:
-    def test_that_waits_leaves_the_api_its_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("waits", "paths"),
+        [
+            ("/admin/", ("/healthz", "/api/v1/whoami", "/administrators")),
+            ("/admin/credits/ledgerentry/export/", ("/admin/", "/api/v1/whoami")),
+            ("/admin/credits/billingperiod/7/statement.csv", ("/admin/", "/healthz")),
+        ],
+    )
+    def test_that_waits_leaves_others_their_threads(
+        self, monkeypatch: pytest.MonkeyPatch, waits: str, paths: Sequence[str]
+    ) -> None:
         may_go_on = threading.Event()
 
         def answer_to(environ: dict[str, str]) -> server.Answer:
-            if environ["PATH_INFO"].startswith("/admin/"):
+            if environ["PATH_INFO"] == waits:
                 may_go_on.wait(60)
             return server.Answer(200)
 
         async def ask() -> None:
             one = server.Server()
-            pages = [Caller("/admin/") for _ in range(2 * THREADS)]
+            pages = [Caller(waits) for _ in range(2 * THREADS)]
             waiting = [asyncio.create_task(one.__rsgi__(page.scope, page)) for page in pages]
             try:
-                for path in ("/healthz", "/api/v1/whoami", "/administrators"):
+                for path in paths:
                     caller = Caller(path)
                     await asyncio.wait_for(one.__rsgi__(caller.scope, caller), 30)
                     assert caller.status == 200

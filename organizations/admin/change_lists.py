@@ -131,7 +131,8 @@ class KeysetList(ChipList):
         edge = every.values_list("pk", flat=True)[LOOKED_AT : LOOKED_AT + 1].first()
         if edge is None:
             return list(rows[:wanted])
-        found = list(rows.filter(**{f"pk__{'gte' if is_falling else 'lte'}": edge})[:wanted])
+        near = rows.filter(**{f"pk__{'gte' if is_falling else 'lte'}": edge})
+        found = _with("enable_sort", "off", near[:wanted])  # one after the other, and no others
         self.looked_until = edge if len(found) < wanted else None
         return found
 
@@ -192,19 +193,22 @@ def sortable(rows: Any, columns: Sequence[Any]) -> list[Any]:
 def _in_a_hurry(rows: QuerySet[Any]) -> list[Any] | None:
     """Return rows; None if they are not found in time."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
-                [f"{HURRY_MS}ms"],
-            )
-            before, _ = cursor.fetchone()
-            found = list(rows)
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
-            return found
+        return _with("statement_timeout", f"{HURRY_MS}ms", rows)
     except OperationalError as error:
         if sqlstate(error) != CANCELLED:
             raise
         return None
+
+
+def _with(setting: str, value: str, rows: QuerySet[Any]) -> list[Any]:
+    """Return rows, read under another setting of the database."""
+    change = "SELECT current_setting(%(setting)s), set_config(%(setting)s, %(value)s, true)"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(change, {"setting": setting, "value": value})
+        before, _ = cursor.fetchone()
+        found = list(rows)
+        cursor.execute(change, {"setting": setting, "value": before})
+        return found
 
 
 def _path(name: str) -> str:

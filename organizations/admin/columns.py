@@ -123,6 +123,8 @@ class PublicIdSearch(ExportedAdmin):
 
     search_by_names: ClassVar[Sequence[str]] = ()
     """Of a table that only grows: whose rows a name finds, as paths to organizations, actors and groups."""
+    search_words: ClassVar[Sequence[str]] = ()
+    """Of a table with an index of words: the columns of the index."""
     search_exactly: ClassVar[Sequence[str]] = ()
     """And the columns that a text finds as it is."""
 
@@ -142,6 +144,8 @@ class PublicIdSearch(ExportedAdmin):
         named = self.named_by(search_term)
         if named is not None:
             return queryset.filter(named), False
+        if self.search_words and search_term.strip():
+            return words.among(queryset, self.search_words, search_term), False
         if not self.search_by_names or not search_term.strip():
             return super().get_search_results(request, queryset, search_term)
         wanted = [
@@ -157,7 +161,7 @@ class PublicIdSearch(ExportedAdmin):
         owners = list(found.values_list("pk", flat=True)[: MOST_OWNERS + 1])
         if len(owners) > MOST_OWNERS:
             messages.warning(request, f"More than {MOST_OWNERS:,} are called so: type more of it.")
-        return Q(**{f"{owner}_id__in": owners[:MOST_OWNERS]})
+        return _belongs(f"{owner}_id", owners[:MOST_OWNERS])
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -181,7 +185,7 @@ class PublicIdSearch(ExportedAdmin):
 
     def named_by(self, text: str) -> Q | None:
         """Return what an id could name here, or None if the text is not an id."""
-        found = [Q(**{column: id}) for column, id in self._columns(text.strip().lower())]
+        found = [_belongs(column, [id]) for column, id in self._columns(text.strip().lower())]
         return reduce(or_, found) if found else None
 
     def _columns(self, text: str) -> list[tuple[str, UUID]]:
@@ -192,3 +196,13 @@ class PublicIdSearch(ExportedAdmin):
             except ids.MalformedId:
                 continue
         return columns
+
+
+def _belongs(column: str, ids: Sequence[UUID]) -> Q:
+    """Return the rows whose column has one of these ids. Of whose wallet is meant, the wallets are looked up first: how many rows a wallet has
+    the planner knows of those it is told, and not of those that it has to find."""
+    wallet = column.removesuffix("__organization_id")
+    if wallet == column or not wallet.endswith("wallet"):
+        return Q(**{f"{column}__in": ids})
+    wallets = Organization.objects.filter(pk__in=ids).values_list("wallet", flat=True)
+    return Q(**{f"{wallet}__in": list(wallets)})

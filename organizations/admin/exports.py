@@ -6,19 +6,33 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import BinaryField, Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import cached_property
 
 from organizations import clock, sheet
 from organizations.admin.change_lists import ChipList
 from organizations.admin.saved_views import SavedViews
 
+MOST_COUNTED = 100_000
+"""How many rows of a list are counted, and paged through: whoever looks for more narrows it down."""
 BATCH = 1_000
 """How many rows of an export are in memory at a time."""
 
 Column = Callable[[Any], object]
+
+
+class BoundedPaginator(Paginator):
+    """Pages of a list that is counted, and of no more of it than is counted."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, or the most that are counted."""
+        rows: Any = self.object_list
+        return int(rows.order_by()[:MOST_COUNTED].count())
 
 
 class ExportedAdmin(SavedViews):
@@ -31,6 +45,10 @@ class ExportedAdmin(SavedViews):
     """Which column each prefix of an id names: `{"rsv": "id", "org": "wallet__organization_id"}`."""
 
     list_before_template = "admin/chips.html"
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    # The theme asks for it in each row, and finds out each time that there are none.
+    list_sections: ClassVar[Collection[Any]] = ()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChipList]:
         return ChipList

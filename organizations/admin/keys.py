@@ -1,6 +1,6 @@
 """What staff see of keys and of repeated requests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from organizations.admin.cells import link
+from organizations.admin.change_lists import KeysetList, sortable
 from organizations.admin.columns import PublicIdSearch, ViewOnlyAdmin
 from organizations.admin.history import HistoryAdmin
 from organizations.admin.key_actions import Revoke, Rotate
@@ -57,6 +58,12 @@ class ApiKeyAdmin(WithRowButtons, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin):
     )
 
     change_form_outer_before_template = "admin/organizations/apikey/buttons.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        return KeysetList
+
+    def get_sortable_by(self, request: HttpRequest) -> Sequence[Any]:
+        return sortable(self, self.get_list_display(request))
 
     def buttons_of(self, row: ApiKey) -> Iterator[RowButton]:
         if row.revoked_at is None:

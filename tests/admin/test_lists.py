@@ -114,6 +114,19 @@ def test_what_no_index_finds_is_looked_for_so_many_rows_at_a_time(
         assert "Nothing so far" in ana.get(url).content.decode()
 
 
+def test_a_list_is_counted_only_so_far(
+    ana: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "MOST_COUNTED", 2)
+    for name in ("One", "Two", "Three"):
+        f.make_organization(name)
+
+    changes = ana.get(list_of(Organization)).context["cl"]
+
+    assert changes.result_count == 2
+    assert changes.full_result_count is None
+
+
 def test_an_index_is_waited_for_only_so_long(ana: Client, nordwind: Organization) -> None:
     slow = LedgerEntry.objects.extra(where=["pg_sleep(20) IS NOT NULL"])
 

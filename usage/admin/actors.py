@@ -1,6 +1,6 @@
 """Actors as staff see them: who spends for an organization, how much of its cap is used, and what is its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,10 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits import services as credits_services
-from organizations import clock
+from organizations import clock, words
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
+from organizations.admin.change_lists import KeysetList, sortable
 from organizations.admin.row_buttons import RowButton, WithRowButtons
 from organizations.admin.selection import ManyAdmin
 from organizations.models import Actor, Organization
@@ -71,6 +72,7 @@ class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
     search_fields = ("name", "email", "external_id")
     search_help_text = "Name, email, external id, act_… or org_…"
     public_ids = {"act": "id", "org": "organization_id"}
+    search_words = words.ACTOR
     many = OF_PEOPLE
     actions = ()
     help_texts = {
@@ -98,6 +100,12 @@ class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
         "events",
     )
     change_form_outer_before_template = "admin/organizations/actor/buttons.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        return KeysetList
+
+    def get_sortable_by(self, request: HttpRequest) -> Sequence[Any]:
+        return sortable(self, self.get_list_display(request))
 
     def buttons_of(self, row: Actor) -> Iterator[RowButton]:
         if row.organization.status == Organization.Status.ARCHIVED:

@@ -85,6 +85,7 @@ class BudgetWarningAdmin(OwnedAdmin):
     )
     list_select_related: ClassVar[Sequence[str]] = ("organization", "actor", "group")
     search_fields = ("organization__name", "actor__name", "group__name")
+    search_by_names = ("organization", "actor", "group")
     search_help_text = "Name of an organization, a person or a group; org_…, act_… or grp_…"
     public_ids = {"org": "organization_id", "act": "actor_id", "grp": "group_id", "": "id"}
     deletable = True

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import display
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +15,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.forms import CreditsField
 from credits.models import ZERO
-from organizations import clock
+from organizations import clock, words
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
 from organizations.admin.forms import own_actors
@@ -98,6 +99,7 @@ class GroupAdmin(OwnedAdmin):
     search_fields = ("name", "key")
     search_help_text = "Name, key, grp_… or org_…"
     public_ids = {"grp": "id", "org": "organization_id"}
+    search_words = words.GROUP
     refusals = (*OwnedAdmin.refusals, groups.InAnotherEntityGroup, groups.GroupInUse)
     help_texts = {
         "key": "What the product calls it; of a shared budget, the entity that a request names.",
@@ -116,9 +118,10 @@ class GroupAdmin(OwnedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         rows: QuerySet[Group] = super().get_queryset(request)
-        return rows.select_related("organization", "profile").annotate(
-            members_count=Count("memberships")
-        )
+        members = Membership.objects.filter(group=OuterRef("pk")).order_by().values("group")
+        # Of those that are shown, and not of all before they are sorted.
+        count = Coalesce(Subquery(members.annotate(count=Count("pk")).values("count")), 0)
+        return rows.select_related("organization", "profile").annotate(members_count=count)
 
     def get_fieldsets(self, request: HttpRequest, obj: Group | None = None) -> Any:
         if obj is None:

@@ -6,13 +6,15 @@ takes as many statements as a short one.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import chain
+from operator import or_
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import DecimalField, Field, ForeignKey, OuterRef, Subquery
+from django.db.models import DecimalField, Field, ForeignKey, Max, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.dateparse import parse_datetime
 
@@ -175,20 +177,38 @@ def _movements(wallet: Wallet, until: datetime | None) -> Iterator[Happened]:
 def _changes(
     rule: Rule, organization: Organization, wallet: Wallet, until: datetime | None
 ) -> Iterator[Happened]:
-    """Yield the last changes of a table, each compared with the row as it was before: two statements, however many there are."""
+    """Yield the last changes of a table, each compared with the row as it was before: three statements, however many there are."""
     history = rule.model.history.model
     owner = wallet.pk if rule.of == "wallet_id" else organization.pk
     own = history.objects.filter(**{rule.of: owner}, **_until("history_date", until))
-    key = rule.model._meta.pk.attname
-    earlier = history.objects.filter(
-        **{key: OuterRef(key)}, history_id__lt=OuterRef("history_id")
-    ).order_by("-history_id")
-    newest = own.annotate(earlier=Subquery(earlier.values("history_id")[:1]))
-    rows = list(newest.order_by("-history_date", "-history_id")[: ROWS + 1])
-    was = history.objects.in_bulk([row.earlier for row in rows], field_name="history_id")
+    rows = list(own.order_by("-history_date", "-history_id")[: ROWS + 1])
+    was = _before(rows, rule.model._meta.pk.attname, history)
     names = _names([*rows, *was.values()], rule)
     for row in rows:
-        yield _told(rule, row, was.get(row.earlier), names)
+        yield _told(rule, row, was.get(row.history_id), names)
+
+
+def _before(rows: Sequence[Any], key: str, history: Any) -> dict[int, Any]:
+    """Return the version before each of these, by its id: the next of the same row among them, or else the last one that is older."""
+    found: dict[int, Any] = {}
+    oldest: dict[Any, Any] = {}
+    for row in sorted(rows, key=lambda row: row.history_id):
+        whose = getattr(row, key)
+        if whose in oldest:
+            found[row.history_id] = oldest[whose]
+        oldest[whose] = row
+    first = [row for row in rows if row.history_id not in found]
+    older = [Q(**{key: getattr(row, key), "history_id__lt": row.history_id}) for row in first]
+    if older:
+        versions = history.objects.filter(reduce(or_, older)).order_by().values(key)
+        last = {each[key]: each["last"] for each in versions.annotate(last=Max("history_id"))}
+        was = history.objects.in_bulk(list(last.values()), field_name="history_id")
+        found |= {
+            row.history_id: was[last[getattr(row, key)]]
+            for row in first
+            if getattr(row, key) in last
+        }
+    return found
 
 
 def _told(rule: Rule, row: Any, was: Any, names: Mapping[Any, str]) -> Happened:

@@ -171,6 +171,8 @@ class LimitAdmin(OwnedAdmin):
         "group__key",
         "resource_id",
     )
+    search_by_names = ("organization", "actor", "group")
+    search_exactly = ("resource_id",)
     search_help_text = (
         "Name of an organization, actor or group, id of an app or dataset; org_…, act_… or grp_…"
     )

@@ -28,7 +28,7 @@ from credits.admin import status_actions as statuses
 from credits.admin import upgrade_action as upgrades
 from credits.admin.columns import amount
 from credits.templatetags.amounts import percent_of
-from organizations import clock
+from organizations import clock, words
 from organizations.admin import TONES, HistoryAdmin, PublicIdSearch, ViewOnlyAdmin, link, pill
 from organizations.admin.action_view import ActionView
 from organizations.admin.actions import Action
@@ -116,6 +116,21 @@ class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch,
     search_fields = ("name", "billing_email", "external_id")
     search_help_text = "Name, billing email, external id or org_…"
     public_ids = {"org": "id"}
+    search_words = words.ORGANIZATION
+    # Of an old version: its own page has tabs.
+    fields = (
+        "name",
+        "parent",
+        "status",
+        "billing_email",
+        "external_id",
+        "metadata",
+        "ai_enabled",
+        "entitled_until",
+        "byok",
+        "enabled_providers",
+        "default_profile",
+    )
     object_history_list_template = "admin/organizations/organization/history_list.html"
     many = OF_ORGANIZATIONS
 

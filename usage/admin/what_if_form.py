@@ -6,13 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from credits import periods
 from credits.admin.forms import CreditsField
 from credits.models import ZERO
 from organizations import clock, ids
-from organizations.models import Organization, UsageProfile
+from organizations.admin.forms import ForgivingSelect
+from organizations.models import Actor, Organization, UsageProfile
 from usage import what_if
 from usage.admin.limit_actions import subject_of
 from usage.models import WhatIf
@@ -62,9 +64,7 @@ class WhatIfForm(forms.ModelForm):
     profile = forms.ModelChoiceField(
         UsageProfile.objects.none(),
         required=False,
-        widget=UnfoldAdminSelectWidget,
-        empty_label="As they are",
-        help_text="Everybody's: its model tiers, and its limit for who has none of their own.",
+        help_text="Everybody's: its model tiers, and its limit for who has none of their own. Empty: as they are.",
     )
     prices_of = forms.DateField(
         required=False,
@@ -89,7 +89,10 @@ class WhatIfForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["month"].choices = list(_months())  # type: ignore[attr-defined]
         profiles = UsageProfile.objects.select_related("organization").order_by("name", "id")
-        self.fields["profile"].queryset = profiles  # type: ignore[attr-defined]
+        profile: Any = self.fields["profile"]
+        # It is searched for: customers have thousands.
+        profile.widget = ForgivingSelect(Actor._meta.get_field("profile"), admin.site)
+        profile.queryset = profiles
 
     def clean_month(self) -> date:
         return date.fromisoformat(self.cleaned_data["month"])

@@ -38,7 +38,9 @@ def default_profile(organization: Organization) -> UsageProfile:
 
 def default_cap(organization: Organization) -> Cap:
     """Return the cap of an actor without a limit, a profile or a team: what PATCH `userDefaultCredits` sets."""
-    row = Limit.objects.filter(organization=organization, scope=Scope.ACTOR_DEFAULT).first()
+    rows = Limit.objects.filter(organization=organization, scope=Scope.ACTOR_DEFAULT)
+    # In the order of the index that finds it: by its id it would be looked for among all limits.
+    row = rows.order_by("organization_id", "scope", "actor_id").first()
     return row.cap if row else default_profile(organization).credit_cap_per_month
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
 from django.test import Client
@@ -19,8 +20,9 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from credits.models import Reservation
 from organizations.admin import PublicIdSearch
 from organizations.admin.change_lists import NEWER, OLDER
-from organizations.models import Actor, Group, Import, Organization
+from organizations.models import Actor, Alert, Group, Import, Organization
 from tests.scale.staff import DAY
+from usage.admin.alert_many import OF_MANY
 from usage.admin.cockpit import TABS
 from usage.admin.organizations import ACTIONS
 from usage.services.imports import KINDS
@@ -52,6 +54,7 @@ APART = {
     "app_list": "the menu by app, of links alone",
     "dashboard": "the first page",
     "toggle_sidebar": "writes to the session",
+    "usage_aimodel_take-back": "asks for a card that is to come, of which a walk knows no moment",
     "search": "the field of the menu, which the finder takes the place of",
 }
 """Routes that are no page of rows, and why."""
@@ -136,7 +139,19 @@ def _of_model(
     for query in queries:
         said = urlencode(query)
         yield Page(f"{label}?{said}", f"{base}?{said}")
+    yield from _choices_of(model, rows, request)
     yield from _rows_of(request, model, whose, is_brief)
+
+
+def _choices_of(model: type[Model], rows: Any, request: HttpRequest) -> Iterator[Page]:
+    """Yield what the fields of its filters and its form offer while somebody types."""
+    filters = (each for each in rows.get_list_filter(request) if isinstance(each, tuple))
+    names = [name for name, kind in filters if kind is AutocompleteSelectFilter]
+    for name in (*names, *rows.get_autocomplete_fields(request)):
+        asked = {"app_label": model._meta.app_label, "model_name": model._meta.model_name}
+        for text in ("", NOBODY, "ada", "nordwind 7"):
+            said = urlencode({**asked, "field_name": name, "term": text})
+            yield Page(f"{model._meta.label_lower}: choices", f"/admin/autocomplete/?{said}")
 
 
 def name_of(model: type[Model]) -> str:
@@ -154,16 +169,31 @@ def _own_routes(rows: Any, arguments: int) -> Iterator[str]:
     for each in rows.get_urls():
         converters = list(each.pattern.converters)
         is_row = converters[:1] in ([], ["object_id"]) or converters[0] in ROW_IDS
-        if each.name and each.name not in elsewhere and len(converters) == arguments and is_row:
+        if (
+            each.name
+            and each.name not in elsewhere | APART.keys()
+            and len(converters) == arguments
+            and is_row
+        ):
             yield each.name
 
 
 def forgotten(seen: Iterable[Page]) -> set[str]:
     """Return the routes of the admin that no page is of, and that do not say why."""
     urls = (each.url.partition("?")[0] for each in seen)
-    known = {resolve(url).url_name for url in urls} | APART.keys()
+    known = {resolve(url).url_name for url in urls} | APART.keys() | _closed()
     names = {str(name) for name in _names(admin.site.urls[0])} - known
     return {name for name in names if name.rpartition("_")[2] not in WRITTEN}
+
+
+def _closed() -> set[str]:
+    """Return the routes that add a row where nobody may."""
+    request = HttpRequest()
+    request.user = User(is_active=True, is_superuser=True)
+    every = admin.site._registry.items()
+    return {
+        f"{name_of(model)}_add" for model, rows in every if not rows.has_add_permission(request)
+    }
 
 
 def _names(patterns: Iterable[Any]) -> Iterator[str | None]:
@@ -246,11 +276,7 @@ def _rows_of(
     for key in sorted(keys - {None}, key=str)[: 1 if is_brief else None]:
         yield Page(f"{label}: a row", _route(model, "change", key))
         yield Page(f"{label}: its history", _route(model, "history", key))
-        if hasattr(model, "history"):
-            version = model.history.filter(**{model._meta.pk.name: key}).first()
-            if version is not None:
-                route = _route(model, "simple_history", key, version.pk)
-                yield Page(f"{label}: a version", route)
+        yield from _versions_of(model, key)
         for name in _own_routes(rows, 1):
             yield Page(f"{label}: {name.rpartition('_')[2]}", reverse(f"admin:{name}", args=[key]))
     if rows.has_add_permission(request):
@@ -261,9 +287,20 @@ def _rows_of(
         for kind in KINDS:
             template = reverse("admin:organizations_import_template", args=[kind, "csv"])
             yield Page(f"{label}: template of {kind}", template)
-    for many in getattr(rows, "many", ()):
-        url = reverse(f"admin:{name_of(model)}_many", args=[many.slug])
-        yield Page(f"{label}: {many.slug} for many", f"{url}?across=1&q=nordwind+7")
+    slugs = OF_MANY if model is Alert else [many.slug for many in getattr(rows, "many", ())]
+    for slug in slugs:
+        url = reverse(f"admin:{name_of(model)}_many", args=[slug])
+        yield Page(f"{label}: {slug} for many", f"{url}?across=1&q=nordwind+7")
+
+
+def _versions_of(model: type[Model], key: Any) -> Iterator[Page]:
+    """Yield the page of a version of a row, or, where that has none, of any."""
+    if hasattr(model, "history"):
+        own = f"{model._meta.pk.attname}"
+        version = model.history.filter(**{own: key}).first() or model.history.first()
+        if version is not None:
+            route = _route(model, "simple_history", getattr(version, own), version.pk)
+            yield Page(f"{model._meta.label_lower}: a version", route)
 
 
 def _of_large(model: type[Model], whose: Whom) -> list[Any]:

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from axes.models import AccessAttempt, AccessFailureLog
+
 from credits.models import Rehearsal, RehearsedRenewal
 from organizations.models import (
     Actor,
@@ -22,7 +24,15 @@ from organizations.models import (
     Proposal,
 )
 from tests import factories as f
-from usage.models import WhatIf, WhatIfLine, WhatIfPart
+from tests.usage import people as p
+from usage.models import (
+    AcceptedDifference,
+    AIModel,
+    PriceProposal,
+    WhatIf,
+    WhatIfLine,
+    WhatIfPart,
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -71,6 +81,8 @@ def apart(*, now: datetime) -> Apart:
     rehearsal = Rehearsal.objects.create(
         until=now + 31 * DAY, total=1, reason="look", performed_by=f.STAFF, created_at=at
     )
+    _of_prices(now=now)
+    _of_logins(now=now)
     what_if = WhatIf.objects.create(
         month=(now.date().replace(day=1) - DAY).replace(day=1),
         changes={"multiplier": "1.1"},
@@ -78,6 +90,44 @@ def apart(*, now: datetime) -> Apart:
         created_at=at,
     )
     return Apart(job, file, bulk, rehearsal, what_if)
+
+
+def _of_prices(*, now: datetime) -> None:
+    model = AIModel.objects.get(slug="sonnet")
+    p.markup(since=now + 30 * DAY)
+    AcceptedDifference.objects.create(
+        model=model,
+        unit="input_tokens",
+        own=Decimal(2),
+        listed=Decimal(1),
+        reason="agreed",
+        accepted_by="ben",
+        accepted_at=now - DAY,
+    )
+    fields = {
+        "provider": "",
+        "model_id": None,
+        "starts_at": (now + 40 * DAY).isoformat(),
+        "factor": "2",
+    }
+    PriceProposal.objects.create(
+        action="markup",
+        payload={"id": None, "is_deleted": False, "fields": fields},
+        digest="0" * 64,
+        subject="add markup: all models",
+        effect="prices change by 100 %",
+        reason="costs",
+        proposed_by="ben",
+        proposed_at=now - HOUR,
+        expires_at=now + DAY,
+    )
+
+
+def _of_logins(*, now: datetime) -> None:
+    """Let somebody mistake their password."""
+    who = {"username": "ben", "ip_address": "192.0.2.7", "attempt_time": now - HOUR}
+    AccessAttempt.objects.create(failures_since_start=1, **who)
+    AccessFailureLog.objects.create(**who)
 
 
 def concern(organization: Organization, ada: Actor, about: Apart, *, now: datetime) -> None:

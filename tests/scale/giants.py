@@ -50,7 +50,7 @@ def _employ(one: Organization, count: int) -> None:
         again(team, count // 10, id=person, key="'team-' || n", name="'Team ' || n")
         again(one.api_keys.earliest("id"), count // 10, id=person)
         again(one.history.latest("history_id"), count // 10)
-        again(Limit.history.filter(organization=one).latest("history_id"), count // 2)
+        again(Limit.history.filter(organization=one).latest("history_id"), count // 2, id=person)
 
 
 NTH = "overlay({}::text PLACING lpad(to_hex(n), 8, '0') FROM 29)::uuid"

@@ -19,7 +19,7 @@ from django.test import Client
 from django.test.utils import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from config import assets
+from config import assets, roles
 from organizations import clock
 from organizations.models import Organization
 from tests import factories as f
@@ -56,8 +56,10 @@ def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
     assets.collect()  # of what is served
     with django_db_blocker.unblock(), database_of_its_own():
         build(FULL, now=clock.now())
-        with connection.cursor() as cursor:
+        with roles.as_owner(), connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")
             cursor.execute("VACUUM ANALYZE")
+            cursor.execute("RESET statement_timeout")
         yield
 
 

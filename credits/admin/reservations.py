@@ -142,8 +142,7 @@ class ReservationAdmin(WithRowButtons, ManyAdmin, MoneyAdmin):
 
     @display(description="Entry that charged it")
     def entry_link(self, hold: Reservation) -> SafeString | str:
-        # The one that an index knows; what corrects it follows it.
-        entry = hold.entries.filter(kind=LedgerEntry.Kind.SETTLE, reverses=None).first()
+        entry = charge_of(hold)
         return link(entry) if entry else "–"
 
     @display(description="Billing period")
@@ -158,6 +157,11 @@ def _listed(figures: Mapping[str, Any] | None) -> str:
         counted |= counted.pop(whole, {})
     said = {name: figure for name, figure in counted.items() if figure}
     return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in said.items()) or "–"
+
+
+def charge_of(hold: Reservation) -> LedgerEntry | None:
+    """Return the entry that charged a hold: the one of its entries that an index knows. What corrects it follows it."""
+    return hold.entries.filter(kind=LedgerEntry.Kind.SETTLE, reverses=None).first()
 
 
 def hold_pill(hold: Reservation) -> SafeString:

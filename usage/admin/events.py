@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.columns import MoneyAdmin, MonthFilter, amount
+from credits.admin.reservations import charge_of
 from credits.templatetags.amounts import cell
 from organizations.admin import link, pill
 from organizations.admin.cells import count, moment
@@ -233,7 +234,7 @@ class UsageEventAdmin(UsedAdmin):
     def entry_link(self, event: UsageEvent) -> SafeString | str:
         entry = event.entry
         if entry is None and event.reservation is not None:
-            entry = event.reservation.entries.first()
+            entry = charge_of(event.reservation)
         return link(entry) if entry else "–"
 
     @display(description="Corrects")

@@ -196,7 +196,7 @@ class GroupAdmin(OwnedAdmin):
     def profile_link(self, group: Group) -> SafeString | str:
         return link(group.profile) if group.profile else "–"
 
-    @display(description="Members", ordering="members_count")
+    @display(description="Members")
     def size(self, group: Any) -> SafeString:
         return format_html('<span class="amount">{}</span>', group.members_count)
 

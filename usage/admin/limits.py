@@ -19,6 +19,7 @@ from credits.admin.columns import amount, capped
 from credits.admin.rules import proposal_page
 from organizations.admin import link, pill
 from organizations.admin.actions import Figure
+from organizations.admin.change_lists import KeysetList, sortable
 from organizations.admin.forms import own_row
 from usage.admin.limit_actions import without_limit
 from usage.admin.ownership import ChooseForm, OwnedAdmin, OwnedForm
@@ -189,6 +190,12 @@ class LimitAdmin(OwnedAdmin):
     empty_means = {"cap": "no limit"}
     zero_means = {"cap": "0: nothing may be spent"}
     readonly_fields = ("organization_link", "scope_shown", "subject")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        return KeysetList
+
+    def get_sortable_by(self, request: HttpRequest) -> Sequence[Any]:
+        return sortable(self, self.get_list_display(request))
 
     def without(self, row: Limit) -> Decimal | None:
         return without_limit(row)

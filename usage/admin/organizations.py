@@ -106,12 +106,7 @@ class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch,
     )
     list_filter = (LevelFilter, "status", ConcernFilter, ("parent", AutocompleteSelectFilter))
     list_filter_submit = True
-    list_select_related = (
-        "parent__sandbox_of",
-        "sandbox_of__parent",
-        "wallet__period",
-        "wallet__config",
-    )
+    list_select_related = ("parent__sandbox_of", "sandbox_of__parent")
     ordering = ("-id",)
     search_fields = ("name", "billing_email", "external_id")
     search_help_text = "Name, billing email, external id or org_…"
@@ -133,6 +128,11 @@ class OrganizationAdmin(WithRowButtons, ManyAdmin, HistoryAdmin, PublicIdSearch,
     )
     object_history_list_template = "admin/organizations/organization/history_list.html"
     many = OF_ORGANIZATIONS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
+        """Return the rows; what they hold is asked for those that are shown, and not for all before they are sorted."""
+        rows: QuerySet[Organization] = super().get_queryset(request)
+        return rows.prefetch_related("wallet__period", "wallet__config")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Organization], search_term: str

@@ -69,8 +69,6 @@ class DenialAdmin(WithRowButtons, ManyAdmin, UsedAdmin):
         ("created_at", WindowFilter),
     )
     many = OF_REFUSALS
-    # It has an index of its own there, and a month of rows.
-    date_hierarchy = "created_at"
     nothing = "No refusals. Nobody was held back."
     search_fields = ("organization__name", "actor__name", "reason", "model")
     search_exactly = ("reason", "model")

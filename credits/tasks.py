@@ -1,7 +1,7 @@
 """What time does to credits: for each kind of work, which organizations it is due for, and the one service that does it.
 
 Nothing here is needed for a right answer: the first request after a boundary does the same for its own wallet. So a lost message costs
-nothing, a task that runs twice does it once, and one organization that fails keeps nobody else waiting (`organizations/jobs.py`).
+nothing, a task that runs twice does it once, and one organization that fails keeps nobody else waiting (`organizations/jobs/`).
 """
 
 from datetime import datetime

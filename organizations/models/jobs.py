@@ -3,7 +3,7 @@
 A *job* is one piece of work over many organizations, such as the renewals that are due at a moment. Workers share it by *leases*: a
 lease is a batch of organizations that one worker has for a few seconds and keeps extending while it lives. An organization for which
 the work fails is a *failure*, tried again after growing pauses and at last left to staff. What an audit found is a *finding*. A *tick*
-says when a task was last rung for. `organizations/jobs.py` is the only writer of all but findings.
+says when a task was last rung for. `organizations/jobs/` is the only writer of all but findings.
 """
 
 from django.db import models

@@ -14,6 +14,7 @@ from credits import tasks
 from credits.management.commands import renew as command
 from credits.models import BillingPeriod, CreditConfig, LedgerEntry
 from organizations import jobs, moments
+from organizations.jobs import leases
 from organizations.models import Job, Lease, Organization
 from tests.callers import clock as clock
 from tests.factories import (
@@ -169,7 +170,7 @@ class TestRenew:
     def test_goes_on_where_it_was_stopped(
         self, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(jobs, "BATCH", 2)
+        monkeypatch.setattr(leases, "BATCH", 2)
         due = sorted((make_organization(allowance=10) for _ in range(5)), key=lambda one: one.id)
         clock.move_to(JUNE)
 

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from organizations import clock as time_of
 from organizations import jobs
-from organizations.jobs import Found, Portion, Run, Work
+from organizations.jobs import Found, Portion, Run, Work, leases, records, running
 from organizations.models import Failure, Finding, Job, Lease, Organization
 from tests.callers import clock as clock
 from tests.factories import make_organization
@@ -80,14 +80,14 @@ class Killed(BaseException):
 
 @pytest.fixture
 def chores(monkeypatch: pytest.MonkeyPatch) -> Chores:
-    monkeypatch.setattr(jobs, "BATCH", 2)
+    monkeypatch.setattr(leases, "BATCH", 2)
     return Chores()
 
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
-    monkeypatch.setattr(jobs, "time", watch)
+    monkeypatch.setattr(running, "time", watch)
     return watch
 
 
@@ -108,7 +108,7 @@ def kill_at(chores: Chores, victim: Organization, monkeypatch: pytest.MonkeyPatc
 
     chores.before = die
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "_give_back", lambda lease, now: None)
+        patch.setattr(running, "give_back", lambda lease, now: None)
         with pytest.raises(Killed):
             chores.run("dead")
     chores.before = lambda organization: None
@@ -228,12 +228,12 @@ class TestLease:
 
     def test_runs_out_within_half_a_minute(self) -> None:
         assert timedelta(seconds=30) >= jobs.LEASE
-        assert timedelta(seconds=jobs.EXTEND_SECONDS * 3) < jobs.LEASE
+        assert timedelta(seconds=leases.EXTEND_SECONDS * 3) < jobs.LEASE
 
     def test_is_extended_while_its_worker_lives(
         self, chores: Chores, clock: Clock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        monkeypatch.setattr(leases, "EXTEND_SECONDS", 0.01)
         make(2)
         moments = []
 
@@ -250,7 +250,7 @@ class TestLease:
     def test_stops_a_worker_that_lost_it(
         self, chores: Chores, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        monkeypatch.setattr(leases, "EXTEND_SECONDS", 0.01)
         due = make(2)
 
         def taken_over(organization: Organization) -> None:
@@ -377,8 +377,8 @@ class Together(Chores):
 class TestTogether:
     @pytest.fixture
     def chores(self, monkeypatch: pytest.MonkeyPatch) -> Together:
-        monkeypatch.setattr(jobs, "BATCH", 5)
-        monkeypatch.setattr(jobs, "TOGETHER", 3)
+        monkeypatch.setattr(leases, "BATCH", 5)
+        monkeypatch.setattr(running, "TOGETHER", 3)
         return Together()
 
     def test_does_a_few_at_a_time_and_nobody_alone(self, chores: Together) -> None:
@@ -441,7 +441,7 @@ class TestTogether:
     def test_stops_when_its_lease_is_lost(
         self, chores: Together, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(jobs, "EXTEND_SECONDS", 0.01)
+        monkeypatch.setattr(leases, "EXTEND_SECONDS", 0.01)
         due = make(5)
 
         def taken_over(organization: Organization) -> None:
@@ -591,12 +591,12 @@ def kept_once(lease: Lease, *, now: object) -> Iterator[Callable[[], bool]]:
 
 class TestPortions:
     def test_go_on_from_the_place_that_was_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jobs, "BATCH", 2)
+        monkeypatch.setattr(leases, "BATCH", 2)
         pages, due = Pages(), make(3)
         expected = [(one.id, page) for one in due for page in (1, 2, 3)]
 
         # Every time that the batch is taken, the lease is lost after one portion.
-        monkeypatch.setattr(jobs, "_kept", kept_once)
+        monkeypatch.setattr(running, "kept", kept_once)
         jobs.run(pages.work, now=time_of.now, worker="w")
 
         assert pages.seen == expected
@@ -614,7 +614,7 @@ class TestPortions:
 
         pages.after = die
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "_give_back", lambda lease, now: None)
+            patch.setattr(running, "give_back", lambda lease, now: None)
             with pytest.raises(Killed):
                 jobs.run(pages.work, now=time_of.now, worker="dead")
         clock.shift(60)
@@ -628,7 +628,7 @@ class TestPortions:
 
 class TestMoreFailuresThanWereCounted:
     def test_end_the_job_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jobs, "BATCH", 1)
+        monkeypatch.setattr(leases, "BATCH", 1)
         make(1)
 
         def fail(*, organization: Organization, now: object) -> None:
@@ -702,8 +702,8 @@ class TestAudit:
     ) -> None:
         audit = Audit()
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "_give_back", lambda lease, now: None)
-            patch.setattr(jobs, "_keep_findings", raise_killed)
+            patch.setattr(running, "give_back", lambda lease, now: None)
+            patch.setattr(running, "keep_findings", raise_killed)
             with pytest.raises(Killed):
                 audit.run()
         assert audit.run(begin=False) is not None
@@ -724,7 +724,7 @@ def raise_killed(*_: object) -> None:
 class TestPrune:
     @pytest.mark.usefixtures("clock")
     def test_deletes_a_batch_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jobs, "PRUNE_BATCH", 2)
+        monkeypatch.setattr(records, "PRUNE_BATCH", 2)
         then = time_of.now() - timedelta(days=1)
         for number in range(5):
             Job.objects.create(

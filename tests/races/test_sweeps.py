@@ -14,6 +14,7 @@ from credits import tasks
 from credits.ledger import EXPIRED_AT_ONCE
 from credits.models import CreditConfig, Reservation
 from organizations import jobs
+from organizations.jobs import running
 from organizations.models import Organization
 from tests.big_world import multiply
 from tests.credits.tampering import tamper
@@ -159,7 +160,7 @@ class TestRenewals:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A batch is of 200; whoever renews has locked no more than what is done together, and nothing between two boundaries."""
-        monkeypatch.setattr(jobs, "TOGETHER", 2)
+        monkeypatch.setattr(running, "TOGETHER", 2)
         organizations = [make_organization(allowance=10) for _ in range(7)]
         free: list[int] = []
         most: list[int] = []

@@ -1,42 +1,13 @@
-"""What every door of the API does before its own work, so that a door is eight lines.
+"""The base of every view of the API: what it asks and finds out before a door does its own work, and how the door answers."""
 
-A door is a method of an `ApiView` under `@operation`, which says in one place who may open it, what it reads and what it answers (and so
-also writes the OpenAPI document). A method without `@operation` is closed. Before the method runs, in this order: the key (401), its
-rate (429), the suspension of its organization or of the parent (503), its scope (403), the acting organization (404), the ids in the path and the query (422).
-
-    class Allocate(ApiView):
-        @operation(ORG_ADMIN, body=AllocateBody, answer=AllocationShape, idempotency="required")
-        def post(self, request: Request, org_id: UUID) -> HttpResponse:
-            child = self.child(org_id)                            # 404, before the idempotency key
-
-            def allocate(body: Body) -> Answer:                   # joins the transaction of `once`
-                entry = services.allocate(target=child.wallet, now=self.now, **body)
-                return Answer(200, AllocationShape(entry).data, replay={"replayed": True})
-
-            return self.once(allocate)                            # key, then body (422), then the work
-
-- A parameter of the path named after an id's prefix (`<str:org_id>`, `<str:rsv_id>`) arrives as a `UUID`; a malformed one is 422.
-- A test key is a key of a sandbox, an organization like any other: ids are looked for there, and no door needs to know. Only in the
-  header a live id means its sandbox.
-- `self.principal`, `self.acting` (organization), `self.now`, `self.query` (validated), `self.child(id)`, `self.organization(id)`.
-- What a body may ask of whom: `self.once(mint, allowed=self.may_give)`. It is asked of a repeat too, before the first answer is given.
-- A list: `return self.page(rows, ApiKeyShape)` with `query=PageQuery, answer=page_of(ApiKeyShape)`.
-- A POST that stores nothing (`idempotency="ignored"`) reads `self.body()` and returns a `Response`.
-- A command that is refused but whose work stays *returns* `Denied(error)`.
-"""
-
-import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -47,6 +18,7 @@ from rest_framework.response import Response
 from organizations import idempotency, ids, pagination, services
 from organizations.authentication import PRINCIPAL, Principal
 from organizations.claiming import ClaimingView
+from organizations.doors.declaring import KEY, Operation
 from organizations.gates import gates
 from organizations.idempotency import Answer, Denied, IdempotencyRequired
 from organizations.models import Organization
@@ -56,91 +28,11 @@ from organizations.strict import StrictQuery, StrictSerializer
 
 Body = dict[str, Any]
 Row = TypeVar("Row", bound=Model)
-Handler = Callable[..., HttpResponseBase]
 AtOnce = Answer | idempotency.Earlier | None
-Idempotency = Literal["optional", "required", "ignored"]
 
-KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 PRESENT_STATUS = "X-Present-Status"
 _KEY = "HTTP_IDEMPOTENCY_KEY"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """What `@operation` says of a door."""
-
-    scopes: tuple[str, ...]
-    body: type[StrictSerializer]
-    query: type[StrictQuery]
-    idempotency: Idempotency
-    rate: str
-    spends: bool
-    while_suspended: bool
-    personal: bool
-    reads_first: bool
-    denial: type[serializers.Serializer] | None
-
-
-def operation(
-    *scopes: str,
-    answer: Any,
-    status: int = 200,
-    body: type[StrictSerializer] = StrictSerializer,
-    query: type[StrictQuery] = StrictQuery,
-    idempotency: Idempotency = "optional",
-    rate: str | None = None,
-    spends: bool = False,
-    while_suspended: bool = False,
-    personal: bool = False,
-    reads_first: bool = False,
-    denial: type[serializers.Serializer] | None = None,
-) -> Callable[[Handler], Handler]:
-    """Open a method of an `ApiView` to keys with any one of `scopes` (or `permissions.ANY_KEY`).
-
-    :param answer: the serializer of a success with `status`, for the OpenAPI document
-    :param body: what `once` and `self.body()` read; the default takes no fields and no body
-    :param idempotency: of POST and PATCH; other methods ignore the header
-    :param rate: the rate-limit class; by default `read-light` for GET, `write-light` for the rest
-    :param spends: refuse unless the acting organization is active
-    :param while_suspended: let keys of a suspended organization in too: work that runs may end
-    :param personal: whether a personal key may come in too; then the door minds whose things it touches
-    :param reads_first: whether the first statement of the door goes through `self.read`, which then looks at the key as well
-    :param denial: the serializer of the details of a 402, of a door that refuses what nobody can pay
-    """
-
-    def decorate(handler: Handler) -> Handler:
-        method = handler.__name__
-        writes = method in ("post", "patch")
-
-        @functools.wraps(handler)
-        def door(view: "ApiView", request: Request, **path: str) -> HttpResponseBase:
-            return handler(view, request, **_read_ids(path))
-
-        declared = Operation(
-            scopes=scopes,
-            body=body,
-            query=query,
-            idempotency=idempotency if writes else "ignored",
-            rate=rate or ("read-light" if method == "get" else "write-light"),
-            spends=spends,
-            while_suspended=while_suspended,
-            personal=personal,
-            reads_first=reads_first,
-            denial=denial,
-        )
-        vars(door)["operation"] = declared
-        has_body = body is not StrictSerializer
-        view = handler.__qualname__.partition(".")[0]
-        document = extend_schema(
-            operation_id=f"{method}{view}",
-            request=body if has_body else None,
-            responses={status: answer},
-            parameters=_parameters(declared),
-        )
-        return cast(Handler, document(door))
-
-    return decorate
 
 
 class JsonOnly(DefaultContentNegotiation):
@@ -157,7 +49,7 @@ class JsonOnly(DefaultContentNegotiation):
 
 
 class ApiView(ClaimingView):
-    """The base of every view of the API. See the head of this file."""
+    """The base of every view of the API. `organizations.doors` says how to write one."""
 
     content_negotiation_class = JsonOnly
     format_kwarg = None
@@ -389,28 +281,3 @@ class ApiView(ClaimingView):
         inputs = (self.request.method, self.request.path, self.acting.id, self._data())
         key = self.principal.key
         return idempotency.Key.of(key.organization, value, *inputs, owner=key.idempotency_owner)
-
-
-def _read_ids(path: dict[str, str]) -> dict[str, UUID | str]:
-    return {name: _read_id(name, text) for name, text in path.items()}
-
-
-def _read_id(name: str, text: str) -> UUID | str:
-    prefix = name.removesuffix("_id")
-    if prefix == name or prefix not in ids.PREFIXES:
-        return text
-    try:
-        return ids.read(prefix, text)
-    except ids.MalformedId as error:
-        raise serializers.ValidationError({name: [str(error)]}) from error
-
-
-def _parameters(declared: Operation) -> list[Any]:
-    """Return the headers and the query of an operation, for the OpenAPI document."""
-    parameters: list[Any] = [OpenApiParameter(ACTING, str, "header")]
-    if declared.idempotency != "ignored":
-        required = declared.idempotency == "required"
-        parameters.append(OpenApiParameter(KEY, str, "header", required=required))
-    if declared.query is not StrictQuery:
-        parameters.append(declared.query)
-    return parameters

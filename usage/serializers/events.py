@@ -21,18 +21,12 @@ from organizations.ids import write
 from organizations.pagination import PageQuery
 from organizations.strict import StrictSerializer
 from usage.models import UsageEvent
-from usage.pricing import Tokens
 from usage.serializers.plain import PlainFirst
 from usage.serializers.reservations import WorkFields
 from usage.serializers.telling import (
-    TOKEN_CLASSES,
-    ResponseField,
-    TokensField,
-    UsageField,
     UsedField,
-    VariantField,
     VariantOrNull,
-    require_one_way,
+    WorkDone,
 )
 
 MAX_EVENTS = 1000
@@ -43,19 +37,10 @@ REJECTED = ["MODEL_RETIRED", "NO_PRICE", "CHARGE_LIMIT"]
 """What clients tell by code why work is not recorded; of other reasons there is the sentence alone."""
 
 
-class ToldEvent(PlainFirst, WorkFields):
+class ToldEvent(PlainFirst, WorkDone, WorkFields):
     """One piece of work: its own id in its source, and credits or the tokens of a model."""
 
     id = StrictChar(max_length=128)
-    credits = CreditsField(required=False)
-    inputTokens = TokensField(source="input", required=False)
-    cachedInputTokens = TokensField(source="cached_input", required=False)
-    cacheWriteTokens = TokensField(source="cache_write", required=False)
-    outputTokens = TokensField(source="output", required=False)
-    reasoningTokens = TokensField(source="reasoning", required=False)
-    usage = UsageField(required=False)
-    response = ResponseField(required=False)
-    variant = VariantField(required=False)
     occurredAt = OffsetDateTimeField(source="occurred_at", required=False)
     metadata = MetadataField(required=False)
     charge = StrictBoolean(
@@ -68,12 +53,11 @@ class ToldEvent(PlainFirst, WorkFields):
         return {"source": StrictChar(max_length=64), **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
-        require_one_way(attrs, counts)
+        attrs = super().validate(attrs)
         if "model" not in attrs and ("credits" not in attrs or "variant" in attrs):
             said = "Variants" if "credits" in attrs else "Tokens"
             raise serializers.ValidationError({"model": f"{said} need a model."})
-        return super().validate(attrs) | ({"tokens": Tokens(**counts)} if counts else {})
+        return attrs
 
 
 class Misread(NamedTuple):

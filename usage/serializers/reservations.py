@@ -31,13 +31,10 @@ from organizations.models import Organization
 from organizations.strict import StrictSerializer
 from usage.pricing import Tokens
 from usage.serializers.telling import (
-    TOKEN_CLASSES,
     MaxUnitsField,
-    ResponseField,
     TokensField,
-    UsageField,
     VariantField,
-    require_one_way,
+    WorkDone,
 )
 from usage.services import Decision, Denied
 
@@ -112,32 +109,22 @@ class Reserve(Ask):
     metadata = MetadataField(required=False)
 
 
-class Settle(StrictSerializer):
+class Settle(WorkDone):
     """What work cost: credits, or its tokens by class as its provider counts them, or `usage`: counts of any unit, wholes with their parts
     in; or `response`: what its provider said of it. `model` and `variant` are what really served it, where that is not what is held for."""
 
-    credits = CreditsField(required=False)
-    inputTokens = TokensField(source="input", required=False)
-    cachedInputTokens = TokensField(source="cached_input", required=False)
-    cacheWriteTokens = TokensField(source="cache_write", required=False)
-    outputTokens = TokensField(source="output", required=False)
-    reasoningTokens = TokensField(source="reasoning", required=False)
-    usage = UsageField(required=False)
-    response = ResponseField(required=False)
     model = StrictChar(max_length=80, required=False)
-    variant = VariantField(required=False)
     metadata = MetadataField(
         required=False,
         help_text='Merges over that of the reservation, key by key: `""` leaves a key out. A repeat says the same.',
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
-        require_one_way(attrs, counts)
-        missing = [n for n in ("input", "output") if n not in counts] if counts else []
-        if missing:
-            raise serializers.ValidationError({f"{name}Tokens": REQUIRED for name in missing})
-        return attrs | ({"tokens": Tokens(**counts)} if counts else {})
+        missing = {f"{name}Tokens": REQUIRED for name in ("input", "output") if name not in attrs}
+        attrs = super().validate(attrs)
+        if "tokens" in attrs and missing:
+            raise serializers.ValidationError(missing)
+        return attrs
 
 
 class Extend(StrictSerializer):

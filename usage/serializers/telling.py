@@ -9,7 +9,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from organizations.fields import StrictInteger
+from organizations.fields import CreditsField, StrictInteger
+from organizations.strict import StrictSerializer
 from usage import responses
 from usage.counts import BY_NAME, NAMES, exactly, missing_whole
 from usage.pricing import STANDARD, Count, Counts, Tokens
@@ -237,7 +238,29 @@ class VariantOrNull(VariantField):
         return super().to_representation(value) if value else None
 
 
-def require_one_way(attrs: dict[str, Any], counts: Mapping[str, int]) -> None:
+class WorkDone(StrictSerializer):
+    """What work that is done cost, told in one of four ways, and how it was served."""
+
+    credits = CreditsField(required=False)
+    inputTokens = TokensField(source="input", required=False)
+    cachedInputTokens = TokensField(source="cached_input", required=False)
+    cacheWriteTokens = TokensField(source="cache_write", required=False)
+    outputTokens = TokensField(source="output", required=False)
+    reasoningTokens = TokensField(source="reasoning", required=False)
+    usage = UsageField(required=False)
+    response = ResponseField(required=False)
+    variant = VariantField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        counts = {name: attrs.pop(name) for name in TOKEN_CLASSES if name in attrs}
+        _require_one_way(attrs, counts)
+        if counts:
+            attrs["tokens"] = Tokens(**counts)
+        valid: dict[str, Any] = super().validate(attrs)
+        return valid
+
+
+def _require_one_way(attrs: dict[str, Any], counts: Mapping[str, int]) -> None:
     """Refuse work that does not say once what it cost: in credits, tokens, counts by unit, or as its provider does. From here on what
     the provider says is counts by unit."""
     said = [name for name in ("credits", "usage", "response") if name in attrs]

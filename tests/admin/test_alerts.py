@@ -438,16 +438,19 @@ def badge(client: Client) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("days", "said"), [("0", "within a day"), ("1", "in a day"), ("12", "in 12 days")]
+    ("days", "said"),
+    [
+        ("0", "within a day"),
+        ("1", "in a day, at the earliest within a day"),
+        ("12", "in 12 days, at the earliest within a day"),
+    ],
 )
 def test_days_are_told_as_people_say_them(days: str, said: str) -> None:
     figures = {"left": "7.5", "aDay": "10.123456", "days": days, "earliestDays": "0"}
 
     sentence = alert_words.said(Alert(kind=Alert.Kind.DRY_SOON, figures=figures))
 
-    assert sentence == (
-        f"7.50 credits are left, likely none {said}, at the earliest within a day; 10.12 are used in a day."
-    )
+    assert sentence == (f"7.50 credits are left, likely none {said}; 10.12 are used in a day.")
 
 
 class TestRules:

@@ -24,8 +24,8 @@ SAID: Mapping[str, str] = {
     Kind.PERSON_NEAR_CAP: "{used} of the cap of {cap} credits is used this month",
     Kind.SHARED_NEAR_CAP: "{used} of the shared budget of {cap} credits is used this month",
     Kind.BUDGET: "{used} of a budget of {cap} credits is used this month, of which nobody is refused anything",
-    Kind.CAP_SOON: "{used} of the cap of {cap} credits is used; likely all of it {in_days}, at the earliest {in_earliestDays}; {aDay} are used in a day",
-    Kind.DRY_SOON: "{left} credits are left, likely none {in_days}, at the earliest {in_earliestDays}; {aDay} are used in a day",
+    Kind.CAP_SOON: "{used} of the cap of {cap} credits is used; likely all of it {when}; {aDay} are used in a day",
+    Kind.DRY_SOON: "{left} credits are left, likely none {when}; {aDay} are used in a day",
     Kind.IN_DEBT: "{debt} credits of debt",
     Kind.DEBT_GROWN: "the debt grew by {grownBy} credits within a day, to {debt}",
     Kind.REFUSALS: "refused {refused} times within a day, against {usualInADay} usually; mostly by: {most}",
@@ -35,8 +35,6 @@ SAID: Mapping[str, str] = {
     Kind.TASK_OFF: "nobody rings for it",
 }
 """Each kind in a sentence, with what was seen."""
-IN = "in_"
-"""Before the name of a figure that is days: as people say how far something is away."""
 _OF_AN_ORGANIZATION: Mapping[str, str] = {
     Kind.CAP_SOON: "settings",
     Kind.DEBT_GROWN: "money",
@@ -85,8 +83,8 @@ class _Figures(dict[str, str]):
     """The figures of an alert, of which amounts are written as in lists, to two decimals where that leaves something; what was not kept is a dash."""
 
     def __getitem__(self, name: str) -> str:
-        if name.startswith(IN):
-            return _in(super().get(name.removeprefix(IN)))
+        if name == "when":
+            return _when(super().get("days"), super().get("earliestDays"))
         text = super().get(name)
         if text is None:
             return "–"
@@ -98,6 +96,12 @@ class _Figures(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return self[name]
+
+
+def _when(likely: str | None, earliest: str | None) -> str:
+    """Return how far something likely is away, and how far at the least where that is something else."""
+    said = _in(likely)
+    return said if earliest in (None, likely) else f"{said}, at the earliest {_in(earliest)}"
 
 
 def _in(days: str | None) -> str:

@@ -750,6 +750,34 @@ class TestNoPrice:
         assert result["status"] == "rejected"
         assert result["reason"] == f"{model} has no price for {missing}"
 
+    @pytest.mark.parametrize(
+        ("prices", "usage", "sentence"),
+        [
+            ({"input_tokens": None}, {"inputTokens": 0}, "other has no price"),
+            (
+                {"input_tokens": 1, "requests": None},
+                {"inputTokens": 5},
+                "other has no price for requests",
+            ),
+        ],
+    )
+    def test_of_a_request_or_of_anything_is_never_free(
+        self, organization: Organization, prices: Any, usage: Any, sentence: str
+    ) -> None:
+        make_priced("other", prices)
+        backend = caller_of(organization)
+        rsv_id = hold(backend)
+
+        refused = settle(backend, rsv_id, model="other", usage=usage)
+        result = tell(backend, model="other", usage=usage)
+
+        assert error(refused) == (422, "NO_PRICE")
+        assert details(refused)["fields"] == {"usage": [sentence]}
+        assert (result["code"], result["reason"]) == ("NO_PRICE", sentence)
+        Organization.objects.filter(pk=organization.pk).update(byok=True)
+        own = hold(backend)
+        assert ok(settle(backend, own, model="other", usage=usage))["settledCredits"] == 0
+
     def test_does_not_stop_work_on_own_keys(self, organization: Organization) -> None:
         Organization.objects.filter(pk=organization.pk).update(byok=True)
         backend = caller_of(organization)

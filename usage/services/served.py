@@ -153,10 +153,10 @@ class Served:
         note = noted(self.naming, said)
         try:
             return self.cost(counts), note
-        except Unpriced:
+        except Unpriced as error:
             missing = self._unpriced(counts)
-            if not missing:
-                raise
+            if not missing:  # of a request, or of anything
+                raise self._no_price([error.unit]) from error
         filled, filling = self._filled(missing, counts, catalogue)
         return filled.cost(counts), noted(note, filling)
 
@@ -212,8 +212,8 @@ class Served:
         return replace(self, card=replace(self.card, prices=(*self.card.prices, *prices)))
 
     def _no_price(self, missing: list[str]) -> NoPrice:
-        named = " and ".join(NAMES[unit] for unit in missing)
-        return NoPrice(f"{self.model} has no price for {named}")
+        named = " and ".join(NAMES.get(unit, unit) for unit in missing)
+        return NoPrice(f"{self.model} has no price" + (f" for {named}" if named else ""))
 
 
 def noted(*sentences: str) -> str:

@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 PYTHON_LOCK = HERE.parents[1] / "requirements-clients.lock"
 NODE_FILES = ("package.json", "package-lock.json")
 OLDEST_NODE = 20
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 """How long one command may take."""
 
 

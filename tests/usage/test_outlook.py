@@ -187,11 +187,12 @@ def count(organization: Organization) -> int:
 class TestAgainstRealFlows:
     """Time goes on, by the product's own services, until work is refused."""
 
-    def test_the_range_holds_what_becomes_of_them(self) -> None:
+    @pytest.mark.parametrize("many", [4, pytest.param(12, marks=pytest.mark.slow)])
+    def test_the_range_holds_what_becomes_of_them(self, many: int) -> None:
         random = Random(5)
-        found = [outcome(KINDS[number % 4], random) for number in range(12)]
+        found = [outcome(KINDS[number % 4], random) for number in range(many)]
 
-        assert sum(found) >= 10
+        assert sum(found) >= many * 5 // 6
 
 
 def outcome(kind: str, random: Random) -> bool:

@@ -67,9 +67,10 @@ class TestToldEvent:
 
             assert read(told) == slowly(told), value
 
-    def test_reads_whole_pieces_of_work_as_its_fields_do(self) -> None:
+    @pytest.mark.parametrize("pieces", [600, pytest.param(3_000, marks=pytest.mark.slow)])
+    def test_reads_whole_pieces_of_work_as_its_fields_do(self, pieces: int) -> None:
         dice = Random(1)
-        for _ in range(3_000):
+        for _ in range(pieces):
             names = dice.sample(sorted(VALUES), dice.randint(0, 6))
             told = {name: dice.choice(VALUES[name][:6]) for name in names}
             told = dice.choice([{}, WHOLE, {"source": "s", "id": "1", "model": "m"}]) | told

@@ -23,8 +23,8 @@ from usage.services.wanting import Request
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FACES = 12
-"""Customers, each with terms and a past of its own."""
+FACES, FEW = 12, 5
+"""Customers, each with terms and a past of its own; and how many of them are asked outside of `make test-slow`."""
 QUESTIONS = 25
 """That each is asked."""
 
@@ -106,7 +106,10 @@ def undone(ask: Callable[[], Any]) -> Any:
             transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize("seed", range(FACES))
+@pytest.mark.parametrize(
+    "seed",
+    [*range(FEW), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(FEW, FACES))],
+)
 def test_answer_alike(seed: int) -> None:
     rng = random.Random(seed)
     p.make_models()

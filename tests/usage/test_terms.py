@@ -26,7 +26,7 @@ from tests.callers import clock as clock
 from tests.races.threads import together
 from tests.usage import people as p
 from tests.usage.test_terms_version import wait_for_a_waiter
-from usage.models import AIModel, Limit, Rate
+from usage.models import AIModel, Limit, Rate, Thresholds
 from usage.pricing import ImpossibleTokens, Tokens
 from usage.services import NotAllowed, controls, groups, limits, terms
 from usage.services.asking import ActorGone, Ask, Left, Work
@@ -68,6 +68,10 @@ def busy(organization: Organization) -> Work:
         resource_type="app",
         resource_id="a-1",
     )
+
+
+def numbers_of(thresholds: Thresholds) -> tuple[Decimal | None, Decimal | None]:
+    return thresholds.downgrade, thresholds.shutoff
 
 
 def caps(ask: Ask) -> list[Any]:
@@ -425,6 +429,27 @@ class TestKeptTerms:
 
 
 class TestBook:
+    def test_says_to_every_thread_that_there_are_no_thresholds(
+        self, organization: Organization
+    ) -> None:
+        """A reservation makes some that say nothing; another one must not meet them before they are made."""
+        made = Event()
+
+        def slowly(thresholds: Any, *args: Any, **fields: Any) -> None:
+            """Make some as Django does: what belongs to whom first, then the numbers."""
+            make(thresholds, *args, **fields)
+            numbers = {name: vars(thresholds).pop(name) for name in ("downgrade", "shutoff")}
+            made.wait(0.01)
+            vars(thresholds).update(numbers)
+
+        make = Thresholds.__init__
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Thresholds, "__init__", slowly)
+            book = terms.book_of(organization)
+            told = together(*[lambda: numbers_of(book.thresholds)] * 8)
+
+        assert told == [(None, None)] * 8
+
     def test_never_keeps_that_there_is_nobody(self, organization: Organization) -> None:
         book = terms.book_of(organization)
         id = uuid4()

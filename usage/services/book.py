@@ -76,15 +76,13 @@ class Book:
         self.wallet_id = wallet_id
         self.organization = organization
         """With whom it depends on, its default profile and its thresholds."""
+        found = getattr(organization, "thresholds", None)
+        self.thresholds: Thresholds = found or Thresholds(organization=organization)
+        """Those that it has, or some that say nothing: made now, for threads that share it would find beside the organization what another one has
+        half made."""
         self.config = config
         self._catalogue = catalogue
         self._customer = customer
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Those that it has, or some that say nothing."""
-        found = getattr(self.organization, "thresholds", None)
-        return found or Thresholds(organization=self.organization)
 
     def is_current(self) -> bool:
         """Whether nothing was changed since it was read: one look at the database."""

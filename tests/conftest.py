@@ -16,7 +16,7 @@ from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
 from config import embedded
-from tests import asking, database
+from tests import asking, database, sessions
 from tests.books import MARKER as BROKEN_BOOKS
 from tests.books import books as books
 from tests.books import prepare, uses_the_database
@@ -111,6 +111,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         patch.setattr(TransactionTestCase, "_should_reload_connections", lambda self: False)
         yield
     with django_db_blocker.unblock():
+        sessions.close_idle()
         database.stop_emptying()
         database.remove(name)
 

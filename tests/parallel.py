@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from threading import Barrier
 from typing import TypeVar
 
-from django.db import connection, connections
+from django.db import connection
 
 from organizations.models import Organization
+from tests.sessions import own_session
 
 Result = TypeVar("Result")
 
@@ -19,10 +20,8 @@ def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
 
     def run(number: int) -> Result:
         start.wait()
-        try:
+        with own_session():
             return act(number)
-        finally:
-            connections.close_all()
 
     with ThreadPoolExecutor(times) as pool:
         return list(pool.map(run, range(times)))

@@ -1,5 +1,6 @@
 """What races have in common: they are decided by who comes first, and never by how busy the machine is."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,15 @@ def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     options = connection.settings_dict["OPTIONS"]
     patient = options["options"].replace("=5s", "=60s").replace("=15s", "=60s")
     monkeypatch.setitem(options, "options", patient)
-    connection.close()
+    # This session goes on, and is what it was after the test: another one would plan everything anew.
+    for name, value in re.findall(r"-c (\w+)=(\w+)", patient):
+        _set(name, value)
+    session = connection.connection
     yield
-    connection.close()
+    if connection.connection is not session:
+        connection.close()
+
+
+def _set(name: str, value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, %s, false)", [name, value])

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from threading import Barrier
 from typing import TypeVar
 
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 
 from organizations import gates
+from tests.sessions import own_session
 
 Kind = TypeVar("Kind")
 PATIENCE_SECONDS = 60.0
@@ -63,7 +64,9 @@ def of(kind: type[Kind], outcomes: Iterable[object]) -> list[Kind]:
 
 def _thread(stack: ExitStack) -> ThreadPoolExecutor:
     thread = stack.enter_context(ThreadPoolExecutor(1))
-    stack.callback(thread.submit, connections.close_all)
+    session = own_session()
+    thread.submit(session.__enter__).result()
+    stack.callback(thread.submit, session.__exit__, None, None, None)
     thread.submit(_connect).result()
     return thread
 

@@ -122,7 +122,7 @@ def _ask(port: int, secret: str) -> Kept:
     kept: Kept = {name: [] for name in NAMES}
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-    body = json.dumps({"estimatedCredits": 0.5, "expiresInSeconds": 60})
+    body = json.dumps({"estimatedCredits": 0.5, "expiresInSeconds": 3600})
     for _ in range(ASKED):
         kept["healthz"].append(_timed(line, "GET", "/healthz", None, {}))
         path = "/api/v1/usage/reservations"

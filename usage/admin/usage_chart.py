@@ -24,6 +24,8 @@ class By(NamedTuple):
     title: str
     dimensions: Sequence[Dimension]
     names: Callable[[Sequence[Key]], Mapping[Key, str]]
+    are_few: bool = False
+    """Whether all of them are read day by day: then no report asks before who used most."""
 
 
 class Span(NamedTuple):
@@ -86,21 +88,31 @@ def _series(organization: Organization, by: By, span: Span) -> tuple[list[Series
     """Return what those that used most used each day, and what all used."""
     first, last = span.first, span.last
     dimensions = by.dimensions
-    most = rollups.report(organization, *dimensions, first_day=first, last_day=last, limit=MOST)
-    keys = [tuple(row[name] for name in dimensions) for row in most]
-    only: dict[Dimension, list[Any]] = {
-        name: [key[n] for key in keys] for n, name in enumerate(dimensions)
-    }
+    only: dict[Dimension, list[Any]] | None = None
+    if not by.are_few:
+        most = rollups.report(organization, *dimensions, first_day=first, last_day=last, limit=MOST)
+        keys = [tuple(row[name] for name in dimensions) for row in most]
+        only = {name: [key[n] for key in keys] for n, name in enumerate(dimensions)}
     rows = rollups.report(
         organization, "day", *dimensions, first_day=first, last_day=last, only=only
     )
     used = {(row["day"], *(row[name] for name in dimensions)): row["credits"] for row in rows}
+    if by.are_few:
+        keys = _largest(used)
     days = _days(span)
     names = by.names(keys)
     series = [Series(names[key], [used.get((day, *key), ZERO) for day in days]) for key in keys]
     of_all = rollups.report(organization, "day", first_day=first, last_day=last)
     total = {row["day"]: row["credits"] for row in of_all}
     return series, [total.get(day, ZERO) for day in days]
+
+
+def _largest(used: Mapping[Key, Decimal]) -> list[Key]:
+    """Return the keys of which most was used, by what was used of each on each day."""
+    sums: dict[Key, Decimal] = {}
+    for (_, *key), credits in used.items():
+        sums[tuple(key)] = sums.get(tuple(key), ZERO) + credits
+    return sorted(sums, key=lambda key: (-sums[key], str(key)))[:MOST]
 
 
 def _days(span: Span) -> list[date]:
@@ -122,7 +134,7 @@ def _apps(keys: Sequence[Key]) -> dict[Key, str]:
 
 
 BY: Mapping[str, By] = {
-    "model": By("By model", ("model_id",), _models),
+    "model": By("By model", ("model_id",), _models, are_few=True),
     "person": By("By person", ("actor_id",), _people),
     "app": By("By app", ("resource_type", "resource_id"), _apps),
 }

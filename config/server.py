@@ -27,10 +27,10 @@ from config.wsgi import application as django
 
 THREADS = 16
 """Of one process, for the API: they wait for the database, and for nothing else."""
-CONSOLE_THREADS = 2
-"""And for the pages of the admin: however slow these are, the API has its own. Two, since a page computes most of its time, which more of them
-at once would not shorten: each would only make requests of the API wait longer for their turn. As many connections are open at most as there are
-threads of all kinds."""
+CONSOLE_THREADS = 1
+"""And for the pages of the admin: however slow these are, the API has its own. One, since a page computes most of its time, which more of them
+at once would not shorten: each would only make requests of the API wait longer for their turn. Another process has another. As many connections
+are open at most as there are threads of all kinds."""
 FILE_THREADS = 1
 """And for its files, some of which take minutes: they keep each other waiting, and no page."""
 TURN_SECONDS = 0.001

@@ -129,7 +129,6 @@ class IdempotencyKeyAdmin(PublicIdSearch, ViewOnlyAdmin):
     exported = False  # answers of a day, some with secrets in them
 
     list_display = ("key", "owner", "organization_link", "status_code", "created_at")
-    list_filter = ("status_code",)
     list_select_related = ("organization",)
     ordering = ("-id",)
     search_fields = ("key", "organization__name")

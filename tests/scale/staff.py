@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from axes.models import AccessAttempt, AccessFailureLog
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 
 from credits.models import Rehearsal, RehearsedRenewal
 from organizations.models import (
@@ -124,10 +124,13 @@ def _of_prices(*, now: datetime) -> None:
 
 
 def _of_logins(*, now: datetime) -> None:
-    """Let somebody mistake their password."""
-    who = {"username": "ben", "ip_address": "192.0.2.7", "attempt_time": now - HOUR}
+    """Let somebody mistake their password, and then come in."""
+    who = {"username": "ben", "ip_address": "192.0.2.7"}
     AccessAttempt.objects.create(failures_since_start=1, **who)
     AccessFailureLog.objects.create(**who)
+    AccessLog.objects.create(**who)
+    # The next login of anybody forgets what is fifteen minutes old.
+    AccessAttempt.objects.update(attempt_time=now + DAY)
 
 
 def concern(organization: Organization, ada: Actor, about: Apart, *, now: datetime) -> None:

@@ -34,7 +34,8 @@ are open at most as there are threads of all kinds."""
 FILE_THREADS = 1
 """And for its files, some of which take minutes: they keep each other waiting, and no page."""
 TURN_SECONDS = 0.001
-"""After how long a thread that computes lets another one do so, where Python's usual five milliseconds are as long as a request of the API takes."""
+"""After how long a page that computes lets a request of the API do so: Python's usual five milliseconds are as long as one takes. Only while there
+is a page, for turns cost something, too."""
 CONSOLE = "/admin/"
 FILES = ("/export/", "/csv/", ".csv")
 """How the addresses of files end there."""
@@ -87,16 +88,15 @@ class Server:
         self._console = ThreadPoolExecutor(CONSOLE_THREADS, thread_name_prefix="console")
         self._files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
         self._slow: Counter[str] = Counter()
+        self._pages, self._usual_turn = 0, sys.getswitchinterval()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for locks no longer than a request may: nothing is connected yet. Let no line of the log say which line of the code wrote it:
         nobody reads that, and finding it out takes longer than the line. And look for garbage less often, and never in what is there from
-        the start: that it is looked for in the middle of a batch of events takes a fifth of its time. Let no page that computes keep a request
-        of the API waiting for its turn."""
+        the start: that it is looked for in the middle of a batch of events takes a fifth of its time."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE)
-        sys.setswitchinterval(TURN_SECONDS)
         logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
         logging._srcfile = None
         options = settings.DATABASES["default"]["OPTIONS"]
@@ -111,11 +111,14 @@ class Server:
             environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
         if 0 < (body.announced or 0) <= SMALL_BYTES:
             body.expect()
+        is_page = environ["PATH_INFO"].startswith(CONSOLE)
         threads = self._threads_for(environ["PATH_INFO"])
-        answer = await loop.run_in_executor(threads, answer_to, environ)
+        with self._short_turns() if is_page else nullcontext():
+            answer = await loop.run_in_executor(threads, answer_to, environ)
         if answer is None:
             await self._wait_for(body, environ)
-            answer = await loop.run_in_executor(threads, answer_to, environ)
+            with self._short_turns() if is_page else nullcontext():
+                answer = await loop.run_in_executor(threads, answer_to, environ)
         assert answer is not None  # its body is here, or refused
         with answer.file or nullcontext():
             await _send(protocol, answer, is_last=not body.is_over)
@@ -126,6 +129,18 @@ class Server:
         if not path.startswith(CONSOLE):
             return self._threads
         return self._files if path.endswith(FILES) else self._console
+
+    @contextmanager
+    def _short_turns(self) -> Iterator[None]:
+        """Let requests of the API take their turns soon while a page is made."""
+        self._pages += 1
+        sys.setswitchinterval(TURN_SECONDS)
+        try:
+            yield
+        finally:
+            self._pages -= 1
+            if not self._pages:
+                sys.setswitchinterval(self._usual_turn)
 
     async def _wait_for(self, body: Body, environ: dict[str, Any]) -> None:
         with self._place(environ.get("CALLER", "")) as is_free:

@@ -1,6 +1,7 @@
 """The server through its socket: who sends slowly, half, or twice keeps nobody waiting and moves nothing."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Self
 import pytest
 
 from config import bodies, server
-from config.server import SLOW_BODIES, THREADS
+from config.server import SLOW_BODIES, THREADS, TURN_SECONDS, Server
 from credits.models import Reservation
 from organizations.models import ApiKey, Organization
 from organizations.scopes import ORG_ADMIN
@@ -422,3 +423,15 @@ class TestAnswers:
         head = f"POST {HOLDS} HTTP/1.1\r\n{HEAD}{secret}\r\nContent-Length: {len(HOLD)}\r\n\r\n"
 
         assert (first, line.send(head + HOLD).answer().status) == (201, 201)
+
+
+class TestTurns:
+    def test_are_short_while_a_page_is_made(self) -> None:
+        server, usual = Server(), sys.getswitchinterval()
+
+        with server._short_turns():
+            with server._short_turns():
+                assert sys.getswitchinterval() == pytest.approx(TURN_SECONDS)
+            assert sys.getswitchinterval() == pytest.approx(TURN_SECONDS)
+
+        assert sys.getswitchinterval() == pytest.approx(usual) != TURN_SECONDS

@@ -65,7 +65,7 @@ class Claim:
         self._places, self._counted_in = known.places, None if self._counted_before else counted_in
         self._asks = [known.key.id, *known.told]
         if self._counted_in:
-            portion = portions.size_of(self._counted_in)
+            portion = portions.next_of(known.key.id, self._counted_in, now=now)
             self._asks = [self._counted_in, *self._asks, now, portion]
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> statements.Row | None:
@@ -90,7 +90,7 @@ class Claim:
         if self._counted_in is None or bucket is None:
             return None
         count = Count(bucket, counted, ends_at, passes)
-        portions.keep(self.key.id, self._counted_in, count, left=taken - 1, lasts=lasts)
+        portions.keep(self.key.id, self._counted_in, count, size=taken, lasts=lasts)
         return count._replace(counted=counted - max(0, taken - 1))
 
 

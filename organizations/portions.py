@@ -1,8 +1,8 @@
 """Requests that were counted ahead of time: a portion of what a key may ask, taken by one statement and used up by the process that took it.
 
-What a process does not use of a portion is lost when the window ends. So a portion is a thousandth of what passes in the smallest
+What a process does not use of a portion is lost when the window ends. So a portion is a thousandth at most of what passes in the smallest
 bucket: a caller at its limit may miss so much for each process, and never gets one request more. Where fewer than two thousand pass, each
-request is counted by itself.
+request is counted by itself. And each portion is twice the one before it in its window, from one request on: who asks seldom takes none.
 """
 
 import json
@@ -35,13 +35,14 @@ class Count(NamedTuple):
 class _Portion:
     """What is left of what was counted together."""
 
-    def __init__(self, count: Count, left: int, lasts: datetime) -> None:
-        self.count, self.left, self.lasts = count, left, lasts
+    def __init__(self, count: Count, size: int, lasts: datetime) -> None:
+        self.count, self.size, self.lasts = count, size, lasts
+        self.left = size - 1
 
 
 @lru_cache(maxsize=100)
-def size_of(buckets: str) -> int:
-    """Return how many requests are counted at once in these buckets.
+def most_of(buckets: str) -> int:
+    """Return how many requests are counted at once in these buckets at most.
 
     :param buckets: as JSON, by tier
     """
@@ -49,14 +50,21 @@ def size_of(buckets: str) -> int:
     return max(1, min(MOST, most // OF_ALL))
 
 
-def keep(key_id: UUID, buckets: str, count: Count, *, left: int, lasts: datetime) -> None:
-    """Keep what is left of a portion, for the next requests with this key that are counted in these buckets.
+def next_of(key_id: UUID, buckets: str, *, now: datetime) -> int:
+    """Return how many requests with a key are to be counted at once now: twice as many as the last time, if that is in the same window."""
+    most = most_of(buckets)
+    last: _Portion | None = _portions.get((key_id, buckets), None) if most > 1 else None
+    return min(most, 2 * last.size) if last is not None and last.lasts > now else 1
+
+
+def keep(key_id: UUID, buckets: str, count: Count, *, size: int, lasts: datetime) -> None:
+    """Keep what is left of a portion of which one request is used, for the next ones with this key that are counted in these buckets.
 
     :param count: how often was asked, all of the portion included
     :param lasts: when the first of the windows ends, by the clock of the doors
     """
-    if left > 0:
-        _portions.put((key_id, buckets), _Portion(count, left, lasts))
+    if most_of(buckets) > 1:
+        _portions.put((key_id, buckets), _Portion(count, max(1, size), lasts))
 
 
 def take(key_id: UUID, buckets: str, *, now: datetime) -> Count | None:

@@ -469,27 +469,29 @@ class TestPortions:
         name = f"request-path/{key.id.hex}"
         counted, remaining = [], []
 
-        for _ in range(13):
+        for _ in range(19):
             answer = caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
             counted.append(RateCount.objects.get(name=name).count)
             remaining.append(int(answer["X-RateLimit-Remaining"]))
 
-        # The first one looks up its key.
-        assert counted == [1, *[11] * 10, *[21] * 2]
-        assert remaining == list(range(9_999, 9_986, -1))
+        # The first one looks up its key; then portions of 1, 2, 4, 8 and, as often as it takes, 10.
+        assert counted == [1, 2, *[4] * 2, *[8] * 4, *[16] * 8, *[26] * 3]
+        assert remaining == list(range(9_999, 9_980, -1))
 
     def test_are_not_taken_where_there_is_no_room_for_them(self, acme: Organization) -> None:
         key, text = key_of(acme, tier="standard")
         caller = client(text)
         caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
-        RateCount.objects.filter(name=f"request-path/{key.id.hex}").update(count=9_996)
+        caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
+        RateCount.objects.filter(name=f"request-path/{key.id.hex}").update(count=9_997)
 
         answers = [
             caller.post("/api/v1/usage/check", {"estimatedCredits": 1})["X-RateLimit-Remaining"]
-            for _ in range(6)
+            for _ in range(5)
         ]
 
-        assert answers == ["3", "2", "1", "0", "0", "0"]
+        # A portion of two has room, one of four has not.
+        assert answers == ["2", "1", "0", "0", "0"]
         assert caller.post("/api/v1/usage/check", {"estimatedCredits": 1}).status_code == 429
 
     def test_let_exactly_as_many_pass(self) -> None:
@@ -510,9 +512,11 @@ class TestPortions:
         ends_at = now + timedelta(seconds=60)
         key, buckets = uuid4(), json.dumps({"standard": [{"most": 10_000}]})
 
-        portions.keep(key, buckets, Count(0, 10, ends_at, passes=True), left=9, lasts=ends_at)
+        portions.keep(key, buckets, Count(0, 10, ends_at, passes=True), size=10, lasts=ends_at)
 
         assert portions.take(key, buckets, now=ends_at) is None
+        assert portions.next_of(key, buckets, now=ends_at) == 1
+        assert portions.next_of(key, buckets, now=now) == 10
         assert portions.take(uuid4(), buckets, now=now) is None
         before = ends_at - timedelta(microseconds=1)
         assert portions.take(key, buckets, now=before) == Count(0, 2, ends_at, passes=True)
@@ -522,7 +526,7 @@ class TestPortions:
         [([60], 1), ([1_999], 1), ([2_000, 6_000], 2), ([49_999], 49), ([10**9, 3 * 10**9], 50)],
     )
     def test_are_a_thousandth_of_the_smallest_bucket(self, most: list[int], size: int) -> None:
-        assert portions.size_of(json.dumps({"standard": [{"most": each} for each in most]})) == size
+        assert portions.most_of(json.dumps({"standard": [{"most": each} for each in most]})) == size
 
 
 def taken_until_full(buckets: str, *, portion: int) -> int:

@@ -1,12 +1,14 @@
 """Sessions of threads: of one thread at a time, and as new ones for the next."""
 
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 from django.db import OperationalError, connection
 
 from tests.parallel import at_once
 
+PATIENCE_SECONDS = 60
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -22,7 +24,15 @@ def process(_: int = 0) -> str:
 
 class TestOwnSession:
     def test_belongs_to_one_thread(self) -> None:
-        assert len({process(), *at_once(4, process)}) == 5
+        all_have_one = Barrier(4)
+
+        def process_of_its_own(_: int) -> str:
+            number = process()
+            # Who were done sooner would leave theirs to who begin later.
+            all_have_one.wait(PATIENCE_SECONDS)
+            return number
+
+        assert len({process(), *at_once(4, process_of_its_own)}) == 5
 
     def test_goes_on_as_a_new_one(self) -> None:
         def change(_: int) -> str:

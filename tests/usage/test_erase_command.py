@@ -45,6 +45,15 @@ class TestErasePerson:
         assert said.count("is erased") == 2
         assert list(Actor.objects.exclude(name=Actor.ERASED)) == [other]
 
+    def test_leaves_everybody_else_alone(self) -> None:
+        acme = f.make_organization()
+        actor = make_actor(acme, "Quintessa", email=NAMES[1])
+        others = [make_actor(acme, "Other", email=email) for email in ("", "nobody")]
+
+        say(actor.public_id, yes=True)
+
+        assert list(Actor.objects.exclude(name=Actor.ERASED).order_by("id")) == others
+
     def test_only_shows_them_in_a_dry_run(self) -> None:
         actor = make_actor(f.make_organization("Acme"), "Quintessa", email=NAMES[1])
 

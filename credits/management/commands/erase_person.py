@@ -77,7 +77,10 @@ def _people(named: Sequence[str], email: str | None) -> QuerySet[Actor]:
     unknown = [text for text, id in wanted.items() if id not in known]
     if unknown:
         raise CommandError(f"nobody is {', '.join(unknown)}")
-    return Actor.objects.filter(Q(id__in=known) | Q(email__iexact=email or "nobody"))
+    meant = Q(id__in=known)
+    if email:
+        meant |= Q(email__iexact=email)
+    return Actor.objects.filter(meant)
 
 
 def _line(actor: Actor) -> str:

@@ -46,6 +46,7 @@ def resolve(work: Work, organization: Organization | None, *, now: datetime) -> 
     open_failures(work).filter(organization=organization).update(resolved_at=now)
 
 
+@transaction.atomic
 def note_failure(
     work: Work,
     job: Job,
@@ -55,21 +56,9 @@ def note_failure(
     *,
     now: datetime,
 ) -> None:
+    """Keep that work failed for an organization, and say in the log why."""
     who = organization.public_id if organization else "the whole database"
     logger.error("%s failed for %s", work.kind, who, exc_info=error)
-    _record(work, job, lease, organization, error, now=now)
-
-
-@transaction.atomic
-def _record(
-    work: Work,
-    job: Job,
-    lease: Lease,
-    organization: Organization | None,
-    error: Exception,
-    *,
-    now: datetime,
-) -> None:
     failure = open_failures(work).filter(organization=organization).first() or Failure(
         kind=work.kind, organization=organization, attempts=0, first_failed_at=now
     )

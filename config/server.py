@@ -111,24 +111,26 @@ class Server:
             environ["CONTENT_LENGTH"] = str(LONGEST_BYTES)
         if 0 < (body.announced or 0) <= SMALL_BYTES:
             body.expect()
-        is_page = environ["PATH_INFO"].startswith(CONSOLE)
-        threads = self._threads_for(environ["PATH_INFO"])
-        with self._short_turns() if is_page else nullcontext():
-            answer = await loop.run_in_executor(threads, answer_to, environ)
+        answer = await self._answered(loop, environ)
         if answer is None:
             await self._wait_for(body, environ)
-            with self._short_turns() if is_page else nullcontext():
-                answer = await loop.run_in_executor(threads, answer_to, environ)
+            answer = await self._answered(loop, environ)
         assert answer is not None  # its body is here, or refused
         with answer.file or nullcontext():
             await _send(protocol, answer, is_last=not body.is_over)
         if not body.is_over:
             await body.throw_away(LINGER_BYTES, LINGER_SECONDS)
 
-    def _threads_for(self, path: str) -> ThreadPoolExecutor:
+    async def _answered(
+        self, loop: asyncio.AbstractEventLoop, environ: dict[str, Any]
+    ) -> Answer | None:
+        """Answer in a thread of the API, of the pages, or of the files."""
+        path = environ["PATH_INFO"]
         if not path.startswith(CONSOLE):
-            return self._threads
-        return self._files if path.endswith(FILES) else self._console
+            return await loop.run_in_executor(self._threads, answer_to, environ)
+        threads = self._files if path.endswith(FILES) else self._console
+        with self._short_turns():
+            return await loop.run_in_executor(threads, answer_to, environ)
 
     @contextmanager
     def _short_turns(self) -> Iterator[None]:

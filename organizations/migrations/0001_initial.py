@@ -181,6 +181,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('near_cap_percent', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='near a cap, percent')),
+                ('cap_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='cap reached within, days')),
                 ('dry_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='dry within, days')),
                 ('debt_above', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True)),
                 ('debt_growth', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True, verbose_name='debt grown by, in a day')),
@@ -189,7 +190,7 @@ class Migration(migrations.Migration):
                 ('organization', models.OneToOneField(blank=True, help_text='Empty: for everybody.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alert_rule', to='organizations.organization')),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('organization__isnull', True)), fields=('organization',), name='alertrule_one_for_everybody', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('debt_above__gte', 0), ('debt_growth__gt', 0), ('dry_within_days__gte', 1), ('dry_within_days__lte', 90), ('near_cap_percent__gte', 1), ('near_cap_percent__lte', 100), ('refusals_at_least__gte', 1), ('refusals_factor__gte', 1)), name='alertrule_numbers_make_sense')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('organization__isnull', True)), fields=('organization',), name='alertrule_one_for_everybody', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('cap_within_days__gte', 1), ('cap_within_days__lte', 90), ('debt_above__gte', 0), ('debt_growth__gt', 0), ('dry_within_days__gte', 1), ('dry_within_days__lte', 90), ('near_cap_percent__gte', 1), ('near_cap_percent__lte', 100), ('refusals_at_least__gte', 1), ('refusals_factor__gte', 1)), name='alertrule_numbers_make_sense')],
             },
         ),
         migrations.CreateModel(
@@ -227,6 +228,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('history_why', models.CharField(blank=True, db_default='', default=organizations.history.why, max_length=300)),
                 ('near_cap_percent', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='near a cap, percent')),
+                ('cap_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='cap reached within, days')),
                 ('dry_within_days', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='dry within, days')),
                 ('debt_above', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True)),
                 ('debt_growth', models.DecimalField(blank=True, decimal_places=6, max_digits=24, null=True, verbose_name='debt grown by, in a day')),
@@ -588,7 +590,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.UUIDField(default=organizations.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('near_cap', 'near the cap'), ('person_near_cap', 'person near the cap'), ('shared_near_cap', 'shared budget near the cap'), ('budget', 'budget warning'), ('dry_soon', 'dry soon'), ('in_debt', 'in debt'), ('debt_grown', 'debt grown'), ('refusals', 'refused more than usual'), ('job_failed', 'work left to staff'), ('findings', 'findings of an audit'), ('task_late', 'task late'), ('task_off', 'task switched off')], max_length=20)),
+                ('kind', models.CharField(choices=[('near_cap', 'near the cap'), ('person_near_cap', 'person near the cap'), ('shared_near_cap', 'shared budget near the cap'), ('budget', 'budget warning'), ('cap_soon', 'cap reached soon'), ('dry_soon', 'dry soon'), ('in_debt', 'in debt'), ('debt_grown', 'debt grown'), ('refusals', 'refused more than usual'), ('job_failed', 'work left to staff'), ('findings', 'findings of an audit'), ('task_late', 'task late'), ('task_off', 'task switched off')], max_length=20)),
                 ('severity', models.PositiveSmallIntegerField(choices=[(1, 'Warning'), (2, 'Critical')])),
                 ('subject', models.CharField(default='', max_length=200)),
                 ('level', models.PositiveIntegerField(default=0)),

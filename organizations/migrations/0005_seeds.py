@@ -30,6 +30,7 @@ PROFILES = [
 # From where on Purser alerts, of everybody who has no rule of their own.
 ALERTS = {
     "near_cap_percent": 80,
+    "cap_within_days": 7,
     "dry_within_days": 7,
     "debt_above": 0,
     "debt_growth": 500,

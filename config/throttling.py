@@ -2,8 +2,7 @@
 
 Counters live in Redis when there is one, else in an unlogged table, so that all workers share them; and in each worker's memory while
 neither answers. A counter is one atomic step, so 60 a minute are 60, however many come at once. In the table a request is counted by the
-statement that looks up its key (organizations/authentication.py); where thousands may come in a minute, a thousandth of them at once, for
-those that come next (organizations/portions.py).
+statement that looks up its key (organizations/authentication.py).
 """
 
 import json
@@ -28,8 +27,8 @@ from rest_framework.throttling import BaseThrottle
 from config.lockout import address_of
 from organizations import authentication, clock, statements
 from organizations.authentication import Principal
+from organizations.claims import Count
 from organizations.models import ApiKey
-from organizations.portions import Count
 
 PER_MINUTE: dict[str, dict[str, int]] = {
     "standard": {"read-light": 120, "write-light": 60, "long-running": 20},
@@ -312,7 +311,7 @@ def _redis(url: str) -> RedisStorage:
 def _hit_table(limit: int, seconds: int, name: str) -> Hit:
     """Count one request in the table, in one statement; the first one after the end begins a new minute."""
     bucket = json.dumps([{"name": name, "most": limit, "seconds": seconds}])
-    sql = "SELECT counted, ends, passes FROM organizations_count_2(%s, NULL, NULL, %s, 1)"
+    sql = "SELECT counted, ends, passes FROM organizations_count_1(%s, NULL, NULL, %s)"
     row = statements.read_one(sql, [bucket, clock.now()])
     assert row is not None
     counted, ends_at, passes = row

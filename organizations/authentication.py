@@ -15,10 +15,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from organizations import claims, clock, scopes, statements, tokens
-from organizations.claims import LAST_USED_EVERY, Buckets, Claim
+from organizations.claims import LAST_USED_EVERY, Buckets, Claim, Count
 from organizations.key_rows import COLUMNS, TABLES, TOLD, TOLD_COLUMNS, key_of
 from organizations.models import ApiKey, Organization, RateCount
-from organizations.portions import Count
 
 PRUNE_BATCH = 5_000
 BUCKETS = "purser.buckets"
@@ -161,8 +160,8 @@ _FIRST_COLUMN = _FIRST_TOLD + TOLD_COLUMNS
 _LOOK_UP = f"""
 SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, {TOLD}, {COLUMNS}
 FROM {TABLES}
-CROSS JOIN LATERAL organizations_count_2(
-    CASE WHEN k.secret_hash = ANY(%s::bytea[]) THEN %s::jsonb -> k.rate_limit_tier END, k.id, o.id, %s, 1
+CROSS JOIN LATERAL organizations_count_1(
+    CASE WHEN k.secret_hash = ANY(%s::bytea[]) THEN %s::jsonb -> k.rate_limit_tier END, k.id, o.id, %s
 ) asked
 WHERE k.id = %s AND k.env = %s AND o.status <> 'archived' AND actor.active IS NOT FALSE
     AND (k.revoked_at IS NULL OR k.revoked_at > %s)

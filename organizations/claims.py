@@ -12,10 +12,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from organizations import clock, portions, statements, tokens
+from organizations import clock, statements, tokens
 from organizations.key_rows import same, there
 from organizations.models import ApiKey
-from organizations.portions import Count
 from organizations.recent import Recent
 
 KEPT = 20_000
@@ -23,7 +22,7 @@ KEPT = 20_000
 LAST_USED_EVERY = timedelta(minutes=1)
 """How often it is noted that a key is used: by a request that looks it up."""
 
-_FIRST_COLUMN = 8
+_FIRST_COLUMN = 6
 
 
 Buckets = Callable[..., str | None]
@@ -33,6 +32,16 @@ where nobody is counted."""
 
 class KeyDiffers(Exception):
     """A key, or whose it is, is not what it was when it was kept; or it was not asked about yet."""
+
+
+class Count(NamedTuple):
+    """How often was asked: in the bucket that is full, or else in the first."""
+
+    bucket: int
+    """Its place in the list of the key's tier."""
+    counted: int
+    ends_at: datetime
+    passes: bool
 
 
 class Known(NamedTuple):
@@ -61,12 +70,9 @@ class Claim:
         self.counted: Count | None = None
         """How often was asked; known once it is open."""
         counted_in = buckets(known.key.rate_limit_tier)
-        self._counted_before = counted_in and portions.take(known.key.id, counted_in, now=now)
-        self._places, self._counted_in = known.places, None if self._counted_before else counted_in
-        self._asks = [known.key.id, *known.told]
-        if self._counted_in:
-            portion = portions.next_of(known.key.id, self._counted_in, now=now)
-            self._asks = [self._counted_in, *self._asks, now, portion]
+        self._places, self._is_counted = known.places, counted_in is not None
+        counts = [counted_in] if self._is_counted else []
+        self._asks = [*counts, known.key.id, *known.told, *([now] if counts else [])]
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> statements.Row | None:
         """Send a statement that only reads, together with the question whether the key still is what it was, and return its first row, or None:
@@ -75,23 +81,15 @@ class Claim:
         :raises KeyDiffers: if it is not; then nothing was counted
         """
         since = clock.seconds_counted()
-        opening = _opening(sql, self._places, self._counted_in is not None)
+        opening = _opening(sql, self._places, self._is_counted)
         row = statements.read_one(opening, [*self._asks, *params])
         if row is None:
             raise KeyDiffers
         clock.heard(row[0], since=since)
         self.is_open = True
-        self.counted = self._counted_before or self._count(*row[1 : _FIRST_COLUMN - 1])
+        if row[1] is not None:
+            self.counted = Count(*row[1 : _FIRST_COLUMN - 1])
         return row[_FIRST_COLUMN:] if row[_FIRST_COLUMN - 1] else None
-
-    def _count(self, *told: Any) -> Count | None:
-        """Return how often was asked, and keep what was counted for others."""
-        bucket, counted, ends_at, passes, taken, lasts = told
-        if self._counted_in is None or bucket is None:
-            return None
-        count = Count(bucket, counted, ends_at, passes)
-        portions.keep(self.key.id, self._counted_in, count, size=taken, lasts=lasts)
-        return count._replace(counted=counted - max(0, taken - 1))
 
 
 def keep(key: ApiKey, told: Sequence[str], *, noted_at: datetime) -> None:
@@ -120,14 +118,14 @@ def _opening(sql: str, places: tuple[int, ...], is_counted: bool) -> str:
     """Return a statement that first compares a key and counts the request: what is the same is found before the rest is asked, which takes its
     parameters from there."""
     buckets = "%s::jsonb -> k.rate_limit_tier" if is_counted else "NULL"
-    count = "organizations_count_2(same.buckets, same.id, same.organization_id, %s, %s)"
+    count = "organizations_count_1(same.buckets, same.id, same.organization_id, %s)"
     return f"""
-SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, asked.taken, asked.lasts, answer.*
+SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, answer.*
 FROM (SELECT k.id, o.id AS organization_id, {buckets} AS buckets {same(places)} OFFSET 0) same
 CROSS JOIN LATERAL {count if is_counted else _NOT_COUNTED} asked
 LEFT JOIN LATERAL (SELECT true, found.* FROM ({sql}) found WHERE asked.passes IS NOT FALSE OFFSET 0) answer ON true
 """
 
 
-_NOT_COUNTED = "(SELECT NULL AS told, NULL AS counted, NULL AS ends, NULL::boolean AS passes, NULL AS taken, NULL AS lasts)"
+_NOT_COUNTED = "(SELECT NULL AS told, NULL AS counted, NULL AS ends, NULL::boolean AS passes)"
 _kept: Recent[UUID, Known] = Recent(KEPT)

@@ -10,10 +10,9 @@ from django.db import migrations
 
 FUNCTIONS = [
     # How requests are counted, in the statement that looks up their key. Each bucket is a line of `organizations_ratecount`: the first
-    # request after its end begins it anew.
-    "organizations_buckets_1",
-    "organizations_have_room_1",
-    "organizations_count_2",
+    # request after its end begins it anew. They are counted in their order up to the one that is full, so that who is refused uses up
+    # nothing behind it. Told is the full one, or else the first.
+    "organizations_count_1",
     # The statements that hold and settle mind the idempotency key themselves: looking for an answer, and storing one.
     "organizations_answer_1",
     "organizations_remember_1",

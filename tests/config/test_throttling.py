@@ -1,6 +1,5 @@
 """Sixty a minute means sixty, whoever counts and however many come at once."""
 
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,17 +11,15 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.backends import ModelBackend
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.test import Client
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from redis import Redis, RedisError
 
 from config import throttling
 from config.throttling import Counters, Hit, Standing, limit_of
-from organizations import clock, portions
-from organizations.models import Organization, RateCount
-from organizations.portions import Count
-from tests.factories import NOW, at
+from organizations import clock
+from organizations.models import Organization
 from tests.organizations.people import client, client_of, key_of, keys_path, organization
 from tests.parallel import at_once
 
@@ -452,91 +449,3 @@ class TestStrangers:
 def use_up(caller: Any, path: str, times: int) -> int:
     """Ask so often, and return how often it was not refused for being too often."""
     return sum(caller.delete(path).status_code != 429 for _ in range(times))
-
-
-@pytest.mark.django_db(transaction=True)
-class TestPortions:
-    """Where thousands may ask in a minute, a thousandth of them is counted at once."""
-
-    @pytest.fixture(autouse=True)
-    def ten_at_once(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-        monkeypatch.setattr(throttling, "counters", Counters(""))
-        settings.RATE_LIMIT_REQUEST_PATH = 10_000
-
-    def test_are_used_up_one_by_one(self, acme: Organization) -> None:
-        key, text = key_of(acme, tier="standard")
-        caller = client(text)
-        name = f"request-path/{key.id.hex}"
-        counted, remaining = [], []
-
-        for _ in range(19):
-            answer = caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
-            counted.append(RateCount.objects.get(name=name).count)
-            remaining.append(int(answer["X-RateLimit-Remaining"]))
-
-        # The first one looks up its key; then portions of 1, 2, 4, 8 and, as often as it takes, 10.
-        assert counted == [1, 2, *[4] * 2, *[8] * 4, *[16] * 8, *[26] * 3]
-        assert remaining == list(range(9_999, 9_980, -1))
-
-    def test_are_not_taken_where_there_is_no_room_for_them(self, acme: Organization) -> None:
-        key, text = key_of(acme, tier="standard")
-        caller = client(text)
-        caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
-        caller.post("/api/v1/usage/check", {"estimatedCredits": 1})
-        RateCount.objects.filter(name=f"request-path/{key.id.hex}").update(count=9_997)
-
-        answers = [
-            caller.post("/api/v1/usage/check", {"estimatedCredits": 1})["X-RateLimit-Remaining"]
-            for _ in range(5)
-        ]
-
-        # A portion of two has room, one of four has not.
-        assert answers == ["2", "1", "0", "0", "0"]
-        assert caller.post("/api/v1/usage/check", {"estimatedCredits": 1}).status_code == 429
-
-    def test_let_exactly_as_many_pass(self) -> None:
-        name = uuid4().hex
-        buckets = json.dumps(
-            [
-                {"name": f"{name}/{n}", "most": most, "seconds": 60}
-                for n, most in enumerate((50, 61))
-            ]
-        )
-
-        passed = at_once(8, lambda _: taken_until_full(buckets, portion=7))
-
-        assert sum(passed) == 50
-
-    def test_end_with_the_first_of_their_windows(self) -> None:
-        now = at("2026-05-10")
-        ends_at = now + timedelta(seconds=60)
-        key, buckets = uuid4(), json.dumps({"standard": [{"most": 10_000}]})
-
-        portions.keep(key, buckets, Count(0, 10, ends_at, passes=True), size=10, lasts=ends_at)
-
-        assert portions.take(key, buckets, now=ends_at) is None
-        assert portions.next_of(key, buckets, now=ends_at) == 1
-        assert portions.next_of(key, buckets, now=now) == 10
-        assert portions.take(uuid4(), buckets, now=now) is None
-        before = ends_at - timedelta(microseconds=1)
-        assert portions.take(key, buckets, now=before) == Count(0, 2, ends_at, passes=True)
-
-    @pytest.mark.parametrize(
-        ("most", "size"),
-        [([60], 1), ([1_999], 1), ([2_000, 6_000], 2), ([49_999], 49), ([10**9, 3 * 10**9], 50)],
-    )
-    def test_are_a_thousandth_of_the_smallest_bucket(self, most: list[int], size: int) -> None:
-        assert portions.most_of(json.dumps({"standard": [{"most": each} for each in most]})) == size
-
-
-def taken_until_full(buckets: str, *, portion: int) -> int:
-    """Count requests until one is refused; return how many may pass."""
-    sql = "SELECT passes, taken FROM organizations_count_2(%s, NULL, NULL, %s, %s)"
-    taken = 0
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(sql, [buckets, NOW, portion])
-            passes, more = cursor.fetchone()
-            if not passes:
-                return taken
-            taken += more

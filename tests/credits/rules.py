@@ -41,7 +41,7 @@ def as_sql(breach: Breach) -> str:
     values |= given
     return (
         f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {table}"
-        f" WHERE {where} LIMIT 1"
+        f" WHERE {where} ORDER BY ctid LIMIT 1"  # always the same row, whatever the plan
     )
 
 
@@ -386,7 +386,7 @@ RULES: dict[str, list[Breach]] = {
         like(ENTRY, "kind = 'allocate'", number=NEXT, transfer_id="gen_random_uuid()"),
         like(
             ENTRY,
-            "amount = 5",
+            f"amount = 5 AND wallet_id = (SELECT id FROM credits_wallet WHERE organization_id = {OTHER})",
             number=NEXT,
             kind="'sweep'",
             transfer_id="(SELECT transfer_id FROM credits_ledgerentry WHERE kind = 'allocate' LIMIT 1)",

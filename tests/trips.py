@@ -5,8 +5,9 @@
 
     assert trips.count <= 2, trips
 
-`BEGIN`, `COMMIT`, `SELECT 1`, a statement that is being prepared, a connection that is made anew: whatever is sent and waited for counts. It
-counts in whichever thread it happens, on every connection that Django has open or opens meanwhile in the process.
+`BEGIN`, `COMMIT`, `SELECT 1`, a connection that is made anew: whatever is sent and waited for counts. It counts in whichever thread it
+happens, on every connection that Django has open or opens meanwhile in the process. Only that a session prepares a statement when it first
+sees it stands apart, in `trips.prepared`: whether it saw it depends on what was asked before, in other tests too.
 """
 
 import os
@@ -37,6 +38,15 @@ class Trips:
     """What was sent, a list of messages for each round trip. Known when the block is left."""
 
     sent: list[list[str]] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
+    """The statements that a session prepared, a round trip each."""
+
+    def add(self, trip: list[str], *, prepares: bool) -> None:
+        """Note a round trip."""
+        if prepares:
+            self.prepared += trip
+        else:
+            self.sent.append(trip)
 
     @property
     def count(self) -> int:
@@ -64,7 +74,8 @@ def round_trips() -> Iterator[Trips]:
             yield trips
     finally:
         for trace in traces:
-            trips.sent += trace.end()
+            for trip, prepares in trace.end():
+                trips.add(trip, prepares=prepares)
 
 
 class _Trace:
@@ -77,8 +88,8 @@ class _Trace:
         session.pgconn.trace(self.copy)
         session.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
 
-    def end(self) -> list[list[str]]:
-        """Stop, and return what was sent in each round trip: between two messages of the server."""
+    def end(self) -> list[tuple[list[str], bool]]:
+        """Stop, and return what was sent in each round trip, between two messages of the server, and whether it only prepared."""
         if not self.session.closed:
             self.session.pgconn.untrace()
         os.close(self.copy)
@@ -87,17 +98,24 @@ class _Trace:
             return list(_grouped(_MESSAGE.split(self.file.read())))
 
 
-def _grouped(messages: list[str]) -> Iterator[list[str]]:
+def _grouped(messages: list[str]) -> Iterator[tuple[list[str], bool]]:
     sent: list[str] = []
+    kinds: list[str] = []
     for message in messages:
         said = _SENT.match(message)
         if said and said[1] not in _NOT_WAITED_FOR:
             sent.append(_told(said[1], said[2] or ""))
+            kinds.append(said[1])
         elif message.startswith("B") and sent:
-            yield sent
-            sent = []
+            yield sent, _prepares(kinds, sent)
+            sent, kinds = [], []
     if sent:
-        yield sent
+        yield sent, _prepares(kinds, sent)
+
+
+def _prepares(kinds: list[str], sent: list[str]) -> bool:
+    """Whether a round trip does nothing but prepare a statement, or forget one that was prepared."""
+    return kinds == ["Parse"] or (len(sent) == 1 and sent[0].startswith("DEALLOCATE "))
 
 
 def _told(kind: str, rest: str) -> str:

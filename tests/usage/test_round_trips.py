@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from credits.models import Reservation
 from organizations.models import Organization
@@ -75,6 +76,7 @@ def gateway(request: pytest.FixtureRequest) -> Gateway:
         organization = f.make_organization("Child", parent=organization, **terms)
         f.grant(organization, 1_000)
     made = Gateway(organization)
+    connection.close()  # by a session that has prepared nothing for others
     # A session prepares each statement when it first sees it, and a process reads terms and keys that it does not know.
     for _ in range(2):
         made.settle(made.reserve())
@@ -122,6 +124,13 @@ class TestRequestPath:
 
         assert trips_of(gateway.reserve) <= 2
 
+    def test_prepares_nothing_again(self, gateway: Gateway) -> None:
+        with round_trips() as trips:
+            gateway.settle(gateway.reserve())
+            gateway.check()
+
+        assert trips.prepared == [], trips
+
     def test_checks_in_one(self, gateway: Gateway) -> None:
         assert trips_of(gateway.check) <= 1
 
@@ -143,7 +152,6 @@ class TestRequestPath:
         settings.RATE_LIMIT_REQUEST_PATH = 1_000_000
         settings.REDIS_URL = ""
         gateway.check()
-        gateway.reserve()  # a counting session prepares other statements than the fixture's
 
         assert trips_of(gateway.check) <= 1
         assert trips_of(gateway.reserve) <= 2

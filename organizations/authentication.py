@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
@@ -16,7 +17,7 @@ from rest_framework.request import Request
 
 from organizations import claims, clock, scopes, statements, tokens
 from organizations.claims import LAST_USED_EVERY, Buckets, Claim, Count
-from organizations.key_rows import COLUMNS, TABLES, TOLD, TOLD_COLUMNS, key_of
+from organizations.key_rows import COLUMNS, TABLES, VERSION_COUNT, VERSIONS, key_of
 from organizations.models import ApiKey, Organization, RateCount
 
 PRUNE_BATCH = 5_000
@@ -65,7 +66,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if found.counted is not None:
             head[COUNT] = found.counted
         noted_at = touch(found.key, now=clock.now())
-        claims.keep(found.key, found.told, noted_at=noted_at)
+        claims.keep(found.key, found.versions, noted_at=noted_at)
         return STAFF_IS_NOT_HERE, Principal(found.key, found.key.organization)
 
     def authenticate_header(self, request: Request) -> str:
@@ -91,7 +92,7 @@ def live_key(header: str, *, now: datetime) -> ApiKey:
 
 class _Found(NamedTuple):
     key: ApiKey
-    told: Sequence[str]
+    versions: Sequence[UUID | None]
     counted: Count | None
 
 
@@ -107,14 +108,14 @@ def _looked_up(header: str, *, now: datetime, buckets: str | None = None) -> _Fo
     row = statements.read_one(_LOOK_UP, params)
     if row is None:
         raise Unauthenticated("the API key is not valid")
-    moment, *counted = row[:_FIRST_TOLD]
+    moment, *counted = row[:_FIRST_VERSION]
     clock.heard(moment, since=since)
     key = key_of(row[_FIRST_COLUMN:])
     if not token.is_of(bytes(key.secret_hash)):
         raise Unauthenticated("the API key is not valid")
     _hash_anew(key, token)
-    told = row[_FIRST_TOLD:_FIRST_COLUMN]
-    return _Found(key, told, None if counted[0] is None else Count(*counted))
+    versions = row[_FIRST_VERSION:_FIRST_COLUMN]
+    return _Found(key, versions, None if counted[0] is None else Count(*counted))
 
 
 def _token_of(header: str) -> tokens.Token:
@@ -155,10 +156,10 @@ def _hash_anew(key: ApiKey, token: tokens.Token) -> None:
         ApiKey.objects.filter(id=key.id).update(secret_hash=token.digest, hashed_under=under)
 
 
-_FIRST_TOLD = 5
-_FIRST_COLUMN = _FIRST_TOLD + TOLD_COLUMNS
+_FIRST_VERSION = 5
+_FIRST_COLUMN = _FIRST_VERSION + VERSION_COUNT
 _LOOK_UP = f"""
-SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, {TOLD}, {COLUMNS}
+SELECT clock_timestamp(), asked.told, asked.counted, asked.ends, asked.passes, {VERSIONS}, {COLUMNS}
 FROM {TABLES}
 CROSS JOIN LATERAL organizations_count_1(
     CASE WHEN k.secret_hash = ANY(%s::bytea[]) THEN %s::jsonb -> k.rate_limit_tier END, k.id, o.id, %s

@@ -1,8 +1,8 @@
 """Keys as they were read: kept by the process while there is room.
 
-A key that is kept opens nothing. It is *claimed*: the request goes on as if all were still so, and the first statement that it sends reads
-the key anew, with whose it is, and compares. Where it is the same, the statement counts the request, and reads what the request begins with,
-if that is a read; where it differs it does neither, and the request begins again by looking up its key. So does a request that is refused,
+A key that is kept opens nothing. It is *claimed*: the request goes on as if all were still so, and the first statement that it sends asks
+whether the rows of the key, and of whose it is, have the versions that they had. Where they have, the statement counts the request, and reads what the request begins with,
+if that is a read; where one differs it does neither, and the request begins again by looking up its key. So does a request that is refused,
 or ends, before it sent such a statement: nobody is told anything by what was true a moment ago (`ClaimingView`).
 """
 
@@ -51,8 +51,8 @@ class Known(NamedTuple):
     """With its organization and actor, and whom these depend on."""
     places: tuple[int, ...]
     """Of which tables there are rows of it,"""
-    told: list[str]
-    """and what the database told of these."""
+    versions: list[str]
+    """and the versions of these."""
     noted_at: datetime
     """When it was last noted that it is used."""
 
@@ -72,7 +72,7 @@ class Claim:
         counted_in = buckets(known.key.rate_limit_tier)
         self._places, self._is_counted = known.places, counted_in is not None
         counts = [counted_in] if self._is_counted else []
-        self._asks = [*counts, known.key.id, *known.told, *([now] if counts else [])]
+        self._asks = [*counts, known.key.id, *known.versions, *([now] if counts else [])]
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> statements.Row | None:
         """Send a statement that only reads, together with the question whether the key still is what it was, and return its first row, or None:
@@ -92,16 +92,15 @@ class Claim:
         return row[_FIRST_COLUMN:] if row[_FIRST_COLUMN - 1] else None
 
 
-def keep(key: ApiKey, told: Sequence[str], *, noted_at: datetime) -> None:
+def keep(key: ApiKey, versions: Sequence[UUID | None], *, noted_at: datetime) -> None:
     """Keep a key that was looked up.
 
-    :param told: what the database told of it, in texts
+    :param versions: of its row, and of those of whose it is; None where there is no row
     :param noted_at: when it was last noted that it is used
     """
-    places = there(told)
-    _kept.put(
-        key.id, Known(statements.copied(key), places, [told[place] for place in places], noted_at)
-    )
+    places = there(versions)
+    own = [str(versions[place]) for place in places]
+    _kept.put(key.id, Known(statements.copied(key), places, own, noted_at))
 
 
 def claim(token: tokens.Token, *, now: datetime, buckets: Buckets) -> Claim | None:

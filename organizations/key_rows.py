@@ -2,23 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from organizations import statements
 from organizations.models import Actor, ApiKey, Organization, UsageProfile
 
-_NOTES = ["metadata"]
-"""What nobody decides by, and what may be long."""
+_UNREAD = ["metadata", "version"]
+"""What nobody decides by: what may be long, and what only says whether the rest is the same."""
 _PLACE = ["id", "parent", "env", "sandbox_of", "name", "status"]
 """What is decided by of those above an organization."""
-_KEY = statements.Columns(ApiKey, "k")
-_KEY_BUT_ITS_USE = statements.Columns(ApiKey, "k", without=["last_used_at"])
-_OWN = statements.Columns(Organization, "o", without=_NOTES)
+_KEY = statements.Columns(ApiKey, "k", without=_UNREAD)
+_OWN = statements.Columns(Organization, "o", without=_UNREAD)
 _ABOVE = [
     statements.Columns(Organization, alias, only=_PLACE)
     for alias in ("parent", "live_of_parent", "live", "parent_of_live")
 ]
-_ACTOR = statements.Columns(Actor, "actor")
-_PROFILE = statements.Columns(UsageProfile, "profile")
+_ACTOR = statements.Columns(Actor, "actor", without=_UNREAD)
+_PROFILE = statements.Columns(UsageProfile, "profile", without=_UNREAD)
 _WHOSE: list[statements.Columns[Any]] = [_OWN, *_ABOVE, _ACTOR, _PROFILE]
 _JOINED = (
     "organizations_apikey k",
@@ -30,28 +30,28 @@ _JOINED = (
     "LEFT JOIN organizations_actor actor ON actor.id = k.actor_id",
     "LEFT JOIN organizations_usageprofile profile ON profile.id = actor.profile_id",
 )
-_ROWS = [f"ROW({each.sql})::text" for each in (_KEY_BUT_ITS_USE, *_WHOSE)]
+_ALIASES = ["k", "o", "parent", "live_of_parent", "live", "parent_of_live", "actor", "profile"]
+_VERSIONS = [f"{alias}.version" for alias in _ALIASES]
 
 COLUMNS = ", ".join(each.sql for each in (_KEY, *_WHOSE))
 """What `key_of` reads."""
 TABLES = "\n".join(_JOINED)
-TOLD, TOLD_COLUMNS = ", ".join(_ROWS), len(_ROWS)
-"""All of it as texts, one for each table, but for when the key was last used: where they are the same as before, `key_of` would say the same. So a
-column that is new is compared too."""
-_NO_ROW = "(,"
-"""How the text of a row begins that is not there: its id is null."""
+VERSIONS, VERSION_COUNT = ", ".join(_VERSIONS), len(_VERSIONS)
+"""The version of each row: where they are the same as before, `key_of` would say the same."""
 
 
-def there(told: Sequence[str]) -> tuple[int, ...]:
-    """Return the places of those texts that tell of a row. Whether there is another one is in one of these."""
-    return tuple(place for place, text in enumerate(told) if not text.startswith(_NO_ROW))
+def there(versions: Sequence[UUID | None]) -> tuple[int, ...]:
+    """Return the places of those versions that are of a row. Whether there is another row is said by one of these."""
+    return tuple(place for place, version in enumerate(versions) if version is not None)
 
 
 def same(places: Iterable[int]) -> str:
-    """Return the `FROM` and `WHERE` of a statement that finds a key by its id, if the texts at these places are those that it is told, in their order."""
+    """Return the `FROM` and `WHERE` of a statement that finds a key by its id, if the rows at these places have the versions that it is told, in their
+    order."""
     rows = list(places)
     tables = "\n".join(_JOINED[place] for place in rows)
-    return f"FROM {tables} WHERE k.id = %s AND " + " AND ".join(f"{_ROWS[n]} = %s" for n in rows)
+    versions = " AND ".join(f"{_VERSIONS[place]} = %s" for place in rows)
+    return f"FROM {tables} WHERE k.id = %s AND {versions}"
 
 
 def key_of(row: statements.Row) -> ApiKey:

@@ -1,6 +1,7 @@
 """The tables of organizations, people, keys, jobs and what staff do with them."""
 
 import django.contrib.postgres.fields
+import django.contrib.postgres.functions
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.deletion
@@ -167,6 +168,7 @@ class Migration(migrations.Migration):
                 ('archived_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('created_at', models.DateTimeField(editable=False)),
                 ('updated_at', models.DateTimeField(editable=False)),
+                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
                 ('parent', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='organizations.organization')),
                 ('sandbox_of', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sandboxes', to='organizations.organization')),
             ],
@@ -368,6 +370,7 @@ class Migration(migrations.Migration):
                 ('features', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), blank=True, default=list, size=None)),
                 ('created_at', models.DateTimeField(editable=False)),
                 ('updated_at', models.DateTimeField(editable=False)),
+                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
                 ('organization', models.ForeignKey(blank=True, db_index=False, help_text="Empty: one of the system's, for everybody.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='usage_profiles', to='organizations.organization')),
             ],
             options={
@@ -390,6 +393,7 @@ class Migration(migrations.Migration):
                 ('active', models.BooleanField(default=True)),
                 ('created_at', models.DateTimeField(editable=False)),
                 ('updated_at', models.DateTimeField(editable=False)),
+                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='actors', to='organizations.organization')),
                 ('profile', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='actors', to='organizations.usageprofile')),
             ],
@@ -416,6 +420,7 @@ class Migration(migrations.Migration):
                 ('rotated_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('grace_until', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('version', models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID(), editable=False)),
                 ('actor', models.ForeignKey(blank=True, help_text="A personal key: it is this actor, and opens only what is the actor's own.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='organizations.actor')),
                 ('origin', models.ForeignKey(db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='organizations.apikey')),
                 ('superseded_by', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='supersedes', to='organizations.apikey')),

@@ -12,6 +12,8 @@ def function(name):
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_text()
 
 
+VERSIONED = {"organization": "", "usageprofile": "", "actor": "", "apikey": "'last_used_at'"}
+"""The tables whose rows processes keep, and what may change in a row without a new version of it."""
 FORWARD = [
     # One level of parents, for ever: a check constraint sees only its own row. A parent must itself have no parent, and the parent of an
     # organization never changes. Since no root can become a child later, reading the parent's row once, at insert, is enough.
@@ -81,8 +83,18 @@ FORWARD = [
     function("organizations_bulkitem_is_fixed"),
     """CREATE TRIGGER bulkitem_is_fixed BEFORE UPDATE OR DELETE ON organizations_bulkitem
     FOR EACH ROW EXECUTE FUNCTION organizations_bulkitem_is_fixed()""",
+    # A process that keeps a row compares its version, so no change of the row leaves it as it was, and nobody writes it. It is a random
+    # one: a counter would give one number to two contents after a failover. These triggers run last, and so see what others made of the row.
+    function("organizations_renew_version_1"),
+    *[
+        f"""CREATE TRIGGER zz_{table}_version BEFORE UPDATE ON organizations_{table}
+    FOR EACH ROW EXECUTE FUNCTION organizations_renew_version_1({but})"""
+        for table, but in VERSIONED.items()
+    ],
 ]
 BACKWARD = [
+    *[f"DROP TRIGGER zz_{table}_version ON organizations_{table}" for table in VERSIONED],
+    "DROP FUNCTION organizations_renew_version_1",
     "DROP TRIGGER bulkitem_is_fixed ON organizations_bulkitem",
     "DROP FUNCTION organizations_bulkitem_is_fixed",
     "ALTER TABLE organizations_budgetwarning DROP CONSTRAINT budgetwarning_percents_in_range",

@@ -7,6 +7,7 @@ moved or created something, so that asking twice does it once. A *rate count* is
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 
@@ -75,9 +76,12 @@ class ApiKey(models.Model):
     )
     """The first of the keys that were rotated into this one; null if it is the first itself."""
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    version = models.UUIDField(db_default=RandomUUID(), editable=False)
+    """Another one after each change of the row but of when it was used last (a trigger)."""
 
     history = History(
-        of_organization=True, excluded_fields=["secret_hash", "hashed_under", "last_used_at"]
+        of_organization=True,
+        excluded_fields=["secret_hash", "hashed_under", "last_used_at", "version"],
     )
 
     class Meta:

@@ -8,6 +8,7 @@ bucket they share. A *usage profile* says what an actor may use, and how much of
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 
@@ -85,8 +86,10 @@ class Organization(models.Model):
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
+    version = models.UUIDField(db_default=RandomUUID(), editable=False)
+    """Another one after each change of the row (a trigger): by it a process knows whether what it kept of the row still is so."""
 
-    history = History(excluded_fields=["updated_at"])
+    history = History(excluded_fields=["updated_at", "version"])
 
     class Meta:
         permissions = [("suspend", "Suspend and resume an organization")]
@@ -191,8 +194,9 @@ class UsageProfile(models.Model):
     features = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
+    version = models.UUIDField(db_default=RandomUUID(), editable=False)
 
-    history = History(of_organization=True)
+    history = History(of_organization=True, excluded_fields=["version"])
 
     class Meta:
         constraints = [
@@ -247,8 +251,9 @@ class Actor(models.Model):
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
+    version = models.UUIDField(db_default=RandomUUID(), editable=False)
 
-    history = History(of_organization=True)
+    history = History(of_organization=True, excluded_fields=["version"])
 
     class Meta:
         permissions = [("erase", "Erase a person for good")]

@@ -347,7 +347,7 @@ def rules_in_the_database() -> set[str]:
             WHERE NOT tgisinternal AND t.relname ~ %s AND tgfoid NOT IN
                 ('credits_check_wallet_1'::regproc, 'credits_check_billingperiod_1'::regproc, 'credits_check_reservation_1'::regproc,
                  'credits_check_grantdraw_1'::regproc, 'usage_forget_mark'::regproc, 'credits_terms_edited'::regproc,
-                 'credits_organizations_edited'::regproc, 'credits_configs_edited'::regproc)
+                 'credits_organizations_edited'::regproc, 'credits_configs_edited'::regproc, 'organizations_renew_version_1'::regproc)
             UNION
             SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid
             WHERE contype IN ('c', 'u', 'x', 'f') AND t.relname ~ %s AND conname !~ %s AND conname <> ALL (%s)

@@ -58,7 +58,7 @@ def change(table: str, column: str, value: str) -> bool:
         cursor.execute(f"UPDATE copy SET {column} = {value} RETURNING version")
         after = cursor.fetchone()
         cursor.execute("DROP TABLE copy")
-    return before != after
+    return bool(before != after)
 
 
 @pytest.mark.parametrize("model", KEPT)

@@ -143,7 +143,7 @@ TABLES: dict[str, Privileges] = {
 
 FUNCTIONS = frozenset(
     {
-        "credits_answer_1",
+        "credits_answer_2",
         "credits_billingperiod_rules_1",
         "credits_charge_1",
         "credits_checksum_1",
@@ -164,12 +164,12 @@ FUNCTIONS = frozenset(
         "credits_reservation_rules_1",
         "credits_usagecounter_rules_1",
         "credits_wallet_rules_1",
-        "organizations_answer_1",
+        "organizations_answer_2",
         "organizations_count_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
         "usage_settle_3",
-        "usage_settled_answer_1",
+        "usage_settled_answer_2",
         "usage_usageevent_rules_1",
     }
 )

@@ -21,7 +21,7 @@ FUNCTIONS = [
     "credits_held_1",
     # The one admission and the one charge: what the path of a request does in one round trip each.
     "credits_decide_1",
-    "credits_answer_1",
+    "credits_answer_2",
     "credits_hold_2",
     "credits_charge_1",
     # The limits of a hold as they are by now.

@@ -14,7 +14,7 @@ FUNCTIONS = [
     # nothing behind it. Told is the full one, or else the first.
     "organizations_count_1",
     # The statements that hold and settle mind the idempotency key themselves: looking for an answer, and storing one.
-    "organizations_answer_1",
+    "organizations_answer_2",
     "organizations_remember_1",
     # What names a person who is erased leaves the histories too, by one function that may do no more.
     "organizations_erase_1",

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 
 from credits.models import Reservation
+from credits.services.locking import lock_terms
 from organizations import idempotency
 from organizations.idempotency import Answer, IdempotencyConflict, Key, Stored
 from organizations.models import Organization
@@ -109,6 +111,22 @@ class TestOverHttp:
         assert {answer.status for answer in answers} == {201}
         assert len({answer.content for answer in answers}) == 1
         assert wallet_of(organization).reserved == 8
+
+    def test_answers_a_repetition_although_somebody_has_the_wallet(self) -> None:
+        organization = make_organization(funded=100)
+        client = wsgi.Client.of(organization)
+        held = client.reserve(8, key="k-1")
+        settled = client.settle(held.json["id"], 5, key="k-2")
+
+        with transaction.atomic():
+            lock_terms(organization.id)
+            answers = together(
+                lambda: client.reserve(8, key="k-1"),
+                lambda: client.settle(held.json["id"], 5, key="k-2"),
+            )
+
+        again = [answer.content for answer in of(wsgi.Answer, answers)]
+        assert again == [held.content, settled.content]
 
     def test_settles_once(self) -> None:
         organization = make_organization(funded=100)

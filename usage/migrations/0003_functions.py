@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.db import migrations
 
-FUNCTIONS = ["usage_settled_answer_1", "usage_settle_3"]
+FUNCTIONS = ["usage_settled_answer_2", "usage_settle_3"]
 
 
 def function(name):

@@ -257,7 +257,7 @@ def said(reservation: Reservation, *, now: datetime, to_child: bool) -> dict[str
 def remembered(answer: str, organization: Organization) -> Reservation:
     """Return a reservation of an organization as it was when an answer spoke of it, from what is kept of that answer.
 
-    :param answer: in format 1: what `credits_answer_1` writes; or in format 2: what `usage_settled_answer_1` does
+    :param answer: in format 1: what `credits_answer_2` writes; or in format 2: what `usage_settled_answer_2` does
     """
     kept = simplejson.loads(answer, use_decimal=True)
     output, rated, expires_at = (kept.pop(name) for name in ("output", "rated_at", "expires_at"))

@@ -88,56 +88,69 @@ DECLARE
     v_threshold numeric;
     v_spare numeric;
     v_count bigint;
+    v_answer text;
     w record;
+    d record;
     r credits_reservation;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'an admission needs READ COMMITTED' USING ERRCODE = 'invalid_transaction_state';
     END IF;
-    IF p_key IS NOT NULL THEN
-        SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-            FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
-        IF earlier_fingerprint IS NOT NULL THEN
-            outcome := 'earlier';
-            RETURN;
-        END IF;
-    END IF;
     IF p_kind = 'check' THEN
         SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization;
     ELSE
-        -- A statement of its own: what is joined to a locked row is as old as the statement.
-        SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization FOR NO KEY UPDATE;
-        IF p_key IS NOT NULL THEN
+        -- A statement of its own: what is joined to a locked row is as old as the statement. Who finds an answer waits for no lock.
+        SELECT id INTO v_wallet FROM credits_wallet
+            WHERE organization_id = p_organization
+                AND NOT EXISTS (SELECT FROM organizations_answer_2(p_key_organization, p_key_owner, p_key, p_now))
+            FOR NO KEY UPDATE;
+        IF v_wallet IS NULL THEN
             SELECT k.* INTO earlier_fingerprint, earlier_status, earlier_format, earlier_body
-                FROM organizations_answer_1(p_key_organization, p_key_owner, p_key, p_now) AS k;
-            IF earlier_fingerprint IS NOT NULL THEN
+                FROM organizations_answer_2(p_key_organization, p_key_owner, p_key, p_now) AS k;
+            IF FOUND THEN
                 outcome := 'earlier';
                 RETURN;
             END IF;
+            -- It has been cleared away since.
+            SELECT id INTO v_wallet FROM credits_wallet WHERE organization_id = p_organization FOR NO KEY UPDATE;
         END IF;
     END IF;
     IF p_kind = 'grow' THEN
         SELECT * INTO r FROM credits_reservation WHERE id = p_reservation AND wallet_id = v_wallet;
-        IF NOT FOUND THEN
-            outcome := 'missing';
-            RETURN;
-        END IF;
         period := r.period_id;
     END IF;
 
     SELECT wallet.balance, wallet.reserved, wallet.balance - wallet.reserved AS unreserved, wallet.open_holds, wallet.terms_version,
             wallet.lapse_at, wallet.refill_cooldown_ends_at, wallet.refill_retry_at, wallet.period_id,
-            open.ends_at AS open_ends_at, open.term_ends_at, counted.id AS counted_in, counted.ends_at,
-            counted.used AS period_used, counted.reserved AS period_reserved, config.*, credits_clamp_1(p_now, wallet.posted_at) AS moment,
-            (SELECT version FROM credits_catalogue) AS catalogue_version
+            period.ends_at AS open_ends_at, period.term_ends_at, period.ends_at, period.used AS period_used,
+            period.reserved AS period_reserved, config.charge_limit, config.open_holds_limit, config.actor_open_holds_limit,
+            config.monthly_cap, config.overdraft_limit, config.allowance, config.allowance_per_user, config.cancel_at_period_end,
+            config.free_fallback_limit, config.refill_threshold, config.refill_amount, config.when_empty,
+            credits_clamp_1(p_now, wallet.posted_at) AS moment,
+            (SELECT version FROM credits_catalogue) AS catalogue_version, k.fingerprint, k.status AS answered, k.format, k.body
         INTO w
         FROM credits_wallet wallet
-            JOIN credits_billingperiod open ON open.id = wallet.period_id
-            JOIN credits_billingperiod counted ON counted.id = coalesce(credits_hold_2.period, wallet.period_id)
+            JOIN credits_billingperiod period ON period.id = wallet.period_id
             JOIN credits_creditconfig config ON config.wallet_id = wallet.id
+            LEFT JOIN organizations_answer_2(p_key_organization, p_key_owner, p_key, p_now) AS k ON true
         WHERE wallet.id = v_wallet;
+    IF w.fingerprint IS NOT NULL THEN
+        outcome := 'earlier';
+        earlier_fingerprint := w.fingerprint;
+        earlier_status := w.answered;
+        earlier_format := w.format;
+        earlier_body := w.body;
+        RETURN;
+    ELSIF p_kind = 'grow' AND r.id IS NULL THEN
+        outcome := 'missing';
+        RETURN;
+    END IF;
     moment := w.moment;
-    period := w.counted_in;
+    IF period <> w.period_id THEN
+        SELECT ends_at, used, reserved INTO w.ends_at, w.period_used, w.period_reserved FROM credits_billingperiod WHERE id = period;
+    ELSE
+        period := w.period_id;
+    END IF;
     IF w.terms_version <> p_versions[1] OR w.catalogue_version <> p_versions[3] OR p_valid_until <= moment THEN
         outcome := 'stale';
         RETURN;
@@ -211,18 +224,20 @@ BEGIN
         counters := '{}';
     ELSE
         -- Every subject is looked up as the index has it: these predicates, and no others.
-        SELECT array_agg(c.id ORDER BY s.number), array_agg(coalesce(c.used, 0) ORDER BY s.number),
-                array_agg(coalesce(c.reserved, 0) ORDER BY s.number)
-            INTO counters, v_used, v_reserved
-            FROM unnest(p_actors, p_groups, p_resource_types, p_resource_ids)
-                    WITH ORDINALITY AS s (actor_id, group_id, resource_type, resource_id, number)
-                LEFT JOIN LATERAL (
-                    SELECT id, used, reserved FROM credits_usagecounter
-                    WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NOT DISTINCT FROM s.actor_id
-                        AND group_id IS NOT DISTINCT FROM s.group_id AND resource_type = s.resource_type
-                        AND resource_id = s.resource_id
-                    LIMIT 1
-                ) AS c ON true;
+        IF cardinality(p_scopes) > 0 THEN
+            SELECT array_agg(c.id ORDER BY s.number), array_agg(coalesce(c.used, 0) ORDER BY s.number),
+                    array_agg(coalesce(c.reserved, 0) ORDER BY s.number)
+                INTO counters, v_used, v_reserved
+                FROM unnest(p_actors, p_groups, p_resource_types, p_resource_ids)
+                        WITH ORDINALITY AS s (actor_id, group_id, resource_type, resource_id, number)
+                    LEFT JOIN LATERAL (
+                        SELECT id, used, reserved FROM credits_usagecounter
+                        WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NOT DISTINCT FROM s.actor_id
+                            AND group_id IS NOT DISTINCT FROM s.group_id AND resource_type = s.resource_type
+                            AND resource_id = s.resource_id
+                        LIMIT 1
+                    ) AS c ON true;
+        END IF;
         SELECT id, used, free_used, free_reserved INTO v_own, v_settled, v_free_used, v_free_reserved
             FROM credits_usagecounter
             WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NULL AND group_id IS NULL AND resource_type = ''
@@ -262,12 +277,16 @@ BEGIN
             END IF;
         END IF;
 
-        SELECT d.outcome, d.model, d.held, d.held_free, d.is_charged, d.denied_by
-            INTO outcome, model, held, held_free, is_charged, denied_by
-            FROM credits_decide_1(p_needs, p_leasts, p_free, p_up_to, p_must_hold, v_settled, p_downgrade, p_shutoff, w.charge_limit,
-                v_caps, v_taken, w.unreserved, w.overdraft_limit, v_threshold,
-                CASE WHEN p_kind = 'grow' THEN NOT r.is_charged ELSE w.when_empty = 'fallback' END,
-                w.free_fallback_limit, v_free_used + v_free_reserved) AS d;
+        d := credits_decide_1(p_needs, p_leasts, p_free, p_up_to, p_must_hold, v_settled, p_downgrade, p_shutoff, w.charge_limit,
+            v_caps, v_taken, w.unreserved, w.overdraft_limit, v_threshold,
+            CASE WHEN p_kind = 'grow' THEN NOT r.is_charged ELSE w.when_empty = 'fallback' END,
+            w.free_fallback_limit, v_free_used + v_free_reserved);
+        outcome := d.outcome;
+        model := d.model;
+        held := d.held;
+        held_free := d.held_free;
+        is_charged := d.is_charged;
+        denied_by := d.denied_by;
         IF outcome <> 'held' THEN
             IF p_kind = 'grow' THEN
                 held := p_needs[1];
@@ -296,7 +315,7 @@ BEGIN
     END LOOP;
     UPDATE credits_wallet SET reserved = reserved + held, open_holds = open_holds + (p_kind <> 'grow')::integer WHERE id = v_wallet;
     IF held > 0 THEN
-        UPDATE credits_billingperiod SET reserved = reserved + held WHERE id = w.counted_in;
+        UPDATE credits_billingperiod SET reserved = reserved + held WHERE id = period;
     END IF;
     IF p_kind = 'grow' THEN
         UPDATE credits_usagecounter c SET reserved = c.reserved + held,
@@ -334,7 +353,7 @@ BEGIN
                 WHERE c.id = ANY (counters);
         END IF;
     END IF;
-    INSERT INTO credits_reservation (
+    INSERT INTO credits_reservation AS stored (
         id, wallet_id, period_id, status, mode, credits, free_credits, late, actor_id, group_id, counter_ids, work_type, resource_type,
         resource_id, requested_model, effective_model, decision, is_charged, byok, estimate, rate_card, figures, metadata, performed_by,
         expires_at, created_at
@@ -343,11 +362,12 @@ BEGIN
         counters, p_work_type, v_resource_type, v_resource_id, p_requested_model, coalesce(p_models[model], ''),
         CASE WHEN model = 2 THEN 'downgrade' ELSE 'allow' END, is_charged, p_byok, p_estimate::jsonb, p_cards[model]::jsonb,
         figures, p_metadata::jsonb, p_performed_by, moment + p_time_to_live, moment
-    );
+    ) RETURNING CASE WHEN p_key IS NOT NULL THEN credits_answer_2(
+        id, status, credits, settled_credits, late, actor_id, group_id, resource_type, resource_id, requested_model, effective_model,
+        decision, byok, estimate, rate_card, stored.figures, expires_at
+    ) END INTO v_answer;
     IF p_key IS NOT NULL THEN
-        PERFORM organizations_remember_1(
-            p_key_organization, p_key_owner, p_key, p_fingerprint, p_now, 201, 1, credits_answer_1(p_reservation)
-        );
+        PERFORM organizations_remember_1(p_key_organization, p_key_owner, p_key, p_fingerprint, p_now, 201, 1, v_answer);
     END IF;
 END
 $$;

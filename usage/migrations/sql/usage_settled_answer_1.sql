@@ -1,5 +1,0 @@
--- What is kept of the answer to a settle under an idempotency key: what `credits_answer_1` says of its reservation, and the entry that
--- charged it. Format 2 of organizations_idempotencykey.format; usage/serializers/reservations.py reads it.
-CREATE FUNCTION usage_settled_answer_1(p_reservation uuid, p_entry uuid) RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT (credits_answer_1(p_reservation)::jsonb || jsonb_build_object('entry_id', p_entry))::text
-$$;

@@ -166,6 +166,7 @@ FUNCTIONS = frozenset(
         "credits_wallet_rules_1",
         "organizations_answer_2",
         "organizations_count_1",
+        "organizations_idempotencykey_rules_1",
         "organizations_is_exact_1",
         "organizations_remember_1",
         "usage_settle_3",

@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
-from django.db.models import Func, Q
+from django.db.models import Q
+
+from organizations.models.rules import rules as rules
 
 ZERO = Decimal(0)
 MAX_AMOUNT = Decimal(10) ** 13
@@ -22,15 +24,3 @@ class AmountField(models.DecimalField):
 def known(name: str, field: str, values: Iterable[str]) -> models.CheckConstraint:
     """Return the constraint that `field` says one of `values`."""
     return models.CheckConstraint(name=name, condition=Q(**{f"{field}__in": list(values)}))
-
-
-def rules(function: str, *columns: str) -> models.CheckConstraint:
-    """Return the constraint that a function of the database finds no rule broken in a row; each rule refuses by its own name.
-
-    For tables that the path of a request writes: PostgreSQL reads each CHECK anew for each statement, and keeps a function. The
-    rules stand in the app's `migrations/sql/<function>.sql`.
-    """
-    finds_nothing = Func(*columns, function=function, output_field=models.BooleanField())
-    return models.CheckConstraint(
-        name=function.partition("_")[2].rpartition("_")[0], condition=finds_nothing
-    )

@@ -14,6 +14,7 @@ from django.db.models import Q
 from organizations.history import History
 from organizations.ids import new_id, write
 from organizations.models.people import Actor, Env, Organization
+from organizations.models.rules import rules
 
 
 class ApiKey(models.Model):
@@ -157,8 +158,8 @@ class IdempotencyKey(models.Model):
     )
     key = models.CharField(max_length=255)
     fingerprint = models.BinaryField(max_length=32)
-    status_code = models.PositiveSmallIntegerField(null=True)
-    format = models.PositiveSmallIntegerField(default=0, db_default=0)
+    status_code = models.SmallIntegerField(null=True)
+    format = models.SmallIntegerField(default=0, db_default=0)
     """What the body is: 0 the very bytes of the answer; else what the door that gave it renders to them, in which version."""
     body = models.TextField(null=True)
     created_at = models.DateTimeField()
@@ -168,15 +169,7 @@ class IdempotencyKey(models.Model):
             models.UniqueConstraint(
                 "organization", "owner", "key", name="idempotency_key_once_per_owner"
             ),
-            models.CheckConstraint(
-                name="idempotency_owner_known",
-                condition=Q(owner__in=["organization", "staff"]) | Q(owner__startswith="key_"),
-            ),
-            models.CheckConstraint(
-                name="idempotency_answer_is_whole",
-                condition=Q(status_code__isnull=True, body__isnull=True)
-                | Q(status_code__isnull=False, body__isnull=False),
-            ),
+            rules("organizations_idempotencykey_rules_1", "owner", "status_code", "format", "body"),
         ]
         indexes = [models.Index("created_at", name="idempotency_key_age")]
 

@@ -550,6 +550,10 @@ RULES: dict[str, list[Breach]] = {
     ],
     "idempotency_key_once_per_owner": [like("organizations_idempotencykey", "true")],
     "idempotency_owner_known": [Breach("UPDATE organizations_idempotencykey SET owner = 'me'")],
+    "idempotency_numbers_not_negative": [
+        Breach("UPDATE organizations_idempotencykey SET status_code = -1"),
+        Breach("UPDATE organizations_idempotencykey SET format = -1"),
+    ],
     "idempotency_answer_is_whole": [
         Breach("UPDATE organizations_idempotencykey SET body = NULL"),
         Breach("UPDATE organizations_idempotencykey SET status_code = NULL"),

@@ -75,7 +75,7 @@ IN_ONE = {
     f"{table}_rules"
     for table in (
         *("wallet", "billingperiod", "usagecounter", "reservation", "ledgerentry", "grant"),
-        "usageevent",
+        *("usageevent", "idempotencykey"),
     )
 }
 """The constraints that ask a function, which has the rules of the whole table, each with its name."""

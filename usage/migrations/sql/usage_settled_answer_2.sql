@@ -1,5 +1,6 @@
 -- What is kept of the answer to a settle under an idempotency key: what `credits_answer_2` says of its reservation, and the entry that
--- charged it. Format 2 of organizations_idempotencykey.format; usage/serializers/reservations.py reads it.
-CREATE FUNCTION usage_settled_answer_2(p_answer text, p_entry uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT (p_answer::jsonb || jsonb_build_object('entry_id', p_entry))::text
+-- charged it, which is written behind: to read the JSON anew would take longer than all that is said. Format 2 of
+-- organizations_idempotencykey.format; usage/serializers/reservations.py reads it.
+CREATE FUNCTION usage_settled_answer_2(p_answer text, p_entry uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT left(p_answer, -1) || ', "entry_id" : ' || coalesce('"' || p_entry || '"', 'null') || '}'
 $$;

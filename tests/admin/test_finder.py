@@ -11,11 +11,14 @@ from django.test.utils import CaptureQueriesContext
 
 from credits import services
 from credits.models import LedgerEntry
+from organizations import ids
 from organizations.models import Actor, ApiKey, Group, Organization
 from tests import factories as f
 from tests.admin.people import staff_who_may
 from tests.admin.test_refusals import refuse
 from tests.usage import people as p
+from tests.usage.noticed import forget_the_calendar, look, the_alert
+from usage.admin import finder
 from usage.models import UsageEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,9 +29,12 @@ EVERYTHING = (
     "organizations.view_group",
     "organizations.view_apikey",
     "credits.view_ledgerentry",
+    "credits.view_grant",
+    "credits.view_pendinggrant",
     "credits.view_reservation",
     "usage.view_usageevent",
     "usage.view_denial",
+    "organizations.view_alert",
 )
 
 
@@ -141,6 +147,54 @@ class TestIds:
         held = f.reserve(nordwind, 7)
 
         assert find(staff, held.public_id) == [("Holds", "7 held")]
+
+    def test_find_a_grant_with_what_became_of_it(
+        self, staff: Client, nordwind: Organization
+    ) -> None:
+        (grant,) = f.grants_of(nordwind)
+        f.spend(nordwind, 40)
+
+        (found,) = results(staff, grant.public_id)
+
+        assert (found.group, found.title) == ("Grants", "100 granted")
+        assert found.note == "Nordwind Games · live · 60 left"
+
+    def test_find_a_grant_that_is_to_come_and_once_it_began(
+        self, staff: Client, nordwind: Organization
+    ) -> None:
+        pending = f.schedule(nordwind, 5, effective_at=f.later(days=3))
+
+        (found,) = results(staff, pending.public_id)
+        assert (found.group, found.title) == ("Grants", "5 to come")
+        assert found.note == "Nordwind Games · pending · from 2026-05-13 12:00"
+
+        f.spend(nordwind, 1, now=f.later(days=4))
+        (found,) = results(staff, pending.public_id)
+        assert found.title == "5 granted"
+
+    def test_find_an_alert(self, staff: Client) -> None:
+        forget_the_calendar()
+        f.spend(f.make_organization("Debtor", overdraft_limit=50), 30)
+        look()
+
+        (found,) = results(staff, the_alert("in_debt").public_id)
+
+        assert (found.group, found.title) == ("Alerts", "In debt")
+        assert found.note == "Debtor · open · 30 credits of debt."
+
+    def test_find_something_of_every_kind_that_has_one(
+        self, staff: Client, nordwind: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever gives another table public ids has them found, too."""
+        asked = set[str]()
+
+        def note(wanted: finder.Wanted, prefix: str) -> None:
+            asked.add(prefix)
+
+        monkeypatch.setattr(finder.Wanted, "id", note)
+        find(staff, "x")
+
+        assert asked >= ids.PREFIXES
 
     def test_find_a_refusal_by_its_request(self, staff: Client, nordwind: Organization) -> None:
         refuse(nordwind, 101, "req_01a21a28-130e-7000-947d-6641b66bf05b")

@@ -15,10 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from credits.models import LedgerEntry, Reservation
+from credits.models import Grant, LedgerEntry, PendingGrant, Reservation
+from credits.services.grants import state_of, with_states
 from credits.templatetags.amounts import credits, signed
 from organizations import clock, ids, words
-from organizations.models import Actor, ApiKey, Group, Organization
+from organizations.models import Actor, Alert, ApiKey, Group, Organization
+from usage.admin.alert_words import VIEW_ALERT, said, whose, with_whom
 from usage.models import Denial, UsageEvent
 from usage.templatetags.refusals import reason_words
 
@@ -146,6 +148,33 @@ def _movements(wanted: Wanted) -> Iterator[Found]:
         yield _of("Movements", row, title, note, "receipt_long")
 
 
+def _grants(wanted: Wanted) -> Iterator[Found]:
+    id = wanted.id("grn")
+    rows = with_states(Grant.objects.filter(id=id)) if id else Grant.objects.none()
+    for row in rows.select_related("wallet__organization"):
+        note = f"{row.wallet.organization} · {state_of(row, now=wanted.now)} · {credits(row.remaining)} left"
+        title = row.name or f"{credits(row.amount)} granted"
+        yield _of("Grants", row, title, note, "redeem")
+
+
+def _pending(wanted: Wanted) -> Iterator[Found]:
+    """Yield the grant that is to come, or was cancelled: one that began is found by the same id as a grant."""
+    id = wanted.id("grn")
+    rows = PendingGrant.objects.filter(id=id, begun_at=None) if id else PendingGrant.objects.none()
+    for row in rows.select_related("wallet__organization"):
+        state = state_of(row, now=wanted.now)
+        note = f"{row.wallet.organization} · {state} · from {row.effective_at:%Y-%m-%d %H:%M}"
+        yield _of("Grants", row, row.name or f"{credits(row.amount)} to come", note, "redeem")
+
+
+def _alerts(wanted: Wanted) -> Iterator[Found]:
+    id = wanted.id("alr")
+    rows = with_whom(Alert.objects.filter(id=id)) if id else ()
+    for row in rows:
+        note = f"{whose(row)} · {row.state(wanted.now)} · {said(row)}"
+        yield _of("Alerts", row, row.get_kind_display().capitalize(), note, "notifications")
+
+
 def _holds(wanted: Wanted) -> Iterator[Found]:
     id = wanted.id("rsv")
     rows = Reservation.objects.filter(id=id).select_related("wallet__organization") if id else ()
@@ -178,9 +207,12 @@ GROUPS: Sequence[tuple[str, Callable[[Wanted], Iterator[Found]]]] = (
     ("organizations.view_group", _groups),
     ("organizations.view_apikey", _keys),
     ("credits.view_ledgerentry", _movements),
+    ("credits.view_grant", _grants),
+    ("credits.view_pendinggrant", _pending),
     ("credits.view_reservation", _holds),
     ("usage.view_usageevent", _work),
     ("usage.view_denial", _refusals),
+    (VIEW_ALERT, _alerts),
 )
 """What may be found, in the order in which it is shown, each with the right that shows it."""
 

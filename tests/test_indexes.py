@@ -1,11 +1,12 @@
 """Every index of ours is asked by something: each costs every write of its table, and those of hot tables are written thousands of times a second."""
 
 import re
+from itertools import chain
 
 import pytest
 from django.db import connection
 
-from usage.admin.happened import RULES
+from usage.admin.happened import OF_SOMEBODY, RULES
 
 pytestmark = pytest.mark.django_db
 
@@ -148,7 +149,7 @@ def test_what_happened_to_an_organization_is_found_by_it() -> None:
         cursor.execute("SELECT tablename, indexdef FROM pg_indexes WHERE tablename ~ 'historical'")
         found = {(table, definition.partition("btree ")[2]) for table, definition in cursor}
 
-    for rule in RULES:
+    for rule in chain(RULES, *OF_SOMEBODY.values()):
         table = rule.model.history.model._meta.db_table
         if rule.of == "organization_id":
             assert (table, "(organization_id, history_date DESC, history_id DESC)") in found

@@ -209,7 +209,7 @@ class AlertRule(models.Model):
         "refusals, times the usual", max_digits=6, decimal_places=2, null=True, blank=True
     )
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [
@@ -278,7 +278,7 @@ class BudgetWarning(models.Model):
         models.PositiveSmallIntegerField(), help_text="At which it warns: 80, 100."
     )
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [

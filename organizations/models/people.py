@@ -356,7 +356,7 @@ class Membership(models.Model):
     actor = models.ForeignKey(Actor, on_delete=models.CASCADE, related_name="memberships")
     kind = models.CharField(max_length=6, choices=Group.Kind)
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta:
         constraints = [

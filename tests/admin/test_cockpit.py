@@ -3,18 +3,20 @@
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
-from organizations.models import Organization
+from organizations.models import AlertRule, Organization
 from tests import factories as f
 from tests.admin.people import client_of, page_of, staff_who_may, use
 from tests.admin.test_refusals import refuse
 from tests.usage import people as p
 from usage.admin.cockpit import TABS
+from usage.admin.happened import RULES
 from usage.services import controls, groups, rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -362,6 +364,38 @@ class TestHistory:
         rows = self.rows(staff_who_may(LOOK), organization)
 
         assert not [row for row in rows if row.entry or "Terms" in row.what or "Key" in row.what]
+
+    def test_tells_of_every_rule_that_is_kept(
+        self, ben: Client, organization: Organization
+    ) -> None:
+        """Whoever keeps the history of another table of organizations finds it here."""
+        kept = {
+            model
+            for model in apps.get_models()
+            if hasattr(model, "history")
+            and any(field.name in ("organization", "wallet") for field in model._meta.fields)
+        }
+
+        assert {rule.model for rule in RULES} == {*kept, Organization}
+
+    def test_tells_of_warnings_alert_rules_prices_and_members(self, ben: Client) -> None:
+        organization = f.make_organization()
+        ada = p.make_actor(organization, "Ada")
+        warning = p.budget_warning(organization, actor=ada, budget=10)
+        warning.percents = [50, 100]
+        warning.save()
+        AlertRule.objects.create(organization=organization, dry_within_days=3)
+        p.markup("1.5", of=organization)
+        p.make_group(organization, "lab", ada, kind="entity")
+
+        rows = {(row.label, row.what): row for row in self.rows(ben, organization)}
+
+        change = rows["changed", "Budget warning of Ada"].changes
+        assert [each.what for each in change] == ["Percents"]
+        assert change[0].after == "50, 100"
+        assert ("made", "Alert rules") in rows
+        assert [row for row in rows if row[1].startswith("Customer price of all models from")]
+        assert ("joined", "Member Ada, Lab") in rows
 
     def test_names_people_and_not_their_ids(self, ben: Client) -> None:
         organization = f.make_organization()

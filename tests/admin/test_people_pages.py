@@ -14,6 +14,7 @@ from tests.admin.test_pages import queries_of
 from tests.admin.test_refusals import refuse
 from tests.usage import people as p
 from usage.models import Limit
+from usage.services import groups
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -215,3 +216,59 @@ class TestSharedBudget:
 
         assert done.headers["location"] == page(group)
         assert Limit.objects.get(group=group).cap == 80
+
+
+class TestChanged:
+    def told(self, client: Client, row: Actor | Group) -> list[tuple[Any, ...]]:
+        """Return what the page says was changed: what became of what, before and after, why and by whom."""
+        happened = client.get(page(row)).context["happened"]
+        return [
+            (each.label, each.what, list(each.changes), each.why, each.who) for each in happened
+        ]
+
+    def test_tells_of_a_person_whose_limit_was_raised_by_whom_and_why(
+        self, ana: Client, ada: Actor
+    ) -> None:
+        use(ana, "set-limit", ada.organization, whose=ada.public_id, cap="800", reason="a fair")
+
+        told = self.told(ana, ada)
+
+        assert ("changed", "Limit", [("Cap", "500", "800")], "a fair", "staff:ana") in told
+        assert ("made", "Limit", [("Cap", "", "500")]) in [row[:3] for row in told]
+        seen = html(ana.get(page(ada)))
+        assert '<span class="before">500</span> → <span class="after">800</span>' in seen
+        assert "?tab=history&amp;only=rules" in seen
+
+    def test_tells_of_warnings_groups_keys_and_of_the_person(self, ana: Client, ada: Actor) -> None:
+        p.budget_warning(ada.organization, actor=ada, budget=10)
+        use(ana, "switch-off", ada.organization, actor=str(ada.pk), reason="left")
+
+        told = {row[:2] for row in self.told(ana, ada)}
+
+        assert ("changed", "Person") in told
+        assert {
+            ("made", "Budget warning"),
+            ("joined", "Member of Acme"),
+            ("made", "Key Ada's"),
+        } < told
+
+    def test_tells_of_a_group_who_joined_and_its_limit(self, ana: Client, ada: Actor) -> None:
+        group = Group.objects.get(key="acme")
+        use(ana, "set-limit", ada.organization, whose=group.public_id, cap="80", reason="less")
+        groups.set_members(group=group, members=[], performed_by="staff:eve")
+
+        told = self.told(ana, group)
+
+        assert ("left", "Member Ada", [], "", "staff:eve") in told
+        assert ("made", "Limit", [("Cap", "", "80")], "less", "staff:ana") in told
+
+    def test_tells_nothing_of_others(self, ana: Client, ada: Actor) -> None:
+        bob = p.make_actor(ada.organization, "Bob")
+
+        assert [row[:2] for row in self.told(ana, bob)] == [("made", "Person")]
+
+    def test_tells_what_one_may_see_elsewhere(self, ada: Actor) -> None:
+        client = staff_who_may("organizations.view_actor")
+
+        assert {row[1] for row in self.told(client, ada)} == {"Person"}
+        assert "tab=history" not in html(client.get(page(ada)))

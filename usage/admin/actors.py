@@ -25,6 +25,7 @@ from organizations.models import Actor, Organization
 from usage.admin.actions import NewActor
 from usage.admin.actor_head import actor_head
 from usage.admin.columns import cap_link, linked, set_one
+from usage.admin.happened import happened_to
 from usage.admin.limit_actions import SetLimit
 from usage.admin.many import OF_PEOPLE
 from usage.admin.ownership import OwnedAdmin, OwnedForm
@@ -100,6 +101,7 @@ class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
         "events",
     )
     change_form_outer_before_template = "admin/organizations/actor/buttons.html"
+    change_form_outer_after_template = "admin/happened_to.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
         return KeysetList
@@ -140,6 +142,7 @@ class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
         actor = context["original"]
         if actor is not None:
             context["head_of"] = actor_head(request, actor, now=clock.now())
+            context["happened"] = happened_to(actor, may=request.user.has_perm)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def store(

@@ -22,6 +22,7 @@ from organizations.admin.forms import own_actors
 from organizations.models import Actor, Group, Membership
 from usage.admin.columns import cap_link, set_one
 from usage.admin.group_head import group_head
+from usage.admin.happened import happened_to
 from usage.admin.ownership import OwnedAdmin, OwnedForm
 from usage.admin.today import limits_today
 from usage.models import Limit
@@ -107,6 +108,7 @@ class GroupAdmin(OwnedAdmin):
     }
     readonly_fields = ("organization_link", "limit")
     change_form_outer_before_template = "admin/organizations/group/head.html"
+    change_form_outer_after_template = "admin/happened_to.html"
     deletable = True
     object_history_list_template = "admin/organizations/group/history_list.html"
 
@@ -150,6 +152,7 @@ class GroupAdmin(OwnedAdmin):
         group = context["original"]
         if group is not None:
             context["head_of"] = group_head(request, group, now=clock.now())
+            context["happened"] = happened_to(group, may=request.user.has_perm)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(

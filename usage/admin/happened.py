@@ -1,4 +1,5 @@
-"""What happened to an organization: movements by hand and changes of its rules in one list, who did it, what it was before, and why.
+"""What happened to an organization: movements by hand and changes of its rules in one list, who did it, what it was before, and why. And
+which rules of one person, or of one group, were changed.
 
 Work, renewals and what else the calendar does is not here: the ledger has it. Of each table a page of rows is read, so a long history
 takes as many statements as a short one.
@@ -23,15 +24,30 @@ from credits.admin.ledger import KIND_TONES, why, with_reversals
 from credits.models import CreditConfig, LedgerEntry, Wallet
 from organizations import ids
 from organizations.admin.actions import staff_named
-from organizations.models import Actor, ApiKey, Group, Organization, UsageProfile
-from usage.models import Limit, Thresholds
+from organizations.models import (
+    Actor,
+    AlertRule,
+    ApiKey,
+    BudgetWarning,
+    Group,
+    Membership,
+    Organization,
+    UsageProfile,
+)
+from usage.admin.alert_words import VIEW_WARNING
+from usage.models import AIModel, CustomerPrice, Limit, Thresholds
 
 ROWS = 25
 """How many rows a page has."""
+FEW = 10
+"""How many the page of a person, or of a group, shows."""
 TOGETHER = timedelta(seconds=10)
 """Within so long what somebody did on the page and what it changed are the same."""
 Kind = LedgerEntry.Kind
 VIEW_KEY = "organizations.view_apikey"
+VIEW_LIMIT = "usage.view_limit"
+VIEW_GROUP = "organizations.view_group"
+VIEW_ACTOR = "organizations.view_actor"
 BY_HAND = (Kind.GRANT, Kind.RECHARGE, Kind.ADJUST, Kind.ALLOCATE, Kind.RECLAIM, Kind.REVERSAL)
 
 
@@ -62,16 +78,21 @@ class Happened(NamedTuple):
     """What people call whoever did it, where `who` is an id."""
 
 
+VERBS = {"+": "made", "~": "changed", "-": "deleted"}
+OF_MEMBERS = {"+": "joined", "~": "changed", "-": "left"}
+
+
 class Rule(NamedTuple):
-    """A table whose changes are kept: its rows of an organization, and what one of them is called."""
+    """A table whose changes are kept: its rows of somebody, and what one of them is called."""
 
     model: Any
     right: str
     of: str
-    """The column that says whose a row is: the organization, or its wallet."""
+    """The column that says whose a row is: the organization, its wallet, a person or a group."""
     title: str
     named: Callable[[Any, Mapping[Any, str]], str] = lambda row, names: ""
     """By the row, and what those are called that rows refer to."""
+    verbs: Mapping[str, str] = VERBS
 
 
 def _name(row: Any, names: Mapping[Any, str]) -> str:
@@ -87,16 +108,50 @@ def _whose(limit: Any, names: Mapping[Any, str]) -> str:
     return f"of {limit.get_scope_display().lower().replace('_', ' ')}"
 
 
+def _warned(warning: Any, names: Mapping[Any, str]) -> str:
+    name = names.get(warning.actor_id) or names.get(warning.group_id)
+    return f"of {name}" if name else "of the whole"
+
+
+def _priced(price: Any, names: Mapping[Any, str]) -> str:
+    scope = names.get(price.model_id) or price.provider or "all models"
+    return f"of {scope} from {price.starts_at:%Y-%m-%d}"
+
+
+def _member(member: Any, names: Mapping[Any, str]) -> str:
+    return ", ".join(filter(None, (names.get(member.actor_id), names.get(member.group_id))))
+
+
 RULES: Sequence[Rule] = (
     Rule(Organization, "organizations.view_organization", "id", "Organization"),
     Rule(CreditConfig, "credits.view_creditconfig", "wallet_id", "Terms"),
     Rule(Thresholds, "usage.view_thresholds", "organization_id", "Thresholds"),
-    Rule(Limit, "usage.view_limit", "organization_id", "Limit", _whose),
+    Rule(Limit, VIEW_LIMIT, "organization_id", "Limit", _whose),
+    Rule(BudgetWarning, VIEW_WARNING, "organization_id", "Budget warning", _warned),
+    Rule(AlertRule, "organizations.view_alertrule", "organization_id", "Alert rules"),
+    Rule(CustomerPrice, "usage.view_customerprice", "organization_id", "Customer price", _priced),
     Rule(UsageProfile, "organizations.view_usageprofile", "organization_id", "Profile", _name),
-    Rule(Group, "organizations.view_group", "organization_id", "Group", _name),
-    Rule(Actor, "organizations.view_actor", "organization_id", "Person", _name),
-    Rule(ApiKey, "organizations.view_apikey", "organization_id", "Key", _name),
+    Rule(Group, VIEW_GROUP, "organization_id", "Group", _name),
+    Rule(Membership, VIEW_GROUP, "organization_id", "Member", _member, OF_MEMBERS),
+    Rule(Actor, VIEW_ACTOR, "organization_id", "Person", _name),
+    Rule(ApiKey, VIEW_KEY, "organization_id", "Key", _name),
 )
+OF_SOMEBODY: Mapping[Any, Sequence[Rule]] = {
+    Actor: (
+        Rule(Actor, VIEW_ACTOR, "id", "Person"),
+        Rule(Limit, VIEW_LIMIT, "actor_id", "Limit"),
+        Rule(BudgetWarning, VIEW_WARNING, "actor_id", "Budget warning"),
+        Rule(Membership, VIEW_GROUP, "actor_id", "Member of", _member, OF_MEMBERS),
+        Rule(ApiKey, VIEW_KEY, "actor_id", "Key", _name),
+    ),
+    Group: (
+        Rule(Group, VIEW_GROUP, "id", "Group"),
+        Rule(Limit, VIEW_LIMIT, "group_id", "Limit"),
+        Rule(BudgetWarning, VIEW_WARNING, "group_id", "Budget warning"),
+        Rule(Membership, VIEW_ACTOR, "group_id", "Member", _member, OF_MEMBERS),
+    ),
+}
+"""The rules that concern one person, or one group."""
 
 
 class Page(NamedTuple):
@@ -123,14 +178,25 @@ def happened(
     """
     until = _moment(before)
     moved = list(_movements(wallet, until)) if may("credits.view_ledgerentry") else []
-    ruled = (_changes(rule, organization, wallet, until) for rule in RULES if may(rule.right))
-    changed = [] if only == "money" else list(chain.from_iterable(ruled))
+    owners = {"wallet_id": wallet.pk}
+    rules = (rule for rule in RULES if may(rule.right) and only != "money")
+    versions = (_versions(rule, owners.get(rule.of, organization.pk), until) for rule in rules)
+    changed = _all_told(list(chain.from_iterable(versions)))
     done = [] if only == "money" else list(_done(organization, until, [*moved, *changed]))
     found = [*([] if only == "rules" else moved), *changed, *done]
     found.sort(key=lambda row: row.at, reverse=True)
     rows = _with_keys(found[:ROWS], organization) if may(VIEW_KEY) else found[:ROWS]
     older = rows[-1].at.isoformat() if len(found) > ROWS else ""
     return Page(rows, only if only in ("money", "rules") else "", older)
+
+
+def happened_to(whose: Actor | Group, *, may: Callable[[str], bool]) -> Sequence[Happened]:
+    """Return the last changes of the rules that concern a person or a group, of those that somebody may see, the newest first."""
+    rules = (rule for rule in OF_SOMEBODY[type(whose)] if may(rule.right))
+    versions = (_versions(rule, whose.pk, None) for rule in rules)
+    found = _all_told(list(chain.from_iterable(versions)))
+    found.sort(key=lambda row: row.at, reverse=True)
+    return _with_keys(found[:FEW], whose.organization) if may(VIEW_KEY) else found[:FEW]
 
 
 def _with_keys(rows: Sequence[Happened], organization: Organization) -> list[Happened]:
@@ -174,18 +240,27 @@ def _movements(wallet: Wallet, until: datetime | None) -> Iterator[Happened]:
         yield Happened(*said, why(entry), entry)
 
 
-def _changes(
-    rule: Rule, organization: Organization, wallet: Wallet, until: datetime | None
-) -> Iterator[Happened]:
-    """Yield the last changes of a table, each compared with the row as it was before: three statements, however many there are."""
+class Version(NamedTuple):
+    """A row as it was after a change, and as it was before."""
+
+    rule: Rule
+    row: Any
+    was: Any
+
+
+def _versions(rule: Rule, owner: Any, until: datetime | None) -> list[Version]:
+    """Return the last changes of a table, each with the row as it was before: three statements, however many there are."""
     history = rule.model.history.model
-    owner = wallet.pk if rule.of == "wallet_id" else organization.pk
     own = history.objects.filter(**{rule.of: owner}, **_until("history_date", until))
     rows = list(own.order_by("-history_date", "-history_id")[: ROWS + 1])
     was = _before(rows, rule.model._meta.pk.attname, history)
-    names = _names([*rows, *was.values()], rule)
-    for row in rows:
-        yield _told(rule, row, was.get(row.history_id), names)
+    return [Version(rule, row, was.get(row.history_id)) for row in rows]
+
+
+def _all_told(versions: Sequence[Version]) -> list[Happened]:
+    """Return changes as people read them."""
+    names = _names(versions)
+    return [_told(*version, names) for version in versions]
 
 
 def _before(rows: Sequence[Any], key: str, history: Any) -> dict[int, Any]:
@@ -213,15 +288,16 @@ def _before(rows: Sequence[Any], key: str, history: Any) -> dict[int, Any]:
 
 def _told(rule: Rule, row: Any, was: Any, names: Mapping[Any, str]) -> Happened:
     title = f"{rule.title} {rule.named(row, names)}".strip()
-    verb = {"+": "made", "-": "deleted"}.get(row.history_type, "changed")
+    verb = rule.verbs[row.history_type]
     changes: tuple[Changed, ...] = ()
     if row.history_type == "+":
         changes = tuple(_first(row, names))
     elif row.history_type == "~" and was is not None:
         changes = tuple(_compared(row, was, names))
-    tone = {"deleted": "bad"}.get(verb, "quiet")
+    is_gone = row.history_type == "-"
+    tone = "bad" if verb == "deleted" else "quiet"
     key = getattr(row, rule.model._meta.pk.attname)
-    url = "" if verb == "deleted" else _page_of(rule.model, key)
+    url = "" if is_gone else _page_of(rule.model, key)
     reason = getattr(row, "history_why", "")
     who = row.history_change_reason or "–"
     return Happened(row.history_date, who, verb, title, tone, url, reason, None, changes)
@@ -245,20 +321,27 @@ def _compared(row: Any, was: Any, names: Mapping[Any, str]) -> Iterator[Changed]
             yield Changed(label[:1].upper() + label[1:], *said)
 
 
-def _names(rows: Iterable[Any], rule: Rule) -> dict[Any, str]:
+def _names(versions: Iterable[Version]) -> dict[Any, str]:
     """Return what the rows are called that these refer to, by their ids: a statement for each table."""
     ids: dict[Any, set[Any]] = {}
-    for row in rows:
-        for field in row.tracked_fields:
-            value = getattr(row, field.attname)
-            if isinstance(field, ForeignKey) and value is not None and field.attname != rule.of:
-                ids.setdefault(field.remote_field.model, set()).add(value)
+    for rule, *rows in versions:
+        for row in filter(None, rows):
+            for field in _referring(row, rule):
+                ids.setdefault(field.remote_field.model, set()).add(getattr(row, field.attname))
     return {
         pk: str(getattr(target, "name", target))
         for model, wanted in ids.items()
-        if model in (UsageProfile, Actor, Group)
+        if model in (UsageProfile, Actor, Group, AIModel)
         for pk, target in model._default_manager.in_bulk(list(wanted)).items()
     }
+
+
+def _referring(row: Any, rule: Rule) -> Iterator[Any]:
+    """Yield the fields by which a row refers to others, but for whose it is."""
+    for field in row.tracked_fields:
+        is_there = getattr(row, field.attname) is not None
+        if isinstance(field, ForeignKey) and is_there and field.attname != rule.of:
+            yield field
 
 
 def _said(field: Field, value: Any, row: Any, names: Mapping[Any, str]) -> str:

@@ -163,6 +163,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'historical customer prices',
                 'ordering': ('-history_date', '-history_id'),
                 'get_latest_by': ('history_date', 'history_id'),
+                'indexes': [models.Index(fields=['organization', '-history_date', '-history_id'], name='customerprice_history')],
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),

@@ -206,7 +206,7 @@ class CustomerPrice(MarkupRule):
         Organization, on_delete=models.PROTECT, related_name="customer_prices", db_index=False
     )
 
-    history = History()
+    history = History(of_organization=True)
 
     class Meta(MarkupRule.Meta):
         constraints = [

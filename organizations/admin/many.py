@@ -1,7 +1,7 @@
 """Doing an action to many: what its form asks once, what it would do to each of them, and doing it to each in a transaction of its own.
 
-The action is the one of the button: its form, its right, its figures, its service call. Looked at and done are the few dozen that a page
-has time for; the rest is for a worker, and so is what a killed process left.
+The action is the one of the button: its form, its right, its figures, its service call. Looked at and done are the few that a page has time
+for, and then portion by portion as long as it is open; the rest is for a worker, and so is what a killed process left.
 """
 
 import logging
@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 Outcome = BulkItem.Outcome
 Effect = BulkItem.Effect
-AT_ONCE_SECONDS = 2.0
-"""How long a page rehearses, or does, before it leaves the rest to a worker."""
+PORTION_SECONDS = 0.15
+"""How long a page rehearses, or does, before it answers: pages of a process wait for each other. The rest is the next portion, or a worker's."""
 AT_ONCE = 50
 SAID = 500
 GONE = (OperationalError, InterfaceError)
@@ -128,21 +128,16 @@ def asked(row: BulkAction, many: Many, *, now: datetime) -> Asked:
     return Asked(row, many, form, author, now)
 
 
-def work_through(
-    items: QuerySet[BulkItem],
-    each: Callable[[BulkItem], object],
-    *,
-    seconds: float = AT_ONCE_SECONDS,
-) -> None:
-    """Look at, or do, the first of some items, as many as there is time for."""
-    until = time.monotonic() + seconds
+def work_through(items: QuerySet[BulkItem], each: Callable[[BulkItem], object]) -> None:
+    """Look at, or do, the first of some items: one, and as many more as there is time for."""
+    until = time.monotonic() + PORTION_SECONDS
     for item in items.select_related("organization__parent", "actor")[:AT_ONCE]:
-        if time.monotonic() > until:
-            return
         try:
             each(item)
         except GONE:
             logger.warning("%s is left to a worker", item, exc_info=True)
+            return
+        if time.monotonic() > until:
             return
 
 
@@ -156,6 +151,14 @@ def do_some(of: Asked) -> None:
     """Do it to as many as there is time for."""
     waiting = bulk.items_of(of.bulk).filter(is_to_do=True, finished_at=None)
     work_through(waiting, lambda item: do(of, item))
+
+
+def go_on(of: Asked) -> None:
+    """Look at the next, or do the next once it is decided: a portion."""
+    if of.bulk.state in (BulkAction.State.CONFIRMED, BulkAction.State.APPROVED):
+        do_some(of)
+    else:
+        look_at_some(of)
 
 
 def rehearse(of: Asked, item: BulkItem) -> None:

@@ -69,13 +69,18 @@ class ManyAdmin(ExportedAdmin):
         form = each.form_of(_data(request, step), user=request.user)
         if step == "preview" and form.is_valid():
             try:
-                return self._begin(request, each, form, rows)
+                return self._begin(request, each, form, rows, subjects)
             except REFUSALS as refusal:
                 form.add_error(None, sentence(refusal))
         return self._ask_once(request, each, form, subjects)
 
     def _begin(
-        self, request: HttpRequest, each: Many, form: ActionForm, rows: QuerySet[Any]
+        self,
+        request: HttpRequest,
+        each: Many,
+        form: ActionForm,
+        rows: QuerySet[Any],
+        subjects: Sequence[Subject],
     ) -> HttpResponse:
         """Write down what is asked, and look what it would do to as many as there is time for."""
         now = clock.now()
@@ -87,7 +92,7 @@ class ManyAdmin(ExportedAdmin):
             reason=form.cleaned_data["reason"],
             proposed_by=request.user.get_username(),
         )
-        row = bulk.begin(asked, subjects=each.subjects(rows), now=now)
+        row = bulk.begin(asked, subjects=subjects, now=now)
         carrying_out.look_at_some(carrying_out.asked(row, each, now=now))
         return redirect("admin:organizations_bulkaction_change", row.pk)
 

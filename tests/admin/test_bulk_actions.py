@@ -47,7 +47,7 @@ def three() -> list[Organization]:
 @pytest.fixture
 def all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page has time for everybody, on a machine that is busy too."""
-    monkeypatch.setattr(carrying_out, "AT_ONCE_SECONDS", 600)
+    monkeypatch.setattr(carrying_out, "PORTION_SECONDS", 600)
 
 
 @pytest.fixture(autouse=True)
@@ -226,6 +226,34 @@ class TestPreview:
         assert bulk.totals_of(row).rehearsed == 2
         assert "data-look-again" not in ana.get(page(row)).content.decode()
 
+    def test_looks_no_longer_than_a_page_takes(
+        self, ana: Client, three: list[Organization], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(carrying_out, "PORTION_SECONDS", 0)
+
+        row = ask(ana, "grant", three, amount="5")
+
+        assert bulk.totals_of(row).rehearsed == 1
+
+    def test_goes_on_portion_by_portion_as_long_as_it_is_open(
+        self, ana: Client, three: list[Organization], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(carrying_out, "PORTION_SECONDS", 0)
+        row = ask(ana, "grant", three, amount="5")
+        assert f'action="{page(row, "go-on")}" data-go-on' in ana.get(page(row)).content.decode()
+
+        far = [ana.post(page(row, "go-on")).json() for _ in range(2)]
+
+        assert far == [
+            {"done": 2, "percent": "66.7", "left": 1},
+            {"done": 3, "percent": "100.0", "left": 0},
+        ]
+        assert "data-go-on" not in ana.get(page(row)).content.decode()
+        assert "1 done, 0 skipped, 0 failed. 2 to go." in confirm(ana, row).content.decode()
+        assert [ana.post(page(row, "go-on")).json()["left"] for _ in range(3)] == [1, 0, 0]
+        assert granted(three[1]) == [5]
+        assert ana.get(page(row, "go-on")).status_code == 405
+
 
 class TestConfirm:
     def test_does_it_to_each_and_names_each(self, ana: Client, three: list[Organization]) -> None:
@@ -286,7 +314,7 @@ class TestConfirm:
         monkeypatch.setattr(carrying_out, "AT_ONCE", 1)
         confirm(ana, row)
         assert bulk.totals_of(row).done == 1
-        assert "1 are left to a worker" not in ana.get(page(row)).content.decode()
+        assert "1 to go." not in ana.get(page(row)).content.decode()
         assert "A worker goes on with it" in ana.get(page(row)).content.decode()
 
         def die(of: Any, item: Any) -> None:
@@ -548,6 +576,7 @@ class TestRights:
             client = staff_who_may(*others, name=right.replace(".", "-"))
             assert client.get(page(row)).status_code == 403
             assert client.get(page(row, "csv")).status_code == 403
+            assert client.post(page(row, "go-on")).status_code == 403
         ben = staff_who_may(*SEES)
         assert ben.get(page(row)).status_code == 200
         assert ben.post(page(row, "confirm")).status_code == 403

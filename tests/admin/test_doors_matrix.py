@@ -70,6 +70,7 @@ DOORS = {
     "organizations_bulkaction_confirm": ("POST", "SFAM"),
     "organizations_bulkaction_csv": ("GET", ALL),
     "organizations_bulkaction_decide": ("POST", "AM"),
+    "organizations_bulkaction_go-on": ("POST", ALL),
     "organizations_bulkaction_look": ("POST", "AM"),
     "organizations_failure_try_again": ("POST", "M"),
     "organizations_import_problems": ("GET", "OM"),

@@ -35,7 +35,7 @@ WAITING = "admin:organizations_proposal_waiting"
 def limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """One person moves a thousand credits alone; and a page has time for everybody, on a machine that is busy too."""
     settings.SECOND_PERSON_ABOVE = Decimal(1_000)
-    monkeypatch.setattr(carrying_out, "AT_ONCE_SECONDS", 600)
+    monkeypatch.setattr(carrying_out, "PORTION_SECONDS", 600)
 
 
 @pytest.fixture

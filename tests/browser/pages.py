@@ -8,7 +8,7 @@ from django.urls import NoReverseMatch, get_resolver, resolve, reverse
 from django.urls.resolvers import URLPattern, URLResolver
 
 FILES = "export|csv|statement|lines|movements|template|problems|report"
-DEEDS = "decide|confirm|stop|now|views|view|try_again|run"
+DEEDS = "decide|confirm|stop|now|views|view|try_again|run|go-on"
 """What a button sends; it answers with a page that has an address of its own."""
 NO_PAGE = re.compile(
     rf"(_({FILES}|{DEEDS}))$|^admin:(logout|jsi18n|autocomplete|view_on_site|search)$"

@@ -9,7 +9,13 @@ from django.contrib.admin import display
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -87,6 +93,7 @@ class BulkActionAdmin(ApprovalAdmin):
             path("<uuid:id>/csv/", view(self.download), name="organizations_bulkaction_csv"),
             path("<uuid:id>/confirm/", view(self.confirm), name="organizations_bulkaction_confirm"),
             path("<uuid:id>/look/", view(self.look_again), name="organizations_bulkaction_look"),
+            path("<uuid:id>/go-on/", view(self.go_on), name="organizations_bulkaction_go-on"),
         ]
         return [*own, *super().get_urls()]
 
@@ -128,6 +135,17 @@ class BulkActionAdmin(ApprovalAdmin):
             except NotDecidable as refusal:
                 messages.error(request, sentence(refusal))
         return redirect(approval.url)
+
+    def go_on(self, request: HttpRequest, id: UUID) -> HttpResponse:
+        """Look at, or do, as many more as there is time for, and say how far it is: a page asks so until it is through, as long as it is open."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        row = get_object_or_404(BulkAction, id=id)
+        if not self.may_see(request, row):
+            raise PermissionDenied
+        carrying_out.go_on(asked(row, BY_SLUG[row.action], now=clock.now()))
+        far = _progress(row, bulk.totals_of(row))
+        return JsonResponse({"done": far["done"], "percent": far["good"], "left": far["left"]})
 
     def _say(self, request: HttpRequest, row: BulkAction) -> None:
         if row.state == State.WAITING:
@@ -214,6 +232,7 @@ def _progress(row: BulkAction, totals: Totals) -> dict[str, Any]:
     return {
         "word": "Done" if is_doing else "Looked at",
         "done": done,
+        "left": totals.total - done,
         "good": f"{(done - totals.failed if is_doing else done) * 100 / totals.total:.1f}",
         "bad": f"{totals.failed * 100 / totals.total:.1f}",
     }

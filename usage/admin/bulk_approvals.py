@@ -76,5 +76,5 @@ def do_some(of: Asked) -> str:
     carrying_out.do_some(of)
     totals = bulk.totals_of(of.bulk)
     left = totals.total - totals.finished
-    more = f" {left:,} are left to a worker." if left else ""
+    more = f" {left:,} to go." if left else ""
     return f"{totals.done:,} done, {totals.skipped:,} skipped, {totals.failed:,} failed.{more}"

@@ -107,6 +107,29 @@ addEventListener("load", () => {
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 });
 
+// What is done to many goes on portion by portion while somebody looks at it, each no longer than a page takes. Whatever comes between leaves it to a worker.
+const goOn = async (form) => {
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form) });
+    const { done, percent, left } = await answer.json();
+    document.querySelector("[data-done]").textContent = done;
+    document.querySelector("[data-percent]").style.width = `${percent}%`;
+    return left;
+};
+addEventListener("load", async () => {
+    const form = document.querySelector("form[data-go-on]");
+    let before = form ? Infinity : 0;
+    try {
+        while (before && !document.hidden) {
+            const left = await goOn(form);
+            if (left >= before) return;
+            before = left;
+        }
+        if (form && !before) location.reload();
+    } catch {
+        // The page looks again by itself.
+    }
+});
+
 // A page that shows how far something is looks again by itself, while somebody looks at it.
 addEventListener("load", () => {
     const seconds = Number(document.querySelector("[data-look-again]")?.dataset.lookAgain);

@@ -5,5 +5,4 @@ from credits.admin import grants as grants
 from credits.admin import ledger as ledger
 from credits.admin import rehearsals as rehearsals
 from credits.admin import reservations as reservations
-from credits.admin import terms as terms
 from credits.admin import wallets as wallets

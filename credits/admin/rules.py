@@ -4,7 +4,7 @@ A page of rules writes nothing that was not confirmed: everything that Django's 
 is added to a form is previewed, explained and kept like every other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -118,6 +118,10 @@ class RuleAdmin(ExportedAdmin):
         """Return what a rule means today, from the figures of this period: asked before and after the change."""
         return []
 
+    def again(self, row: Any, *, now: datetime) -> Callable[[], Sequence[Effect]]:
+        """Look at what was done before, by the rules as they stand. Return what says, once this one was changed, what would have come of that."""
+        return tuple
+
     def write(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         """Write a row that is new, or what changed of another."""
         super().save_model(request, obj, form, change)
@@ -207,11 +211,11 @@ class RuleAdmin(ExportedAdmin):
         fields = self._fields(change)
         now = clock.now()
         with transaction.atomic():
-            before = self.impact(change.row, now=now)
+            before, again = self.impact(change.row, now=now), self.again(change.row, now=now)
             change.write()
-            after = self.impact(change.row, now=now)
+            after, others = self.impact(change.row, now=now), again()
             transaction.set_rollback(True)
-        effects = [each for each in fields if each.changes] + compare(before, after)
+        effects = [*(each for each in fields if each.changes), *compare(before, after), *others]
         return TemplateResponse(
             request, "admin/rule_preview.html", self._context(request, change, effects)
         )

@@ -205,6 +205,10 @@ class Action:
         """Return the page of whoever is done, or changes their mind."""
         return reverse("admin:organizations_organization_change", args=[organization.id])
 
+    def again(self, command: Command) -> Callable[[], Sequence[Effect]]:
+        """Look at what was done before, by the rules as they stand. Return what says, once a rule was changed, what would have come of that."""
+        return tuple
+
     def moved(self, command: Command) -> Moved:
         """Return how much who asks moved by hand on the organization of late: what is too much needs a second person."""
         return Moved()
@@ -268,15 +272,17 @@ def rehearse(action: Action, command: Command) -> Rehearsal:
     with transaction.atomic(durable=True):
         moved = action.moved(command)
         before = _figures(action, command)
+        again = action.again(command)
         action.perform(command)
         after = _figures(action, command)
+        others = again()
         alone = _is_for_one(moved, action.moved(command), action.alone_up_to(command.user))
         transaction.set_rollback(True)
     effects = [
         Effect(*old[:3], new.value, _is_harsher(old, new))
         for old, new in zip(before, after, strict=True)
     ]
-    return Rehearsal(effects, not alone)
+    return Rehearsal([*effects, *others], not alone)
 
 
 def _figures(action: Action, command: Command) -> list[Figure]:

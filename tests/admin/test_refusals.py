@@ -231,10 +231,16 @@ class TestRemedies:
         preview = send(client, "set-limit", organization, data, step="preview")
         send(client, "set-limit", organization, data)
 
-        effects = {each.what: (each.before, each.after) for each in preview.context["effects"]}
-        assert effects.pop("Credits in a calendar month") == ("5", "6")
-        assert list(effects) == ["Used this month", "New work"]
-        assert {each.whose for each in preview.context["effects"]} == {"Ada"}
+        told = {
+            (each.whose, each.what): (each.before, each.after)
+            for each in preview.context["effects"]
+        }
+        again = f"{organization}: the work of May again"
+        assert told.pop(("Ada", "Credits in a calendar month")) == ("5", "6")
+        assert list(told) == [
+            *(("Ada", what) for what in ("Used this month", "New work")),
+            *((again, what) for what in ("Comes to", "Done that was refused")),
+        ]
         assert Limit.objects.get(actor=ada).cap == 6
         assert ask_now(client, denial).passes
 

@@ -1,7 +1,8 @@
 """Rules in the admin: none is saved without its effect, a reason and a confirmation, whichever it is and however its page is reached."""
 
 from collections.abc import Callable
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib import admin
@@ -26,9 +27,14 @@ from organizations.models import (
     UsageProfile,
 )
 from tests.admin.browser import CONFIRMED, fill_in_page
+from tests.admin.people import fill_in, send, staff_who_may
+from tests.admin.test_refusals import refuse
 from tests.factories import make_organization, wallet_of
 from tests.usage import people as p
+from usage.admin import again
 from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds, WhatIf
+from usage.services import terms as kept_terms
+from usage.services import what_if
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,6 +47,12 @@ OTHERWISE: dict[type[Model], str] = {
     Import: "a file: it is looked at, and carried out by a button that says what it will make",
 }
 """What staff may change otherwise than as a rule, and why."""
+APPROVES = (
+    "organizations.approve",
+    "organizations.view_proposal",
+    "organizations.view_organization",
+    "credits.change_creditconfig",
+)
 UNCONFIRMED: dict[str, Any] = {"step": None, "reason": None}
 
 
@@ -251,6 +263,131 @@ class TestPreview:
         assert "Harsher than before" in html
         row.refresh_from_db()
         assert row.monthly_cap == 100
+
+
+def by_button(slug: str, **fields: Any) -> Callable[[Client, Actor], Any]:
+    """Return how to come to the preview of an action."""
+
+    def come(client: Client, ada: Actor) -> Any:
+        named = {name: str(value).format(ada=ada.public_id) for name, value in fields.items()}
+        data = fill_in(client, slug, ada.organization, **named)
+        return send(client, slug, ada.organization, data, step="preview")
+
+    return come
+
+
+def by_page(make: Callable[[Actor], Model], **change: Any) -> Callable[[Client, Actor], Any]:
+    """Return how to come to the preview of a change of a row."""
+
+    def come(client: Client, ada: Actor) -> Any:
+        row = page(make(ada))
+        return client.post(row, fill_in_page(client, row, step="preview", **change))
+
+    return come
+
+
+def with_profile(ada: Actor) -> Model:
+    profile = p.make_profile(ada.organization, "trainee", cap=90)
+    Actor.objects.filter(pk=ada.pk).update(profile=profile)
+    return profile
+
+
+def by_deleting(client: Client, ada: Actor) -> Any:
+    row = p.limit(ada.organization, 100, "actor", actor=ada)
+    p.limit(ada.organization, 25, "actor_default")
+    return client.get(page(row, "delete"))
+
+
+def by_adding(client: Client, ada: Actor) -> Any:
+    new = (
+        f"{reverse('admin:usage_limit_add')}?organization={ada.organization_id}&scope=actor_default"
+    )
+    return client.post(new, fill_in_page(client, new, step="preview", cap="25"))
+
+
+class TestMonthAgain:
+    """What the month's work would have come to by the rule, as a what-if answers it."""
+
+    HARSHER: ClassVar[dict[str, Callable[[Client, Actor], Any]]] = {
+        "set the cap": by_button("set-cap", monthly_cap="25"),
+        "set the limit": by_button("set-limit", whose="{ada}", cap="25"),
+        "terms": by_page(lambda ada: wallet_of(ada.organization).config, monthly_cap="25"),
+        "limit": by_page(lambda ada: p.limit(ada.organization, 90, "actor", actor=ada), cap="25"),
+        "thresholds": by_page(lambda ada: p.thresholds(ada.organization, shutoff=90), shutoff="20"),
+        "profile": by_page(with_profile, credit_cap_per_month="25"),
+        "a limit that goes": by_deleting,
+        "a limit that comes": by_adding,
+    }
+
+    @pytest.fixture
+    def ada(self) -> Actor:
+        ada = p.make_actor(make_organization(funded=500, monthly_cap=400), "Ada")
+        for _ in range(3):
+            p.use(p.work(ada.organization, 10, actor=ada), 10)
+        return ada
+
+    def again(self, preview: Any) -> dict[str, tuple[str, str, bool]]:
+        return {
+            each.what: (each.before, each.after, each.is_harsher)
+            for each in preview.context["effects"]
+            if each.whose.endswith("the work of May again")
+        }
+
+    @pytest.mark.parametrize("way", HARSHER)
+    def test_says_whose_work_would_have_been_refused(
+        self, ana: Client, ada: Actor, way: str
+    ) -> None:
+        preview = self.HARSHER[way](ana, ada)
+
+        assert self.again(preview) == {
+            "Comes to": ("30", "20", False),
+            "Refused that was done": ("none", "1, since 10 May: Ada 1", True),
+        }
+        assert "the work of May again" in preview.content.decode()
+
+    def test_says_what_would_have_been_done(self, ana: Client, ada: Actor) -> None:
+        limit = p.limit(ada.organization, 30, "actor", actor=ada)
+        refuse(ada.organization, 15, actor=ada)
+
+        preview = by_page(lambda _: limit, cap="50")(ana, ada)
+
+        assert self.again(preview) == {
+            "Comes to": ("30", "45", False),
+            "Done that was refused": ("none", "1, since 10 May: Ada 1", False),
+        }
+
+    def test_keeps_nothing_and_changes_nothing(self, ana: Client, ada: Actor) -> None:
+        self.HARSHER["set the cap"](ana, ada)
+
+        assert not WhatIf.objects.exists()
+        assert wallet_of(ada.organization).config.monthly_cap == 400
+        assert kept_terms.current(ada.organization).config.monthly_cap == 400
+
+    def test_leaves_much_work_to_a_what_if(
+        self, ana: Client, ada: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(what_if, "GONE_THROUGH", 3)
+
+        preview = self.HARSHER["set the cap"](ana, ada)
+
+        assert self.again(preview) == {"By the rules then": (*again.TOO_MUCH, False)}
+
+    def test_is_nothing_where_nothing_was_done(self, ana: Client) -> None:
+        idle = p.make_actor(make_organization(monthly_cap=400))
+
+        assert self.again(self.HARSHER["set the cap"](ana, idle)) == {}
+
+    def test_stands_where_a_second_person_decides(
+        self, ana: Client, ada: Actor, settings: Any
+    ) -> None:
+        settings.SECOND_PERSON_ABOVE = Decimal(10)
+        data = fill_in(ana, "set-cap", ada.organization, monthly_cap="5000")
+        asked = send(ana, "set-cap", ada.organization, data)
+
+        page = staff_who_may(*APPROVES).get(asked["Location"])
+
+        told = {each.what: (each.before, each.after) for each in page.context["shown"].effects}
+        assert told["Comes to"] == ("30", "30")
 
 
 class TestConfirmation:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 
 from credits.models import Reservation
@@ -61,6 +62,11 @@ def tried(what: services.Work, *, settled: int | None = None, at: datetime) -> b
     millions = None if what.tokens is None else Decimal(what.tokens.output) / p.MILLION
     p.settle(held, settled, millions=None if settled else millions, now=at)
     return True
+
+
+def told(line: WhatIfLine) -> tuple[Any, ...]:
+    amounts = (line.credits_before, line.credits_after)
+    return (line.actor_id, line.outcome, line.refused_by, line.pieces, *amounts, line.first_at)
 
 
 def day(number: int, hour: int = 12) -> datetime:
@@ -319,6 +325,41 @@ class TestOtherPrices:
         asked = answered(customer, multiplier=Decimal("1.00001"))
 
         assert cost(asked) == (Decimal("0.00001"), Decimal("0.000011"))
+
+
+class TestMonthAgain:
+    def test_answers_what_a_worker_answers(self, customer: Organization) -> None:
+        ada = p.make_actor(customer, now=day(1))
+        p.limit(customer, 45, "actor", actor=ada)
+        for number in range(1, 7):
+            tried(p.work(customer, 10, actor=ada), settled=10, at=day(number))
+        asked = answered(customer, rules={"monthly_cap": Decimal(35)})
+
+        with transaction.atomic():
+            again = questions.MonthAgain(customer, now=day(28))
+            f.set_terms(customer, monthly_cap=Decimal(35), now=day(28))
+            found = again.lines()
+            transaction.set_rollback(True)
+
+        by_worker = WhatIfLine.objects.filter(part__what_if=asked)
+        assert {told(line) for line in found} == {told(line) for line in by_worker}
+        assert len(found) == by_worker.count() > 1
+        assert WhatIf.objects.count() == 1
+
+    @pytest.mark.parametrize("much", ["work", "refusals"])
+    def test_of_much_is_not_gone_through(
+        self, customer: Organization, monkeypatch: pytest.MonkeyPatch, much: str
+    ) -> None:
+        monkeypatch.setattr(questions, "GONE_THROUGH", 2)
+        f.set_terms(customer, monthly_cap=Decimal(35), now=day(1))
+        for number in (2, 3):
+            need = 10 if much == "work" else 1_000
+            tried(p.work(customer, need), settled=10, at=day(number))
+
+        again = questions.MonthAgain(customer, now=day(28))
+
+        assert (again.is_much, again.lines()) == (True, [])
+        assert not WhatIf.objects.exists()
 
 
 class TestAnswering:

@@ -16,4 +16,5 @@ from usage.admin import profiles as profiles
 from usage.admin import proposals as proposals
 from usage.admin import rate_card as rate_card
 from usage.admin import refusals as refusals
+from usage.admin import terms as terms
 from usage.admin import what_if as what_if

@@ -75,6 +75,7 @@ class ActorAdmin(WithRowButtons, ManyAdmin, OwnedAdmin):
     public_ids = {"act": "id", "org": "organization_id"}
     search_words = words.ACTOR
     many = OF_PEOPLE
+    decides = True
     actions = ()
     help_texts = {
         "external_id": "What the product calls it.",

@@ -110,6 +110,7 @@ class GroupAdmin(OwnedAdmin):
     change_form_outer_before_template = "admin/organizations/group/head.html"
     change_form_outer_after_template = "admin/happened_to.html"
     deletable = True
+    decides = True
     object_history_list_template = "admin/organizations/group/history_list.html"
 
     def impact(self, row: Group, *, now: datetime) -> list[Figure]:

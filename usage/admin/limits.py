@@ -72,6 +72,7 @@ class ThresholdsAdmin(OwnedAdmin):
     search_help_text = "Name of an organization, or org_…"
     public_ids = {"org": "organization_id"}
     refusals = (*OwnedAdmin.refusals, controls.DowngradeAboveShutoff)
+    decides = True
     help_texts = {
         "downgrade": "Against what is settled in the calendar month. From here on the provider's fallback does the work, "
         "where it is cheaper. Empty: never.",
@@ -179,6 +180,7 @@ class LimitAdmin(OwnedAdmin):
     )
     public_ids = {"org": "organization_id", "act": "actor_id", "grp": "group_id", "": "id"}
     refusals = (*OwnedAdmin.refusals, subjects.UnknownSubject)
+    decides = True
     deletable = True
     help_texts = {
         "cap": "Per calendar month. Empty: no limit. 0: nothing. To fall back to the default, delete the limit.",

@@ -11,7 +11,6 @@ from credits import services
 from credits.admin.actions import SMALLEST, AmountForm, GrantCredits, GrantForm
 from credits.admin.forms import CreditsField
 from credits.admin.hold_actions import OF_HOLDS
-from credits.admin.rule_actions import CapForm, SetCap
 from credits.admin.today import left_to_spend
 from credits.models import ZERO
 from organizations import bulk
@@ -25,6 +24,7 @@ from organizations.models.bulk import Subject
 from usage.admin.actions import Forgive
 from usage.admin.limit_actions import SetLimit, standing_figures
 from usage.admin.person_actions import SwitchOff
+from usage.admin.rule_actions import CapForm, SetCap
 
 
 class GrantManyForm(GrantForm):

@@ -23,7 +23,6 @@ from credits.admin import entry_actions as entries
 from credits.admin import family_actions as families
 from credits.admin import grant_actions as grants
 from credits.admin import hold_actions as holds
-from credits.admin import rule_actions as rules
 from credits.admin import status_actions as statuses
 from credits.admin import upgrade_action as upgrades
 from credits.admin.columns import amount
@@ -43,6 +42,7 @@ from usage.admin import key_use as keys
 from usage.admin import limit_actions as limits
 from usage.admin import person_actions as people
 from usage.admin import reversal_actions as reversals
+from usage.admin import rule_actions as rules
 from usage.admin import sandbox_actions as sandboxes
 from usage.admin.attention import ConcernFilter
 from usage.admin.cockpit import TABS, Seen, Tab, tabs_for

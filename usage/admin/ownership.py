@@ -1,6 +1,7 @@
 """Rows of one organization, edited. Whose a new one will be is asked first: its form offers only what that organization has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,10 +16,12 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits.admin.edits import EditedAdmin
 from credits.services import ForeignProfile
 from organizations.admin import link
+from organizations.admin.actions import Effect
 from organizations.admin.forms import ForgivingSelect, as_id
 from organizations.models import Env, Organization, UsageProfile
 from organizations.services import OrganizationArchived
 from organizations.visible import INEXACT, is_exact
+from usage.admin.again import month_again
 from usage.services.profiles import profiles_for
 
 Status = Organization.Status
@@ -78,6 +81,8 @@ class OwnedAdmin(EditedAdmin):
     form = OwnedForm
     choose_form: type[ChooseForm] = ChooseForm
     refusals: tuple[type[Exception], ...] = (OrganizationArchived, ForeignProfile)
+    decides: ClassVar[bool] = False
+    """Whether these rows decide about work: then a change says what would have come of that of the running month."""
     list_filter: ClassVar[Sequence[Any]] = (("organization", AutocompleteSelectFilter),)
     list_filter_submit = True
     list_select_related: ClassVar[Sequence[str]] = ("organization",)
@@ -88,6 +93,11 @@ class OwnedAdmin(EditedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not _is_archived(obj) and super().has_delete_permission(request, obj)
+
+    def again(self, row: Any, *, now: datetime) -> Callable[[], Sequence[Effect]]:
+        if not self.decides or row.organization is None:
+            return super().again(row, now=now)
+        return month_again(row.organization, now=now)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

@@ -69,6 +69,7 @@ class UsageProfileAdmin(OwnedAdmin):
     public_ids = {"org": "organization_id", "": "id"}
     refusals = (*OwnedAdmin.refusals, profiles.SystemProfile, profiles.ProfileInUse)
     deletable = True
+    decides = True
     help_texts = {
         "slug": "What requests call it.",
         "credit_cap_per_month": "For each actor. Empty: no cap. 0: nothing may be spent. It acts at once.",

@@ -15,7 +15,6 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits.admin.actions import GrantCredits
 from credits.admin.columns import amount
-from credits.admin.rule_actions import SetCap
 from credits.limits import explain
 from credits.models import ZERO
 from credits.services import BillingExhausted
@@ -34,6 +33,7 @@ from usage.admin.actions import Forgive
 from usage.admin.events import UsedAdmin
 from usage.admin.limit_actions import SetLimit
 from usage.admin.many import OF_REFUSALS
+from usage.admin.rule_actions import SetCap
 from usage.admin.why import OF_A_CAP, Rung, ladder, least_cap, sentence
 from usage.models import AIModel, Denial
 from usage.services import asking

@@ -5,7 +5,7 @@ courses, one by the rules as they are and one by those that are tried (`usage.wh
 have passed, and then they count at what they were estimated at. Movements that are not charges happen to both courses as they did.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,9 +20,11 @@ from organizations.models import Actor, Organization
 from usage import what_if
 from usage.models import AIModel, Denial, UsageEvent, WhatIfLine, WhatIfPart
 from usage.services import limits, terms
+from usage.services.book import Book
 from usage.services.events import FORGIVEN
+from usage.services.limits import ActorTerms
 from usage.services.trial_prices import Prices, scaled
-from usage.services.trial_rules import Asked, offer, rules_of, tried
+from usage.services.trial_rules import Asked, Rules, offer, rules_of, tried
 from usage.what_if import Course, Verdict
 
 EVENTS_AT_ONCE = 500
@@ -82,17 +84,31 @@ class Trial:
 
     def go_on(self) -> None:
         """Take the next events, and what happened between them, and keep how far that is."""
-        events = self._events()
-        is_last = len(events) < EVENTS_AT_ONCE
-        until = self.month.ends_at if is_last else events[-1].occurred_at
-        self._prepare(events, until)
+        self.look_ahead()
+        self.go_through()
+
+    def look_ahead(self) -> None:
+        """Read the next events, and the rules by which both courses go."""
+        self.events = self._events()
+        self.is_last = len(self.events) < EVENTS_AT_ONCE
+        self.until = self.month.ends_at if self.is_last else self.events[-1].occurred_at
+        self._prepare(self.events, self.until)
+
+    def try_rules_in_force(self) -> None:
+        """Have the trial go by the rules that are in force by now, instead of the changes: something was written since they were read."""
+        book = terms.fresh(self.organization)
+        self.tried = self._rules(book, self._terms_of_people(book))
+
+    def go_through(self) -> None:
+        """Take what was read through both courses, and keep how far that is."""
+        events, until = self.events, self.until
         for _, happen, what in sorted(self._happenings(events, until), key=lambda each: each[0]):
             happen(what)
         if events:
             self.place.position = events[-1].position
         self.place.at = until
         self.part.place = self.place.as_json()
-        self.part.finished_at = self.now if is_last else None
+        self.part.finished_at = self.now if self.is_last else None
         self._keep()
 
     def _place(self) -> _Place:
@@ -138,17 +154,24 @@ class Trial:
             id__in={id for event in events for id in _counters(event)}
         )
         self.keys = {counter.id: _key(counter) for counter in counters}
-        ids = {each.actor_id for each in (*events, *self.denials) if each.actor_id}
-        actors = Actor.objects.filter(id__in=ids).select_related("profile")
-        self.actor_terms = limits.actor_terms(self.organization, list(actors))
+        self.people = {each.actor_id for each in (*events, *self.denials) if each.actor_id}
+        self.actor_terms = self._terms_of_people(self.book)
         self.models = self._models(events)
         self.prices = Prices(self.changes, self.models.values(), self.book)
+        self.rules = self._rules(self.book, self.actor_terms)
+        self.tried = tried(self.rules, self.changes, self.actor_terms)
+        self.billing = list(self.wallet.periods.order_by("starts_at"))
+
+    def _terms_of_people(self, book: Book) -> dict[UUID, ActorTerms]:
+        actors = Actor.objects.filter(id__in=self.people).select_related("profile")
+        return limits.actor_terms(book.organization, list(actors))
+
+    def _rules(self, book: Book, people: Mapping[UUID, ActorTerms]) -> Rules:
+        """Return the rules of a book for these people, and for whom else these events count."""
         entities = (found.entity_group for found in self.actor_terms.values())
         keys = {key for key in self.keys.values() if key}
         keys |= {what_if.group_key(group.id) for group in entities if group is not None}
-        self.rules = rules_of(self.book, self.actor_terms, keys)
-        self.tried = tried(self.rules, self.changes, self.actor_terms)
-        self.billing = list(self.wallet.periods.order_by("starts_at"))
+        return rules_of(book, people, keys)
 
     def _models(self, events: Sequence[UsageEvent]) -> dict[str, AIModel]:
         slugs = {event.model_id for event in events if event.model_id}

@@ -1,4 +1,6 @@
-"""Questions of staff, what a month would have come to by other rules: asked once, answered by a worker, organization by organization."""
+"""Questions of staff, what a month would have come to by other rules: asked once, answered by a worker, organization by organization. And what
+the running month would have come to by a rule that is about to be changed, which is answered at once and kept nowhere.
+"""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -8,12 +10,16 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from credits.models import UsageCounter
+from credits.periods import Period, month_of
 from organizations.jobs import Portion, Work
 from organizations.models import Organization
-from usage.models import WhatIf, WhatIfLine, WhatIfPart
+from usage.models import Denial, UsageEvent, WhatIf, WhatIfLine, WhatIfPart
+from usage.services import terms
 from usage.services.trials import Trial
 from usage.what_if import Changes
 
+GONE_THROUGH = 300
+"""How much work, and how many refusals, of a month are too much to go through within a page."""
 KEPT = timedelta(days=90)
 FORGOTTEN_AT_ONCE = 1_000
 
@@ -73,6 +79,50 @@ def answer(*, organization: Organization, now: datetime, place: Any) -> Portion:
 
 
 WHAT_IF = Work("answer what-ifs", answer, waiting, in_portions=True)
+
+
+class MonthAgain:
+    """The running month of an organization by its rules before and after a change. Made before the change, and asked after it, both within one
+    transaction that is undone: the question is a row of it.
+    """
+
+    def __init__(self, organization: Organization, *, now: datetime) -> None:
+        """Read the month's work, and the rules as they stand."""
+        month = month_of(now)
+        self.is_much = _is_much(organization, month)
+        if self.is_much:
+            return
+        asked = ask(
+            changes=Changes(),
+            month=month.starts_at.date(),
+            organization=organization,
+            asked_by="",
+            now=now,
+        )
+        self._trial = Trial(asked.parts.get(), now=now)
+        self._trial.look_ahead()
+
+    def lines(self) -> list[WhatIfLine]:
+        """Return what would have become of whose work by the rules as they stand now; nothing where there was none, or too much of it."""
+        if self.is_much:
+            return []
+        try:
+            self._trial.try_rules_in_force()
+        finally:
+            # What was read of a change that is undone is nobody's terms.
+            terms.forget(self._trial.organization.id)
+        self._trial.go_through()
+        return list(self._trial.lines.values())
+
+
+def _is_much(organization: Organization, month: Period) -> bool:
+    """Say whether a month has more work, or more refusals, than a page goes through."""
+    own = {"organization": organization}
+    events = UsageEvent.objects.filter(
+        **own, occurred_at__gte=month.starts_at, occurred_at__lt=month.ends_at
+    )
+    denials = Denial.objects.filter(**own, created_at__gte=month.starts_at)
+    return any(rows.order_by()[:GONE_THROUGH].count() == GONE_THROUGH for rows in (events, denials))
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """The terms of an organization: what people edit, each change kept with what was there before."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,9 +20,10 @@ from credits.admin.today import terms_today
 from credits.models import CreditConfig
 from credits.templatetags.amounts import credits
 from organizations.admin import link
-from organizations.admin.actions import Figure
+from organizations.admin.actions import Effect, Figure
 from organizations.models import Organization
 from organizations.services import OrganizationArchived
+from usage.admin.again import month_again
 
 HELP = {
     "monthly_cap": "Per billing period. Empty: no cap. 0: nothing may be spent.",
@@ -145,6 +147,9 @@ class CreditConfigAdmin(EditedAdmin):
 
     def impact(self, row: CreditConfig, *, now: datetime) -> list[Figure]:
         return terms_today(row.wallet.organization, now=now)
+
+    def again(self, row: CreditConfig, *, now: datetime) -> Callable[[], Sequence[Effect]]:
+        return month_again(row.wallet.organization, now=now)
 
     def heading(self, config: CreditConfig) -> str:
         return f"Terms of {config.wallet.organization}"

@@ -47,9 +47,24 @@ def cell(amount: Decimal, *, tone: str = "", sign: bool = False) -> SafeString:
     )
 
 
+@register.filter
+def aligned(amount: Decimal | None) -> SafeString | str:
+    """Return an amount for a column of a table: always to two decimals, so that one point stands below the other; nothing for none."""
+    if amount is None:
+        return ""
+    short, rest = two_places(amount)
+    return format_html('<span title="{}">{}</span>', credits(amount), short) if rest else short
+
+
+@register.filter
+def aligned_signed(amount: Decimal) -> SafeString | str:
+    """Return the same with its sign, also when it is positive: a movement."""
+    return format_html("{}{}", "+" if amount > 0 else "", aligned(amount))
+
+
 @register.filter("credits")
 def shown(amount: Decimal | None) -> SafeString | str:
-    """Return an amount for a card or a table: whole as it is, otherwise to two decimals; nothing for none."""
+    """Return an amount for a card or a sentence: whole as it is, otherwise to two decimals; nothing for none."""
     if amount is None:
         return ""
     short, rest = two_places(amount)

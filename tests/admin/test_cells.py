@@ -11,7 +11,7 @@ from django.test import Client
 from credits.admin.columns import amount, capped
 from credits.admin.forms import CreditsField
 from credits.models import LedgerEntry
-from credits.templatetags.amounts import shown
+from credits.templatetags.amounts import aligned, aligned_signed, shown
 from organizations.admin.cells import UNLIMITED, moment
 from tests import factories as f
 from tests.admin.people import url_of
@@ -98,6 +98,20 @@ def test_a_card_is_whole_or_has_two_decimals() -> None:
     assert shown(Decimal(1_000)) == "1,000"
     assert shown(Decimal("2.123")) == '<span title="2.123">2.12</span>'
     assert shown(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("1000", "1,000.00"),
+        ("-0.5", "−0.50"),
+        ("2.123", '<span title="2.123">2.12</span>'),
+    ],
+)
+def test_a_column_has_two_decimals_whatever_the_amount(value: str, shown: str) -> None:
+    assert aligned(Decimal(value)) == shown
+    assert aligned_signed(Decimal(value)) == (shown if value[0] == "-" else f"+{shown}")
+    assert aligned(None) == ""
 
 
 def test_has_one_word_for_what_no_cap_bounds() -> None:

@@ -29,7 +29,8 @@ class TestStacked:
         assert 'role="img" aria-label="By model"' in chart
         assert "<title>1 May: 8 (a 6, b 2)</title>" in chart
         assert (
-            '<th scope="row">1 May 2026</th><td class="num">6</td><td class="num">2</td>' in chart
+            '<th scope="row">1 May 2026</th><td class="num">6.00</td><td class="num">2.00</td>'
+            in chart
         )
         assert "3 May 2026" not in chart
 

@@ -360,7 +360,7 @@ class TestWalletAsOf:
         page = self.page(ana, organization, "2026-05-08T00:00:00")
 
         assert 'At <time datetime="2026-05-08T00:00:00Z"' in page
-        assert '<td class="num">100</td>' in page
+        assert '<td class="num">100.00</td>' in page
         assert '<td class="num">#1</td>' in page
 
     @pytest.mark.parametrize(

@@ -398,4 +398,4 @@ class TestDenial:
         html = ana.get(page(Denial, "change", first(Denial).pk)).content.decode()
 
         assert "refuses" in html
-        assert '<td class="num">500</td>' in html
+        assert '<td class="num">500.00</td>' in html

@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from credits.models import ZERO
-from credits.templatetags.amounts import credits
+from credits.templatetags.amounts import aligned, credits
 
 MOST = 6
 """How many series have a colour of their own; the rest share one."""
@@ -154,7 +154,7 @@ def _legend(series: Sequence[Series], before: Series | None) -> SafeString:
 
 
 def _short(amount: Decimal) -> str:
-    """Return a total as a legend says it; the table below has every digit."""
+    """Return a total as a legend says it; the table below has every digit where the pointer rests."""
     return credits(round(amount, 2))
 
 
@@ -166,9 +166,9 @@ def _table(
         (
             f"{day:%-d %b %Y}",
             format_html_join(
-                "", '<td class="num">{}</td>', ((credits(s.values[n]),) for s in series)
+                "", '<td class="num">{}</td>', ((aligned(s.values[n]),) for s in series)
             ),
-            credits(sums[n]),
+            aligned(sums[n]),
         )
         for n, day in enumerate(days)
         if any(s.values[n] for s in series)

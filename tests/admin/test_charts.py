@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from usage.admin.charts import Series, line, stacked, with_rest
+from usage.admin.charts import Series, line, over_time, stacked, with_rest
 
 DAYS = [date(2026, 5, day) for day in (1, 2, 3)]
 
@@ -85,6 +85,29 @@ class TestWithRest:
 
     def test_has_no_others_where_there_are_none(self) -> None:
         assert with_rest([series("a", 1)], [Decimal(1)]) == [series("a", 1)]
+
+
+class TestOverTime:
+    def test_is_a_line_with_its_figures_as_a_table(self) -> None:
+        chart = over_time(DAYS, [Decimal(0), Decimal(50), Decimal("99.5")], label="Balance")
+
+        assert 'role="img" aria-label="Balance"' in chart
+        assert '<path class="spark-stroke" d="M5 100L15 50L25 0.5"/>' in chart
+        assert '<span class="chart-top">100</span><span class="chart-mid">50</span>' in chart
+        assert "<title>2 May: 50</title>" in chart
+        assert '<th scope="row">1 May 2026</th><td class="num">0.00</td>' in chart
+        assert '<th scope="row">3 May 2026</th><td class="num">99.50</td>' in chart
+
+    def test_has_debt_below_nothing(self) -> None:
+        chart = over_time(DAYS, [Decimal(60), Decimal(0), Decimal(-20)], label="x")
+
+        assert '<path class="spark-stroke" d="M5 0L15 75L25 100"/>' in chart
+        assert "M0 75H30" in chart
+        assert "<title>3 May: −20</title>" in chart
+
+    @pytest.mark.parametrize("held", [0, -5, 5])
+    def test_is_drawn_of_what_never_changes(self, held: int) -> None:
+        assert "<svg" in over_time(DAYS, [Decimal(held)] * 3, label="x")
 
 
 class TestLine:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client
 from django.urls import reverse
 
 from credits.ledger import open_period
@@ -16,6 +17,7 @@ from tests.admin.test_refusals import refuse
 from tests.usage import people as p
 from tests.usage.test_outlook import foreseen, grown
 from usage.admin.pace import Pace, pace_of, refused
+from usage.admin.trend import balances
 from usage.services import rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,6 +111,26 @@ class TestPaceOf:
         page = reverse("admin:organizations_organization_change", args=[organization.pk])
         seen = staff_who_may("organizations.view_organization").get(page).content.decode()
         assert "the latest work is not added up yet" in seen
+
+
+class TestTrend:
+    def test_is_what_was_there_at_the_end_of_each_day(self, organization: Organization) -> None:
+        f.spend(organization, 400, now=f.NOW - timedelta(days=3))
+        f.spend(organization, 1, now=f.NOW)
+
+        held = balances(f.wallet_of(organization), now=f.NOW)
+
+        assert held == [*[0] * 9, *[1_000] * 17, *[600] * 3, 599]
+
+    def test_stands_at_the_head_and_with_its_figures_beside_the_money(
+        self, ana: Client, organization: Organization
+    ) -> None:
+        page = reverse("admin:organizations_organization_change", args=[organization.pk])
+
+        assert "Balance, the last 30 days" in ana.get(page).content.decode()
+        money = ana.get(page, {"tab": "money"}).content.decode()
+        assert "Balance at the end of each of the last 90 days" in money
+        assert money.count('<th scope="row">') >= 90
 
 
 class TestRefused:

@@ -4,13 +4,14 @@ A page gives a chart its days and its series, and writes what it gets back into 
 
     shown = with_rest(series, total)                        # the largest few, and the rest as one
     chart = stacked(days, shown, label="Credits used a day, by model")
+    chart = over_time(days, balances, label="Balance at the end of each day")
     spark = line(values, label="Available, the last 30 days")
 
-Colours are CSS variables (`--c-1` … `--c-7`), so both themes have theirs. Whoever does not see a chart is told its label; a stacked one also has its
-figures as a table below it, which opens by keyboard.
+Colours are CSS variables (`--c-1` … `--c-7`), so both themes have theirs. Whoever does not see a chart is told its label; all but a spark also have their
+figures as a table below them, which opens by keyboard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -86,6 +87,47 @@ def stacked(
         ends=_ends(days),
         legend=_legend(series, before),
         table=_table(days, series, sums, label),
+    )
+
+
+def over_time(days: Sequence[date], values: Sequence[Decimal], *, label: str) -> SafeString:
+    """Return a line of what there was at the end of each day, of debt below nothing, with the figures as a table."""
+    highest, lowest = max([*values, ZERO]), min([*values, ZERO])
+    top = _round_up(highest) if highest or not lowest else ZERO
+    bottom = -_round_up(-lowest) if lowest else ZERO
+    height, middle = top - bottom, (top + bottom) / 2
+    points = [(n * 10 + 5, _percent(top - value, height)) for n, value in enumerate(values)]
+    told = ((f"{day:%-d %b}: {credits(value)}",) for day, value in zip(days, values, strict=True))
+    return format_html(
+        '<figure class="plot" style="--axis:{axis}ch"><div class="chart-plot"><span class="chart-top">{top}</span><span class="chart-mid">{middle}</span>'
+        '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        '<path class="chart-grid" d="M0 0H{width}M0 {zero}H{width}M0 100H{width}"/>{days}'
+        '<path class="spark-area" d="M5 {zero}L{path}V{zero}Z"/><path class="spark-stroke" d="M{path}"/></svg></div>'
+        '<div class="chart-days" aria-hidden="true">{ends}</div>{table}</figure>',
+        axis=max(len(credits(each)) for each in (top, middle)),
+        top=credits(top),
+        middle=credits(middle),
+        width=len(values) * 10,
+        label=label,
+        zero=_percent(top, height),
+        path="L".join(f"{x} {y}" for x, y in points),
+        days=_days(told),
+        ends=_ends(days),
+        table=_figures(
+            "",
+            ((f"{day:%-d %b %Y}", "", aligned(values[n])) for n, day in enumerate(days)),
+            last="Balance",
+            label=label,
+        ),
+    )
+
+
+def _days(told: Iterable[tuple[str]]) -> SafeString:
+    """Return what the pointer is told on each day."""
+    return format_html_join(
+        "",
+        '<g class="chart-day"><title>{1}</title><rect x="{0}" y="0" width="10" height="100" class="chart-hit"/></g>',
+        ((n * 10, *each) for n, each in enumerate(told)),
     )
 
 
@@ -173,12 +215,20 @@ def _table(
         for n, day in enumerate(days)
         if any(s.values[n] for s in series)
     )
+    return _figures(head, rows, last="All", label=label)
+
+
+def _figures(
+    head: SafeString | str, rows: Iterable[tuple[object, ...]], *, last: str, label: str
+) -> SafeString:
+    """Return the figures of a chart, a row for each day, which open by keyboard."""
     return format_html(
         '<details class="chart-figures"><summary>The figures</summary><div class="scroll" tabindex="0" role="region" aria-label="{}">'
-        '<table class="rows"><thead><tr><th scope="col">Day (UTC)</th>{}<th scope="col" class="num">All</th></tr></thead>'
+        '<table class="rows"><thead><tr><th scope="col">Day (UTC)</th>{}<th scope="col" class="num">{}</th></tr></thead>'
         "<tbody>{}</tbody></table></div></details>",
         label,
         head,
+        last,
         format_html_join("", '<tr><th scope="row">{}</th>{}<td class="num">{}</td></tr>', rows),
     )
 

@@ -28,6 +28,7 @@ from usage.admin import month
 from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, open_on
 from usage.admin.events import told as told_events
 from usage.admin.happened import happened
+from usage.admin.trend import balance_over_time
 from usage.admin.usage_chart import usage_of
 from usage.models import Denial, UsageEvent
 from usage.services import controls, warnings
@@ -104,6 +105,10 @@ def _grants(seen: Seen) -> Any:
     shown: list[Grant | PendingGrant] = [*coming[:FEW], *first, *others[: SOME - len(first)]]
     states = [state_of(each, now=seen.now) for each in shown]
     return [(each, state, STATE_TONES[state]) for each, state in zip(shown, states, strict=True)]
+
+
+def _over_time(seen: Seen) -> Any:
+    return balance_over_time(seen.reading.wallet, now=seen.now)
 
 
 def _holds(seen: Seen) -> Any:
@@ -232,6 +237,7 @@ TABS: Sequence[Tab] = (
             Panel("statements", "credits.view_billingperiod", _statements),
             Panel("entries", "credits.view_ledgerentry", _entries(SOME)),
             Panel("money", "credits.view_wallet", lambda seen: seen.reading.wallet),
+            Panel("over_time", "credits.view_wallet", _over_time),
         ),
         _always,
     ),

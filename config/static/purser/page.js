@@ -130,6 +130,23 @@ addEventListener("load", async () => {
     }
 });
 
+// Rows of a list are one line each: where there is no room for all of its texts, they are cut, and no column is out of sight.
+const fit = () => {
+    const list = document.querySelector("#result_list");
+    for (const width of list ? [16, 13, 10, 8, 6, 5] : []) {
+        list.style.setProperty("--text", `${width}rem`);
+        if (list.scrollWidth <= list.parentElement.clientWidth) break;
+    }
+};
+addEventListener("load", fit);
+addEventListener("resize", fit);
+
+// What a row of a list has no room for is said where the pointer rests.
+document.addEventListener("mouseover", (event) => {
+    const cell = event.target.closest?.("#result_list tbody :is(td, th)");
+    if (cell && !cell.title && cell.scrollWidth > cell.clientWidth) cell.title = cell.innerText.trim();
+});
+
 // A page that shows how far something is looks again by itself, while somebody looks at it.
 addEventListener("load", () => {
     const seconds = Number(document.querySelector("[data-look-again]")?.dataset.lookAgain);

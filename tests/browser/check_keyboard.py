@@ -43,6 +43,20 @@ def test_refused_work_is_let_pass(staff: Desk, house: House) -> None:
     assert staff.pointed == 0
 
 
+def test_a_slash_opens_the_finder_where_nobody_types(staff: Desk) -> None:
+    staff.go("/admin/credits/ledgerentry/")
+    staff.press("/")
+    staff.page.locator("#search-input-command:focus").wait_for()
+    staff.write("nobody-is-called-so")
+    staff.see("Nothing found for “nobody-is-called-so”.")
+    staff.press("Escape")
+
+    staff.page.locator("#searchbar").focus()
+    staff.write("a/b")
+
+    assert staff.page.locator("#searchbar").input_value() == "a/b"
+
+
 def test_the_page_of_an_effect_has_no_fault(staff: Desk) -> None:
     staff.find("Brightwater Publishing")
     staff.click("Grant credits", role="link")

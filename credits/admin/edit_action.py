@@ -191,6 +191,3 @@ class Edit(Action):
             if old != new
         ]
         return Outcome(f"{organization.name} is edited: {', '.join(changed) or 'nothing changed'}.")
-
-
-ACTIONS: tuple[Action, ...] = (Edit(),)

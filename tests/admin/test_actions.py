@@ -11,7 +11,6 @@ from django.test import Client
 from django.urls import reverse
 
 from credits.admin.actions import ACTIONS as MONEY
-from credits.admin.edit_action import ACTIONS as EDITS
 from credits.admin.family_actions import ACTIONS as FAMILIES
 from credits.admin.status_actions import ACTIONS as STATUSES
 from credits.admin.upgrade_action import ACTIONS as UPGRADES
@@ -43,6 +42,7 @@ from tests.factories import (
     spend,
     wallet_of,
 )
+from usage.admin.edit_action import ACTIONS as EDITS
 from usage.admin.sandbox_actions import ACTIONS as SANDBOXES
 
 pytestmark = pytest.mark.django_db(transaction=True)

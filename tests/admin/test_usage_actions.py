@@ -243,6 +243,25 @@ class TestEdit:
         assert organization.default_profile == own
         assert str(organization.entitled_until) == "2026-12-31 23:00:00+00:00"
 
+    def test_says_what_another_default_profile_means(self, ana: Client) -> None:
+        organization = make_organization(funded=100)
+        ada = make_actor(organization, "Ada")
+        for _ in range(2):
+            settle(hold(work(organization, 10, actor=ada)), 10)
+        narrow = make_profile(organization, "narrow", cap=15)
+        data = fill_in(ana, "edit", organization, default_profile=str(narrow.pk))
+
+        page = send(ana, "edit", organization, data, step="preview")
+        unchanged = send(
+            ana, "edit", organization, fill_in(ana, "edit", organization), step="preview"
+        )
+
+        shown = {each.what: (each.before, each.after) for each in page.context["effects"]}
+        assert shown["People who can spend no more this month"] == ("0 of 1", "1 of 1: Ada")
+        assert shown["Refused that was done"] == ("none", "1, since 10 May: Ada 1")
+        told = {each.what for each in unchanged.context["effects"]}
+        assert not told & {"People who can spend no more this month", "Comes to"}
+
     def test_keeps_before_and_after_in_the_history(self, ana: Client) -> None:
         organization = make_organization()
 

@@ -13,7 +13,6 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import F, Sum
 from django.http import HttpRequest
 
-from credits.admin.edit_action import Edit
 from credits.admin.grants import STATE_TONES
 from credits.admin.ledger import told as told_entries
 from credits.admin.ledger import with_reversals
@@ -26,6 +25,7 @@ from organizations.models import Organization
 from organizations.services import keys_of
 from usage.admin import month
 from usage.admin.alert_words import VIEW_ALERT, VIEW_WARNING, open_on
+from usage.admin.edit_action import Edit
 from usage.admin.events import told as told_events
 from usage.admin.happened import happened
 from usage.admin.trend import balance_over_time

@@ -18,7 +18,6 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from credits import services
 from credits.admin import actions as money
-from credits.admin import edit_action as edits
 from credits.admin import entry_actions as entries
 from credits.admin import family_actions as families
 from credits.admin import grant_actions as grants
@@ -37,6 +36,7 @@ from organizations.admin.selection import ManyAdmin
 from organizations.models import ApiKey, Env, Organization
 from organizations.services import status_in_force
 from usage.admin import actions as actors
+from usage.admin import edit_action as edits
 from usage.admin import forgive_actions as forgiving
 from usage.admin import key_use as keys
 from usage.admin import limit_actions as limits

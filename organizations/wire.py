@@ -25,13 +25,18 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
 
 @cache
 def _encoder(sort_keys: bool) -> simplejson.JSONEncoder:
-    """Return what writes JSON: making one takes longer than most answers."""
+    """Return what writes JSON: making one takes longer than most answers.
+
+    It asks of no amount whether it is a named tuple, or is within itself, which took longer than writing it.
+    """
     return simplejson.JSONEncoder(
         sort_keys=sort_keys,
         ensure_ascii=False,
         separators=(",", ":"),
         use_decimal=False,
         allow_nan=False,
+        namedtuple_as_object=False,
+        check_circular=False,
         default=_write,
     )
 

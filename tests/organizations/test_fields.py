@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -323,6 +323,13 @@ class TestWire:
     )
     def test_writes_amounts_exactly(self, amount: str, text: bytes) -> None:
         assert wire.dumps(Decimal(amount)) == text
+
+    def test_writes_what_has_names_as_a_list_like_any_tuple(self) -> None:
+        class Named(NamedTuple):
+            amount: Decimal
+            text: str
+
+        assert wire.dumps(Named(Decimal("1.50"), "a")) == b'[1.5,"a"]'
 
     def test_refuses_what_has_no_form(self) -> None:
         with pytest.raises(TypeError):

@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
+from django.db import connection
 from django.utils.http import parse_header_parameters
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,6 +18,7 @@ django = get_wsgi_application()
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Hand a request to Django, made into one that Django reads as it was meant."""
+    connection.close_if_unusable_or_obsolete()  # however long ago this thread used it
     _tell_length(environ)
     _refuse_charset(environ)
     return django(environ, start_response)

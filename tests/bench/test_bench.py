@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, check_output
 
 import psutil
 import pytest
@@ -83,6 +83,16 @@ class TestMeasure:
         assert broken.problems == ["ZeroDivisionError: division by zero"]
         assert broken.as_json()["ratio"] is None
         assert working.ratio == 1.5
+
+
+class TestSettings:
+    def test_leave_to_django_what_purser_leaves_out(self) -> None:
+        asked = "import django; django.setup(); from django.core import cache, signals; print(signals.request_finished.disconnect(cache.close_caches))"
+        settings = {"DJANGO_SETTINGS_MODULE": "tests.bench.settings", "BENCH_MIDDLEWARE": "none"}
+
+        said = check_output([sys.executable, "-c", asked], env={**environment(), **settings})
+
+        assert said == b"True\n"
 
 
 class TestAsk:

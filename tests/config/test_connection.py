@@ -1,15 +1,19 @@
 """What a request asks of its connection to the database: little, and what becomes of it when the connection is gone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.signals import request_started
+from django.core.cache import caches, close_caches
+from django.core.cache.backends.base import BaseCache
+from django.core.handlers.base import reset_urlconf
+from django.core.signals import request_finished, request_started
 from django.db import OperationalError, close_old_connections, connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from config import throttling
+from config.wsgi import application
 from credits.models import Reservation
 from organizations import statements
 from organizations.models import ApiKey, IdempotencyKey, RateCount
@@ -157,6 +161,25 @@ class TestBrokenConnection:
             ok(caller.get("/whoami"))
 
         assert ["SELECT 1"] not in trips.sent, trips
+
+
+class TestEndsOfARequest:
+    def test_begin_without_a_connection_that_is_too_old(self, caller: Caller) -> None:
+        before = connection.connection
+        connection.close_at = 0.0
+
+        application(RequestFactory().get("/api/v1/nothing").environ, lambda *_: None)
+
+        assert connection.connection is not before
+
+    def test_leave_nothing_undone_that_a_cache_needs(self) -> None:
+        assert all(type(cache).close is BaseCache.close for cache in caches.all())
+
+    @pytest.mark.parametrize("receiver", [close_caches, reset_urlconf])
+    def test_are_told_to_nobody_for_whom_they_change_nothing(
+        self, receiver: Callable[..., None]
+    ) -> None:
+        assert not request_finished.disconnect(receiver)
 
 
 class TestInDoubt:

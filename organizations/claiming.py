@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
@@ -49,12 +50,26 @@ class Sent:
             raise self._error
         if not self._is_known:
             try:
-                self._data = None if self._request.stream is None else self._request.data
+                self._data = self._read()
             except Exception as error:
                 self._error = error
                 raise
             self._is_known = True
         return self._data
+
+    def _read(self) -> Any:
+        """Read the body by the parser of its type: what `request.data` does, without what that does for forms and files.
+
+        :raises UnsupportedMediaType: if there is no such parser
+        """
+        request: Any = self._request
+        stream = request.stream
+        if stream is None:
+            return None
+        parser = request.negotiator.select_parser(request, request.parsers)
+        if parser is None:
+            raise UnsupportedMediaType(request.content_type)
+        return parser.parse(stream, request.content_type, request.parser_context)
 
 
 class ClaimingView(APIView):

@@ -144,6 +144,8 @@ TEXT = frozenset(
 """What providers count of any work, also of what they sell by another measure."""
 EVERY_PER = 9 * 10**9
 """What every `per` divides, so that a sum of prices is divided once."""
+TIMES: dict[str, int] = {name: EVERY_PER // unit.per for name, unit in UNITS.items()}
+"""By what the price of each unit is multiplied for that."""
 _BY_DIMENSIONS = {unit.dimensions: unit.name for unit in UNITS.values()}
 
 

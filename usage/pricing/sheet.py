@@ -6,14 +6,13 @@ from decimal import Decimal
 from usage.pricing.shapes import ZERO, Count, Counts, Price, Unpriced
 from usage.units import (
     DIRECTIONS,
-    EVERY_PER,
     INPUT,
     ORDER,
     PARTS,
     REQUESTS,
     TEXT,
+    TIMES,
     TOOLS,
-    UNITS,
     WHOLES,
 )
 
@@ -41,6 +40,8 @@ class Sheet:
             if any(each.amount is not None for each in rows)
         }
         """What has a price, at least for some prompts."""
+        self._within = {unit: (unit, *WHOLES[unit]) for unit in self.steps}
+        """Each with what it is a part of."""
 
     @property
     def starts(self) -> list[int]:
@@ -105,7 +106,7 @@ class Sheet:
 
     def may_need(self, unit: str, counts: Counts) -> bool:
         """Whether work of no more than so much may use a unit: there may be some of it, or of what it is a part of."""
-        return any(counts.get(each) for each in (unit, *WHOLES[unit]))
+        return any(map(counts.get, self._within[unit]))
 
     def shares(self, counts: Counts) -> dict[str, Count]:
         """Return how much of each unit is charged by its own price: what is in no part that has one.
@@ -114,7 +115,7 @@ class Sheet:
         """
         shares: dict[str, Count] = {}
         for unit, parts in self.parts.items():
-            inside = sum(shares[part] for part in parts)
+            inside = sum([shares[part] for part in parts]) if parts else 0
             told = counts.get(unit)
             count = inside if told is None else self._billed(unit, told)
             if count < inside:
@@ -163,7 +164,7 @@ def exact_price(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:
 
 def of_one(unit: str, amount: Decimal) -> Decimal:
     """Return the price of one, times `EVERY_PER`."""
-    return amount * (EVERY_PER // UNITS[unit].per)
+    return amount * TIMES[unit]
 
 
 def _start(price: Price) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count, islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -104,8 +104,9 @@ def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     :raises django.db.Error: as Django's own cursors do, and if it was committed here and may be nowhere else (config/postgresql)
     """
     own: Any = connections[DEFAULT_DB_ALIAS]
-    own.ensure_connection()
-    written = [text(value) for value in params]
+    if own.connection is None:
+        own.ensure_connection()
+    written = [value if type(value) in _TEXT else text(value) for value in params]
     prepared = _prepared(own.connection, sql)
     if own.queries_logged or own.execute_wrappers:
         wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
@@ -144,8 +145,8 @@ def text(value: Any) -> str | None:
 
     :raises TypeError: if it has no form here
     """
-    if value is None or type(value) is str:
-        return value
+    if type(value) in _TEXT:
+        return cast(str | None, value)
     write = _FORMS.get(type(value)) or _form_of(value)
     return write(value)
 
@@ -187,6 +188,8 @@ def _null(_: None) -> str:
     return "NULL"
 
 
+_TEXT = frozenset((str, type(None)))
+"""What is sent as it is."""
 _FORMS: dict[type, Callable[[Any], str | None]] = {
     str: _itself,
     datetime: datetime.isoformat,
@@ -251,7 +254,7 @@ class _Prepared:
         self._session, self._server = session, session.pgconn
         self._name = b"purser_%d" % next(self._numbers)
         self._sql = _numbered(sql).encode()
-        self._is_known = False
+        self._is_known = self._knows_columns = False
         reads = psycopg.Cursor(
             session
         )  # what it reads values by is its own; the session's is Django's
@@ -279,7 +282,9 @@ class _Prepared:
     def fetchall(self) -> list[Row]:
         """Return the rows that were found; none of what returns no rows."""
         result, self._result = self._result, None
-        self._rows.set_pgresult(result)
+        # Its columns are always the same ones: else the server would refuse to execute it.
+        self._rows.set_pgresult(result, set_loaders=not self._knows_columns)
+        self._knows_columns = True
         return self._rows.load_rows(0, result.ntuples, tuple)
 
     def forget(self) -> None:

@@ -145,6 +145,7 @@ def hold(
     first = wanted.candidates[0]
     require_exact(*(each.need for each in wanted.candidates))
     capped, candidates = wanted.capped, wanted.candidates
+    is_written = wanted.kind != CHECK
     row = send(
         _HOLD,
         [
@@ -174,9 +175,9 @@ def hold(
             wanted.reservation_id,
             wanted.work_type,
             wanted.requested_model,
-            [each.model for each in candidates] if first.model else [],
-            [each.card for each in candidates] if first.card else [],
-            _json(wanted.estimate) if wanted.kind != CHECK else None,  # nothing is written
+            [each.model for each in candidates] if first.model and is_written else [],
+            [each.card for each in candidates] if first.card and is_written else [],
+            _json(wanted.estimate) if is_written else None,
             _json(wanted.metadata) if wanted.metadata else "{}",
             wanted.performed_by,
             f"{wanted.time_to_live.total_seconds():f} seconds",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count, islice
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -106,7 +106,7 @@ def fetch_all(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     own: Any = connections[DEFAULT_DB_ALIAS]
     if own.connection is None:
         own.ensure_connection()
-    written = [value if type(value) in _TEXT else text(value) for value in params]
+    written = [value if type(value) in _TEXT else _FORMS[type(value)](value) for value in params]
     prepared = _prepared(own.connection, sql)
     if own.queries_logged or own.execute_wrappers:
         wrap = own.make_debug_cursor if own.queries_logged else own.make_cursor
@@ -145,18 +145,17 @@ def text(value: Any) -> str | None:
 
     :raises TypeError: if it has no form here
     """
-    if type(value) in _TEXT:
-        return cast(str | None, value)
-    write = _FORMS.get(type(value)) or _form_of(value)
-    return write(value)
+    return None if value is None else _FORMS[type(value)](value)
 
 
-def _form_of(value: Any) -> Callable[[Any], str | None]:
-    """Return what writes an instance of a subclass."""
-    for kind, write in _FORMS.items():
-        if isinstance(value, kind):
-            return write
-    raise TypeError(f"{type(value).__name__} has no form as a parameter")
+class _Forms(dict[type, Callable[[Any], str]]):
+    """How each type is written, and a subclass of one."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], str]:
+        for each, write in self.items():
+            if issubclass(kind, each):
+                return write
+        raise TypeError(f"{kind.__name__} has no form as a parameter")
 
 
 def _itself(value: str) -> str:
@@ -190,19 +189,20 @@ def _null(_: None) -> str:
 
 _TEXT = frozenset((str, type(None)))
 """What is sent as it is."""
-_FORMS: dict[type, Callable[[Any], str | None]] = {
-    str: _itself,
-    datetime: datetime.isoformat,
-    Decimal: _number,
-    bool: str,
-    int: str,
-    float: repr,
-    UUID: UUID.__str__,
-    bytes: _bytes,
-    list: _array,
-    tuple: _array,
-}
-"""How each type is written."""
+_FORMS = _Forms(
+    {
+        str: _itself,
+        datetime: datetime.isoformat,
+        Decimal: _number,
+        bool: str,
+        int: str,
+        float: repr,
+        UUID: UUID.__str__,
+        bytes: _bytes,
+        list: _array,
+        tuple: _array,
+    }
+)
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
     type(None): _null,
     Decimal: _number,

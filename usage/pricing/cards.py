@@ -78,6 +78,10 @@ class RateCard:
     def _spans(self) -> tuple[str, ...]:
         return tuple(sorted({each.hours for each in self.prices if each.hours}))
 
+    @cached_property
+    def _variants(self) -> frozenset[str]:
+        return frozenset(each.variant for each in self.prices)
+
     def _prices_in(self, spans: Sequence[str]) -> tuple[Price, ...]:
         instead = [each._replace(hours="") for each in self.prices if each.hours in spans]
         taken = {(each.unit, each.variant) for each in instead}
@@ -91,7 +95,7 @@ class RateCard:
     def served(self, variant: str) -> str | None:
         """Return by which prices work is charged that was served so: those of the variant, or the standard ones if it is called standard;
         None if it has no prices of this variant."""
-        if any(each.variant == variant for each in self.prices):
+        if variant in self._variants:
             return variant
         return "" if variant.partition("=")[2] in STANDARD else None
 

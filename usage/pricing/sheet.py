@@ -1,6 +1,6 @@
 """The prices of a card for one variant: how much of each unit is charged by which of them, and by which none is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from usage.pricing.shapes import ZERO, Count, Counts, Price, Unpriced
@@ -138,8 +138,8 @@ def _shrink(shares: dict[str, Count], parts: Sequence[str], excess: Count) -> No
 
 def charged(
     sheet: Sheet, counts: Counts, *, work_is_done: bool = False
-) -> Iterator[tuple[str, Count, Decimal]]:
-    """Yield of each unit how much of it is charged by its own price, and that price: the lines of the sum.
+) -> list[tuple[str, Count, Decimal]]:
+    """Return of each unit how much of it is charged by its own price, and that price: the lines of the sum.
 
     :param work_is_done: whether that is what was done, and not the most that may be
     :raises Unpriced: if something has no price; of work that is to be done, if something that it may come to has none
@@ -149,9 +149,11 @@ def charged(
     for unit in sheet.unpriced(counts):
         raise Unpriced(f"no price for {unit}", unit)
     prompt = int(counts.get(INPUT, 0))
-    for unit, share in sheet.shares(counts).items():
-        if share or (not work_is_done and sheet.may_need(unit, counts)):
-            yield unit, share, sheet.of(unit, prompt, work_is_done=work_is_done)
+    return [
+        (unit, share, sheet.of(unit, prompt, work_is_done=work_is_done))
+        for unit, share in sheet.shares(counts).items()
+        if share or (not work_is_done and sheet.may_need(unit, counts))
+    ]
 
 
 def exact_price(sheet: Sheet, counts: Counts, *, work_is_done: bool) -> Decimal:

@@ -36,14 +36,7 @@ def log(
 
 def _line(request: HttpRequest, response: HttpResponse, seconds: float) -> str:
     principal: Principal | None = request.META.get(PRINCIPAL)
-    said = (
-        request.META["REQUEST_ID"],
-        request.method,
-        ascii(request.path_info)[1:-1],
-        response.status_code,
-        request.META.get(ERROR_CODE, "-"),
-        principal.organization.public_id if principal else "-",
-        principal.key.public_id if principal else "-",
-        f"{seconds * 1000:.0f}ms",
-    )
-    return " ".join(str(part) for part in said)
+    head, path, code = request.META, ascii(request.path_info)[1:-1], response.status_code
+    asked = f"{head['REQUEST_ID']} {request.method} {path} {code} {head.get(ERROR_CODE, '-')}"
+    whose = f"{principal.organization.public_id} {principal.key.public_id}" if principal else "- -"
+    return f"{asked} {whose} {seconds * 1000:.0f}ms"

@@ -96,8 +96,8 @@ class WorkView(ApiView):
 
     def _require_own_actor(self, said: Mapping[str, Any]) -> None:
         """Refuse a personal key that names another actor. What its own is called was read with the key, so it is never stale."""
-        own = self.principal.key.actor
-        if own is None:
+        key = self.principal.key
+        if key.actor_id is None or (own := key.actor) is None:
             return
         id, called = said.get("actor_id", own.id), said.get("actor_external_id", own.external_id)
         if (id, called) != (own.id, own.external_id):

@@ -1,5 +1,6 @@
 """What the one admission locks, at which level it decides, and what is kept of its answers."""
 
+from datetime import date
 from decimal import Decimal
 from threading import Event
 from typing import Any
@@ -10,9 +11,9 @@ from django.db import InternalError, connection, transaction
 
 from credits import ledger
 from credits.ledger import holds
-from credits.models import Reservation
+from credits.models import Reservation, UsageCounter
 from organizations import wire
-from organizations.models import IdempotencyKey
+from organizations.models import Actor, IdempotencyKey
 from tests import factories as f
 from tests.callers import caller_of, error, ok
 from tests.callers import clock as clock
@@ -168,6 +169,48 @@ TOLD = (
     '{"scope":"pool","id":"ORG","cap":1000,"used":0,"reserved":1.5,"remaining":998.5,"resetsAt":null,"binding":false}],'
     '"expiresAt":"2026-05-10T12:15:00.000Z","late":false}'
 )
+
+
+class TestCounters:
+    """Each subject's is looked up by the whole of its index, however many others the wallet has in the month."""
+
+    @pytest.mark.parametrize("kind", ["actor", "group", "new"])
+    def test_of_others_are_not_read(self, kind: str) -> None:
+        organization = f.make_organization(funded=100)
+        others = [
+            Actor(organization=organization, name=str(n), created_at=f.NOW, updated_at=f.NOW)
+            for n in range(300)
+        ]
+        actors = Actor.objects.bulk_create(others)
+        wallet = f.wallet_of(organization)
+        UsageCounter.objects.bulk_create(
+            UsageCounter(wallet=wallet, month=date(2026, 5, 1), actor=actor)
+            for actor in actors[:-1]
+        )
+        group = p.make_group(organization, "acme", kind="entity") if kind == "group" else None
+        actor = {"actor": actors[200], "group": None, "new": actors[-1]}[kind]
+        what = p.work(organization, 1, actor=actor, group=group)
+
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Three hundred are few enough to be read one after the other.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("DISCARD PLANS")
+            before = rows_read("credits_usagecounter")
+            p.hold(what)
+            read = rows_read("credits_usagecounter") - before
+            cursor.execute("DISCARD PLANS")
+
+        assert read < 20
+
+
+def rows_read(table: str) -> int:
+    """Return how many rows of a table this transaction has read by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = %s",
+            [table],
+        )
+        return int(cursor.fetchone()[0])
 
 
 class TestKept:

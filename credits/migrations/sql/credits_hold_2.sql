@@ -81,8 +81,6 @@ DECLARE
     v_settled numeric;
     v_free_used numeric;
     v_free_reserved numeric;
-    v_used numeric[];
-    v_reserved numeric[];
     v_taken numeric[];
     v_caps numeric[];
     v_threshold numeric;
@@ -91,6 +89,7 @@ DECLARE
     v_answer text;
     w record;
     d record;
+    counted record;
     r credits_reservation;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -223,21 +222,6 @@ BEGIN
         figures := '{}';
         counters := '{}';
     ELSE
-        -- Every subject is looked up as the index has it: these predicates, and no others.
-        IF cardinality(p_scopes) > 0 THEN
-            SELECT array_agg(c.id ORDER BY s.number), array_agg(coalesce(c.used, 0) ORDER BY s.number),
-                    array_agg(coalesce(c.reserved, 0) ORDER BY s.number)
-                INTO counters, v_used, v_reserved
-                FROM unnest(p_actors, p_groups, p_resource_types, p_resource_ids)
-                        WITH ORDINALITY AS s (actor_id, group_id, resource_type, resource_id, number)
-                    LEFT JOIN LATERAL (
-                        SELECT id, used, reserved FROM credits_usagecounter
-                        WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NOT DISTINCT FROM s.actor_id
-                            AND group_id IS NOT DISTINCT FROM s.group_id AND resource_type = s.resource_type
-                            AND resource_id = s.resource_id
-                        LIMIT 1
-                    ) AS c ON true;
-        END IF;
         SELECT id, used, free_used, free_reserved INTO v_own, v_settled, v_free_used, v_free_reserved
             FROM credits_usagecounter
             WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NULL AND group_id IS NULL AND resource_type = ''
@@ -252,8 +236,24 @@ BEGIN
             figures := '{}';
         END IF;
         FOR i IN 1 .. cardinality(p_scopes) LOOP
-            v_taken[i] := v_used[i] + v_reserved[i];
-            figures := figures || ARRAY[p_scopes[i], p_caps[i], v_used[i], v_reserved[i], v_month_ends];
+            -- Each kind by what its index can look up: one statement for all kinds would read every actor's counter of the month.
+            IF p_actors[i] IS NOT NULL THEN
+                SELECT id, used, reserved INTO counted FROM credits_usagecounter
+                    WHERE wallet_id = v_wallet AND month = v_month AND actor_id = p_actors[i] AND group_id IS NULL
+                        AND resource_type = '' AND resource_id = '';
+            ELSIF p_groups[i] IS NOT NULL THEN
+                SELECT id, used, reserved INTO counted FROM credits_usagecounter
+                    WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NULL AND group_id = p_groups[i]
+                        AND resource_type = '' AND resource_id = '';
+            ELSE
+                SELECT id, used, reserved INTO counted FROM credits_usagecounter
+                    WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NULL AND group_id IS NULL
+                        AND resource_type = p_resource_types[i] AND resource_id = p_resource_ids[i];
+            END IF;
+            counters[i] := counted.id;
+            v_taken[i] := coalesce(counted.used + counted.reserved, 0);
+            figures := figures
+                || ARRAY[p_scopes[i], p_caps[i], coalesce(counted.used, 0), coalesce(counted.reserved, 0), v_month_ends];
         END LOOP;
         v_caps := array_append(p_caps, w.monthly_cap);
         v_taken := array_append(v_taken, w.period_used + w.period_reserved);
@@ -331,20 +331,20 @@ BEGIN
     END IF;
     IF NOT p_byok THEN
         IF v_own IS NULL OR array_position(counters, NULL) IS NOT NULL THEN
-            INSERT INTO credits_usagecounter (wallet_id, month, actor_id, group_id, resource_type, resource_id, used, reserved)
-                SELECT v_wallet, v_month, s.actor_id, s.group_id, s.resource_type, s.resource_id, 0, 0
-                FROM unnest(array_append(p_actors, NULL), array_append(p_groups, NULL), array_append(p_resource_types, ''),
-                        array_append(p_resource_ids, ''))
-                    AS s (actor_id, group_id, resource_type, resource_id)
-                ON CONFLICT DO NOTHING;
-            SELECT id INTO v_own FROM credits_usagecounter
-                WHERE wallet_id = v_wallet AND month = v_month AND actor_id IS NULL AND group_id IS NULL AND resource_type = '';
-            SELECT array_agg(c.id ORDER BY s.number) INTO counters
-                FROM unnest(p_actors, p_groups, p_resource_types, p_resource_ids)
-                        WITH ORDINALITY AS s (actor_id, group_id, resource_type, resource_id, number)
-                    JOIN credits_usagecounter c ON c.wallet_id = v_wallet AND c.month = v_month
-                        AND c.actor_id IS NOT DISTINCT FROM s.actor_id AND c.group_id IS NOT DISTINCT FROM s.group_id
-                        AND c.resource_type = s.resource_type AND c.resource_id = s.resource_id;
+            counters := array_append(counters, v_own);
+            FOR i IN 1 .. cardinality(p_scopes) + 1 LOOP
+                CONTINUE WHEN counters[i] IS NOT NULL;
+                -- Two limits may count the same subject: then it is there by now.
+                INSERT INTO credits_usagecounter AS c
+                        (wallet_id, month, actor_id, group_id, resource_type, resource_id, used, reserved)
+                    VALUES (v_wallet, v_month, p_actors[i], p_groups[i], coalesce(p_resource_types[i], ''),
+                        coalesce(p_resource_ids[i], ''), 0, 0)
+                    ON CONFLICT (wallet_id, month, actor_id, group_id, resource_type, resource_id) DO UPDATE SET used = c.used
+                    RETURNING id INTO v_own;
+                counters[i] := v_own;
+            END LOOP;
+            v_own := counters[cardinality(counters)];
+            counters := trim_array(counters, 1);
         END IF;
         counters := array_prepend(v_own, counters);
         IF held > 0 OR held_free > 0 THEN

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.cache import caches, close_caches
 from django.core.cache.backends.base import BaseCache
 from django.core.handlers.base import reset_urlconf
-from django.core.signals import request_finished, request_started
-from django.db import OperationalError, close_old_connections, connection, transaction
+from django.core.signals import request_finished
+from django.db import OperationalError, connection, transaction
 from django.test import Client, RequestFactory
 
 from config import throttling
@@ -26,14 +26,6 @@ from tests.usage.people import make_actor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOOK_UP = ["Bind", "Describe", "Execute"]
-
-
-@pytest.fixture(autouse=True)
-def _as_the_server_does() -> Iterator[None]:
-    """Look after the connection between two requests: Django's test client leaves that out."""
-    request_started.connect(close_old_connections)
-    yield
-    request_started.disconnect(close_old_connections)
 
 
 @pytest.fixture

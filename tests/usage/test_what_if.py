@@ -212,6 +212,17 @@ class TestAnotherThreshold:
         assert lines(asked, "downgraded") == [("", "", 2)]
         assert cost(asked) == (40, 24)
 
+    def test_moves_no_work_that_was_asked_for_in_credits(self, customer: Organization) -> None:
+        """It costs as much on any model: there is nothing to save."""
+        sonnet, _ = p.make_models()
+        for number in range(1, 5):
+            tried(p.work(customer, 12, model=sonnet), settled=10, at=day(number))
+
+        asked = answered(customer, rules={"downgrade": Decimal(20)})
+
+        assert lines(asked, "downgraded") == []
+        assert cost(asked) == (40, 40)
+
     def test_moves_nothing_to_a_fallback_that_was_retired_by_then(
         self, customer: Organization
     ) -> None:

@@ -35,7 +35,7 @@ class Prices:
         """Return what an event costs by the prices that are tried."""
         if not self.changes.reprices or event.model is None or not before:
             return before
-        if event.input_tokens is None and event.usage is None:
+        if not is_counted(event):
             return before
         priced = self._tried(event, event.model)
         return self._multiplied(before if priced is None else priced)
@@ -99,6 +99,11 @@ class Prices:
         except (Unpriced, Left):
             return None
         return price
+
+
+def is_counted(event: UsageEvent) -> bool:
+    """Whether an event tells what was used, and not only what it cost."""
+    return event.input_tokens is not None or event.usage is not None
 
 
 def _moment_of(event: UsageEvent) -> datetime:

@@ -23,7 +23,7 @@ from usage.services import limits, terms
 from usage.services.book import Book
 from usage.services.events import FORGIVEN
 from usage.services.limits import ActorTerms
-from usage.services.trial_prices import Prices, scaled
+from usage.services.trial_prices import Otherwise, Prices, is_counted, scaled
 from usage.services.trial_rules import Asked, Rules, offer, rules_of, tried
 from usage.what_if import Course, Verdict
 
@@ -258,8 +258,12 @@ class Trial:
         asked = self.models.get(hold.requested_model) or event.model
         is_other = asked is not None and event.model is not None and asked != event.model
         fallback = self._fallback_of(asked, hold.created_at)
-        otherwise = self.prices.otherwise(event, asked if is_other else fallback)
         need = hold.foreseen
+        other = asked if is_other else fallback
+        otherwise = self.prices.otherwise(event, other)
+        if other is not None and not is_counted(event):
+            # Credits that were asked for are as many on any model.
+            otherwise = Otherwise(need, scaled(need, before, priced))
         needs = (need, otherwise.before), (scaled(need, before, priced), otherwise.after)
         plain, trial = (_Needs(*(pair[::-1] if is_other else pair)) for pair in needs)
         work = Asked(event.actor_id, keys, period, offer(asked), need, None)
@@ -267,7 +271,7 @@ class Trial:
             work._replace(need=plain.asked or need, fallback=plain.fallback),
             work._replace(need=trial.asked or need, fallback=trial.fallback),
         )
-        differs = verdicts[0].on_fallback != verdicts[1].on_fallback
+        differs = is_counted(event) and verdicts[0].on_fallback != verdicts[1].on_fallback
         return verdicts, otherwise.after if differs and otherwise.after is not None else priced
 
     def _fallback_of(self, asked: AIModel | None, moment: datetime) -> AIModel | None:

@@ -1,5 +1,6 @@
 """How staff read credits: to two decimals in lists and cards, all six where the pointer rests and on a row's own page; and how wide a bar they make."""
 
+import re
 from decimal import ROUND_DOWN, Decimal
 
 from django import template
@@ -9,6 +10,8 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 CENT = Decimal("0.01")
+MORE = re.compile(r"(\d\.\d\d)\d+")
+"""The decimals of an amount, of which two are shown."""
 
 
 @register.filter("exact")
@@ -45,6 +48,13 @@ def cell(amount: Decimal, *, tone: str = "", sign: bool = False) -> SafeString:
         shown,
         rest,
     )
+
+
+@register.filter
+def in_brief(text: str) -> SafeString | str:
+    """Return what was written of amounts for a column, each cut after two decimals; all of it where the pointer rests."""
+    short = MORE.sub(r"\1", text)
+    return text if short == text else format_html('<span title="{}">{}</span>', text, short)
 
 
 @register.filter

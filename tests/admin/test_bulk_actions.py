@@ -189,6 +189,11 @@ class TestPreview:
         assert [each.item.organization.name for each in rows] == ["Gone"]
         assert ana.get(page(row), {"show": "nothing", "p": "x"}).status_code == 200
 
+    def test_cuts_amounts_after_two_decimals(self, ana: Client, three: list[Organization]) -> None:
+        row = ask(ana, "grant", three[:1], amount="0.123456")
+
+        assert '<span title="100.123456">100.12</span>' in ana.get(page(row)).content.decode()
+
     def test_goes_back_with_what_was_typed(self, ana: Client, three: list[Organization]) -> None:
         row = ask(ana, "grant", three, amount="500")
         context = ana.get(page(row)).context

@@ -11,7 +11,7 @@ from django.test import Client
 from credits.admin.columns import amount, capped
 from credits.admin.forms import CreditsField
 from credits.models import LedgerEntry
-from credits.templatetags.amounts import aligned, aligned_signed, shown
+from credits.templatetags.amounts import aligned, aligned_signed, in_brief, shown
 from organizations.admin.cells import UNLIMITED, moment
 from tests import factories as f
 from tests.admin.people import url_of
@@ -112,6 +112,13 @@ def test_a_column_has_two_decimals_whatever_the_amount(value: str, shown: str) -
     assert aligned(Decimal(value)) == shown
     assert aligned_signed(Decimal(value)) == (shown if value[0] == "-" else f"+{shown}")
     assert aligned(None) == ""
+
+
+def test_what_was_written_of_amounts_is_cut_too() -> None:
+    assert in_brief("−3,876.803585") == '<span title="−3,876.803585">−3,876.80</span>'
+    assert in_brief("1, 3.256 credits") == '<span title="1, 3.256 credits">1, 3.25 credits</span>'
+    for text in ("100", "0.50", "nothing left to spend"):
+        assert in_brief(text) == text
 
 
 def test_has_one_word_for_what_no_cap_bounds() -> None:

@@ -130,11 +130,14 @@ addEventListener("load", async () => {
     }
 });
 
-// Rows of a list are one line each: where there is no room for all of its texts, they are cut, and no column is out of sight.
+// Rows of a list are one line each: where there is no room for all of its texts, they are cut, the sentences before the names, and no column is out of
+// sight.
+const WIDTHS = [[16, 40], [16, 28], [16, 20], [16, 14], [13, 11], [10, 11], [8, 10], [6, 9], [5, 8]];
 const fit = () => {
     const list = document.querySelector("#result_list");
-    for (const width of list ? [16, 13, 10, 8, 6, 5] : []) {
-        list.style.setProperty("--text", `${width}rem`);
+    for (const [text, long] of list ? WIDTHS : []) {
+        list.style.setProperty("--text", `${text}rem`);
+        list.style.setProperty("--long", `${long}rem`);
         if (list.scrollWidth <= list.parentElement.clientWidth) break;
     }
 };

@@ -391,6 +391,14 @@ class TestShowingAgain:
             assert goes_to(again) == url
             assert client.get(url).status_code == 200
 
+    def test_tells_whoever_keeps_passwords_whose_it_asks_for(self, dora: User) -> None:
+        client = Client()
+        log_in(client)
+
+        asked = client.get("/admin/is-it-you/").content.decode()
+
+        assert 'value="dora" autocomplete="username" hidden' in asked
+
     def test_refuses_a_wrong_password_and_counts_it(self, dora: User) -> None:
         client = Client()
         log_in(client)

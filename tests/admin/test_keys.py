@@ -218,7 +218,12 @@ class TestHistory:
         version = ApiKey.history.earliest()
         url = reverse("admin:organizations_apikey_simple_history", args=[version.id, version.pk])
 
-        assert ana.get(url).status_code == 200
+        seen = ana.get(url).content.decode()
+
+        history = reverse("admin:organizations_apikey_history", args=[version.id])
+        assert seen.count(f'href="{history}"') > 1
+        assert "actionDropdownOpen" not in seen
+        assert "Nothing is put back from here." in seen
 
     def test_puts_nothing_back(self, ana: Client) -> None:
         organization = make_organization()

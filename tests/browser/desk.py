@@ -171,7 +171,7 @@ class Desk:
         return self.page.get_by_role("button", name=what, exact=exact).or_(link).first
 
     def _hear(self, message: ConsoleMessage) -> None:
-        self.complaints.append(f"{message.type}: {message.text}")
+        self.complaints.append(f"{message.type}: {message.text} ({urlsplit(self.page.url).path})")
 
     def _see(self, request: Request) -> None:
         address = urlsplit(request.url)

@@ -1,18 +1,24 @@
 """A row of whatever the demo has none of, so that every page of the console is there to be looked at. Run in the house, never in a test itself."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
+from axes.models import AccessAttempt, AccessFailureLog
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core import mail
 from django.test import Client
 from django.test.utils import setup_test_environment
+from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from credits.services import rehearsing
+from credits.tasks import REHEARSE
 from organizations import clock, jobs, proposals
-from organizations.models import Env, Failure, Finding, Job, Organization
+from organizations.models import AlertRule, Env, Failure, Finding, Job, Organization
 from tests import factories as f
 from tests.admin.people import client_of, use
 from tests.usage import people as p
@@ -21,7 +27,7 @@ from usage import what_if
 from usage.models import AcceptedDifference, AIModel, PriceProposal
 from usage.services import groups
 from usage.services.noticing import NOTICE
-from usage.services.what_if import ask
+from usage.services.what_if import WHAT_IF, ask
 
 HOST = "127.0.0.1"
 DAY = timedelta(days=1)
@@ -51,11 +57,30 @@ def make() -> None:
         now=now,
     )
     TOTPDevice.objects.create(user=staff_called("nora"), name="app")
+    _of_logins()
     jobs.run(NOTICE, now=clock.now, worker="rows")
 
 
+def addresses() -> Iterator[str]:
+    """Yield where the first row of each table is, and its first version, which no link may lead to; and what is about the login of a colleague."""
+    for page in ("password_change", "reset_second_factor"):
+        yield reverse(f"admin:auth_user_{page}", args=[staff_called("nora").pk])
+    for model in admin.site._registry:
+        own = model._default_manager.order_by("pk").first()
+        if own is not None:
+            yield _page(model, "change", own.pk)
+        version = model.history.first() if hasattr(model, "history") else None
+        if version is not None:
+            key = getattr(version, str(model._meta.pk.attname))
+            yield _page(model, "simple_history", key, version.pk)
+
+
+def _page(model: Any, what: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{what}", args=args)
+
+
 def to_be_shown() -> None:
-    """Make what pictures show: budgets, a file of customers, credits for many, and what waits for another person. Once is enough."""
+    """Make what pictures show: budgets, a file of customers, credits for many, what waits for another person, and answers of a worker. Once is enough."""
     now = clock.now()
     child = Organization.objects.get(name="Brightwater Publishing", env=Env.LIVE)
     ben = at_a_desk("ben")
@@ -66,7 +91,21 @@ def to_be_shown() -> None:
     _for_many(ben, amount="500", reason="Goodwill after Tuesday's outage")
     firm = Organization.objects.get(name="Oakline Legal")
     use(ben, "grant", firm, amount="150000", reason="Order 1108, paid in advance", category="paid")
+    _asked_of_a_worker(child)
     jobs.run(NOTICE, now=clock.now, worker="rows")
+
+
+def _asked_of_a_worker(child: Organization) -> None:
+    """Have the next renewals looked at, and this month gone through at other prices."""
+    now = clock.now()
+    ahead = now + 32 * DAY
+    rehearsing.begin_rehearsal(until=ahead, reason="Next month", performed_by="ben", now=now)
+    dearer = what_if.Changes(rules={"downgrade": Decimal(2_000)}, multiplier=Decimal("1.25"))
+    month = date(now.year, now.month, 1)
+    ask(changes=dearer, month=month, organization=child, asked_by="ben", now=now)
+    for work in (REHEARSE, WHAT_IF):
+        while jobs.run(work, now=clock.now, worker="rows"):
+            pass
 
 
 def _budgets(child: Organization) -> None:
@@ -138,6 +177,15 @@ def _of_rules(child: Organization) -> None:
     p.limit(child, 4_000, "actor", actor=ada)
     p.thresholds(child, downgrade=90_000, shutoff=95_000)
     p.budget_warning(child, 80, 100, budget=30_000)
+    AlertRule.objects.create(organization=child, dry_within_days=3)
+
+
+def _of_logins() -> None:
+    """Have somebody fail to log in."""
+    said = {"username": "stranger", "ip_address": "192.0.2.7", "user_agent": "a browser"}
+    asked = {"http_accept": "text/html", "path_info": "/admin/login/"}
+    AccessFailureLog.objects.create(**said, **asked)
+    AccessAttempt.objects.create(**said, **asked, failures_since_start=1)
 
 
 def _of_prices() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.backstage import run
+from tests.browser.backstage import hold_of, run
 from tests.browser.customer import refused_by_the_cap
 from tests.browser.desk import VIEWS, Desk, View
 from tests.config.test_run import PROJECT, House
@@ -15,6 +15,7 @@ from tests.config.test_run import PROJECT, House
 TAKEN = PROJECT / "var" / "pictures"
 SHOWN = PROJECT / "docs" / "screenshots"
 CUSTOMER = "Brightwater Publishing"
+PERSON = "Noor Haddad"
 SMALL = "Tinsley & Rowe Architects"
 """Of whom there is little to say: panels must not be empty halves."""
 QUALITY = 70
@@ -78,7 +79,38 @@ def first_of(link: str) -> Callable[[Desk], None]:
 
 
 def person(staff: Desk) -> None:
-    staff.find("Noor Haddad")
+    staff.find(PERSON)
+
+
+def of_person(name: str, button: str, **fields: str) -> Callable[[Desk], None]:
+    """Return how to come to what an action would do to a person."""
+
+    def go(staff: Desk) -> None:
+        staff.find(name)
+        if not staff.page.get_by_role("link", name=button).first.is_visible():
+            staff.click(staff.page.locator("details.more summary"))
+        staff.click(re.compile(f"^.*{button}"), role="link")
+        for label, text in fields.items():
+            staff.type(f"{label}*", text)
+        staff.click("See the effect", role="button")
+        staff.page.locator("h2.op-title:focus").wait_for()
+
+    return go
+
+
+def leaked(staff: Desk) -> None:
+    tab("keys")(staff)
+    staff.click(staff.page.locator("a[aria-label^='Revoke']").first)
+    staff.page.wait_for_url(re.compile("/revoke-key/"))
+    staff.type("Reason*", "It stands in a public repository")
+    staff.click("See the effect", role="button")
+    staff.page.locator("h2.op-title:focus").wait_for()
+
+
+def holds(staff: Desk) -> None:
+    staff.go("/admin/credits/reservation/?status__exact=open")
+    staff.click(staff.page.locator("#action-toggle"))
+    staff.page.locator(".selection-buttons button", has_text="Release").first.wait_for()
 
 
 def small(staff: Desk) -> None:
@@ -107,6 +139,13 @@ PAGES: dict[str, Callable[[Desk], None]] = {
     "import": first_of("/admin/organizations/import/"),
     "approval": first_of("/admin/organizations/proposal/"),
     "alerts": path("/admin/organizations/alert/"),
+    "forgive": of_person("Ada Lind", "Forgive usage", Amount="15", Reason="A loop of ours"),
+    "erase": of_person(PERSON, "Erase person", Reason="Asked for by letter"),
+    "leaked": leaked,
+    "holds": holds,
+    "renewals": first_of("/admin/credits/rehearsal/"),
+    "what-if": first_of("/admin/usage/whatif/"),
+    "roles": first_of("/admin/auth/group/"),
 }
 
 
@@ -134,6 +173,8 @@ def test_pages(staff: Desk, house: House, view: View) -> None:
     worked(staff)
     if view is VIEWS[0]:
         refused_by_the_cap(house)
+        for credits in (11, 12, 13):
+            hold_of(house, credits)
         run(house, "from tests.browser import rows\nrows.to_be_shown()")
     for name, go in PAGES.items():
         staff.go("/admin/")

@@ -82,6 +82,10 @@ class TestTasks:
         assert {path.name for path in GUIDE.iterdir()} == {task.page for task in TASKS}
 
     @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.page)
+    def test_have_a_picture_each(self, task: Task) -> None:
+        assert PICTURE.findall((GUIDE / task.page).read_text())
+
+    @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.page)
     def test_are_done_in_a_browser_and_their_clicks_counted(self, task: Task) -> None:
         file, _, name = task.test.partition("::")
         test = source_of(ROOT / "tests" / "browser" / file).get(name, "")

@@ -1,5 +1,6 @@
 """What is done with rows that were selected on a list, or with all that its filters leave: the bar above them, and the form that asks."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -83,7 +84,7 @@ class ManyAdmin(ExportedAdmin):
         subjects: Sequence[Subject],
     ) -> HttpResponse:
         """Write down what is asked, and look what it would do to as many as there is time for."""
-        now = clock.now()
+        now, began = clock.now(), time.monotonic()
         asked = BulkAction(
             id=form.cleaned_data["once"],
             action=each.slug,
@@ -93,7 +94,7 @@ class ManyAdmin(ExportedAdmin):
             proposed_by=request.user.get_username(),
         )
         row = bulk.begin(asked, subjects=subjects, now=now)
-        carrying_out.look_at_some(carrying_out.asked(row, each, now=now))
+        carrying_out.look_at_some(carrying_out.asked(row, each, now=now), began=began)
         return redirect("admin:organizations_bulkaction_change", row.pk)
 
     def _ask_once(

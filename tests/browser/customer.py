@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -9,6 +10,8 @@ from uuid import uuid4
 
 from tests.config.test_run import House
 
+PATIENCE = 60
+"""How often somebody asks who is told to come again: as long as a busy machine may take."""
 LEFT = 50
 """What the cap leaves before the work that is refused."""
 
@@ -21,7 +24,7 @@ def key(house: House, whose: str) -> str:
 
 
 def call(house: House, whose: str, method: str, path: str, **body: Any) -> dict[str, Any]:
-    """Ask the API, and return what it answers, whether it agrees or not."""
+    """Ask the API, and return what it answers, whether it agrees or not. Where it says when to ask again, that is done, with the same key."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{house.port}/api/v1/{path}",
         method=method,
@@ -32,11 +35,22 @@ def call(house: House, whose: str, method: str, path: str, **body: Any) -> dict[
             "Idempotency-Key": f"{uuid4()}",
         },
     )
+    for _ in range(PATIENCE):
+        answer, wait = _answer(request)
+        if wait is None:
+            break
+        time.sleep(wait)
+    return answer
+
+
+def _answer(request: urllib.request.Request) -> tuple[dict[str, Any], int | None]:
+    """Return what is answered, and after how many seconds to ask again, if so."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return dict(json.load(answer))
+            return dict(json.load(answer)), None
     except urllib.error.HTTPError as refused:
-        return dict(json.load(refused))
+        is_busy = refused.code == 503 and "Retry-After" in refused.headers
+        return dict(json.load(refused)), int(refused.headers["Retry-After"]) if is_busy else None
 
 
 def child_of(house: House) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 from django.db import migrations
 
 STAMPS = ["created_at", "updated_at"]
+OF_ROWS = [*STAMPS, "version"]
+"""What says of a row when it became what it is, and which."""
 # Of each table: after what, and the columns that decide nothing.
 TABLES = {
-    "organizations_usageprofile": (["UPDATE", "DELETE"], ["name", "description", "features", *STAMPS]),
-    "organizations_actor": (["UPDATE", "DELETE"], ["kind", "name", "email", *STAMPS]),
+    "organizations_usageprofile": (["UPDATE", "DELETE"], ["name", "description", "features", *OF_ROWS]),
+    "organizations_actor": (["UPDATE", "DELETE"], ["kind", "name", "email", *OF_ROWS]),
     "organizations_group": (["UPDATE", "DELETE"], ["name", *STAMPS]),
     "organizations_membership": (["INSERT", "UPDATE", "DELETE"], []),
 }

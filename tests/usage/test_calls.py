@@ -1,6 +1,8 @@
 """How many functions of Python the path of a request calls: what it costs, told by something that is the same on every machine."""
 
+import io
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,6 +77,14 @@ class Gateway:
         held = self.post("/usage/reservations", WORK, calls)
         self.post(f"/usage/reservations/{held['id']}/settle", TAKEN, calls)
         return calls.count
+
+
+@pytest.fixture(autouse=True)
+def _written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lines of the log be written where that always can be: other tests close what was there."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            monkeypatch.setattr(handler, "stream", io.StringIO())
 
 
 # What they were when they were counted last, and a hundredth more: who needs more says here for what.

@@ -1,9 +1,10 @@
 """Keys as they were read: kept by the process while there is room.
 
 A key that is kept opens nothing. It is *claimed*: the request goes on as if all were still so, and the first statement that it sends asks
-whether the rows of the key, and of whose it is, have the versions that they had. Where they have, the statement counts the request, and reads what the request begins with,
-if that is a read; where one differs it does neither, and the request begins again by looking up its key. So does a request that is refused,
-or ends, before it sent such a statement: nobody is told anything by what was true a moment ago (`ClaimingView`).
+whether the rows of the key, and of whose it is, have the versions that they had. Where they have, the statement counts the request, and
+reads what the request begins with, if that is a read; where one differs it does neither, and the request begins again by looking up its
+key. So does a request that is refused, or ends, before it sent such a statement: nobody is told anything by what was true a moment ago
+(`ClaimingView`).
 """
 
 from collections.abc import Callable, Sequence

@@ -4,7 +4,7 @@ A page of rules writes nothing that was not confirmed: everything that Django's 
 is added to a form is previewed, explained and kept like every other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -29,7 +29,15 @@ from credits.admin.raising import raised
 from credits.models import ZERO
 from organizations import clock
 from organizations.admin import ExportedAdmin
-from organizations.admin.actions import Effect, Figure, compare, staff, visible
+from organizations.admin.actions import (
+    Again,
+    Effect,
+    Figure,
+    compare,
+    nothing_again,
+    staff,
+    visible,
+)
 from organizations.history import REASON_LENGTH, explained
 from organizations.models import Organization
 
@@ -118,9 +126,9 @@ class RuleAdmin(ExportedAdmin):
         """Return what a rule means today, from the figures of this period: asked before and after the change."""
         return []
 
-    def again(self, row: Any, *, now: datetime) -> Callable[[], Sequence[Effect]]:
-        """Look at what was done before, by the rules as they stand. Return what says, once this one was changed, what would have come of that."""
-        return tuple
+    def again(self, row: Any, *, now: datetime) -> Again:
+        """Look at what was done before, by the rules as they stand."""
+        return nothing_again
 
     def write(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         """Write a row that is new, or what changed of another."""
@@ -212,10 +220,13 @@ class RuleAdmin(ExportedAdmin):
         now = clock.now()
         with transaction.atomic():
             before, again = self.impact(change.row, now=now), self.again(change.row, now=now)
-            change.write()
-            after, others = self.impact(change.row, now=now), again()
+            with transaction.atomic():  # undone at once: until then nobody else has the wallet
+                change.write()
+                after, others = self.impact(change.row, now=now), again()
+                transaction.set_rollback(True)
+            would_be = others()
             transaction.set_rollback(True)
-        effects = [*(each for each in fields if each.changes), *compare(before, after), *others]
+        effects = [*(each for each in fields if each.changes), *compare(before, after), *would_be]
         return TemplateResponse(
             request, "admin/rule_preview.html", self._context(request, change, effects)
         )

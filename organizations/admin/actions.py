@@ -122,6 +122,16 @@ class Effect:
         return self.before != self.after
 
 
+Again = Callable[[], Callable[[], Sequence[Effect]]]
+"""What was done before, looked at once more by a rule that is about to change. Called once the rule is changed it reads that, and returns what says
+what would have come of it: that takes a while, and is asked when the change is undone."""
+
+
+def nothing_again() -> Callable[[], Sequence[Effect]]:
+    """Say nothing of what was done before."""
+    return tuple
+
+
 def compare(before: Sequence[Figure], after: Sequence[Figure]) -> list[Effect]:
     """Return what becomes of each figure; one that there is on one side only is nothing on the other."""
     old, new = ({figure[:2]: figure for figure in side} for side in (before, after))
@@ -205,9 +215,9 @@ class Action:
         """Return the page of whoever is done, or changes their mind."""
         return reverse("admin:organizations_organization_change", args=[organization.id])
 
-    def again(self, command: Command) -> Callable[[], Sequence[Effect]]:
-        """Look at what was done before, by the rules as they stand. Return what says, once a rule was changed, what would have come of that."""
-        return tuple
+    def again(self, command: Command) -> Again:
+        """Look at what was done before, by the rules as they stand."""
+        return nothing_again
 
     def moved(self, command: Command) -> Moved:
         """Return how much who asks moved by hand on the organization of late: what is too much needs a second person."""
@@ -273,16 +283,19 @@ def rehearse(action: Action, command: Command) -> Rehearsal:
         moved = action.moved(command)
         before = _figures(action, command)
         again = action.again(command)
-        action.perform(command)
-        after = _figures(action, command)
-        others = again()
-        alone = _is_for_one(moved, action.moved(command), action.alone_up_to(command.user))
+        with transaction.atomic():  # undone at once: until then nobody else has the wallet
+            action.perform(command)
+            after = _figures(action, command)
+            alone = _is_for_one(moved, action.moved(command), action.alone_up_to(command.user))
+            others = again()
+            transaction.set_rollback(True)
+        would_be = others()
         transaction.set_rollback(True)
     effects = [
         Effect(*old[:3], new.value, _is_harsher(old, new))
         for old, new in zip(before, after, strict=True)
     ]
-    return Rehearsal([*effects, *others], not alone)
+    return Rehearsal([*effects, *would_be], not alone)
 
 
 def _figures(action: Action, command: Command) -> list[Figure]:

@@ -10,13 +10,14 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group as StaffGroup
 from django.contrib.auth.models import User
 from django.core import serializers
+from django.db import transaction
 from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from credits.admin.rules import RuleAdmin, Unconfirmed
-from credits.models import CreditConfig, Rehearsal
+from credits.models import CreditConfig, Rehearsal, Wallet
 from organizations.models import (
     Actor,
     AlertRule,
@@ -30,11 +31,13 @@ from tests.admin.browser import CONFIRMED, fill_in_page
 from tests.admin.people import fill_in, send, staff_who_may
 from tests.admin.test_refusals import refuse
 from tests.factories import make_organization, wallet_of
+from tests.parallel import at_once
 from tests.usage import people as p
 from usage.admin import again
 from usage.models import AIModel, CustomerPrice, Limit, Markup, Rate, Thresholds, WhatIf
 from usage.services import terms as kept_terms
 from usage.services import what_if
+from usage.services.trials import Trial
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -362,6 +365,27 @@ class TestMonthAgain:
         assert not WhatIf.objects.exists()
         assert wallet_of(ada.organization).config.monthly_cap == 400
         assert kept_terms.current(ada.organization).config.monthly_cap == 400
+
+    @pytest.mark.parametrize("way", ["set the cap", "terms", "limit"])
+    def test_keeps_nobody_from_the_wallet_meanwhile(
+        self, ana: Client, ada: Actor, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        found = []
+
+        @transaction.atomic
+        def lock(_: int) -> Wallet:
+            return Wallet.objects.select_for_update(nowait=True).get(organization=ada.organization)
+
+        def watched(trial: Trial) -> None:
+            found.extend(at_once(1, lock))
+            go_through(trial)
+
+        go_through = Trial.go_through
+        monkeypatch.setattr(Trial, "go_through", watched)
+
+        self.HARSHER[way](ana, ada)
+
+        assert found == [wallet_of(ada.organization)]
 
     def test_leaves_much_work_to_a_what_if(
         self, ana: Client, ada: Actor, monkeypatch: pytest.MonkeyPatch

@@ -349,6 +349,7 @@ class TestMonthAgain:
         with transaction.atomic():
             again = questions.MonthAgain(customer, now=day(28))
             f.set_terms(customer, monthly_cap=Decimal(35), now=day(28))
+            again.read_rules()
             found = again.lines()
             transaction.set_rollback(True)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
-from organizations.admin.actions import Effect
+from organizations.admin.actions import Again, Effect
 from organizations.models import Actor, Organization
 from usage.models import WhatIfLine
 from usage.services.what_if import MonthAgain
@@ -24,10 +24,8 @@ SAID = (
 TOO_MUCH = ("more work than a page goes through", "a question for What if, under Prices")
 
 
-def month_again(organization: Organization, *, now: datetime) -> Callable[[], Sequence[Effect]]:
-    """Read the month's work and the rules as they stand. Return what says, once a rule was changed in the same transaction, what that work would
-    have come to. The transaction is to be undone.
-    """
+def month_again(organization: Organization, *, now: datetime) -> Again:
+    """Read the month's work and the rules as they stand. The transaction is to be undone."""
     again = MonthAgain(organization, now=now)
     whose = f"{organization.name}: the work of {now:%B} again"
 
@@ -37,7 +35,11 @@ def month_again(organization: Organization, *, now: datetime) -> Callable[[], Se
         lines = again.lines()
         return [_cost(whose, lines), *_outcomes(whose, lines)] if lines else []
 
-    return effects
+    def changed() -> Callable[[], Sequence[Effect]]:
+        again.read_rules()
+        return effects
+
+    return changed
 
 
 def _cost(whose: str, lines: Sequence[WhatIfLine]) -> Effect:

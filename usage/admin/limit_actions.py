@@ -1,6 +1,6 @@
 """The button that sets the limit of one actor, of one group or of one app: where a refusal says that it was in the way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from credits.admin.today import cap_in_words
 from credits.models import ZERO
 from credits.templatetags.amounts import credits
 from organizations import ids
-from organizations.admin.actions import Action, ActionForm, Command, Effect, Figure, Outcome
+from organizations.admin.actions import Action, ActionForm, Again, Command, Figure, Outcome
 from organizations.models import Actor, Group, Organization
 from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
@@ -128,7 +128,7 @@ class SetLimit(Action):
     def figures(self, organization: Organization, *, now: datetime) -> list[Figure]:
         return []  # whose they are depends on what was asked
 
-    def again(self, command: Command) -> Callable[[], Sequence[Effect]]:
+    def again(self, command: Command) -> Again:
         return month_again(command.organization, now=command.now)
 
     def moved(self, command: Command) -> Moved:

@@ -1,6 +1,6 @@
 """Rows of one organization, edited. Whose a new one will be is asked first: its form offers only what that organization has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from credits.admin.edits import EditedAdmin
 from credits.services import ForeignProfile
 from organizations.admin import link
-from organizations.admin.actions import Effect
+from organizations.admin.actions import Again
 from organizations.admin.forms import ForgivingSelect, as_id
 from organizations.models import Env, Organization, UsageProfile
 from organizations.services import OrganizationArchived
@@ -94,7 +94,7 @@ class OwnedAdmin(EditedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not _is_archived(obj) and super().has_delete_permission(request, obj)
 
-    def again(self, row: Any, *, now: datetime) -> Callable[[], Sequence[Effect]]:
+    def again(self, row: Any, *, now: datetime) -> Again:
         if not self.decides or row.organization is None:
             return super().again(row, now=now)
         return month_again(row.organization, now=now)

@@ -1,6 +1,6 @@
 """The buttons that change a rule of an organization: its cap, its overdraft. A form, what it would do today, and one service call, as for money."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from credits.admin.forms import CreditsField
 from credits.admin.raising import raised
 from credits.admin.today import cap_in_words, cap_today, left_to_spend
 from credits.models import ZERO, CreditConfig
-from organizations.admin.actions import Action, ActionForm, Command, Effect, Figure, Outcome
+from organizations.admin.actions import Action, ActionForm, Again, Command, Figure, Outcome
 from organizations.models import Organization
 from organizations.proposals import Moved
 from organizations.services import OrganizationArchived
@@ -29,7 +29,7 @@ class SetTerm(Action):
     def fits(self, organization: Organization) -> bool:
         return False  # offered where the term is shown, or is in the way
 
-    def again(self, command: Command) -> Callable[[], Sequence[Effect]]:
+    def again(self, command: Command) -> Again:
         return month_again(command.organization, now=command.now)
 
     def moved(self, command: Command) -> Moved:

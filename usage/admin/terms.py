@@ -1,6 +1,5 @@
 """The terms of an organization: what people edit, each change kept with what was there before."""
 
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,7 +19,7 @@ from credits.admin.today import terms_today
 from credits.models import CreditConfig
 from credits.templatetags.amounts import credits
 from organizations.admin import link
-from organizations.admin.actions import Effect, Figure
+from organizations.admin.actions import Again, Figure
 from organizations.models import Organization
 from organizations.services import OrganizationArchived
 from usage.admin.again import month_again
@@ -148,7 +147,7 @@ class CreditConfigAdmin(EditedAdmin):
     def impact(self, row: CreditConfig, *, now: datetime) -> list[Figure]:
         return terms_today(row.wallet.organization, now=now)
 
-    def again(self, row: CreditConfig, *, now: datetime) -> Callable[[], Sequence[Effect]]:
+    def again(self, row: CreditConfig, *, now: datetime) -> Again:
         return month_again(row.wallet.organization, now=now)
 
     def heading(self, config: CreditConfig) -> str:

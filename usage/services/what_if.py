@@ -82,8 +82,8 @@ WHAT_IF = Work("answer what-ifs", answer, waiting, in_portions=True)
 
 
 class MonthAgain:
-    """The running month of an organization by its rules before and after a change. Made before the change, and asked after it, both within one
-    transaction that is undone: the question is a row of it.
+    """The running month of an organization by its rules before and after a change. Made before the change, told of it (`read_rules`), and asked
+    once it is undone, all within one transaction that is undone, too: the question is a row of it.
     """
 
     def __init__(self, organization: Organization, *, now: datetime) -> None:
@@ -102,15 +102,20 @@ class MonthAgain:
         self._trial = Trial(asked.parts.get(), now=now)
         self._trial.look_ahead()
 
-    def lines(self) -> list[WhatIfLine]:
-        """Return what would have become of whose work by the rules as they stand now; nothing where there was none, or too much of it."""
+    def read_rules(self) -> None:
+        """Read the rules as they stand now that one was changed."""
         if self.is_much:
-            return []
+            return
         try:
             self._trial.try_rules_in_force()
         finally:
             # What was read of a change that is undone is nobody's terms.
             terms.forget(self._trial.organization.id)
+
+    def lines(self) -> list[WhatIfLine]:
+        """Return what would have become of whose work by the rules that were read; nothing where there was none, or too much of it."""
+        if self.is_much:
+            return []
         self._trial.go_through()
         return list(self._trial.lines.values())
 
